@@ -1,0 +1,67 @@
+"""Errors that a person reads: what was wrong, where, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+class UserError(Exception):
+    """The input is wrong; nothing ran. The command line prints it without a traceback and exits 2.
+
+    `path` is a key path (`("datasets", 0, "root")`), `line` counts from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        path: Sequence[str | int] = (),
+        line: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = Path(file) if file is not None else None
+        self.path = tuple(path)
+        self.line = line
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = str(self.file) if self.file else ""
+        if self.line is not None:
+            where += f":{self.line}"
+        parts = [where, dotted(self.path), self.message]
+        text = ": ".join(part for part in parts if part)
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
+class UserErrors(UserError):
+    """Several errors of one input, reported together so that a user mends them in one go."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = list(errors)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Diverged(Exception):
+    """Training produced NaN, infinity or a collapsed generator; recorded as `diverged`, never averaged away."""
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`("datasets", 0, "root")` as `datasets.0.root`, the spelling that `--set` takes."""
+    return ".".join(str(part) for part in path)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest valid words, or all of them when none is near."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "valid here: " + ", ".join(names) if names else "nothing is valid here"

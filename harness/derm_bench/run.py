@@ -1,0 +1,75 @@
+"""The `run` that a plugin's `fit` is handed: its only way to data, budget, seeds, logs and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from derm_bench.images import ImageSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch, on the stage's device.
+
+    images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after
+    mixing or smoothing); weights: float32 [N], 1 unless classes are weighted; aux: soft targets by task;
+    step: 1 for the first update.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    aux: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    step: int = 0
+
+
+class Run(Protocol):
+    """What a `fit` gets beside its data. `seed` seeds everything random in it; `budget` is the number of updates."""
+
+    seed: int
+    budget: int
+    device: str
+    precision: str
+
+    def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
+        """Exactly `budget` training batches. For generators images are in [-1,1] (mean = std = 0.5)."""
+        ...
+
+    def log(self, step: int, **values: float | torch.Tensor) -> None:
+        """Adds points to the training curves. Tensors are read later, in bulk, so logging does not synchronise."""
+        ...
+
+    def progress(self, done: float, total: float) -> None:
+        """Moves the progress bar of this stage."""
+        ...
+
+    def extra_loss(self, model: nn.Module, batch: Batch) -> torch.Tensor | float:
+        """The sum of the strategy's regularisers for this batch; 0.0 without any."""
+        ...
+
+    def evaluate(self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]) -> None:
+        """Classifiers call this after every update. At the steps the harness has fixed, equally many in every arm,
+        it predicts the validation images, logs, and keeps `state()` when the primary metric is the best so far."""
+        ...
+
+    def selected(self) -> Any | None:
+        """The state kept by `evaluate` under `select: best`; None when the last state is to be kept."""
+        ...
+
+    def snapshot(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        """Generators call this after every update; the harness keeps the states at the steps the matrix asks for."""
+        ...
+
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Offers a complete training state (weights, optimizers, counters, RNG) for resuming after an interruption."""
+        ...
+
+    def resume(self) -> Mapping[str, Any] | None:
+        """The last checkpoint of this very stage, or None to start afresh."""
+        ...

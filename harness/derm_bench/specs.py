@@ -1,0 +1,366 @@
+"""What a plugin hands in: one typed spec a plugin, and the options that all plugins of a kind share.
+
+Nothing here imports torch: the parent process reads specs to validate and plan. `create` is an import path
+that only a worker (or, for data sets, the planner) follows.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from derm_bench.images import ImageSet, Samples
+    from derm_bench.run import Run
+
+KINDS = ("dataset", "generator", "classifier", "metric", "transform", "executor")
+
+
+class Options(BaseModel):
+    """Base of every options model: unknown keys are refused, values do not change after validation.
+
+    A field of type `pathlib.Path` names a file or folder of the user: it is resolved beside the YAML file and
+    enters a stage's identity by content, not by place.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+# --------------------------------------------------------------------------------- common options
+
+
+class Budget(Options):
+    """How long to train: exactly one of updates (optimizer steps), epochs, kimg (thousands of images)."""
+
+    updates: int | None = Field(None, ge=1, le=100_000_000)
+    epochs: float | None = Field(None, gt=0, le=1_000_000)
+    kimg: float | None = Field(None, gt=0, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Budget:
+        if sum(value is not None for value in (self.updates, self.epochs, self.kimg)) != 1:
+            raise ValueError("give exactly one of updates, epochs, kimg")
+        return self
+
+    def in_updates(self, images: int, batch_size: int) -> int:
+        """Optimizer steps over a set of `images` images; an epoch is ceil(images / batch_size) steps, at least 1."""
+        if self.updates is not None:
+            return self.updates
+        if self.epochs is not None:
+            return max(1, round(self.epochs * -(-images // batch_size)))
+        assert self.kimg is not None
+        return max(1, round(self.kimg * 1000 / batch_size))
+
+
+class TransformUse(Options):
+    """A transform as a matrix writes it: `hflip`, `{rotate: 30}` or `{bilateral: {d: 9}}`."""
+
+    name: str
+    options: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value, "options": {}}
+        if isinstance(value, dict) and len(value) == 1 and "name" not in value:
+            ((name, options),) = value.items()
+            return {"name": name, "options": options}
+        if isinstance(value, dict) and isinstance(value.get("name"), str) and "options" not in value:
+            return {"name": value["name"], "options": {k: v for k, v in value.items() if k != "name"}}
+        return value
+
+
+class GeneratorOptions(Options):
+    """Options that every generator takes; a plugin's own model may give one of them another default."""
+
+    budget: Budget = Field(Budget(epochs=300), description="how long to fit; smaller of it and nothing else")
+    size: int | None = Field(None, ge=8, le=1024, description="side in pixels; default the stored size")
+    augment: tuple[TransformUse, ...] = Field((), description="image transforms applied to the real images while fitting")
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        None, description="per_class, pooled, or groups of classes; default per_class for unconditional generators"
+    )
+    classes: tuple[str, ...] | None = Field(None, description="the classes to fit on; default all (per_class: those with a quota)")
+    fit_on: Literal["train", "all"] = Field("train", description="all also shows it val and test: needs the permit generator_sees_test")
+    extra_data: Any = Field(None, description="unlabelled images to fit on as well")
+
+
+class ClassifierOptions(Options):
+    """Options that every classifier takes; a plugin's own model may give one of them another default."""
+
+    optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = Field((0.9, 0.999), description="of adam and adamw; the first is sgd's momentum")
+    batch_size: int = Field(64, ge=2, le=65536)
+    schedule: Literal["none", "cosine", "step", "plateau"] = "none"
+    select: Literal["best", "last"] = Field("best", description="best: the checkpoint with the best primary metric on validation")
+    patience: int | None = Field(None, ge=1, description="evaluations without gain before stopping; refused with a matched budget")
+    loss: Literal["ce", "bce"] = "ce"
+    input_size: int | None = Field(None, ge=8, le=1024, description="side in pixels that the network sees; default the stored size")
+    pretrained: bool = Field(False, description="start from published weights")
+    weights: Path | None = Field(None, description="a safetensors or weights-only file to start from")
+    init: dict[str, Any] | None = Field(None, description="start from the same network trained on another data set")
+    freeze: bool = Field(False, description="train only the head")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+# ------------------------------------------------------------------------------- what create gets
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a plugin's `create(options, task)` is told.
+
+    `size` is the side in pixels of the images it gets; `device` a torch device string; `inputs` the outputs of
+    what it `requires`, by name.
+    """
+
+    classes: tuple[str, ...]
+    size: int
+    device: str = "cpu"
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """One chunk of samples: `n` images of class index `label` (None: unconditional over pooled classes) under `seed`."""
+
+    label: int | None
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage."""
+
+    kind: Literal["generator", "classifier", "samples"]
+    plugin: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    scope: str | None = None
+    data: Literal["train", "reserve"] | Ref = "train"
+
+
+# ------------------------------------------------------------------------------------- data sets
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """A data set without its pixels: all that splitting needs. Lists run parallel to `ids`.
+
+    `groups` holds the lesion or patient of each image (None: no grouping is known). `given_split` holds
+    `train | val | test | ""` where the source fixes one. `attributes` holds typed columns (age, sex, site, ...).
+    """
+
+    ids: Sequence[str]
+    labels: Sequence[str]
+    classes: Sequence[str]
+    groups: Sequence[str] | None = None
+    attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    given_split: Sequence[str] | None = None
+    masks: bool = False
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None."""
+
+    pixels: np.ndarray
+    mask: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that could not be decoded, and why; it is listed and set aside, never silently dropped."""
+
+    reason: str
+
+
+class Dataset(Protocol):
+    """What a data set's `create(options, task)` returns. Its module imports no torch: the planner calls it too."""
+
+    def describe(self, options: Any) -> DatasetDescription: ...
+
+    def fingerprint(self, options: Any) -> Mapping[str, str]:
+        """Content digest of every image (with its mask), by id; times and places never enter."""
+        ...
+
+    def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
+        """Decodes the images in the order of `ids`; may be called from several threads at once."""
+        ...
+
+
+# ----------------------------------------------------------------------- generators, classifiers
+
+
+class Generator(Protocol):
+    """What a generator's `create(options, task)` returns."""
+
+    def fit(self, train: ImageSet, run: Run) -> None: ...
+
+    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
+        """uint8 images [n,3,size,size]; equal for equal requests."""
+        ...
+
+    def parts(self) -> dict[str, nn.Module]: ...
+
+    def state(self) -> dict[str, torch.Tensor]: ...
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None: ...
+
+
+class Classifier(Protocol):
+    """What a classifier's `create(options, task)` returns. `mean` and `std` (three floats each, of pixels in
+    [0,1], default 0.5) may be given as attributes: the harness normalises with them."""
+
+    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None: ...
+
+    def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 [N,K] rows that sum to 1, from normalised float32 images [N,3,size,size] on the task's device."""
+        ...
+
+    def parts(self) -> dict[str, nn.Module]: ...
+
+    def state(self) -> dict[str, torch.Tensor]: ...
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None: ...
+
+
+# ----------------------------------------------------------------------------------------- specs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginSpec:
+    """What all kinds share. `create` is `"package.module:attribute"`, called `create(options, task)`.
+
+    `presets` are named option sets; `tiny` (tests) and `smoke` are expected of generators and classifiers.
+    `preflight`, an import path called with the options in the parent before anything runs, returns the problems
+    it can already see (missing weights, say), a sentence each.
+    """
+
+    name: str
+    summary: str
+    create: str
+    paper: str = ""
+    options: type[BaseModel] = Options
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    requires: Callable[[Any], Mapping[str, Ref]] | None = None
+    preflight: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(PluginSpec):
+    """A data set: `create` names a class with `describe`, `fingerprint` and `read`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec(PluginSpec):
+    """A generator of images. `conditional`: one fit covers all classes. `conditions_on`: what `sample` is given
+    of the training set. `reads: reserve` draws from the reserve split instead of train."""
+
+    conditional: bool = False
+    conditions_on: Literal["none", "images", "masks"] = "none"
+    reads: Literal["train", "reserve"] = "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSpec(PluginSpec):
+    """A classifier. `label_option` names the option whose value is the default label (`model` of timm)."""
+
+    label_option: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(PluginSpec):
+    """A metric. `level: predictions` computes from probabilities, `images` from features of `extractor`.
+
+    `create(options, task)` returns an object with `compute(labels, proba, groups, classes)` or
+    `compute(real, synthetic)` (float64 features [N,D] of its `extractor`), `-> {name: float}`.
+    `extractor` is `domain` (the reference network of the split), or an import path called
+    `extractor(options, device)` whose result maps uint8 images [N,3,H,W] to features and names itself in `.name`.
+    """
+
+    level: Literal["predictions", "images"]
+    higher_is_better: bool
+    extractor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformSpec(PluginSpec):
+    """A transform. `scalar` names the option that a bare value sets (`{rotate: 30}` sets `degrees`).
+
+    `create(options, task)` returns, by phase: `preprocess` a function of uint8 [H,W,3] arrays; `image` a function
+    of (float images [N,3,H,W] in [0,1], torch.Generator), drawing parameters for each image by itself; `batch`
+    one of (images, targets [N,K], torch.Generator) -> (images, targets); `regulariser` one of (model, batch) -> loss.
+    """
+
+    phase: Literal["preprocess", "image", "batch", "regulariser"]
+    scalar: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSpec(PluginSpec):
+    """An executor of stages; `create(options, task)` is called as `create(settings)` in the parent."""
+
+
+SPEC_TYPES: dict[str, type[PluginSpec]] = {
+    "dataset": DatasetSpec,
+    "generator": GeneratorSpec,
+    "classifier": ClassifierSpec,
+    "metric": MetricSpec,
+    "transform": TransformSpec,
+    "executor": ExecutorSpec,
+}
+
+
+def load_object(path: str) -> Any:
+    """Follows an import path `package.module:attribute`."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def create(spec: PluginSpec, options: Any, task: Task) -> Any:
+    """Makes the plugin's object by its lazy import path."""
+    return load_object(spec.create)(options, task)
+
+
+__all__ = [
+    "KINDS",
+    "SPEC_TYPES",
+    "Budget",
+    "Classifier",
+    "ClassifierOptions",
+    "ClassifierSpec",
+    "Dataset",
+    "DatasetDescription",
+    "DatasetSpec",
+    "ExecutorSpec",
+    "Generator",
+    "GeneratorOptions",
+    "GeneratorSpec",
+    "MetricSpec",
+    "Options",
+    "PluginSpec",
+    "RawImage",
+    "Ref",
+    "SampleRequest",
+    "Task",
+    "TransformSpec",
+    "TransformUse",
+    "Unreadable",
+    "create",
+    "load_object",
+]
