@@ -1,0 +1,124 @@
+"""Content digests of many files, cached by path, size and modification time so that planning stays quick."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import platformdirs
+
+UNREADABLE = "unreadable"
+
+# A file younger than this may change again within the clock's tick and keep its time, so it is not cached yet.
+SETTLED_SECONDS = 2.0
+
+_T = TypeVar("_T")
+_Stamp = tuple[int, int]
+
+
+def cache_folder() -> Path:
+    """`$DERM_BENCH_CACHE`, else derm-bench's folder in the user's cache."""
+    return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
+
+
+def file_digests(paths: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 (hex) of every file's content, by the id it is given under.
+
+    A file that cannot be read, or is no regular file, has the digest `unreadable`: the run lists it later.
+    The cache only saves time. A broken one is rebuilt, and without a writable place everything is hashed anew.
+    """
+    places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
+    stamps = {place: _stamp(place) for place in set(places.values())}
+    known = _cached(lambda database: _look_up(database, stamps)) or {}
+    missing = [place for place in stamps if place not in known]
+    if missing:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            fresh = dict(zip(missing, pool.map(_digest, missing), strict=True))
+        known |= fresh
+        rows = list(_settled(fresh, stamps))
+        if rows:
+            _cached(lambda database: _remember(database, rows))
+    return {name: known[place] for name, place in places.items()}
+
+
+def _stamp(place: str) -> _Stamp | None:
+    try:
+        status = os.stat(place)  # noqa: PTH116
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def _digest(place: str) -> str:
+    try:
+        # A pipe or a device would never end.
+        if not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
+            return UNREADABLE
+        with open(place, "rb") as file:  # noqa: PTH123
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+
+
+def _settled(
+    fresh: Mapping[str, str], stamps: Mapping[str, _Stamp | None]
+) -> Iterator[tuple[str, int, int, str]]:
+    latest = (time.time() - SETTLED_SECONDS) * 1e9
+    for place, digest in fresh.items():
+        stamp = stamps[place]
+        if stamp is not None and digest != UNREADABLE and stamp[1] < latest:
+            yield (place, *stamp, digest)
+
+
+# ------------------------------------------------------------------------------------- the cache
+
+
+def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+    """What `work` returns on the open cache; None where there can be no cache. A file that is none is replaced."""
+    file = cache_folder() / "digests-1.sqlite"
+    for _ in range(2):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.closing(sqlite3.connect(file, timeout=5.0)) as database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS digests"
+                    " (place TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT) WITHOUT ROWID"
+                )
+                return work(database)
+        except sqlite3.OperationalError:  # locked, read-only or full: not a broken file
+            return None
+        except sqlite3.DatabaseError:
+            with contextlib.suppress(OSError):
+                file.unlink()
+        except OSError:
+            return None
+    return None
+
+
+def _look_up(database: sqlite3.Connection, stamps: Mapping[str, _Stamp | None]) -> dict[str, str]:
+    found = {}
+    for chunk in _chunks(sorted(stamps), 500):
+        marks = ",".join("?" * len(chunk))
+        query = f"SELECT place, size, mtime_ns, sha256 FROM digests WHERE place IN ({marks})"
+        for place, size, mtime_ns, digest in database.execute(query, chunk):
+            if stamps[place] == (size, mtime_ns) and isinstance(digest, str) and len(digest) == 64:
+                found[place] = digest
+    return found
+
+
+def _remember(database: sqlite3.Connection, rows: Iterable[tuple[str, int, int, str]]) -> None:
+    with database:
+        database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+
+
+def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

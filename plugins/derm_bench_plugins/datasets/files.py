@@ -1,0 +1,101 @@
+"""What data sets made of files share: checking folders, reading with reasons, digests of image and mask."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from derm_bench.errors import UserError
+from derm_bench.fingerprint import file_digests
+from derm_bench.imageio import UnreadableImage, read_image, read_mask
+from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+
+MAX_TABLE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A scanned data set: its description, and where each id's image and mask lie."""
+
+    description: DatasetDescription
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path] = field(default_factory=dict)
+
+
+def existing_folder(root: Path, what: str) -> Path:
+    """`root` as an absolute path; UserError with that path where no folder is there."""
+    place = root.expanduser().absolute()
+    if not place.exists():
+        raise UserError(f"the {what} folder {place} does not exist", hint="check `root`")
+    if not place.is_dir():
+        raise UserError(f"{place} is a file; `root` must be the {what} folder")
+    return place
+
+
+def digests(catalogue: Catalogue) -> dict[str, str]:
+    """Content digest of every image, by id; with a mask, one digest over both."""
+    image = file_digests(catalogue.images)
+    mask = file_digests(catalogue.masks)
+    return {
+        name: hashlib.sha256(f"{value} {mask[name]}".encode()).hexdigest() if name in mask else value
+        for name, value in image.items()
+    }
+
+
+def read_files(
+    catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
+) -> Iterator[RawImage | Unreadable]:
+    """Decodes image and mask of each id; what cannot be decoded comes as Unreadable, in its place."""
+    for name in ids:
+        try:
+            pixels = read_image(catalogue.images[name], at_least=at_least, root=root)
+        except UnreadableImage as error:
+            yield Unreadable(error.reason)
+            continue
+        try:
+            mask = read_mask(catalogue.masks[name], root=root) if name in catalogue.masks else None
+        except UnreadableImage as error:
+            yield Unreadable(f"its mask: {error.reason}")
+            continue
+        yield RawImage(pixels, mask)
+
+
+def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a comma- or tab-separated file with a header; column names in lower case, values stripped.
+
+    UserError where it cannot be read, is larger than 256 MiB, lacks a needed column or has a row cut short.
+    """
+    try:
+        if file.stat().st_size > MAX_TABLE_BYTES:
+            raise UserError("a table of more than 256 MiB is not read", file=file)
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError("not a text file in UTF-8", file=file) from error
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", file=file) from error
+    reader = csv.reader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",")
+    header = [column.strip().lower() for column in next(reader, [])]
+    absent = [column for column in needed if column not in header]
+    if absent:
+        found = ", ".join(header)[:200] or "nothing"
+        raise UserError(f"has no column {', '.join(absent)}; its first line names {found}", file=file, line=1)
+    rows = []
+    for cells in reader:
+        if not cells:
+            continue
+        if len(cells) < len(header):
+            raise UserError(
+                f"{len(cells)} values, the header has {len(header)}", file=file, line=reader.line_num
+            )
+        rows.append({column: cell.strip() for column, cell in zip(header, cells, strict=False)})
+    return rows
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first few names, for an error: `a, b, c and 12 more`."""
+    listed = sorted(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")

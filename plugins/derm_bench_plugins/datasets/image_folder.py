@@ -1,0 +1,159 @@
+"""image-folder: root/class/*, or root/[train|val|test]/class/*, and an optional groups.csv."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from derm_bench.errors import UserError
+from derm_bench.imageio import SUFFIXES
+from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+
+from derm_bench_plugins.datasets import files
+from derm_bench_plugins.datasets.options import ImageFolderOptions
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class ImageFolder:
+    """Ids are paths below the root (`train/nevus/a.jpg`), with `/` on every system.
+
+    `at_least`: JPEGs may be decoded smaller than they are, down to this side; None decodes them whole.
+    """
+
+    def __init__(self, options: ImageFolderOptions, task: Task) -> None:
+        self.options = options
+        self.at_least: int | None = 2 * task.size
+        self._catalogue: files.Catalogue | None = None
+
+    def describe(self, options: ImageFolderOptions) -> DatasetDescription:
+        """Classes are folder names, sorted. UserError: no folder, no classes, an empty class, an unclear groups file."""
+        self._catalogue = scan(options)
+        return self._catalogue.description
+
+    def fingerprint(self, options: ImageFolderOptions) -> Mapping[str, str]:
+        """SHA-256 of each file, by id."""
+        return files.digests(self._known(options))
+
+    def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
+        catalogue = self._known(self.options)
+        return files.read_files(catalogue, self.options.root, ids, self.at_least)
+
+    def _known(self, options: ImageFolderOptions) -> files.Catalogue:
+        if self._catalogue is None or options != self.options:
+            self._catalogue = scan(options)
+        return self._catalogue
+
+
+def scan(options: ImageFolderOptions) -> files.Catalogue:
+    """Lists the folder once."""
+    root = files.existing_folder(options.root, "image-folder")
+    class_folders = _class_folders(root)
+    images: dict[str, Path] = {}
+    labels, splits = [], []
+    filled = set()
+    for split, folder in class_folders:
+        for path in _images_below(folder):
+            images[path.relative_to(root).as_posix()] = path
+            labels.append(folder.name)
+            splits.append(split)
+            filled.add(folder.name)
+    classes = sorted({folder.name for _, folder in class_folders})
+    for name in classes:
+        if name not in filled:
+            where = next(folder for _, folder in class_folders if folder.name == name)
+            raise UserError(f"class '{name}' has no images: {where}", hint=f"read are {_suffixes()}")
+    return files.Catalogue(
+        DatasetDescription(
+            ids=list(images),
+            labels=labels,
+            classes=classes,
+            groups=_groups(options, root, list(images)),
+            given_split=splits if any(splits) else None,
+        ),
+        images,
+    )
+
+
+def _class_folders(root: Path) -> list[tuple[str, Path]]:
+    """(split or "", class folder) in a fixed order."""
+    tops = _folders(root)
+    split_tops = [top for top in tops if top.name.lower() in SPLITS and _folders(top)]
+    if not split_tops:
+        found = [("", top) for top in tops]
+    else:
+        strays = [top.name for top in tops if top not in split_tops and any(_images_below(top))]
+        if strays:
+            raise UserError(
+                f"{root} holds both split folders ({split_tops[0].name}) and other folders of images ({files.some(strays)})",
+                hint="use either root/class/* or root/train|val|test/class/*",
+            )
+        found = [(SPLITS[top.name.lower()], folder) for top in split_tops for folder in _folders(top)]
+    if not found:
+        raise UserError(
+            f"no class folders in {root}", hint="expected root/class/* or root/train|val|test/class/*"
+        )
+    return found
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    """Images at any depth, sorted, without hidden ones; linked folders are not entered."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place, name)
+
+
+def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str] | None:
+    file = options.groups
+    if file is None:
+        file = root / "groups.csv"
+        if not file.exists():
+            return None
+    file = file.expanduser().absolute()
+    if not file.exists():
+        raise UserError(f"the groups file {file} does not exist", hint="check `groups`")
+    by_spelling = _spellings(ids)
+    group_of: dict[str, str] = {}
+    for line, row in enumerate(files.read_table(file, ("image", "group")), start=2):
+        matches = by_spelling.get(row["image"].replace("\\", "/").removeprefix("./"), [])
+        if len(matches) > 1:
+            raise UserError(
+                f"'{row['image']}' may be {files.some(matches)}",
+                file=file,
+                line=line,
+                hint="write the path below root",
+            )
+        for name in matches:
+            group = row["group"] or f"alone:{name}"
+            if group_of.setdefault(name, group) != group:
+                raise UserError(f"'{row['image']}' has two groups", file=file, line=line)
+    without = [name for name in ids if name not in group_of]
+    if without:
+        raise UserError(
+            f"{len(without)} of {len(ids)} images have no row: {files.some(without)}",
+            file=file,
+            hint="an image that stands alone needs a row with an empty group",
+        )
+    return [group_of[name] for name in ids]
+
+
+def _spellings(ids: list[str]) -> dict[str, list[str]]:
+    """Ids by every way to write them: the whole path first; else without suffix, file name, its stem."""
+    loose: dict[str, list[str]] = defaultdict(list)
+    for name in ids:
+        path = Path(name)
+        for spelling in {path.with_suffix("").as_posix(), path.name, path.stem}:
+            loose[spelling].append(name)
+    return dict(loose) | {name: [name] for name in ids}
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(SUFFIXES))

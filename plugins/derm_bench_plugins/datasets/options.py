@@ -1,0 +1,68 @@
+"""Options of the data sets, apart from the code that reads them so that planning stays light."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from derm_bench.specs import Options
+from pydantic import Field, field_validator, model_validator
+
+PHANTOM_CLASSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
+
+
+class ImageFolderOptions(Options):
+    """A folder of class folders."""
+
+    root: Path = Field(description="holds class/*, or train|val|test folders that hold class/*")
+    groups: Path | None = Field(
+        None,
+        description="CSV of image,group for every image (group: lesion or patient); default root/groups.csv",
+    )
+
+
+class Ham10000Options(Options):
+    """HAM10000 as its archives unpack."""
+
+    root: Path = Field(description="holds HAM10000_metadata and the image folders")
+
+
+class PhantomOptions(Options):
+    """Procedural dermoscopy. Equal options give equal images."""
+
+    images: int = Field(
+        900, ge=2, le=1_000_000, description="images in all, views of one lesion counted each"
+    )
+    classes: tuple[str, ...] = Field(
+        ("mel", "nv", "bkl"), description="2 to 7 of " + ", ".join(PHANTOM_CLASSES)
+    )
+    imbalance: float | dict[str, float] = Field(
+        3.0, description="images of the commonest class to those of the rarest one, or a share for each class"
+    )
+    views: float = Field(1.5, ge=1, le=3, description="mean number of images of one lesion")
+    difficulty: float = Field(0.5, ge=0, le=1, description="how far the classes overlap")
+    domain: Literal["clinic-a", "clinic-b"] = Field(
+        "clinic-a",
+        description="whose patients and camera: skin tones, hair, white balance, vignetting, scale",
+    )
+    side: int = Field(96, ge=16, le=512, description="rendered side in pixels")
+    seed: int = Field(0, ge=0, description="other lesions, of the same kinds")
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in classes if name not in PHANTOM_CLASSES]
+        if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
+            raise ValueError("give 2 to 7 different ones of " + ", ".join(PHANTOM_CLASSES))
+        return classes
+
+    @model_validator(mode="after")
+    def _shares(self) -> PhantomOptions:
+        if isinstance(self.imbalance, dict):
+            if set(self.imbalance) != set(self.classes) or min(self.imbalance.values()) <= 0:
+                raise ValueError("imbalance needs a share above 0 for each of " + ", ".join(self.classes))
+        elif not 1 <= self.imbalance <= 1000:
+            raise ValueError("imbalance is a factor from 1 to 1000")
+        if self.images < len(self.classes):
+            raise ValueError("fewer images than classes")
+        return self
