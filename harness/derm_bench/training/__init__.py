@@ -1,0 +1,1 @@
+"""The training library that generators and classifiers share. Imports torch: workers only."""

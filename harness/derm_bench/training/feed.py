@@ -1,0 +1,175 @@
+"""The data feed: uint8 images resident on the device, gathered, augmented and normalised there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch.nn import functional as F
+
+from derm_bench.images import ImageSet
+from derm_bench.run import Batch
+from derm_bench.training.augment import ImageTransform, compose
+from derm_bench.training.seeding import stream
+
+BatchTransform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
+Balance = Literal["oversample", "class-weights"]
+
+
+def add_synthetic(
+    train: ImageSet, images: torch.Tensor, labels: torch.Tensor, prefix: str = "synthetic"
+) -> ImageSet:
+    """`train` with synthetic rows after the real ones: images uint8 [n,3,H,W] of the same size, labels int64
+    [n].
+
+    Each is its own group, has no attributes (None) and no auxiliary labels (-1); masks are left out.
+    """
+    names = tuple(f"{prefix}/{k}" for k in range(len(images)))
+    missing = [None] * len(images)
+    unknown = torch.full((len(images),), -1)
+    return replace(
+        train,
+        images=torch.cat([train.images, images]),
+        labels=torch.cat([train.labels, labels]),
+        ids=train.ids + names,
+        groups=train.groups + names,
+        attributes={name: [*column, *missing] for name, column in train.attributes.items()},
+        masks=None,
+        aux_labels={task: torch.cat([column, unknown]) for task, column in train.aux_labels.items()},
+    )
+
+
+class Pixels:
+    """Images on the device as uint8, served as normalised float32.
+
+    Stored as [N,H,W,3], so that a gathered batch is channels_last without a copy.
+    """
+
+    def __init__(
+        self, images: torch.Tensor, device: str, size: int, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        self.data = images.permute(0, 2, 3, 1).contiguous().to(device)
+        self.size = size
+        self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """float32 [n,3,size,size] in [0,1]; bilinear with antialiasing where the stored size differs."""
+        images = self.data.index_select(0, index).permute(0, 3, 1, 2).float().div_(255.0)
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        return images
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """(images - mean) / std."""
+        return (images - self.mean) / self.std
+
+    def chunks(self, n: int) -> Iterator[torch.Tensor]:
+        """All images once, in order, normalised, `n` at a time."""
+        rows = torch.arange(len(self), device=self.data.device)
+        for index in torch.split(rows, n):
+            yield self.normalise(self.gather(index))
+
+
+class Feed:
+    """Training batches of `train`, without end; the same for the same `seed`.
+
+    Every batch is full: the last of an epoch is filled from the next. An epoch shows each image once, or,
+    under `balance: oversample`, each class as often as the largest (whole copies, the rest drawn without
+    replacement). `class-weights` weighs a row by N / (K' n_class), K' the classes present, so that weights
+    average 1 over the set. Order and augmentation draw from separate streams: arms that differ in
+    augmentation see the same order.
+    """
+
+    def __init__(
+        self,
+        train: ImageSet,
+        batch_size: int,
+        seed: int,
+        *,
+        device: str = "cpu",
+        size: int | None = None,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        image_transforms: Sequence[ImageTransform] = (),
+        batch_transforms: Sequence[BatchTransform] = (),
+        balance: Balance | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        if not len(train):
+            raise ValueError("there is no image to train on")
+        self.batch_size, self.device, self.balance = batch_size, device, balance
+        self.pixels = Pixels(train.images, device, size or train.size, mean, std)
+        self.labels, self.n_classes = train.labels, len(train.classes)
+        self.onehot = _onehot(train.labels, self.n_classes).to(device)
+        self.class_weights = self._class_weights().to(device)
+        self.aux = {task: _onehot(column).to(device) for task, column in train.aux_labels.items()}
+        self.image_transforms = compose(image_transforms)
+        self.batch_transforms = list(batch_transforms)
+        self.label_smoothing = label_smoothing
+        self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment")
+
+    @property
+    def epoch_length(self) -> int:
+        """Images an epoch."""
+        return len(self._epoch_rows(torch.Generator()))
+
+    def indices(self) -> Iterator[torch.Tensor]:
+        """int64 [batch_size] on the CPU: which rows each batch shows."""
+        waiting = torch.empty(0, dtype=torch.int64)
+        while True:
+            while len(waiting) < self.batch_size:
+                rows = self._epoch_rows(self.order)
+                waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=self.order)]])
+            yield waiting[: self.batch_size]
+            waiting = waiting[self.batch_size :]
+
+    def batches(self, updates: int) -> Iterator[Batch]:
+        """Exactly `updates` batches, steps counted from 1."""
+        for step, index in zip(range(1, updates + 1), self.indices(), strict=False):
+            yield self.batch(index.to(self.device, non_blocking=True), step)
+
+    def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
+        """The batch of the rows `index` (int64, on the device), augmented, normalised, then mixed."""
+        images, targets = self.pixels.gather(index), self.onehot.index_select(0, index)
+        for transform in self.image_transforms:
+            images = transform(images, self.augmentation)
+        images = self.pixels.normalise(images)
+        for mix in self.batch_transforms:
+            images, targets = mix(images, targets, self.augmentation)
+        weights = targets @ self.class_weights
+        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / self.n_classes
+        aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
+        return Batch(images.contiguous(memory_format=torch.channels_last), targets, weights, aux, step)
+
+    def _epoch_rows(self, generator: torch.Generator) -> torch.Tensor:
+        if self.balance != "oversample":
+            return torch.arange(len(self.labels))
+        members = [torch.nonzero(self.labels == k).flatten() for k in range(self.n_classes)]
+        most = max(map(len, members))
+        return torch.cat([_repeat_to(rows, most, generator) for rows in members if len(rows)])
+
+    def _class_weights(self) -> torch.Tensor:
+        counts = torch.bincount(self.labels, minlength=self.n_classes).float()
+        if self.balance != "class-weights":
+            return torch.ones(self.n_classes)
+        present = int((counts > 0).sum())
+        return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
+
+
+def _repeat_to(rows: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
+    copies, rest = divmod(n, len(rows))
+    extra = rows[torch.randperm(len(rows), generator=generator)[:rest]]
+    return torch.cat([rows.repeat(copies), extra])
+
+
+def _onehot(labels: torch.Tensor, n_classes: int | None = None) -> torch.Tensor:
+    """float32 [N,K]; an unknown label (-1) gives a row of zeros."""
+    width = n_classes or int(labels.max()) + 1
+    rows = F.one_hot(labels.clamp(min=0), max(width, 1)).float()
+    return rows * (labels >= 0).unsqueeze(1)

@@ -1,0 +1,93 @@
+"""Optimizers and learning-rate schedules by the names of the common classifier options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import torch
+from torch import nn
+
+
+class OptimizerOptions(Protocol):
+    """The fields of ClassifierOptions that an optimizer reads."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+
+
+def make_adam(
+    params: Iterable[nn.Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.Adam:
+    """Fused Adam (one kernel for all parameters; on the CPU too)."""
+    return torch.optim.Adam(params, lr=lr, betas=betas, fused=True)
+
+
+def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer that `options.optimizer` names (adam, adamw, sgd, adagrad), over the trainable ones of
+    `params`.
+
+    Fused except for Adagrad, which has no fused kernel on GPUs in every supported torch.
+    """
+    trainable = [p for p in params if p.requires_grad]
+    lr, decay, betas = options.lr, options.weight_decay, options.betas
+    match options.optimizer:
+        case "adam":
+            return torch.optim.Adam(trainable, lr=lr, betas=betas, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(trainable, lr=lr, betas=betas, weight_decay=decay, fused=True)
+        case "sgd":
+            return torch.optim.SGD(trainable, lr=lr, momentum=betas[0], weight_decay=decay, fused=True)
+        case "adagrad":
+            return torch.optim.Adagrad(trainable, lr=lr, weight_decay=decay)
+        case other:
+            raise ValueError(f"no optimizer is called '{other}'")
+
+
+Schedule = Callable[[int, torch.Tensor], None]
+"""Called after every update with the step (from 1) and the training loss; sets the next learning rate."""
+
+
+def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget: int) -> Schedule:
+    """The schedule called `name` over `budget` updates, from `lr`:
+
+    none     constant
+    cosine   lr (1 + cos(pi step / budget)) / 2
+    step     times 0.1 after one half and again after three quarters of the budget
+    plateau  halved when the training loss, averaged over twentieths of the budget, has not fallen
+             for two of them. It watches training: the validation set changes nothing.
+    """
+    if name == "plateau":
+        return _Plateau(optimizer, budget)
+    factors: dict[str, Callable[[float], float]] = {
+        "none": lambda t: 1.0,
+        "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
+        "step": lambda t: 1.0 if t < 0.5 else 0.1 if t < 0.75 else 0.01,
+    }
+    factor = factors[name]
+
+    def set_rate(step: int, loss: torch.Tensor) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor(step / budget)
+
+    return set_rate
+
+
+class _Plateau:
+    def __init__(self, optimizer: torch.optim.Optimizer, budget: int) -> None:
+        self.inner = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        self.window = max(1, budget // 20)
+        self.losses: list[torch.Tensor] = []
+
+    def __call__(self, step: int, loss: torch.Tensor) -> None:
+        self.losses.append(loss.detach().clone())
+        if step % self.window == 0:
+            self.inner.step(float(torch.stack(self.losses).mean()))
+            self.losses.clear()

@@ -1,0 +1,116 @@
+"""A user's own weights: read as data (safetensors or weights-only), bounded in size, checked by key."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from derm_bench.errors import UserError
+
+MAX_BYTES = 4 * 2**30
+WRAPPERS = ("state_dict", "model", "net")  # keys under which training scripts nest the weights
+
+
+def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tensor]:
+    """CPU tensors by name of a `.safetensors` file or a torch file. Nothing in the file is executed.
+
+    Raises UserError: no such file, larger than `max_bytes` (unpacked), unreadable, or holding other than
+    tensors.
+    """
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise UserError("there is no weights file here", file=path)
+    _check_size(path, max_bytes)
+    try:
+        loaded: Any = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
+    except (SafetensorError, RuntimeError, ValueError, OSError, EOFError, KeyError) as error:
+        raise UserError(f"the weights cannot be read: {_first_line(error)}", file=path) from error
+    return _tensors(loaded, path)
+
+
+def load_network(net: nn.Module, head: nn.Module | None, path: Path) -> None:
+    """Loads the file at `path` into `net`, on whatever device it is.
+
+    The layers of `head` are loaded if they all fit and stay as initialised otherwise (other classes). Raises
+    UserError that lists missing, unexpected and misshapen entries of the rest.
+    """
+    file, own = read_weights(path), net.state_dict()
+    names = _names_within(net, head)
+    if compare_keys(_only(own, names), _only(file, names)):
+        file = {k: v for k, v in file.items() if k not in names} | _only(own, names)
+    problems = compare_keys(own, file)
+    if problems:
+        raise UserError(
+            f"the weights do not fit {type(net).__name__}: {'; '.join(problems)}",
+            file=Path(path).absolute(),
+            hint="the file must hold the state dict of this very network; its head may have other classes",
+        )
+    net.load_state_dict(file)
+
+
+def compare_keys(own: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
+    """What keeps `other` from being loaded over `own`, a phrase each; empty where it fits."""
+    missing = [key for key in own if key not in other]
+    unexpected = [key for key in other if key not in own]
+    shapes = [
+        f"{key} is {list(other[key].shape)} instead of {list(own[key].shape)}"
+        for key in own
+        if key in other and own[key].shape != other[key].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("shape", shapes))
+    return [f"{kind}: {_some(items)}" for kind, items in kinds if items]
+
+
+def _check_size(path: Path, max_bytes: int) -> None:
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    if size > max_bytes:
+        raise UserError(f"the weights take {size:,} bytes; at most {max_bytes:,} are read", file=path)
+
+
+def _torch_load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # UnpicklingError and whatever a broken file makes the unpickler raise
+        raise ValueError(f"torch.load(weights_only=True) refuses it ({_first_line(error)})") from error
+
+
+def _tensors(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
+    for wrapper in WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise UserError("the file holds no state dict (a map of names to tensors)", file=path)
+    wrong = [str(key) for key, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    if wrong:
+        raise UserError(f"these entries of the file are no tensors: {_some(wrong)}", file=path)
+    return {str(key).removeprefix("module."): value for key, value in loaded.items()}
+
+
+def _names_within(net: nn.Module, head: nn.Module | None) -> set[str]:
+    if head is None:
+        return set()
+    prefix = next((name for name, module in net.named_modules() if module is head), None)
+    return {f"{prefix}.{key}" for key in head.state_dict()} if prefix else set()
+
+
+def _only(state: Mapping[str, torch.Tensor], names: set[str]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in state.items() if key in names}
+
+
+def _some(items: list[str], n: int = 5) -> str:
+    rest = f" and {len(items) - n} more" if len(items) > n else ""
+    return ", ".join(items[:n]) + rest
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
