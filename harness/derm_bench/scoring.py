@@ -1,8 +1,8 @@
-"""Classification metrics from labels and probabilities, ROC points, and Student's t interval. Imports no torch.
+"""Classification metrics from labels and probabilities, ROC points, Student's t interval. Imports no torch.
 
 Labels are class indices int [N]; probabilities float64 [N,K] with rows that sum to 1; one-vs-rest (OvR) turns
-class k into positives `label == k` scored by `proba[:, k]`. Macro scores are plain means over the classes that
-have test images. Classes without any are left out of macro scores, and their own values are NaN.
+class k into positives `label == k` scored by `proba[:, k]`. Macro scores are plain means over the classes
+that have test images. Classes without any are left out of macro scores, and their own values are NaN.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
 
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "accuracy": True,
@@ -68,19 +69,19 @@ def classification_metrics(
 
     labels: int [N] in 0..K-1; proba: float64 [N,K]. The prediction is the first largest probability.
 
-    - precision, recall, F1 of a class: TP/(TP+FP), TP/(TP+FN), 2TP/(2TP+FP+FN); a class with test images that is
-      never predicted has precision 0. `_weighted` weighs classes by their test images.
+    - precision, recall, F1 of a class: TP/(TP+FP), TP/(TP+FN), 2TP/(2TP+FP+FN); a class with test images that
+      is never predicted has precision 0. `_weighted` weighs classes by their test images.
     - balanced_accuracy: mean recall. specificity_macro: mean TN/(TN+FP).
-    - auc_macro, average_precision_macro: OvR over classes with both labels present; ties count half in the AUC;
-      average precision is the step sum of (R_i - R_{i-1}) P_i.
+    - auc_macro, average_precision_macro: OvR over classes with both labels present; ties count half in
+      the AUC; average precision is the step sum of (R_i - R_{i-1}) P_i.
     - pauc_80: OvR area between the ROC curve and the line TPR = 0.8, the mean over classes, in [0, 0.2].
     - log_loss: mean of -ln p[label], p clipped to float64's epsilon. brier: mean of the sum over classes of
       (p_k - y_k)^2, in [0, 2].
     - ece: sum over 15 equal-mass bins of the largest probability of |bin|/N * |accuracy - mean confidence|.
-    - sensitivity_at_0.90: OvR sensitivity where the threshold is the lowest that gives at least 90% specificity on
+    - sensitivity_at_0.90: OvR sensitivity at the lowest threshold that gives at least 90% specificity on
       validation; NaN without validation.
 
-    Raises Diverged for NaN or infinite probabilities and ValueError for arrays that are not what they should be.
+    Raises Diverged for NaN or infinite probabilities, ValueError for other arrays than described.
     """
     import numpy as np
 
@@ -108,7 +109,7 @@ def confusion(labels: ArrayLike, predicted: ArrayLike, k: int) -> Ints:
 
 
 def roc_points(labels: ArrayLike, proba: ArrayLike, k: int) -> tuple[Floats, Floats]:
-    """False and true positive rates (float64, from 0 to 1, tied scores in one step) of class k against the rest.
+    """False and true positive rates (float64, from 0 to 1; one step for tied scores), class k against others.
 
     Raises ValueError where class k has no positives or no negatives.
     """
@@ -196,9 +197,7 @@ def _from_confusion(table: Ints, classes: Sequence[str]) -> dict[str, float]:
     return values
 
 
-def _ranking(
-    labels: Ints, proba: Floats, classes: Sequence[str], present: NDArray[np.bool_]
-) -> dict[str, float]:
+def _ranking(labels: Ints, proba: Floats, classes: Sequence[str], present: Flags) -> dict[str, float]:
     """The OvR scores of rankings; NaN where no class has positives and negatives."""
     import numpy as np
 
@@ -218,7 +217,7 @@ def _ranking(
     return values
 
 
-def _cumulative(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
+def _cumulative(positive: Flags, score: Floats) -> tuple[Floats, Floats]:
     """True and false positives when all scores at least as high as each distinct score count as positive."""
     import numpy as np
 
@@ -228,7 +227,7 @@ def _cumulative(positive: NDArray[np.bool_], score: Floats) -> tuple[Floats, Flo
     return hits, last_of_tie + 1 - hits
 
 
-def _average_precision(positive: NDArray[np.bool_], score: Floats) -> float:
+def _average_precision(positive: Flags, score: Floats) -> float:
     import numpy as np
 
     hits, alarms = _cumulative(positive, score)
@@ -246,7 +245,7 @@ def _area_above(fpr: Floats, tpr: Floats, floor: float) -> float:
 
 
 def _sensitivity_at(specificity: float, y: Ints, p: Floats, val_y: Ints, val_p: Floats) -> float:
-    """Mean over classes with test images and validation negatives of the share of positives above the threshold."""
+    """Share of positives above the threshold, a mean over classes with validation negatives."""
     import numpy as np
 
     shares = []
