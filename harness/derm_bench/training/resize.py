@@ -17,7 +17,10 @@ def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
     if images.shape[-2:] == (size, size):
         return images
     parts = [
-        F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round_().clamp_(0, 255).byte()
+        F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
+        .round_()
+        .clamp_(0, 255)
+        .byte()
         for part in images.split(CHUNK)
     ]
     return torch.cat(parts) if parts else images.new_empty((0, 3, size, size))

@@ -1,0 +1,88 @@
+"""The command line. Subcommands are imported when they are called, so that `--help` is immediate."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from derm_bench._version import __version__
+from derm_bench.errors import UserError
+
+# command -> (import path, one line of help); the help stands here so that listing imports nothing.
+COMMANDS = {
+    "run": ("derm_bench.cli.run:run", "Plan a matrix, execute what is missing, write tables and report."),
+    "plan": ("derm_bench.cli.plan:plan", "Show cells and stages, and which of them the store already has."),
+    "report": ("derm_bench.cli.report:report", "Rebuild tables, figures and report of a run directory."),
+    "plugins": ("derm_bench.cli.plugins:plugins", "List plugins, or show one with its options."),
+    "schema": ("derm_bench.cli.schema:schema", "Print the JSON Schema of the matrix file."),
+    "doctor": ("derm_bench.cli.doctor:doctor", "Check device, versions and weights; measure precision with --probe."),
+}
+INPUT_IS_WRONG = 2
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are import paths."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from derm_bench.specs import load_object
+
+        return load_object(COMMANDS[cmd_name][0])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from derm_bench.errors import did_you_mean
+
+            raise click.UsageError(f"{error.message.rstrip('.')}: {did_you_mean(args[0], COMMANDS)}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="derm-bench")
+@click.option("--no-plugins", is_flag=True, help="Use the built-in plugins only.")
+@click.option("--strict-plugins", is_flag=True, help="Refuse to go on when an installed plugin is broken.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def main_group(ctx: click.Context, no_plugins: bool, strict_plugins: bool, debug: bool) -> None:
+    """Does synthetic data help a skin classifier, which kind, how much, and is that real?"""
+    ctx.obj = {"no_plugins": no_plugins, "strict_plugins": strict_plugins, "debug": debug}
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Entry point of `derm-bench`. Wrong input is printed and exits 2; a traceback is shown only with --debug."""
+    arguments = sys.argv[1:] if args is None else args
+    debug = "--debug" in arguments
+    try:
+        code = main_group.main(args=arguments, prog_name="derm-bench", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(INPUT_IS_WRONG)
+    except UserError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(INPUT_IS_WRONG)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if debug:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        click.echo(f"error: {(error.strerror or str(error)).lower()}{place}", err=True)
+        sys.exit(INPUT_IS_WRONG)

@@ -1,0 +1,103 @@
+"""Options that several commands share, and the way from a matrix file to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from derm_bench.errors import UserError, UserErrors
+from derm_bench.matrix.cells import cells, select
+from derm_bench.matrix.load import load_matrix
+from derm_bench.matrix.model import Matrix
+from derm_bench.plan.model import Plan
+from derm_bench.plan.numerics import resolve_machine
+from derm_bench.plan.planner import make_plan
+from derm_bench.plugins import Plugins
+from derm_bench.specs import load_object
+from derm_bench.store import Store, default_store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def store_option(command: Command) -> Command:
+    """`--store`."""
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=True),
+        default=None,
+        help="Where stage outputs are kept. Default: $DERM_BENCH_STORE, else the user's cache folder.",
+    )(command)
+
+
+def selection_options(command: Command) -> Command:
+    """The options that choose and change what a matrix asks for."""
+    for option in reversed(
+        [
+            click.argument("matrix", type=click.Path(path_type=Path)),
+            click.option("--preset", default=None, help="Apply a preset of the matrix."),
+            click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Set a key of the matrix; VALUE is YAML."),
+            click.option("--only", multiple=True, metavar="EXPR", help="Cells to keep: strategy=dcgan*,seed=0 (repeat for or)."),
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        ]
+    ):
+        command = option(command)
+    return store_option(command)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A matrix as a command line asks for it, planned."""
+
+    matrix: Matrix
+    plugins: Plugins
+    plan: Plan
+    store: Store
+
+
+def find_plugins(flags: dict[str, bool]) -> Plugins:
+    """The installed plugins, by the global flags."""
+    plugins = Plugins(builtins_only=flags["no_plugins"])
+    if flags["strict_plugins"] and plugins.broken:
+        raise UserErrors(
+            [UserError(f"{b.distribution} {b.version}: {b.step} failed: {b.error}") for b in plugins.broken]
+        )
+    return plugins
+
+
+def plan_request(
+    flags: dict[str, bool],
+    matrix: Path,
+    *,
+    preset: str | None,
+    sets: Sequence[str],
+    only: Sequence[str],
+    device: str,
+    store: Path | None,
+) -> Request:
+    """Loads, validates, selects, checks what plugins can already see to be wrong, and plans."""
+    plugins = find_plugins(flags)
+    loaded = load_matrix(matrix, plugins, preset=preset, sets=sets)
+    chosen = select(cells(loaded, plugins), only)
+    preflight(loaded, plugins)
+    plan = make_plan(loaded, chosen, plugins, resolve_machine(loaded.numerics, device))
+    return Request(loaded, plugins, plan, Store(store or default_store()))
+
+
+def preflight(matrix: Matrix, plugins: Plugins) -> None:
+    """Asks every plugin that the matrix names what it can already see to be wrong."""
+    uses = [("dataset", entry) for entry in matrix.datasets]
+    uses += [("classifier", entry) for entry in matrix.classifiers]  # type: ignore[misc]
+    uses += [("generator", s.generator) for s in matrix.strategies if s.generator is not None]  # type: ignore[misc]
+    uses += [("metric", use) for use in matrix.metrics]  # type: ignore[misc]
+    problems: dict[str, UserError] = {}
+    for kind, use in uses:
+        spec = plugins.get(kind, use.name)
+        for problem in load_object(spec.preflight)(use.options) if spec.preflight else ():
+            text = f"{kind} {use.name}: {problem}"
+            problems.setdefault(text, UserError(text, file=matrix.file))
+    if problems:
+        raise UserErrors(list(problems.values()))

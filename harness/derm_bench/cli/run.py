@@ -1,0 +1,77 @@
+"""`derm-bench run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from derm_bench.cli.common import plan_request, selection_options
+from derm_bench.executors.base import ExecutorSettings
+from derm_bench.runner.run import RunOptions, execute_request
+
+
+@click.command()
+@selection_options
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>.")
+@click.option("--executor", default="local", show_default=True, help="An installed executor: local or inline.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Worker processes. Default: cores // threads, or one a GPU.")
+@click.option("--max-failures", type=click.IntRange(1), default=None, help="Stop starting stages after this many failures.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=None, help="Seconds a stage may take.")
+@click.option("--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB.")
+@click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
+@click.option("--allow-commands", is_flag=True, help="Let generators run external programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def run(flags: dict[str, bool], matrix: Path, **options: Any) -> int:
+    """Plan MATRIX, execute what is missing, write the run directory and print the table.
+
+    Exits 0 when every selected cell is done, 1 when some failed, 2 when the input is wrong, 130 when interrupted.
+    """
+    request = plan_request(
+        flags,
+        matrix,
+        preset=options["preset"],
+        sets=options["sets"],
+        only=options["only"],
+        device=options["device"],
+        store=options["store"],
+    )
+    limits = request.matrix.limits
+    settings = ExecutorSettings(
+        store=request.store.root,
+        machine=request.plan.machine,
+        workers=options["workers"],
+        timeout=options["timeout"] or limits.timeout,
+        memory=options["memory"] or limits.memory,
+        builtins_only=flags["no_plugins"],
+    )
+    done = execute_request(
+        request.plan,
+        request.store,
+        request.plugins,
+        RunOptions(
+            out=options["out"] or Path("runs") / request.matrix.name,
+            executor=options["executor"],
+            settings=settings,
+            max_failures=options["max_failures"] or limits.max_failures,
+            retry_failed=options["retry_failed"],
+            command=tuple(sys.argv[1:]),
+            quiet=options["as_json"],
+        ),
+    )
+    statuses = Counter(row["status"] for row in done.rows)
+    if options["as_json"]:
+        click.echo(json.dumps({"out": str(done.out), "cells": statuses, "stages_run": done.stages_run}))
+    else:
+        Console().print(done.table)
+        counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
+        click.echo(f"{counted or 'no cells'}; {done.stages_run} stages run; {done.out / 'report.html'}")
+    if done.interrupted:
+        return 130
+    return 0 if set(statuses) <= {"done"} else 1

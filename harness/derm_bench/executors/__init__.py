@@ -1,0 +1,1 @@
+"""Executors: they take stages and hand back records. The parent's side imports no torch."""

@@ -1,0 +1,267 @@
+"""Executor `local`: warm worker processes on this machine, pinned to devices, watched from here.
+
+A stage that hangs past its limit, takes too much memory or crashes the interpreter costs its worker, which is
+replaced, and gets a record; the other stages go on.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from derm_bench.executors.base import Event, ExecutorSettings, job_of
+from derm_bench.executors.perform import new_record
+from derm_bench.plan.model import Stage
+
+LOG_BYTES = 16_384
+WATCH_SECONDS = 0.25
+# glibc gives large blocks back to the kernel at once and faults them in again: several times slower for activations.
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+
+class LocalExecutor:
+    """A pool of workers; one stage a worker at a time."""
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self.settings = settings
+        devices = settings.machine.devices
+        count = settings.workers or _default_workers(settings)
+        self._selector = selectors.DefaultSelector()
+        self._workers: list[_Worker | None] = [None] * count
+        self._devices = [devices[k % len(devices)] for k in range(count)]
+
+    def free(self) -> int:
+        """Workers without a stage."""
+        return sum(worker is None or worker.stage is None for worker in self._workers)
+
+    def submit(self, stage: Stage) -> None:
+        """Hands a stage to an idle worker, starting one where there is none."""
+        place = next((k for k, w in enumerate(self._workers) if w is not None and w.stage is None), None)
+        if place is None:
+            place = self._workers.index(None)
+        worker = self._workers[place]
+        if worker is None:
+            worker = self._workers[place] = _Worker(self._devices[place], self.settings)
+            self._selector.register(worker.events, selectors.EVENT_READ, place)
+        worker.start(stage, self.settings)
+
+    def poll(self, timeout: float) -> Sequence[Event]:
+        """Events of all workers; kills those past a limit and replaces the dead ones."""
+        events: list[Event] = []
+        for ready, _ in self._selector.select(min(timeout, WATCH_SECONDS)):
+            events += self._read(ready.data)
+        for place, worker in enumerate(self._workers):
+            verdict = worker.over_limit(self.settings) if worker is not None else None
+            if worker is not None and verdict is not None:
+                events.append(worker.lost(*verdict))
+                self._remove(place)
+        return events
+
+    def stop(self) -> Sequence[Event]:
+        """Ends all workers; what they were doing is `interrupted`."""
+        events = []
+        for place, worker in enumerate(self._workers):
+            if worker is not None:
+                if worker.stage is not None:
+                    events.append(worker.lost("interrupted", "the run was interrupted"))
+                self._remove(place)
+        return events
+
+    def _read(self, place: int) -> list[Event]:
+        worker = self._workers[place]
+        assert worker is not None
+        lines = worker.read_events()
+        events = []
+        for line in lines:
+            message = json.loads(line)
+            payload = message["payload"]
+            if message["event"] == "finished":
+                payload = payload | {"log_tail": worker.log_tail() if payload["status"] != "done" else ""}
+                worker.stage = None
+            events.append(Event(message["event"], message["key"], payload))
+        if lines or not worker.closed:
+            return events
+        stage, worker_exit = worker.stage, worker.describe_exit()
+        if stage is not None:
+            status = "oom" if worker.process.returncode == -signal.SIGKILL else "failed"
+            events.append(worker.lost(status, worker_exit))
+        self._remove(place)
+        return events
+
+    def _remove(self, place: int) -> None:
+        worker = self._workers[place]
+        if worker is not None:
+            self._selector.unregister(worker.events)
+            worker.end()
+            self._workers[place] = None
+
+
+class _Worker:
+    """One worker process and the stage it is at."""
+
+    def __init__(self, device: str, settings: ExecutorSettings) -> None:
+        # A pinned worker sees one device only, as the first.
+        self.device = "cuda:0" if device.startswith("cuda") else device
+        read, write = os.pipe()
+        arguments = [sys.executable, "-m", "derm_bench.executors.worker", str(write), self.device, str(os.getpid())]
+        self.process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[write],
+            env=_environment(device, settings),
+            start_new_session=True,
+        )
+        os.close(write)
+        os.set_blocking(read, False)
+        self.events: IO[bytes] = os.fdopen(read, "rb", buffering=0)
+        self.stage: Stage | None = None
+        self.closed = False
+        self._job: Mapping[str, Any] = {}
+        self._began = 0.0
+        self._partial = b""
+        self._log = _Tail(self.process.stdout)
+
+    def start(self, stage: Stage, settings: ExecutorSettings) -> None:
+        """Sends a stage. A worker that died meanwhile is noticed when its events are read."""
+        self.stage, self._job, self._began = stage, job_of(stage, settings), time.monotonic()
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(self._job).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self.closed = True
+
+    def read_events(self) -> list[bytes]:
+        """The whole lines that have arrived; sets `closed` when the worker is gone."""
+        chunk = self.events.read(1 << 20)
+        if chunk == b"":
+            self.closed = True
+            return []
+        self._partial += chunk or b""
+        *lines, self._partial = self._partial.split(b"\n")
+        return lines
+
+    def over_limit(self, settings: ExecutorSettings) -> tuple[str, str] | None:
+        """Status and message where the stage has passed a limit, else None."""
+        if self.stage is None:
+            return None
+        spent = time.monotonic() - self._began
+        if settings.timeout is not None and spent > settings.timeout:
+            return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s a stage"
+        if settings.memory is not None and (used := _resident_mb(self.process.pid)) > settings.memory:
+            return "oom", f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB a stage"
+        return None
+
+    def lost(self, status: str, message: str) -> Event:
+        """The record of a stage whose worker could not make one."""
+        assert self.stage is not None
+        record = new_record(self._job, self.device) | {
+            "status": status,
+            "seconds": round(time.monotonic() - self._began, 4),
+            "peak_memory_mb": None,
+            "peak_device_mb": None,
+            "error": {"type": status, "message": message, "traceback": ""},
+            "log_tail": self.log_tail(),
+        }
+        key, self.stage = self.stage.key, None
+        return Event("finished", key, record)
+
+    def log_tail(self) -> str:
+        """The end of what the worker printed."""
+        return self._log.text()
+
+    def describe_exit(self) -> str:
+        """How the process ended."""
+        code = self.process.wait()
+        if code == -signal.SIGKILL:
+            return "the worker was killed (signal 9), most likely by the kernel for want of memory"
+        if code < 0:
+            return f"the worker crashed with signal {-code} ({signal.Signals(-code).name})"
+        return f"the worker ended with exit code {code}"
+
+    def end(self) -> None:
+        """Kills the process with all that it started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.events):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+
+class _Tail:
+    """Drains a stream in a thread and keeps its last bytes, however much is printed."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        self._chunks: collections.deque[bytes] = collections.deque()
+        self._size = 0
+        self._lock = threading.Lock()
+        assert stream is not None
+        threading.Thread(target=self._drain, args=(stream,), daemon=True).start()
+
+    def _drain(self, stream: IO[bytes]) -> None:
+        with stream:
+            while chunk := os.read(stream.fileno(), LOG_BYTES):
+                with self._lock:
+                    self._chunks.append(chunk)
+                    self._size += len(chunk)
+                    while self._size - len(self._chunks[0]) >= LOG_BYTES:
+                        self._size -= len(self._chunks.popleft())
+
+    def text(self) -> str:
+        with self._lock:
+            return b"".join(self._chunks)[-LOG_BYTES:].decode(errors="replace")
+
+
+def _default_workers(settings: ExecutorSettings) -> int:
+    """One worker a GPU; on the CPU as many as the cores have threads for."""
+    if settings.machine.device == "cuda":
+        return len(settings.machine.devices)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // settings.machine.threads)
+
+
+def _environment(device: str, settings: ExecutorSettings) -> dict[str, str]:
+    threads = str(settings.machine.threads)
+    env = os.environ | MALLOC
+    env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    env |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    if settings.builtins_only:
+        env["DERM_BENCH_BUILTINS_ONLY"] = "1"
+    env["CUDA_VISIBLE_DEVICES"] = _visible(device) if device.startswith("cuda") else ""
+    return env
+
+
+def _visible(device: str) -> str:
+    """The index of a device in the terms that the parent's own CUDA_VISIBLE_DEVICES leaves."""
+    index = int(device.partition(":")[2] or 0)
+    outer = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return outer[index] if index < len(outer) else str(index)
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        with open(f"/proc/{pid}/statm") as handle:  # noqa: PTH123
+            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except (OSError, ValueError, IndexError):
+        return 0.0

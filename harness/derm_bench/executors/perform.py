@@ -1,0 +1,135 @@
+"""Performs one stage: calls its function, publishes what it wrote, and makes the attempt's record."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import resource
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from derm_bench.errors import Diverged, UserError
+from derm_bench.plugins import Plugins
+from derm_bench.specs import load_object
+from derm_bench.store import Store
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Report) -> dict[str, Any]:
+    """Runs a job to its end, whatever that is, and returns its record. Never raises but for KeyboardInterrupt."""
+    store = Store(Path(job["store"]))
+    record = new_record(job, device)
+    began = time.perf_counter()
+    reset_peak_memory(device)
+    staged = None
+    try:
+        staged = store.stage()
+        result = _call(job, store, staged, device, plugins, report)
+        attempt = record | _spent(began, device)
+        store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
+        return attempt | {"status": "done"}
+    except Exception as error:
+        if staged is not None:
+            store.discard(staged)
+        return record | _spent(began, device) | describe_failure(error)
+
+
+def _call(
+    job: Mapping[str, Any], store: Store, staged: Path, device: str, plugins: Plugins, report: Report
+) -> Mapping[str, Any]:
+    from derm_bench.stages.context import StageContext
+
+    load_object("derm_bench.stages.runtime:prepare")(device, job["threads"])
+    identity = job["identity"]
+    context = StageContext(
+        params=identity["params"],
+        local=job["local"],
+        inputs={name: store.folder(key) for name, key in identity["inputs"].items()},
+        out=staged,
+        data=store.root / "data",
+        device=device,
+        precision=job["precision"],
+        threads=job["threads"],
+        plugins=plugins,
+        report=report,
+    )
+    return load_object(job["function"])(context)
+
+
+def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """The part of a record that is known before the stage runs."""
+    return {
+        "attempt": uuid.uuid4().hex,
+        "key": job["key"],
+        "kind": job["kind"],
+        "title": job["title"],
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "device": device,
+        "host": platform.node(),
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "pid": os.getpid(),
+        "error": None,
+    }
+
+
+def describe_failure(error: BaseException) -> dict[str, Any]:
+    """Status and error of an exception: what a person needs first, then the traceback."""
+    status = "failed"
+    if isinstance(error, Diverged):
+        status = "diverged"
+    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        status = "oom"
+    message = str(error) or type(error).__name__
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full:
+        message = f"no space left on the disk: {message}"
+    elif not isinstance(error, UserError | Diverged):
+        message = f"{type(error).__name__}: {message}"
+    trace = "".join(traceback.format_exception(error))
+    return {
+        "status": status,
+        "retry": full,
+        "error": {"type": type(error).__name__, "message": message, "traceback": trace[-20_000:]},
+    }
+
+
+def reset_peak_memory(device: str) -> None:
+    """Starts the peaks anew, so that they are this stage's although the worker is warm."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory(device: str) -> dict[str, float]:
+    """Peak resident and device memory in MB since `reset_peak_memory`."""
+    peaks = {"peak_memory_mb": _resident_peak(), "peak_device_mb": 0.0}
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda"):
+        peaks["peak_device_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return peaks
+
+
+def _resident_peak() -> float:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1024, 1)
+    # Elsewhere than on Linux the peak is the process's, in bytes on macOS and in kB on other systems.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
+
+
+def _spent(began: float, device: str) -> dict[str, Any]:
+    return {"seconds": round(time.perf_counter() - began, 4)} | peak_memory(device)

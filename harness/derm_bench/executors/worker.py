@@ -1,0 +1,57 @@
+"""The worker process: reads jobs as JSON lines, performs them one after the other, writes events as JSON lines.
+
+Started as `python -m derm_bench.executors.worker EVENTS_FD DEVICE`. What plugins print goes to stdout and stderr,
+which the parent keeps apart from the events. It ends when the parent closes its jobs, or dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from derm_bench.executors.perform import perform
+from derm_bench.plugins import Plugins
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serves jobs until the parent is gone."""
+    events_fd, device, parent = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    events = os.fdopen(events_fd, "w", buffering=1)
+    plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
+    for line in sys.stdin:
+        job = json.loads(line)
+        key = job["key"]
+
+        def report(progress: Mapping[str, Any], key: str = key) -> None:
+            _send(events, {"event": "progress", "key": key, "payload": progress})
+
+        record = perform(job, device, plugins, report)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _send(events, {"event": "finished", "key": key, "payload": record})
+
+
+def _send(events: Any, message: Mapping[str, Any]) -> None:
+    events.write(json.dumps(message) + "\n")
+    events.flush()
+
+
+def _die_with(parent: int) -> None:
+    """Asks the kernel to kill this process when its parent dies, whatever kills that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

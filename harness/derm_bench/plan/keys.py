@@ -1,0 +1,74 @@
+"""Stage keys: SHA-256 of everything that can change a stage's numbers, and of nothing else."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from derm_bench.fingerprint import file_digests
+from derm_bench.plan.closure import distribution_of, source_closure, versions_of
+from derm_bench.plugins import Plugins
+
+# Raised when the meaning of a stage changes in a way that no source digest shows.
+PROTOCOL_VERSION = "1"
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """The key of a stage: 40 hexadecimal digits."""
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:40]
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed in [0, 2^31) that is a function of `parts`: distinct purposes get unrelated streams."""
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
+    """Options as JSON for the identity, with each file replaced by its digest, and the real paths by field."""
+    paths = {name: value for name, value in options if isinstance(value, Path)}
+    dumped = options.model_dump(mode="json", exclude=set(paths))
+    local = {name: str(value) for name, value in paths.items()}
+    digests = file_digests({name: value for name, value in paths.items() if value.is_file()})
+    return dumped | {name: {"sha256": digest} for name, digest in digests.items()}, local
+
+
+def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str, Any]:
+    """The reverse of `split_paths`: options as the plugin's model takes them."""
+    return {**hashed, **local}
+
+
+def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, str]:
+    """Distribution, version and source digest of a plugin."""
+    return _plugin_identity(plugins, kind, name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, str]:
+    installed = plugins.installed(kind, name)
+    closure = source_closure(installed.spec.create)
+    return {
+        "name": installed.spec.name,
+        "distribution": installed.distribution,
+        "version": installed.version,
+        "source": closure.digest,
+    }
+
+
+@functools.cache
+def imported_versions(targets: tuple[str, ...]) -> dict[str, str]:
+    """Versions of all distributions that the closures of `targets` import."""
+    packages = {package for target in targets for package in source_closure(target).imports}
+    own = distribution_of("derm_bench")
+    return {name: version for name, version in versions_of(tuple(sorted(packages))).items() if name != own}

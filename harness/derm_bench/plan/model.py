@@ -1,0 +1,102 @@
+"""What a plan is made of: stages with keys, and what each cell and table row takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from derm_bench.matrix.model import Cell, Matrix
+from derm_bench.plan.numerics import Machine
+from derm_bench.plan.split import PlannedSplit
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A unit of work. `params` and `inputs` (name -> key of another stage) are part of the identity that `key`
+    hashes; `local` (paths) is not. `function` is the import path of what a worker calls; `cost` a rough number of
+    seconds, for scheduling the longest first."""
+
+    key: str
+    kind: str
+    function: str
+    title: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    identity: Mapping[str, Any]
+    local: Mapping[str, Any] = field(default_factory=dict)
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell and the stages it reads: its decode, its training, one evaluation a test set, and what was synthesised."""
+
+    cell: Cell
+    generator: str
+    train: str
+    evaluations: Mapping[str, str]
+    fits: tuple[str, ...]
+    samples: Mapping[str, str]
+    quota: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFidelity:
+    """One fidelity stage and the columns its rows get."""
+
+    dataset: str
+    train_fraction: float
+    strategy: str
+    generator: str
+    split_seed: int
+    generator_seed: int | None
+    class_name: str
+    step: int | None
+    key: str
+    sample: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFit:
+    """One generator fit and the strategy it is first planned for."""
+
+    dataset: str
+    train_fraction: float
+    strategy: str
+    generator: str
+    split_seed: int
+    generator_seed: int
+    class_name: str
+    key: str
+
+
+@dataclass
+class Plan:
+    """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
+    of plan-level data by digest, `grids` the stage that draws the samples of each fit."""
+
+    matrix: Matrix
+    machine: Machine
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[PlannedCell] = field(default_factory=list)
+    fidelity: list[PlannedFidelity] = field(default_factory=list)
+    fits: list[PlannedFit] = field(default_factory=list)
+    grids: dict[str, str] = field(default_factory=dict)
+    splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
+    decodes: dict[str, str] = field(default_factory=dict)
+    data: dict[str, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def upstream(self, key: str) -> Iterator[str]:
+        """The keys of a stage's inputs, theirs first, each once."""
+        seen: set[str] = set()
+
+        def visit(k: str) -> Iterator[str]:
+            for other in self.stages[k].inputs.values():
+                if other not in seen:
+                    seen.add(other)
+                    yield from visit(other)
+                    yield other
+
+        return visit(key)

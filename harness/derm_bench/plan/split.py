@@ -1,0 +1,301 @@
+"""The split: which image goes to train, val, test and reserve, planned from ids, labels and groups alone.
+
+Order comes from SHA-256 ranks, not from a random generator, so a split is the same under every library version.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from derm_bench.errors import UserError
+from derm_bench.matrix.model import PerClass, Split
+from derm_bench.specs import DatasetDescription
+
+PARTS = ("train", "val", "test", "reserve")
+Amount = float | PerClass
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The images of a data set that a matrix uses, by merged class: parallel lists, sorted by id."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    classes: tuple[str, ...]
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedSplit:
+    """A selection with the part of each image. `digest` is that of the sorted CSV `image_id,group,label,split`."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    parts: tuple[str, ...]
+    classes: tuple[str, ...]
+    select_on_test: bool = False
+    _counts: dict[float, Counter[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    @functools.cached_property
+    def csv(self) -> bytes:
+        """The split as a file; a split read back by `read_split` is equal."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("image_id", "group", "label", "split"))
+        writer.writerows(zip(self.ids, self.groups, self.labels, self.parts, strict=True))
+        return text.getvalue().encode()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.csv).hexdigest()
+
+    def indices(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> list[int]:
+        """Positions of the images of a part, in order of id; `fraction` takes the nested subset of train."""
+        wanted = set(classes if classes is not None else self.classes)
+        kept = self._subset(fraction) if part == "train" and fraction < 1 else None
+        return [
+            i
+            for i, (where, label) in enumerate(zip(self.parts, self.labels, strict=True))
+            if where == part and label in wanted and (kept is None or self.groups[i] in kept)
+        ]
+
+    def counts(self, part: str = "train", fraction: float = 1.0) -> Counter[str]:
+        """Images a class in a part."""
+        if part != "train":
+            return Counter(self.labels[i] for i in self.indices(part))
+        if fraction not in self._counts:
+            self._counts[fraction] = Counter(self.labels[i] for i in self.indices("train", fraction=fraction))
+        return self._counts[fraction]
+
+    def _subset(self, fraction: float) -> set[str]:
+        """The groups of a nested subset of train: each class's groups in rank order up to its share, at least one."""
+        members = _members(self, [i for i, part in enumerate(self.parts) if part == "train"])
+        totals = Counter(self.labels[i] for i, part in enumerate(self.parts) if part == "train")
+        kept: set[str] = set()
+        have: Counter[str] = Counter()
+        for group in _ranked(members, "fraction"):
+            counts = members[group]
+            if any(have[label] + n / 2 <= max(1, fraction * totals[label]) for label, n in counts.items()):
+                kept.add(group)
+                have.update(counts)
+        return kept
+
+
+def read_split(content: bytes, classes: Sequence[str]) -> PlannedSplit:
+    """Reads the CSV that `PlannedSplit.csv` wrote."""
+    rows = list(csv.reader(io.StringIO(content.decode())))[1:]
+    ids, groups, labels, parts = (tuple(column) for column in zip(*rows, strict=True))
+    return PlannedSplit(ids, labels, groups, parts, tuple(classes))
+
+
+def select(
+    description: DatasetDescription,
+    classes: Mapping[str, Sequence[str]] | None,
+    limit: PerClass,
+    group: str,
+    seed: int,
+) -> Selection:
+    """The images of the wanted classes, merged, grouped, and limited by whole groups."""
+    merged = _merge(description, classes)
+    names = tuple(classes) if classes is not None else tuple(description.classes)
+    source_groups = _groups(description, group)
+    order = sorted((i for i, label in enumerate(description.labels) if label in merged), key=lambda i: description.ids[i])
+    selection = Selection(
+        tuple(description.ids[i] for i in order),
+        tuple(merged[description.labels[i]] for i in order),
+        tuple(source_groups[i] for i in order),
+        names,
+        tuple(description.given_split[i] for i in order) if description.given_split is not None else (),
+    )
+    if limit.per_class is None:
+        return selection
+    targets = _per_class(limit.per_class, names)
+    kept = _fill(_members(selection, range(len(selection.ids))), targets, f"limit/{seed}")
+    return _keep(selection, [i for i, name in enumerate(selection.groups) if name in kept])
+
+
+def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: bool = False) -> PlannedSplit:
+    """Assigns every image to a part. `seed` is the split seed (with kfold, the fold).
+
+    Test, val and reserve amounts are shares of the whole selection, or counts a class; they are met exactly where
+    whole groups allow, else from below. Raises UserError where a class would be missing from a part.
+    """
+    if split.method == "given":
+        parts = _given(selection, split)
+    elif split.method == "kfold":
+        parts = _kfold(selection, split, seed)
+    else:
+        parts = _random(selection, split, seed)
+    planned = PlannedSplit(
+        selection.ids, selection.labels, selection.groups, tuple(parts), selection.classes, split.val == "test"
+    )
+    if not allow_missing:
+        _refuse_missing(planned, split)
+    return planned
+
+
+# ------------------------------------------------------------------------------------ selection
+
+
+def _merge(description: DatasetDescription, classes: Mapping[str, Sequence[str]] | None) -> dict[str, str]:
+    """Source label -> class."""
+    if classes is None:
+        return {label: label for label in description.classes}
+    merged: dict[str, str] = {}
+    for name, sources in classes.items():
+        for source in sources:
+            if source not in description.classes:
+                raise UserError(
+                    f"the data set has no class '{source}'",
+                    path=("classes", name),
+                    hint="it has " + ", ".join(description.classes),
+                )
+            if source in merged:
+                raise UserError(f"'{source}' is merged into both '{merged[source]}' and '{name}'", path=("classes", name))
+            merged[source] = name
+    return merged
+
+
+def _groups(description: DatasetDescription, group: str) -> Sequence[str]:
+    """The grouping asked for: `auto` the data set's own, `none` every image by itself, else an attribute."""
+    if group == "auto":
+        return description.groups if description.groups is not None else description.ids
+    if group == "none":
+        return description.ids
+    if group not in description.attributes:
+        raise UserError(
+            f"the data set has no column '{group}' to group by",
+            path=("split", "group"),
+            hint="it has " + (", ".join(description.attributes) or "none") + "; or auto, none",
+        )
+    column = description.attributes[group]
+    return [str(value) if value not in (None, "") else name for value, name in zip(column, description.ids, strict=True)]
+
+
+def _keep(selection: Selection, where: Sequence[int]) -> Selection:
+    return Selection(
+        tuple(selection.ids[i] for i in where),
+        tuple(selection.labels[i] for i in where),
+        tuple(selection.groups[i] for i in where),
+        selection.classes,
+        tuple(selection.given[i] for i in where) if selection.given else (),
+    )
+
+
+# ---------------------------------------------------------------------------------- assignment
+
+
+def _random(selection: Selection, split: Split, seed: int) -> list[str]:
+    return _assign(selection, split, ("test", "val", "reserve"), ["train"] * len(selection.ids), f"split/{seed}")
+
+
+def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
+    """Fold `fold` is the test set. Groups go, in rank order, to the fold that has fewest images of their classes."""
+    members = _members(selection, range(len(selection.ids)))
+    have = [Counter[str]() for _ in range(split.folds)]
+    place: dict[str, int] = {}
+    for group in _ranked(members, f"kfold/{split.seed}"):
+        counts = members[group]
+        place[group] = min(range(split.folds), key=lambda k: (sum(have[k][label] for label in counts), k))
+        have[place[group]].update(counts)
+    parts = ["test" if place[group] == fold % split.folds else "train" for group in selection.groups]
+    return _assign(selection, split, ("val", "reserve"), parts, f"kfold/{split.seed}/{fold}")
+
+
+def _given(selection: Selection, split: Split) -> list[str]:
+    """The source's own split; a val or reserve that it lacks is taken from its train."""
+    if not selection.given:
+        raise UserError("the data set gives no split of its own", path=("split", "method"), hint="use random or kfold")
+    parts = [part or "train" for part in selection.given]
+    missing = [part for part in ("val", "reserve") if part not in parts]
+    return _assign(selection, split, missing, parts, f"given/{split.seed}")
+
+
+def _assign(selection: Selection, split: Split, wanted: Iterable[str], parts: list[str], purpose: str) -> list[str]:
+    """Moves whole groups from train to each wanted part until its amount is met."""
+    totals = Counter(selection.labels)
+    for part in wanted:
+        amount = getattr(split, part)
+        if amount == "test":
+            continue
+        members = _members(selection, [i for i, where in enumerate(parts) if where == "train"])
+        chosen = _fill(members, _targets(amount, totals, selection.classes), f"{purpose}/{part}")
+        parts = [
+            part if where == "train" and group in chosen else where
+            for where, group in zip(parts, selection.groups, strict=True)
+        ]
+    return parts
+
+
+def _targets(amount: Amount, totals: Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
+    if isinstance(amount, PerClass):
+        return _per_class(amount.per_class or 0, classes)
+    # A share that is not zero gives at least one image of every class.
+    return {name: max(1, round(amount * totals[name])) if amount > 0 else 0 for name in classes}
+
+
+def _per_class(count: int | Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
+    if isinstance(count, int):
+        return dict.fromkeys(classes, count)
+    unknown = [name for name in count if name not in classes]
+    if unknown:
+        raise UserError(f"no class is named '{unknown[0]}'", hint="classes: " + ", ".join(classes))
+    return {name: count.get(name, 10**9) for name in classes}
+
+
+def _fill(members: Mapping[str, Counter[str]], targets: Mapping[str, int], purpose: str) -> set[str]:
+    """Whole groups, in rank order, each where it does not overfill any of its classes."""
+    have: Counter[str] = Counter()
+    chosen: set[str] = set()
+    for group in _ranked(members, purpose):
+        counts = members[group]
+        if all(have[label] + n <= targets.get(label, 0) for label, n in counts.items()):
+            chosen.add(group)
+            have.update(counts)
+    return chosen
+
+
+def _members(selection: Selection | PlannedSplit, where: Iterable[int]) -> dict[str, Counter[str]]:
+    """group -> images a class."""
+    members: dict[str, Counter[str]] = {}
+    for i in where:
+        members.setdefault(selection.groups[i], Counter())[selection.labels[i]] += 1
+    return members
+
+
+def _ranked(groups: Iterable[str], purpose: str) -> list[str]:
+    return sorted(groups, key=lambda group: hashlib.sha256(f"{purpose}/{group}".encode()).digest())
+
+
+def _refuse_missing(planned: PlannedSplit, split: Split) -> None:
+    """Every class needs images in train and test, and in val and reserve where those are asked for."""
+    needed = ["train", "test"]
+    needed += [part for part in ("val", "reserve") if _is_wanted(getattr(split, part))]
+    present = set(zip(planned.labels, planned.parts, strict=True))
+    for name, part in _product(planned.classes, needed):
+        if (name, part) not in present:
+            total = planned.labels.count(name)
+            groups = len({g for g, label in zip(planned.groups, planned.labels, strict=True) if label == name})
+            raise UserError(
+                f"class '{name}' has too few images: none is left for {part} ({total} images in {groups} groups)",
+                path=("split",),
+                hint="lower the shares or counts of test, val and reserve, raise the limit, or leave the class out",
+            )
+
+
+def _is_wanted(amount: object) -> bool:
+    if isinstance(amount, PerClass):
+        return bool(amount.per_class)
+    return isinstance(amount, int | float) and amount > 0
+
+
+def _product(names: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return ((name, part) for name in names for part in parts)

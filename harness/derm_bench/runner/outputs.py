@@ -1,0 +1,231 @@
+"""Writes the run directory: tables, predictions, manifest, samples, figures and the report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from derm_bench._version import __version__
+from derm_bench.errors import UserError
+from derm_bench.plan.closure import distribution_of
+from derm_bench.plan.keys import PROTOCOL_VERSION
+from derm_bench.plan.model import Plan
+from derm_bench.report.data import (
+    COMPOSITION_COLUMNS,
+    FIDELITY_COLUMNS,
+    HISTORY_COLUMNS,
+    RESULT_COLUMNS,
+    SUMMARY_COLUMNS,
+)
+from derm_bench.report.tables import summarise, write_csv, write_text
+from derm_bench.runner.rows import (
+    Results,
+    composition_rows,
+    fidelity_rows,
+    result_rows,
+    warnings_of,
+)
+from derm_bench.scoring import METRIC_NAMES
+from derm_bench.store import file_digest, reason
+
+TABLES = ("results.csv", "summary.csv", "fidelity.csv", "composition.csv", "history.csv", "predictions.parquet")
+MANIFEST = "manifest.json"
+
+
+def prepare_out(out: Path, matrix_name: str) -> None:
+    """Makes the run directory, or refuses one that is not a run of this matrix."""
+    manifest = out / MANIFEST
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        entries = [entry.name for entry in out.iterdir()]
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write the run directory {out.absolute()}: {reason(error)}", hint="give another --out") from error
+    if not entries:
+        return
+    try:
+        name = json.loads(manifest.read_text())["matrix"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{out.absolute()} is not empty and no run directory", hint="give an empty or new folder with --out") from None
+    if name != matrix_name:
+        raise UserError(f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'", hint="give another --out")
+
+
+def write_tables(results: Results, out: Path, command: Sequence[str]) -> list[dict[str, Any]]:
+    """Writes all tables and the manifest; returns the rows of results.csv."""
+    matrix = results.plan.matrix
+    rows = list(result_rows(results))
+    write_csv(rows, [*RESULT_COLUMNS, *_metric_columns(results, rows)], out / "results.csv")
+    fidelity = list(fidelity_rows(results))
+    write_csv(fidelity, FIDELITY_COLUMNS, out / "fidelity.csv")
+    summary = summarise(
+        rows,
+        fidelity,
+        baselines=matrix.compare.baselines or None,
+        across=matrix.compare.across,
+        pairs=matrix.compare.pairs,
+        alpha=matrix.analysis.alpha,
+        offsets={entry.name: entry.seed_offset for entry in matrix.strategies},
+    )
+    write_csv(summary, SUMMARY_COLUMNS, out / "summary.csv")
+    write_csv(composition_rows(results), COMPOSITION_COLUMNS, out / "composition.csv")
+    write_csv(_history(results), HISTORY_COLUMNS, out / "history.csv")
+    write_predictions(results, out / "predictions.parquet")
+    write_samples(results, out / "samples")
+    _write_json(manifest(results, out, command), out / MANIFEST)
+    return rows
+
+
+def _metric_columns(results: Results, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The contract's metrics for the classes of all data sets, then what plugins added."""
+    classes = dict.fromkeys(name for split in results.plan.splits.values() for name in split.classes)
+    known = list(METRIC_NAMES(tuple(classes)))
+    added = {name for row in rows for name in row if name not in RESULT_COLUMNS and name not in known}
+    return known + sorted(added)
+
+
+# ----------------------------------------------------------------------------------- history
+
+
+def _history(results: Results) -> Iterator[dict[str, Any]]:
+    """The training curves of all generators and classifiers, with what each belongs to."""
+    for fit in results.plan.fits:
+        head = {
+            "dataset": fit.dataset,
+            "train_fraction": fit.train_fraction,
+            "stage": fit.key[:12],
+            "role": "generator",
+            "name": fit.strategy,
+            "class": fit.class_name,
+            "seed": fit.generator_seed,
+        }
+        yield from _curve(results, fit.key, head)
+    for planned in results.plan.cells:
+        cell = planned.cell
+        head = {
+            "dataset": cell.dataset,
+            "train_fraction": cell.train_fraction,
+            "stage": planned.train[:12],
+            "role": "classifier",
+            "name": f"{cell.strategy}/{cell.classifier}",
+            "class": "",
+            "seed": cell.classifier_seed,
+        }
+        yield from _curve(results, planned.train, head)
+
+
+def _curve(results: Results, key: str, head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    finished = results.store.finished(key)
+    if finished is not None:
+        with (finished.folder / "history.csv").open(newline="") as handle:
+            for row in csv.DictReader(handle):
+                yield {**head, **row}
+
+
+# ------------------------------------------------------------------------------- predictions
+
+
+def write_predictions(results: Results, path: Path) -> None:
+    """All predictions of finished cells in one file, cell by cell."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = []
+    for planned in results.plan.cells:
+        for evaluation in planned.evaluations.values():
+            finished = results.store.finished(evaluation) if results.outcome(evaluation).status == "done" else None
+            if finished is not None:
+                table = pq.read_table(finished.folder / "predictions.parquet").replace_schema_metadata()
+                cells = pa.array([planned.cell.name] * len(table)).dictionary_encode()
+                tables.append(table.add_column(0, "cell", cells))
+    whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({"cell": pa.array([], pa.string())})
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(whole, partial)
+    partial.replace(path)
+
+
+def write_samples(results: Results, folder: Path) -> None:
+    """The labelled grids of all generators, as their `analyse` stages drew them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for planned in results.plan.fits:
+        key = results.plan.grids.get(planned.key)
+        finished = results.store.finished(key) if key else None
+        if finished is not None:
+            for grid in sorted(finished.folder.glob("*.png")):
+                name = f"{planned.strategy}__{planned.class_name}__g{planned.generator_seed}__{grid.stem}.png"
+                if len(results.plan.decodes) > 1:
+                    name = f"{planned.dataset}__{name}"
+                shutil.copyfile(grid, folder / _safe(name))
+
+
+def _safe(name: str) -> str:
+    """A label as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_.+=@" else "_" for c in name)
+
+
+# ---------------------------------------------------------------------------------- manifest
+
+
+def manifest(results: Results, out: Path, command: Sequence[str]) -> dict[str, Any]:
+    """Everything needed to say what was run, with what, on what, and to run it again."""
+    plan = results.plan
+    return {
+        "derm_bench": __version__,
+        "protocol_version": PROTOCOL_VERSION,
+        "matrix": json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"})) | {"file": plan.matrix.file.name},
+        "command": list(command),
+        "splits": {f"{label}/{seed}": split.digest for (label, seed), split in sorted(plan.splits.items())},
+        "distributions": _distributions(plan),
+        "machine": {
+            "device": plan.machine.device,
+            "precision": plan.machine.precision,
+            "threads": plan.machine.threads,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+        },
+        "git": git_state(plan.matrix.file.parent),
+        "warnings": warnings_of(results),
+        "stages": {key: results.outcome(key).status for key in plan.stages},
+        "files": {name: file_digest(out / name) for name in TABLES if (out / name).is_file()},
+    }
+
+
+def _distributions(plan: Plan) -> dict[str, str]:
+    versions: dict[str, str] = {distribution_of("derm_bench") or "derm-bench": __version__}
+    for stage in plan.stages.values():
+        versions |= stage.identity["numerics"]["versions"]
+        for used in stage.identity["code"]["plugins"]:
+            versions[used["distribution"]] = used["version"]
+    return dict(sorted(versions.items()))
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and dirty flag of the repository that holds the matrix; None outside of one."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _write_json(value: Any, path: Path) -> None:
+    write_text(json.dumps(value, indent=1, sort_keys=False) + "\n", path)
+
+
+def table_digests(out: Path, names: Iterable[str] = TABLES) -> dict[str, str]:
+    """Digests of the tables that figures are drawn from."""
+    return {name: file_digest(out / name) for name in names if (out / name).is_file()}

@@ -1,0 +1,128 @@
+"""Progress: bars on a terminal (one for the matrix, one for each running stage with its loss), else plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from derm_bench.plan.model import Stage
+from derm_bench.plugins import Plugins
+
+
+class PlainProgress:
+    """A line when a stage ends, and one a while when a long one goes on."""
+
+    EVERY_SECONDS = 20.0
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._done = 0
+        self._total = 0
+        self._spoke: dict[str, float] = {}
+
+    def begin(self, total: int, cached: int) -> None:
+        self._total = total
+        self._say(f"{total} stages to run, {cached} found in the store")
+
+    def started(self, stage: Stage) -> None:
+        self._spoke[stage.key] = time.monotonic()
+
+    def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
+        if "warning" in payload:
+            click.echo(f"warning: {stage.title}: {payload['warning']}", err=True)
+            return
+        if time.monotonic() - self._spoke.get(stage.key, 0.0) >= self.EVERY_SECONDS:
+            self._spoke[stage.key] = time.monotonic()
+            self._say(f"  {stage.title}: {payload.get('done', 0):.0f}/{payload.get('total', 0):.0f} {_values(payload)}")
+
+    def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
+        self._done += 1
+        line = f"[{self._done}/{self._total}] {stage.title}: {record['status']} in {record['seconds']:.1f} s"
+        if record["status"] != "done":
+            line += f": {_first_line(record)}"
+        self._say(line)
+
+    def end(self) -> None:
+        return None
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            click.echo(line, err=True)
+
+
+class BarProgress:
+    """Bars that live at the bottom of a terminal; failures are printed above them."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[values]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._matrix: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._console = console
+
+    def begin(self, total: int, cached: int) -> None:
+        self._console.print(f"{total} stages to run, {cached} found in the store", highlight=False)
+        self._progress.start()
+        self._matrix = self._progress.add_task("matrix", total=total, values="")
+
+    def started(self, stage: Stage) -> None:
+        self._tasks[stage.key] = self._progress.add_task(f"  {stage.title}", total=None, values="")
+
+    def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
+        if "warning" in payload:
+            self._console.print(f"{stage.title}: {payload['warning']}", style="yellow", markup=False)
+        elif stage.key in self._tasks:
+            done, total = payload.get("done"), payload.get("total")
+            self._progress.update(self._tasks[stage.key], completed=done, total=total, values=_values(payload))
+
+    def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
+        if stage.key in self._tasks:
+            self._progress.remove_task(self._tasks.pop(stage.key))
+        if record["status"] != "done":
+            line = f"{stage.title}: {record['status']}: {_first_line(record)}"
+            self._console.print(line, style="red", markup=False, highlight=False)
+        if self._matrix is not None:
+            self._progress.advance(self._matrix)
+
+    def end(self) -> None:
+        self._progress.stop()
+
+
+class Announced:
+    """Passes everything on to another observer, and to the plugins' lifecycle hooks."""
+
+    def __init__(self, inner: PlainProgress | BarProgress, plugins: Plugins) -> None:
+        self.inner = inner
+        self.plugins = plugins
+        self.begin, self.started, self.end = inner.begin, inner.started, inner.end
+
+    def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
+        self.inner.progressed(stage, payload)
+        if payload.get("values"):
+            step = int(payload.get("done", 0))
+            self.plugins.hook.derm_bench_log(stage=stage.title, step=step, values=payload["values"])
+
+    def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
+        self.inner.finished(stage, record)
+        self.plugins.hook.derm_bench_stage_finish(record=record)
+
+
+def _values(payload: Mapping[str, Any]) -> str:
+    return " ".join(f"{name} {value:.3g}" for name, value in (payload.get("values") or {}).items())
+
+
+def _first_line(record: Mapping[str, Any]) -> str:
+    message = (record.get("error") or {}).get("message", "")
+    return message.splitlines()[0] if message else ""

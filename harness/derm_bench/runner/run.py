@@ -1,0 +1,127 @@
+"""One run from plan to report: execute, write tables, draw figures, write the report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from derm_bench.errors import UserError
+from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.plan.model import Plan
+from derm_bench.plan.planner import figures_stage
+from derm_bench.plugins import Plugins
+from derm_bench.report.html import write_report
+from derm_bench.report.tables import summarise_for_terminal
+from derm_bench.runner.execute import Execution
+from derm_bench.runner.outputs import prepare_out, table_digests, write_tables
+from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
+from derm_bench.runner.rows import Results
+from derm_bench.specs import load_object
+from derm_bench.store import Store
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, as the command line gave it."""
+
+    out: Path
+    executor: str
+    settings: ExecutorSettings
+    max_failures: int | None = None
+    retry_failed: bool = False
+    command: tuple[str, ...] = ()
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run came to."""
+
+    out: Path
+    rows: list[dict[str, Any]]
+    table: Any
+    stages_run: int
+    interrupted: bool
+    seconds: float = field(default=0.0)
+
+
+def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
+    """Runs what is missing and writes the run directory, whatever became of the stages."""
+    began = time.monotonic()
+    store.prepare()
+    prepare_out(options.out, plan.matrix.name)
+    for digest, content in plan.data.items():
+        if not store.data(digest).exists():
+            store.put(content)
+    observer = Announced(_progress(options), plugins)
+    execution = Execution(plan, store, options.retry_failed, options.max_failures)
+    executor = _LazyExecutor(plugins, options)
+    plugins.hook.derm_bench_run_start(matrix=plan.matrix.name, out=options.out, stages=len(plan.stages))
+    try:
+        execution.run(executor, targets(plan), observer)
+        results = Results(plan, execution.outcomes, store)
+        rows = write_tables(results, options.out, options.command)
+        ran = sum(outcome.fresh for outcome in execution.outcomes.values())
+        if not execution.interrupted:
+            draw(plan, store, executor, options, plugins)
+    finally:
+        executor.stop()
+    statuses = {status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}}
+    plugins.hook.derm_bench_run_finish(matrix=plan.matrix.name, out=options.out, statuses=statuses)
+    table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
+    return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began)
+
+
+def targets(plan: Plan) -> list[str]:
+    """The stages whose outputs a run directory shows."""
+    found = [key for planned in plan.cells for key in planned.evaluations.values()]
+    found += [row.key for row in plan.fidelity]
+    return [*found, *plan.grids.values()]
+
+
+def draw(plan: Plan, store: Store, executor: Executor, options: RunOptions, plugins: Plugins) -> None:
+    """Draws the figures in a worker, unless these very tables were drawn before, and writes the report."""
+    stage = figures_stage(plan, table_digests(options.out), options.out)
+    plan.stages[stage.key] = stage
+    execution = Execution(plan, store, retry_failed=True)
+    execution.run(executor, [stage.key], Announced(PlainProgress(quiet=True), plugins))
+    finished = store.finished(stage.key)
+    write_report(options.out, finished.folder if finished else None)
+
+
+def _progress(options: RunOptions) -> PlainProgress | BarProgress:
+    console = Console(stderr=True)
+    return PlainProgress(quiet=options.quiet) if options.quiet or not console.is_terminal else BarProgress(console)
+
+
+class _LazyExecutor:
+    """The chosen executor, made when the first stage is submitted: a cached run starts no worker."""
+
+    def __init__(self, plugins: Plugins, options: RunOptions) -> None:
+        self._spec = plugins.get("executor", options.executor)
+        self._settings = options.settings
+        self._executor: Executor | None = None
+
+    def _made(self) -> Executor:
+        if self._executor is None:
+            made = load_object(self._spec.create)(self._settings)
+            if made is None:
+                raise UserError(f"the executor '{self._spec.name}' made nothing")
+            self._executor = made
+        return self._executor
+
+    def free(self) -> int:
+        return self._made().free()
+
+    def submit(self, stage: Any) -> None:
+        self._made().submit(stage)
+
+    def poll(self, timeout: float) -> Any:
+        return self._made().poll(timeout)
+
+    def stop(self) -> Any:
+        return self._executor.stop() if self._executor is not None else []

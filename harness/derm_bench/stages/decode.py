@@ -1,0 +1,108 @@
+"""Stage `decode`: every image read once, brought to the stored size, preprocessed, kept as uint8."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from derm_bench.errors import UserError
+from derm_bench.imageio import fit_square
+from derm_bench.specs import Dataset, Task, Unreadable, create
+from derm_bench.stages.context import StageContext
+
+CHUNK = 64
+# (pixels [3,S,S], mask [1,S,S] or None) or why it could not be read
+Item = tuple[np.ndarray, np.ndarray | None] | Unreadable
+
+
+def decode(context: StageContext) -> dict[str, Any]:
+    """Writes images.npy, masks.npy where every image has one, and index.json."""
+    params = context.params
+    lines = (context.data / params["images"]).read_text().split("\n")
+    ids = [line.split("\t")[0] for line in lines]
+    dataset, attributes = _dataset(context, ids)
+    items = list(_read(context, dataset, ids))
+    unreadable = [(name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)]
+    _refuse_too_many(unreadable, len(ids), params["unreadable"])
+    kept = [i for i, item in enumerate(items) if not isinstance(item, Unreadable)]
+    pixels = np.stack([items[i][0] for i in kept])  # type: ignore[index]
+    masks = [items[i][1] for i in kept]  # type: ignore[index]
+    np.save(context.out / "images.npy", pixels, allow_pickle=False)
+    has_masks = all(mask is not None for mask in masks)
+    if has_masks:
+        np.save(context.out / "masks.npy", np.stack(masks), allow_pickle=False)  # type: ignore[arg-type]
+    index = {
+        "ids": [ids[i] for i in kept],
+        "masks": has_masks,
+        "attributes": {name: [column[i] for i in kept] for name, column in attributes.items()},
+        "digests": [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels],
+        "sharpness": [sharpness(image) for image in pixels],
+        "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
+    }
+    (context.out / "index.json").write_text(json.dumps(index))
+    return {"images": len(kept), "unreadable": len(unreadable), "masks": has_masks}
+
+
+def sharpness(image: np.ndarray) -> float:
+    """Variance of the Laplacian of the grey image (0..255): low for blurred ones. image: uint8 [3,S,S]."""
+    grey = image.astype(np.float64).mean(axis=0)
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    return float(laplacian.var())
+
+
+def _dataset(context: StageContext, ids: Sequence[str]) -> tuple[Dataset, dict[str, list[Any]]]:
+    """The data set's reader, and the attributes of `ids`."""
+    params = context.params
+    spec = context.plugins.get("dataset", params["dataset"])
+    options = context.options("dataset", params["dataset"])
+    dataset: Dataset = create(spec, options, Task(tuple(params["classes"]), params["size"]))
+    description = dataset.describe(options)
+    row = {name: i for i, name in enumerate(description.ids)}
+    attributes = {
+        name: [_plain(column[row[i]]) for i in ids] for name, column in description.attributes.items()
+    }
+    return dataset, attributes
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterator[Item]:
+    """All images in order, decoded on as many threads as a worker has."""
+    params = context.params
+    steps = context.transforms(params["preprocess"], Task((), params["size"]), "preprocess")
+    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+
+    def work(chunk: Sequence[str]) -> list[Item]:
+        return [_fit(raw, params["size"], params["resize"], steps) for raw in dataset.read(chunk)]
+
+    with ThreadPoolExecutor(context.threads) as pool:
+        for done, items in enumerate(pool.map(work, chunks), start=1):
+            context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
+            yield from items
+
+
+def _fit(raw: Any, size: int, how: str, steps: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Item:
+    if isinstance(raw, Unreadable):
+        return raw
+    pixels, mask = fit_square(raw.pixels, raw.mask, size, how)
+    for step in steps:
+        pixels = step(pixels)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return planes, None if mask is None else mask[None]
+
+
+def _refuse_too_many(unreadable: Sequence[tuple[str, str]], total: int, allowance: float) -> None:
+    if len(unreadable) > allowance * total:
+        named = "; ".join(f"{name}: {why}" for name, why in unreadable[:5])
+        more = f"; and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
+        raise UserError(
+            f"{len(unreadable)} of {total} images cannot be read ({named}{more})",
+            hint=f"mend or remove them, or allow a share with clean.unreadable (now {allowance:g})",
+        )

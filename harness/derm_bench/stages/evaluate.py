@@ -1,0 +1,84 @@
+"""Stage `evaluate`: predictions on val and test, kept image by image, and the scores computed from them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from derm_bench.images import ImageSet
+from derm_bench.scoring import classification_metrics
+from derm_bench.specs import Classifier, Task, create
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.train import HALF
+from derm_bench.stages.weights import load_state
+from derm_bench.training.feed import prepare
+
+BATCH = 256
+
+
+def evaluate(context: StageContext) -> dict[str, Any]:
+    """Writes predictions.parquet (one row an image of val and test) and metrics.json."""
+    params = context.params
+    spec = context.plugins.get("classifier", params["classifier"])
+    options = context.options("classifier", params["classifier"])
+    test = context.images("test")
+    task = Task(test.classes, options.input_size or test.size, context.device)
+    classifier: Classifier = create(spec, options, task)
+    classifier.load_state(load_state(context.inputs["train"] / "state.safetensors"))
+    val = context.images("val")
+    proba = {name: predict(classifier, part, task) for name, part in (("val", val), ("test", test))}
+    scores = classification_metrics(
+        test.labels.numpy(),
+        proba["test"],
+        test.classes,
+        val_labels=val.labels.numpy() if len(val) else None,
+        val_proba=proba["val"] if len(val) else None,
+    )
+    for use in params["metrics"]:
+        scores |= _plugin_scores(context, use, test, proba["test"])
+    frames = [predictions(name, part, proba[name]) for name, part in (("val", val), ("test", test))]
+    pd.concat(frames, ignore_index=True).to_parquet(context.out / "predictions.parquet", index=False)
+    (context.out / "metrics.json").write_text(json.dumps(scores, indent=1))
+    return {"n_test": len(test), "n_val": len(val), "scores": scores}
+
+
+def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
+    """float64 [N,K] probabilities, in chunks, with rows that sum to 1."""
+    mean, std = getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
+    rows = [np.empty((0, len(images.classes)))]
+    with torch.inference_mode():
+        for part in images.images.split(BATCH):
+            batch = prepare(part.to(task.device), size=task.size, mean=mean, std=std)
+            rows.append(classifier.predict_proba(batch).double().cpu().numpy())
+    proba = np.concatenate(rows)
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pd.DataFrame:
+    """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns."""
+    names = np.array(images.classes, dtype=object)
+    frame = pd.DataFrame(
+        {
+            "split": split,
+            "test_set": "test",
+            "image_id": list(images.ids),
+            "group": list(images.groups),
+            "label": names[images.labels.numpy()],
+            "predicted": names[proba.argmax(axis=1)] if len(proba) else names[:0],
+        }
+    )
+    for k, name in enumerate(images.classes):
+        frame[f"p_{name}"] = proba[:, k]
+    for name, column in images.attributes.items():
+        frame[name] = pd.Series(column, dtype="string" if any(isinstance(v, str) for v in column) else "float64")
+    return frame
+
+
+def _plugin_scores(context: StageContext, use: dict[str, Any], images: ImageSet, proba: np.ndarray) -> dict[str, float]:
+    spec = context.plugins.get("metric", use["name"])
+    metric = create(spec, spec.options.model_validate(use["options"]), Task(images.classes, images.size))
+    return metric.compute(images.labels.numpy(), proba, images.groups, images.classes)

@@ -1,0 +1,55 @@
+"""Stage `sample`: images from a fitted generator, in chunks, so that fewer images are a prefix of more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from derm_bench.errors import UserError
+from derm_bench.images import Samples
+from derm_bench.specs import SampleRequest
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.fit import restore
+from derm_bench.stages.weights import load_state
+from derm_bench.training.resize import resize_images
+from derm_bench.training.stage_run import seed_everything
+
+CHUNK = 128
+
+
+def sample(context: StageContext) -> dict[str, Any]:
+    """Writes images.npy uint8 [n,3,S,S] at the stored size and samples.json."""
+    params = context.params
+    step = params["snapshot"]
+    name = "state.safetensors" if step is None else f"snapshots/{step}.safetensors"
+    path = context.inputs["fit"] / name
+    if not path.is_file():
+        raise UserError(f"the generator has no snapshot at update {step}", hint="set snapshots.every so that it divides it")
+    generator, train = restore(context, load_state(path))
+    classes = list(params["fit_classes"])
+    label = classes.index(params["label"]) if params["label"] in classes else None
+    images: list[torch.Tensor] = []
+    sources: list[str] = []
+    for start in range(0, params["n"], CHUNK):
+        seed = (params["seed"] + start // CHUNK) % 2**31
+        seed_everything(seed)
+        drawn = generator.sample(SampleRequest(label, CHUNK, seed), train)
+        images.append(resize_images(_checked(drawn, CHUNK), params["size"]))
+        sources += list(drawn.source_ids or ())
+        context.report({"done": min(start + CHUNK, params["n"]), "total": params["n"]})
+    pixels = torch.cat(images)[: params["n"]].cpu().numpy()
+    np.save(context.out / "images.npy", pixels, allow_pickle=False)
+    (context.out / "samples.json").write_text(json.dumps({"source_ids": sources[: params["n"]]}))
+    return {"n": len(pixels), "label": params["label"]}
+
+
+def _checked(drawn: Samples, n: int) -> torch.Tensor:
+    """Refuses what is not uint8 [n,3,S,S]: a plugin's mistake should not reach a classifier."""
+    images = drawn.images
+    if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[:2] != (n, 3):
+        shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
+        raise TypeError(f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{n}, 3, S, S]")
+    return images

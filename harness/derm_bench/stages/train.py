@@ -1,0 +1,119 @@
+"""Stage `train`: a classifier on real and synthetic images, under the budget that every arm gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from derm_bench.images import ImageSet
+from derm_bench.scoring import classification_metrics
+from derm_bench.specs import Budget, Classifier, Task, create
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.weights import save_state
+from derm_bench.training.resize import resize_images
+from derm_bench.training.stage_run import StageRun, seed_everything
+
+HALF = (0.5, 0.5, 0.5)
+
+
+def train(context: StageContext) -> dict[str, Any]:
+    """Writes state.safetensors and history.csv; the result counts what was trained on."""
+    params = context.params
+    spec = context.plugins.get("classifier", params["classifier"])
+    options = context.options("classifier", params["classifier"])
+    real = context.images("train", fraction=params["fraction"])
+    synthetic, held_out = synthetic_images(context, real)
+    images = synthetic if params["replace_real"] else joined(real, synthetic)
+    val = context.images("val") if params["val"] == "real" else held_out
+    task = Task(images.classes, options.input_size or images.size, context.device)
+    seed_everything(params["seed"])
+    classifier: Classifier = create(spec, options, task)
+    run = classifier_run(context, options, classifier, task, images, val)
+    classifier.fit(images, val, run)
+    save_state(context.out / "state.safetensors", classifier.state())
+    context.write_history(run.history())
+    return {
+        "updates": run.budget,
+        "selected_step": run.selected_step,
+        "n_train_real": 0 if params["replace_real"] else len(real),
+        "n_train_synthetic": len(synthetic),
+        "composition": {
+            "train": {"real": {} if params["replace_real"] else counts(real), "synthetic": counts(synthetic)},
+            "val": {"real": counts(val) if params["val"] == "real" else {}},
+            "test": {"real": counts(context.images("test"))},
+        },
+        "set_aside": Counter(why.partition(" ")[0] for why in context.decoded.dropped.values()),
+    }
+
+
+def classifier_run(
+    context: StageContext, options: Any, classifier: Classifier, task: Task, images: ImageSet, val: ImageSet
+) -> StageRun:
+    """The run of a classifier: its budget, augmentation, balance and evaluations come from the matrix."""
+    params = context.params
+    return StageRun(
+        seed=params["seed"],
+        budget=Budget(**params["budget"]).in_updates(len(images), options.batch_size),
+        device=context.device,
+        precision=context.precision,
+        batch_size=options.batch_size,
+        input_size=task.size,
+        mean=getattr(classifier, "mean", HALF),
+        std=getattr(classifier, "std", HALF),
+        image_transforms=context.transforms(params["augment"], task, "image"),
+        batch_transforms=context.transforms(params["augment"], task, "batch"),
+        regularisers=context.transforms(params["augment"], task, "regulariser"),
+        balance=params["balance"],
+        label_smoothing=options.label_smoothing,
+        primary=lambda labels, proba: classification_metrics(labels, proba, images.classes)[params["primary"]],
+        select=options.select,
+        val=val if len(val) else None,
+        report=context.report,
+    )
+
+
+def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """The synthetic training images of all classes, and the last part of each class that `holdout` keeps out."""
+    params = context.params
+    kept, held = [], []
+    for name, folder in sorted(context.inputs.items()):
+        if name.startswith("synthetic/"):
+            label = name.removeprefix("synthetic/")
+            pixels = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
+            images = _labelled(real, resize_images(pixels, params["size"]), label)
+            cut = len(images) - int(params["holdout"] * len(images))
+            kept.append(images.subset(range(cut)))
+            held.append(images.subset(range(cut, len(images))))
+    none = _labelled(real, real.images[:0], real.classes[0])
+    return joined(none, *kept), joined(none, *held)
+
+
+def _labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
+    n = len(pixels)
+    names = tuple(f"synthetic/{label}/{k:06d}" for k in range(n))
+    labels = torch.full((n,), like.classes.index(label), dtype=torch.int64)
+    return ImageSet(pixels, labels, like.classes, names, names)
+
+
+def joined(*sets: ImageSet) -> ImageSet:
+    """Several sets of the same classes as one; columns that not all of them have are left out."""
+    return replace(
+        sets[0],
+        images=torch.cat([s.images for s in sets]),
+        labels=torch.cat([s.labels for s in sets]),
+        ids=tuple(name for s in sets for name in s.ids),
+        groups=tuple(name for s in sets for name in s.groups),
+        attributes={},
+        masks=None,
+        aux_labels={},
+    )
+
+
+def counts(images: ImageSet) -> Mapping[str, int]:
+    """Images a class."""
+    return {name: int((images.labels == k).sum()) for k, name in enumerate(images.classes)}

@@ -1,0 +1,58 @@
+"""The built-in plugins, found and loaded the same way as anyone's. Imports no torch."""
+
+from __future__ import annotations
+
+from derm_bench import hookimpl
+from derm_bench.specs import (
+    ClassifierSpec,
+    DatasetSpec,
+    ExecutorSpec,
+    GeneratorSpec,
+    MetricSpec,
+    TransformSpec,
+)
+
+from . import classifiers, datasets, generators, metrics, transforms
+
+DERM_BENCH_API = 1
+
+
+@hookimpl
+def derm_bench_datasets() -> list[DatasetSpec]:
+    return datasets.specs()
+
+
+@hookimpl
+def derm_bench_generators() -> list[GeneratorSpec]:
+    return generators.specs()
+
+
+@hookimpl
+def derm_bench_classifiers() -> list[ClassifierSpec]:
+    return classifiers.specs()
+
+
+@hookimpl
+def derm_bench_metrics() -> list[MetricSpec]:
+    return metrics.specs()
+
+
+@hookimpl
+def derm_bench_transforms() -> list[TransformSpec]:
+    return transforms.specs()
+
+
+@hookimpl
+def derm_bench_executors() -> list[ExecutorSpec]:
+    return [
+        ExecutorSpec(
+            name="local",
+            summary="warm worker processes on this machine, pinned to devices",
+            create="derm_bench.executors.local:LocalExecutor",
+        ),
+        ExecutorSpec(
+            name="inline",
+            summary="everything in this process, one stage after the other; for debugging",
+            create="derm_bench.executors.inline:InlineExecutor",
+        ),
+    ]
