@@ -1,0 +1,1 @@
+"""Tables, figures and report.html from the records of a run. Imports no torch."""
