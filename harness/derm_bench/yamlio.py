@@ -1,6 +1,6 @@
-"""YAML from a stranger -> plain data and the line of every key: YAML 1.2 core scalars, bounded, nothing executed.
+"""YAML from a stranger -> plain data and the line of every key: YAML 1.2 core scalars, bounded, inert.
 
-Built on PyYAML's event stream, which neither resolves scalars (its resolver is YAML 1.1) nor constructs objects.
+Built on PyYAML's event stream, which neither resolves scalars (its resolver is YAML 1.1) nor makes objects.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Document:
 
 
 def load_yaml(file: Path) -> Document:
-    """Reads a YAML file. UserError: missing, not a file, over 1 MB, not UTF-8 text, or not YAML as `parse_yaml` has it."""
+    """Reads a YAML file. UserError: missing, no file, over 1 MB, not UTF-8 text, or refused by `parse_yaml`."""
     return parse_yaml(_read_text(file), file)
 
 
 def parse_yaml(text: str, file: Path | None = None) -> Document:
     """Parses one YAML document.
 
-    UserError (file, line): syntax, a tag, a duplicate key (both lines), a key that is no scalar, a second document,
-    more than 100,000 nodes with aliases expanded, nesting deeper than 64, an alias inside its own anchor.
+    UserError (file, line): syntax, a tag, a duplicate key (both lines), a key that is no scalar, a second
+    document, more than 100,000 nodes with aliases expanded, nesting deeper than 64, an alias inside its anchor.
     """
     try:
         root = _Composer(file).document(text)
@@ -110,7 +110,7 @@ class _Node:
 
 
 class _Composer:
-    """Events -> nodes. The counts are kept while composing, so that a bomb is refused before anything is expanded."""
+    """Events -> nodes. Counts are kept while composing, so that a bomb is refused before it is expanded."""
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
@@ -126,26 +126,27 @@ class _Composer:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise self.fail("a second document starts here; one a file", event.start_mark.line + 1)
+                    raise self.fail("a second document starts here; one a file", _line(event))
                 root = self.node(next(events), events, 1)
         return root or _Node(None, 1)
 
     def node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> _Node:
-        line = event.start_mark.line + 1
+        line = _line(event)
         self.count(1, line)
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels", line)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, line, depth)
-        if event.tag is not None:
-            raise self.fail(f"YAML tag '{event.tag}' is not allowed", line, "write the plain value")
-        if event.anchor is not None:
-            self.anchors[event.anchor] = None  # open: an alias to it from inside would never end
+        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+        if tag is not None:
+            raise self.fail(f"YAML tag '{tag}' is not allowed", line, "write the plain value")
+        if anchor is not None:
+            self.anchors[anchor] = None  # open: an alias to it from inside would never end
         node = self.content(event, events, line, depth)
         if node.nodes > MAX_NODES:
             raise self.fail(f"aliases expand to more than {MAX_NODES} values", line)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = node
+        if anchor is not None:
+            self.anchors[anchor] = node
         return node
 
     def count(self, nodes: int, line: int) -> None:
@@ -177,7 +178,7 @@ class _Composer:
         entries: dict[Any, tuple[int, _Node]] = {}
         merged: list[_Node] = []
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key_line = event.start_mark.line + 1
+            key_line = _line(event)
             is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
             node = self.node(event, events, depth + 1)
             value = self.node(next(events), events, depth + 1)
@@ -213,6 +214,10 @@ class _Composer:
             raise self.fail("a number with too many digits", line) from None
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
 def _sized(node: _Node, children: list[_Node]) -> _Node:
     node.nodes = 1 + sum(child.nodes for child in children)
     node.depth = 1 + max((child.depth for child in children), default=0)
@@ -220,7 +225,7 @@ def _sized(node: _Node, children: list[_Node]) -> _Node:
 
 
 def resolve_scalar(text: str) -> Any:
-    """A plain (unquoted) scalar under the YAML 1.2 core schema: `1e-3` and `0o17` are numbers, `on` and `yes` strings."""
+    """A plain (unquoted) scalar under the YAML 1.2 core schema: `1e-3`, `0o17` numbers, `on`, `yes` strings."""
     if text in _NULL:
         return None
     if text in _BOOL:

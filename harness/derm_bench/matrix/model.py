@@ -6,10 +6,11 @@ options sit in `options`, an instance of the plugin's options model, which `matr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from derm_bench.specs import Budget, Options, TransformUse
 
@@ -22,6 +23,13 @@ PERMITS = (
     "unmatched_budget",
     "missing_class",
 )
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Protocol(Options):
@@ -41,14 +49,16 @@ class PluginUse(Options):
 class PerClass(Options):
     """A count, one for all classes or one a class."""
 
-    per_class: int | dict[str, int] | None = None
+    per_class: Count | dict[str, Count] | None = None
 
 
 class Clean(Options):
     """What to set aside once pixels are known. `unreadable`: the share of images that may be, before the run fails."""
 
     duplicates: Literal["keep", "drop"] = "keep"
-    blurred: float | None = Field(None, ge=0, description="drop images whose variance of the Laplacian is below")
+    blurred: float | None = Field(
+        None, ge=0, description="drop images whose variance of the Laplacian is below"
+    )
     unreadable: float = Field(0.0, ge=0, lt=1)
 
 
@@ -59,11 +69,11 @@ class Split(Options):
     """
 
     method: Literal["random", "given", "kfold"] = "random"
-    test: float | PerClass = 0.2
-    val: float | PerClass | Literal["test"] = 0.1
-    reserve: float | PerClass = 0.0
+    test: Share | PerClass = 0.2
+    val: Share | PerClass | Literal["test"] = 0.1
+    reserve: Share | PerClass = 0.0
     group: Literal["auto", "none"] | str = "auto"
-    seed: int = 0
+    seed: Seed = 0
     folds: int = Field(5, ge=2, le=100)
 
 
@@ -71,25 +81,29 @@ class DatasetEntry(PluginUse):
     label: str
     size: int = Field(64, ge=8, le=1024, description="stored side in pixels")
     resize: Literal["center-crop", "squash", "pad"] = "center-crop"
-    classes: dict[str, tuple[str, ...]] | None = Field(None, description="class -> source labels merged into it; None: all")
+    classes: dict[str, tuple[str, ...]] | None = Field(
+        None, description="class -> source labels merged into it; None: all"
+    )
     limit: PerClass = PerClass()
     preprocess: tuple[TransformUse, ...] = ()
     clean: Clean = Clean()
     split: Split = Split()
-    train_fraction: tuple[float, ...] = (1.0,)
+    train_fraction: tuple[Fraction, ...] = Field((1.0,), min_length=1)
 
 
 class Seeds(Options):
     """`together` where YAML gave a list; else the axes of the map, None where it names no such axis."""
 
-    together: tuple[int, ...] | None = (0,)
-    split: tuple[int, ...] | None = None
-    generator: tuple[int, ...] | None = None
-    classifier: tuple[int, ...] | None = None
+    together: tuple[Seed, ...] | None = Field((0,), min_length=1)
+    split: tuple[Seed, ...] | None = Field(None, min_length=1)
+    generator: tuple[Seed, ...] | None = Field(None, min_length=1)
+    classifier: tuple[Seed, ...] | None = Field(None, min_length=1)
 
 
 class GeneratorUse(PluginUse):
     """A generator; `options` is a GeneratorOptions with the plugin's own fields."""
+
+    label: str = Field("", description="what tables call it; default its name")
 
 
 class Filter(Options):
@@ -100,15 +114,26 @@ class Filter(Options):
 class Synthetic(Options):
     """How many synthetic images a class: exactly one of balance, ratio, per_class, total."""
 
-    balance: bool | int | None = None
-    ratio: float | None = Field(None, gt=0)
-    per_class: int | dict[str, int] | None = None
+    balance: Literal[True] | Positive | None = None
+    ratio: float | None = Field(None, gt=0, le=1000)
+    per_class: Positive | dict[str, Count] | None = None
     total: int | None = Field(None, ge=1)
     replace_real: bool = False
     holdout: float = Field(0.0, ge=0, lt=1)
     val: Literal["real", "held_out"] = "real"
     filter: Filter | None = None
-    snapshot: Literal["last", "best_fd"] | int = "last"
+    snapshot: Literal["last", "best_fd"] | Positive = "last"
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Synthetic:
+        given = [
+            value for value in (self.balance, self.ratio, self.per_class, self.total) if value is not None
+        ]
+        if len(given) != 1:
+            raise ValueError("give exactly one of balance, ratio, per_class, total")
+        if self.val == "held_out" and not self.holdout:
+            raise ValueError("val: held_out needs a holdout above 0")
+        return self
 
 
 class StrategyEntry(Options):
@@ -117,7 +142,7 @@ class StrategyEntry(Options):
     balance: Literal["oversample", "class-weights"] | None = None
     generator: GeneratorUse | None = None
     synthetic: Synthetic | None = None
-    seed_offset: int = 0
+    seed_offset: Seed = 0
 
     @property
     def makes_cells(self) -> bool:
@@ -193,8 +218,12 @@ class Matrix(Options):
     product: bool = True
 
 
-class Cell(Options):
-    """One (data set, fraction, strategy, classifier, seeds). Seeds of axes a cell does not depend on are None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One (data set, fraction, strategy, classifier, seeds). `generator_seed` is None without a generator.
+
+    `seed` is the seed as `seeds` lists it; generator and classifier seed have the strategy's `seed_offset` added.
+    """
 
     name: str
     dataset: str

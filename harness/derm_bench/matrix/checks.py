@@ -1,0 +1,289 @@
+"""The rules that span a matrix: labels, permits, budgets, quotas, comparisons. Each finding is a `Problem`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from derm_bench.errors import did_you_mean
+from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
+from derm_bench.matrix.labels import is_label, matches
+from derm_bench.matrix.model import PERMITS, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.source import Problem
+from derm_bench.specs import GeneratorSpec
+from derm_bench.yamlio import KeyPath
+
+CLASSIFICATION_METRICS = [
+    "accuracy",
+    "balanced_accuracy",
+    "precision_macro",
+    "recall_macro",
+    "f1_macro",
+    "precision_weighted",
+    "recall_weighted",
+    "f1_weighted",
+    "specificity_macro",
+    "auc_macro",
+    "average_precision_macro",
+    "pauc_80",
+    "log_loss",
+    "brier",
+    "ece",
+    "sensitivity_at_0.90",
+]
+"""Always computed; beside them recall_, precision_, f1_ and auc_ of each class."""
+
+
+def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+    """Everything that the matrix itself shows to be wrong, a data set's contents apart."""
+    found = [
+        *_names(matrix),
+        *_protocol(matrix),
+        *_datasets(matrix),
+        *_budgets(matrix),
+        *_strategies(matrix, plugins),
+        *_comparisons(matrix),
+        *_seeds(matrix),
+        *_selections(matrix),
+    ]
+    yield from found
+    if not found:
+        yield from _cells(matrix)
+
+
+# ------------------------------------------------------------------------------------------ names
+
+
+def _names(matrix: Matrix) -> Iterator[Problem]:
+    if not is_label(matrix.name):
+        yield Problem(("name",), f"'{matrix.name}' cannot name a folder", "use letters, digits, - and _")
+    yield from _unique(
+        "datasets", [entry.label for entry in matrix.datasets], "write `label:` in one of them"
+    )
+    hint = "a strategy's name is its label: give one another name"
+    yield from _unique("strategies", [entry.name for entry in matrix.strategies], hint)
+    yield from _unique(
+        "classifiers", [entry.label for entry in matrix.classifiers], "write `label:` in one of them"
+    )
+    yield from _unique("test_sets", [entry.name for entry in matrix.test_sets], "give one another name")
+    yield from _unique("metrics", [entry.name for entry in matrix.metrics], "name it once")
+
+
+def _unique(section: str, labels: Sequence[str], hint: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, label in enumerate(labels):
+        if label in seen:
+            yield Problem((section, index), f"two {section} are both labelled '{label}'", hint)
+        if not is_label(label) or (section == "datasets" and "@" in label):
+            yield Problem(
+                (section, index),
+                f"'{label}' cannot be a label",
+                "no / * @ or control characters, a comma only inside brackets; write `label:`",
+            )
+        seen.add(label)
+
+
+# -------------------------------------------------------------------------------------- protocol
+
+
+def _protocol(matrix: Matrix) -> Iterator[Problem]:
+    for index, permit in enumerate(matrix.protocol.allow):
+        if permit not in PERMITS:
+            yield Problem(
+                ("protocol", "allow", index), f"no permit is named '{permit}'", did_you_mean(permit, PERMITS)
+            )
+    if matrix.protocol.allow and matrix.protocol.name == "fair":
+        hint = "write protocol: {name: paper, allow: [...]}"
+        yield Problem(("protocol", "allow"), "the protocol `fair` permits nothing", hint)
+    for path, permit, leak in _leaks(matrix):
+        if matrix.protocol.name != "paper" or permit not in matrix.protocol.allow:
+            hint = f"mend it, or permit it: protocol: {{name: paper, allow: [{permit}]}}"
+            yield Problem(path, f"{leak}; it needs the permit {permit}", hint)
+
+
+def _leaks(matrix: Matrix) -> Iterator[tuple[KeyPath, str, str]]:
+    """(path, permit, what leaks) of what the matrix asks for."""
+    for index, dataset in enumerate(matrix.datasets):
+        if dataset.split.group == "none":
+            message = "`group: none` lets images of one lesion stand on both sides of the split"
+            yield ("datasets", index, "split", "group"), "ungrouped_split", message
+        if dataset.split.val == "test":
+            yield ("datasets", index, "split", "val"), "select_on_test", "`val: test` selects on the test set"
+    for index, strategy in enumerate(matrix.strategies):
+        if strategy.generator is not None and strategy.generator.options.fit_on == "all":
+            message = "`fit_on: all` shows the generator validation and test images"
+            yield ("strategies", index, "generator", "fit_on"), "generator_sees_test", message
+    for index, test_set in enumerate(matrix.test_sets):
+        if test_set.synthetic is not None:
+            message = "a synthetic test set does not measure real skin"
+            yield ("test_sets", index, "synthetic"), "synthetic_in_test", message
+    if matrix.budget.updates is None:
+        message = "a budget other than updates gives larger training sets more updates"
+        yield ("budget",), "unmatched_budget", message
+
+
+# -------------------------------------------------------------------- data sets, budgets, strategies
+
+
+def _datasets(matrix: Matrix) -> Iterator[Problem]:
+    for index, dataset in enumerate(matrix.datasets):
+        at: KeyPath = ("datasets", index)
+        counts = Counter(dataset.train_fraction)
+        if max(counts.values()) > 1:
+            yield Problem((*at, "train_fraction"), "a fraction stands twice")
+        owner: dict[str, str] = {}
+        for name, labels in (dataset.classes or {}).items():
+            for label in labels:
+                if label in owner:
+                    message = f"the label '{label}' is in the classes '{owner[label]}' and '{name}'"
+                    yield Problem((*at, "classes", name), message)
+                owner[label] = name
+        shares = [
+            s for s in (dataset.split.test, dataset.split.val, dataset.split.reserve) if isinstance(s, float)
+        ]
+        if sum(shares) >= 1:
+            yield Problem((*at, "split"), "test, val and reserve leave nothing to train on")
+
+
+def _budgets(matrix: Matrix) -> Iterator[Problem]:
+    without_val = [entry.label for entry in matrix.datasets if _is_zero(entry.split.val)]
+    for index, classifier in enumerate(matrix.classifiers):
+        at: KeyPath = ("classifiers", index)
+        if without_val and classifier.options.select != "last":
+            message = (
+                f"the data set '{without_val[0]}' has `val: 0`, so there is nothing to select the best on"
+            )
+            yield Problem((*at, "select"), message, "write select: last")
+        if classifier.options.patience is not None and matrix.budget.updates is not None:
+            message = "patience would train some arms less than the matched budget of updates"
+            yield Problem((*at, "patience"), message, "leave it out")
+
+
+def _is_zero(val: Any) -> bool:
+    return val == 0 or (isinstance(val, PerClass) and val.per_class in (0, None))
+
+
+def _strategies(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+    for index, strategy in enumerate(matrix.strategies):
+        at: KeyPath = ("strategies", index)
+        if strategy.generator is None:
+            if strategy.synthetic is not None:
+                yield Problem(
+                    (*at, "synthetic"), "synthetic images need a generator", "write `generator:` beside it"
+                )
+            continue
+        spec = plugins.get("generator", strategy.generator.name)
+        if strategy.synthetic is not None and isinstance(spec, GeneratorSpec) and not spec.conditional:
+            yield from _pooled(strategy, at)
+    cell_makers = [entry.name for entry in matrix.strategies if entry.makes_cells]
+    if cell_makers and not matrix.classifiers:
+        yield Problem(
+            ("classifiers",), f"the strategy '{cell_makers[0]}' has no classifier to train", "name one"
+        )
+
+
+def _pooled(strategy: StrategyEntry, at: KeyPath) -> Iterator[Problem]:
+    assert strategy.generator is not None
+    scope = strategy.generator.options.scope
+    if scope == "pooled" or (isinstance(scope, tuple) and any(len(group) > 1 for group in scope)):
+        message = f"'{strategy.generator.name}' is unconditional: over pooled classes it cannot fill a quota"
+        hint = "write scope: per_class, or leave synthetic out to score the generator alone"
+        yield Problem((*at, "generator", "scope"), message, hint)
+
+
+# ------------------------------------------------------------------- comparisons, seeds, selections
+
+
+def _comparisons(matrix: Matrix) -> Iterator[Problem]:
+    labels = _labels(matrix)
+    across = matrix.compare.across
+    for index, name in enumerate(matrix.compare.baselines):
+        if name not in labels[across]:
+            hint = did_you_mean(name, labels[across])
+            yield Problem(("compare", "baselines", index), f"no {across} is labelled '{name}'", hint)
+    for index, pair in enumerate(matrix.compare.pairs):
+        for side, arm in enumerate(pair):
+            at: KeyPath = ("compare", "pairs", index, side)
+            if "strategy" not in arm and "classifier" not in arm:
+                yield Problem(at, "an arm names a strategy, a classifier or both")
+            for key, name in arm.items():
+                if key not in labels:
+                    yield Problem((*at, key), f"unknown key '{key}'", did_you_mean(key, labels))
+                elif name not in labels[key]:
+                    yield Problem(
+                        (*at, key), f"no {key} is labelled '{name}'", did_you_mean(name, labels[key])
+                    )
+    primary = matrix.analysis.primary
+    known = [*CLASSIFICATION_METRICS, *(entry.name for entry in matrix.metrics)]
+    if primary not in known and not primary.startswith(("recall_", "precision_", "f1_", "auc_")):
+        yield Problem(
+            ("analysis", "primary"), f"no metric is named '{primary}'", did_you_mean(primary, known)
+        )
+
+
+def _labels(matrix: Matrix) -> dict[str, list[str]]:
+    return {
+        "dataset": [entry.label for entry in matrix.datasets],
+        "strategy": [entry.name for entry in matrix.strategies],
+        "classifier": [entry.label for entry in matrix.classifiers],
+    }
+
+
+def _seeds(matrix: Matrix) -> Iterator[Problem]:
+    for axis in ("together", "split", "generator", "classifier"):
+        seeds = getattr(matrix.seeds, axis)
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            path = ("seeds",) if axis == "together" else ("seeds", axis)
+            yield Problem(path, f"a seed stands twice in {list(seeds)}")
+    for index, dataset in enumerate(matrix.datasets):
+        folds = [seed for seed in matrix.seeds.split or () if seed >= dataset.split.folds]
+        if dataset.split.method == "kfold" and folds:
+            message = f"fold {folds[0]} of {dataset.split.folds}, counted from 0"
+            yield Problem(("seeds", "split"), message, f"the data set '{dataset.label}' is split by kfold")
+        if dataset.split.method == "kfold" and dataset.split.val == "test":
+            yield Problem(("datasets", index, "split", "val"), "kfold needs a validation share of its own")
+
+
+def _selections(matrix: Matrix) -> Iterator[Problem]:
+    labels = _labels(matrix)
+    for section in ("exclude", "include"):
+        for index, entry in enumerate(getattr(matrix, section)):
+            at: KeyPath = (section, index)
+            if not entry:
+                yield Problem(at, "an empty entry matches every cell", f"name what to {section}")
+            for key, value in entry.items():
+                yield from _selection(matrix, labels, section, (*at, key), key, value)
+    if not matrix.product and not matrix.include:
+        yield Problem(("product",), "`product: false` without `include` leaves no cell")
+
+
+def _selection(
+    matrix: Matrix, labels: Mapping[str, Sequence[str]], section: str, at: KeyPath, key: str, value: Any
+) -> Iterator[Problem]:
+    valid = [name for name in CELL_KEYS if name != "cell"]
+    if key not in valid:
+        yield Problem(at, f"unknown key '{key}'", did_you_mean(key, valid))
+    elif key in labels:
+        if not isinstance(value, str) or not any(matches(value, label) for label in labels[key]):
+            yield Problem(at, f"no {key} is labelled '{value}'", did_you_mean(str(value), labels[key]))
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        yield Problem(at, f"a number is expected, got {value!r}")
+    elif key == "train_fraction":
+        if not 0 < value <= 1:
+            yield Problem(at, f"a train_fraction lies above 0 and up to 1, got {value}")
+    elif value != int(value) or value < 0:
+        yield Problem(at, f"a seed is a whole number from 0, got {value}")
+    elif section == "include" and key in INCLUDE_AXES and getattr(matrix.seeds, INCLUDE_AXES[key]) is None:
+        axis = INCLUDE_AXES[key]
+        yield Problem(
+            at, f"`{key}` varies only where `seeds` is a map with {axis}", f"write seeds: {{{axis}: [...]}}"
+        )
+
+
+def _cells(matrix: Matrix) -> Iterator[Problem]:
+    if count_cells(matrix) > MAX_CELLS:
+        yield Problem((), f"more than {MAX_CELLS} cells", "sweep less, or use fewer seeds")
+    elif any(entry.makes_cells for entry in matrix.strategies) and not cells(matrix):
+        yield Problem(("exclude",), "exclude leaves no cell")

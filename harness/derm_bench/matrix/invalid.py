@@ -1,0 +1,83 @@
+"""pydantic's errors -> sentences at key paths of the file, one a path, without the names of union members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from derm_bench.yamlio import KeyPath
+
+_EXPECTED = {
+    "tuple_type": "a list is expected",
+    "list_type": "a list is expected",
+    "dict_type": "a map is expected",
+    "model_type": "a map is expected",
+    "model_attributes_type": "a map is expected",
+    "string_type": "a string is expected",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "float_type": "a number is expected",
+    "float_parsing": "a number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+}
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """What is wrong at a key path below the value that was validated."""
+
+    path: KeyPath
+    message: str
+    unknown_key: bool = False
+
+
+def explain(error: ValidationError, raw: Any) -> list[Invalid]:
+    """The errors by place. Of a union's members the one that got deepest counts; equals are joined with `or`."""
+    details = [(_place(item["loc"], item["type"], raw), item) for item in error.errors(include_url=False)]
+    places = list(dict.fromkeys(path for path, _ in details))
+    places = [path for path in places if not any(other[: len(path)] == path != other for other in places)]
+    return [_join(path, [item for place, item in details if place == path]) for path in places]
+
+
+def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> Invalid:
+    kinds = {item["type"] for item in items}
+    if "extra_forbidden" in kinds:
+        return Invalid(path, f"unknown key '{path[-1]}'", unknown_key=True)
+    if "missing" in kinds:
+        return Invalid(path, f"'{path[-1]}' is missing")
+    sentences = list(dict.fromkeys(_sentence(item) for item in items))
+    own = kinds <= {"value_error", "assertion_error"}
+    got = "" if own else f", got {_short(items[0]['input'])}"
+    return Invalid(path, ", or ".join(sentences) + got)
+
+
+def _sentence(item: ErrorDetails) -> str:
+    if item["type"] in _EXPECTED:
+        return _EXPECTED[item["type"]]
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return message.replace("Input should be ", "it should be ")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _place(loc: Sequence[str | int], kind: str, raw: Any) -> KeyPath:
+    """`loc` without what pydantic puts in between (names of union members, of models, of fields filled by us)."""
+    path: list[str | int] = []
+    for position, part in enumerate(loc):
+        if (isinstance(raw, dict) and part in raw) or (
+            isinstance(raw, list) and isinstance(part, int) and 0 <= part < len(raw)
+        ):
+            raw = raw[part]
+        elif not (kind == "missing" and position == len(loc) - 1):
+            continue
+        path.append(part)
+    return tuple(path)

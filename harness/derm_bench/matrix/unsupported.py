@@ -1,0 +1,42 @@
+"""What the grammar has and no stage does yet: refused by name before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from derm_bench.matrix.model import Matrix
+from derm_bench.matrix.source import Problem
+from derm_bench.yamlio import KeyPath
+
+
+def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
+    """One problem for each use of something that this version cannot run."""
+    for index, strategy in enumerate(matrix.strategies):
+        at: KeyPath = ("strategies", index)
+        if strategy.synthetic is not None and strategy.synthetic.filter is not None:
+            yield _refusal((*at, "synthetic", "filter"), "filtering synthetic images")
+        if strategy.synthetic is not None and strategy.synthetic.snapshot == "best_fd":
+            yield _refusal((*at, "synthetic", "snapshot"), "snapshot: best_fd", "write last or a step")
+        if strategy.generator is not None and strategy.generator.options.extra_data is not None:
+            yield _refusal((*at, "generator", "extra_data"), "fitting a generator on extra data")
+    for index, classifier in enumerate(matrix.classifiers):
+        if classifier.source is not None:
+            yield _refusal(
+                ("classifiers", index, "from"), "building a classifier from a generator or strategy"
+            )
+        if classifier.options.init is not None:
+            hint = "give trained weights with `weights: PATH`"
+            yield _refusal(
+                ("classifiers", index, "init"), "starting a classifier from another data set", hint
+            )
+    for index, test_set in enumerate(matrix.test_sets):
+        if test_set.dataset is not None:
+            yield _refusal(("test_sets", index, "dataset"), "an external test set")
+        if test_set.synthetic is not None:
+            yield _refusal(("test_sets", index, "synthetic"), "a synthetic test set")
+    if matrix.analysis.sweeps == "best_on_val":
+        yield _refusal(("analysis", "sweeps"), "sweeps: best_on_val", "write all")
+
+
+def _refusal(path: KeyPath, what: str, hint: str = "") -> Problem:
+    return Problem(path, f"{what} is not supported by this version", hint)
