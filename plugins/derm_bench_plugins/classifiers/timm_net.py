@@ -31,9 +31,9 @@ def make(options: TimmOptions, task: Task) -> ModuleClassifier:
 
 def _create(options: TimmOptions, task: Task) -> Any:
     extra: dict[str, Any] = {"drop_rate": options.dropout} if options.dropout else {}
-    if _fixed_size(options.model):
-        extra["img_size"] = task.size
     try:
+        if _fixed_size(options.model):
+            extra["img_size"] = task.size
         return timm.create_model(
             options.model, pretrained=options.pretrained, in_chans=3, num_classes=len(task.classes), **extra
         )
@@ -63,10 +63,12 @@ def _check_size(net: nn.Module, model: str, size: int) -> None:
 
 
 def _smallest(net: nn.Module, size: int) -> int | None:
-    """The smallest side above `size` that works, by bisection; None if 512 px do not work either."""
-    if _problem(net, LARGEST):
-        return None
-    low, high = size, LARGEST
+    """The smallest side above `size` that works, by doubling, then bisection; None if none to 512 px does."""
+    low, high = size, 2 * size
+    while _problem(net, high):
+        if high > LARGEST:
+            return None
+        low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _problem(net, middle) else (low, middle)

@@ -85,10 +85,8 @@ class Dcgan(ModulePlugin):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """uint8 [n,3,size,size].
-
-        In eval mode, so that an image depends on its z and not on its neighbours; grids drawn with the statistics of
-        the batch instead look the same."""
+        """uint8 [n,3,size,size]. In eval mode, so that an image depends on its z and not on its neighbours;
+        grids drawn with the statistics of the batch instead look the same."""
         self.generator.eval()
         z = self.prior(request.n, stream(request.seed, "sample")).to(self.device)
         images = torch.cat([self.generator(chunk) for chunk in torch.split(z, CHUNK)])
