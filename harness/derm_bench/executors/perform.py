@@ -79,6 +79,7 @@ def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "pid": os.getpid(),
         "error": None,
+        "log_tail": "",
     }
 
 

@@ -24,6 +24,7 @@ from derm_bench.report.data import (
     SUMMARY_COLUMNS,
 )
 from derm_bench.report.tables import summarise, write_csv, write_text
+from derm_bench.runner import saved
 from derm_bench.runner.rows import (
     Results,
     composition_rows,
@@ -59,8 +60,9 @@ def prepare_out(out: Path, matrix_name: str) -> None:
         raise UserError(f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'", hint="give another --out")
 
 
-def write_tables(results: Results, out: Path, command: Sequence[str]) -> list[dict[str, Any]]:
-    """Writes all tables and the manifest; returns the rows of results.csv."""
+def write_tables(results: Results, out: Path, provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Writes all tables and the manifest; returns the rows of results.csv. `provenance` is what the manifest says
+    of versions and machine: of this run, or kept from the one whose tables are rebuilt."""
     matrix = results.plan.matrix
     rows = list(result_rows(results))
     write_csv(rows, [*RESULT_COLUMNS, *_metric_columns(results, rows)], out / "results.csv")
@@ -80,7 +82,7 @@ def write_tables(results: Results, out: Path, command: Sequence[str]) -> list[di
     write_csv(_history(results), HISTORY_COLUMNS, out / "history.csv")
     write_predictions(results, out / "predictions.parquet")
     write_samples(results, out / "samples")
-    _write_json(manifest(results, out, command), out / MANIFEST)
+    _write_json(manifest(results, out, provenance), out / MANIFEST)
     return rows
 
 
@@ -161,7 +163,7 @@ def write_samples(results: Results, folder: Path) -> None:
         finished = results.store.finished(key) if key else None
         if finished is not None:
             for grid in sorted(finished.folder.glob("*.png")):
-                name = f"{planned.strategy}__{planned.class_name}__g{planned.generator_seed}__{grid.stem}.png"
+                name = f"{planned.strategy}__{grid.stem}__g{planned.generator_seed}.png"
                 if len(results.plan.decodes) > 1:
                     name = f"{planned.dataset}__{name}"
                 shutil.copyfile(grid, folder / _safe(name))
@@ -175,15 +177,12 @@ def _safe(name: str) -> str:
 # ---------------------------------------------------------------------------------- manifest
 
 
-def manifest(results: Results, out: Path, command: Sequence[str]) -> dict[str, Any]:
-    """Everything needed to say what was run, with what, on what, and to run it again."""
-    plan = results.plan
+def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """What was run, with which versions, on what."""
     return {
         "derm_bench": __version__,
         "protocol_version": PROTOCOL_VERSION,
-        "matrix": json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"})) | {"file": plan.matrix.file.name},
         "command": list(command),
-        "splits": {f"{label}/{seed}": split.digest for (label, seed), split in sorted(plan.splits.items())},
         "distributions": _distributions(plan),
         "machine": {
             "device": plan.machine.device,
@@ -194,9 +193,20 @@ def manifest(results: Results, out: Path, command: Sequence[str]) -> dict[str, A
             "processor": platform.processor() or platform.machine(),
         },
         "git": git_state(plan.matrix.file.parent),
+    }
+
+
+def manifest(results: Results, out: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to say what was run, to rebuild its tables and to run it again."""
+    plan = results.plan
+    matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
+    return {
+        **provenance,
+        "matrix": matrix | {"file": plan.matrix.file.name},
+        "splits": {f"{label}/{seed}": split.digest for (label, seed), split in sorted(plan.splits.items())},
         "warnings": warnings_of(results),
-        "stages": {key: results.outcome(key).status for key in plan.stages},
-        "files": {name: file_digest(out / name) for name in TABLES if (out / name).is_file()},
+        "files": table_digests(out),
+        "plan": saved.dump(results),
     }
 
 

@@ -17,7 +17,7 @@ from derm_bench.plugins import Plugins
 from derm_bench.report.html import write_report
 from derm_bench.report.tables import summarise_for_terminal
 from derm_bench.runner.execute import Execution
-from derm_bench.runner.outputs import prepare_out, table_digests, write_tables
+from derm_bench.runner.outputs import prepare_out, provenance_of, table_digests, write_tables
 from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
 from derm_bench.runner.rows import Results
 from derm_bench.specs import load_object
@@ -59,12 +59,12 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
             store.put(content)
     observer = Announced(_progress(options), plugins)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
-    executor = _LazyExecutor(plugins, options)
+    executor = LazyExecutor(plugins, options)
     plugins.hook.derm_bench_run_start(matrix=plan.matrix.name, out=options.out, stages=len(plan.stages))
     try:
         execution.run(executor, targets(plan), observer)
         results = Results(plan, execution.outcomes, store)
-        rows = write_tables(results, options.out, options.command)
+        rows = write_tables(results, options.out, provenance_of(plan, options.command))
         ran = sum(outcome.fresh for outcome in execution.outcomes.values())
         if not execution.interrupted:
             draw(plan, store, executor, options, plugins)
@@ -98,7 +98,7 @@ def _progress(options: RunOptions) -> PlainProgress | BarProgress:
     return PlainProgress(quiet=options.quiet) if options.quiet or not console.is_terminal else BarProgress(console)
 
 
-class _LazyExecutor:
+class LazyExecutor:
     """The chosen executor, made when the first stage is submitted: a cached run starts no worker."""
 
     def __init__(self, plugins: Plugins, options: RunOptions) -> None:

@@ -41,8 +41,8 @@ class StageContext:
 
     def options(self, kind: str, name: str) -> Any:
         """The options of the stage's plugin, as its model, with paths put back."""
-        hashed = {k: v for k, v in self.params["options"].items() if v is not None}
-        return compose_options(self.plugins.get(kind, name), kind).model_validate(
+        hashed = self.params["options"]
+        return compose_options(self.plugins.get(kind, name)).model_validate(
             merge_paths(hashed, self.local.get("paths", {}))
         )
 

@@ -39,7 +39,7 @@ def train(context: StageContext) -> dict[str, Any]:
     context.write_history(run.history())
     return {
         "updates": run.budget,
-        "selected_step": run.selected_step,
+        "selected_step": run.best_step if options.select == "best" else run.budget,
         "n_train_real": 0 if params["replace_real"] else len(real),
         "n_train_synthetic": len(synthetic),
         "composition": {
@@ -71,7 +71,9 @@ def classifier_run(
         balance=params["balance"],
         label_smoothing=options.label_smoothing,
         primary=lambda labels, proba: classification_metrics(labels, proba, images.classes)[params["primary"]],
+        primary_name=params["primary"],
         select=options.select,
+        patience=options.patience,
         val=val if len(val) else None,
         report=context.report,
     )

@@ -1,0 +1,82 @@
+"""`derm-bench doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+import click
+
+from derm_bench._version import __version__
+from derm_bench.cli.common import find_plugins
+from derm_bench.matrix.options import compose_options
+from derm_bench.plan.numerics import cuda_devices, profile_file, saved_profile
+from derm_bench.plugins import Plugins
+from derm_bench.specs import load_object
+from derm_bench.store import default_store
+
+DISTRIBUTIONS = ("torch", "torchvision", "timm", "torch-fidelity", "numpy", "pandas", "pydantic", "scikit-learn")
+
+
+@click.command()
+@click.option("--probe", is_flag=True, help="Measure which precision is faster on each device type, and save it.")
+@click.pass_obj
+def doctor(flags: dict[str, bool], probe: bool) -> int:
+    """Check device, versions, store, weights and plugins; each problem comes with its mend."""
+    plugins = find_plugins(flags)
+    click.echo(f"derm-bench {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    click.echo("  ".join(f"{name} {_version(name)}" for name in DISTRIBUTIONS))
+    found = cuda_devices()
+    click.echo(f"devices: {found} CUDA" if found else f"devices: CPU only ({os.cpu_count()} cores)")
+    store = default_store()
+    place = store if store.exists() else next(p for p in store.parents if p.exists())
+    click.echo(f"store: {store} ({shutil.disk_usage(place).free / 2**30:.0f} GiB free)")
+    if probe:
+        _probe("cuda" if found else "cpu")
+    profile = saved_profile()
+    click.echo(f"precision profile: {profile}" if profile else "precision profile: none, so fp32 (--probe measures it)")
+    problems = _problems(plugins)
+    for problem in problems:
+        click.echo(f"! {problem}")
+    if not problems:
+        click.echo("nothing is missing")
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing (reinstall derm-bench)"
+
+
+def _problems(plugins: Plugins) -> list[str]:
+    """What preflights find wrong with the default options, and broken plugins."""
+    found = []
+    for installed in plugins.all():
+        options = compose_options(installed.spec)
+        if installed.spec.preflight and not any(field.is_required() for field in options.model_fields.values()):
+            problems = load_object(installed.spec.preflight)(options())
+            found += [f"{installed.kind} {installed.spec.name}: {problem}" for problem in problems]
+    found += [f"plugin {b.distribution} {b.version} is broken ({b.step}): {b.error}" for b in plugins.broken]
+    return found
+
+
+def _probe(device: str) -> None:
+    """Runs the measurement in a process of its own: torch stays out of this one."""
+    done = subprocess.run([sys.executable, "-m", "derm_bench.training.probe", device], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise click.ClickException(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
+    measured = json.loads(done.stdout)
+    for precision, rate in measured["images_per_second"].items():
+        click.echo(f"probe on {device}: {precision} {rate:.0f} images/s")
+    path = profile_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    precision = saved_profile() | {device: measured["precision"]}
+    path.write_text(json.dumps({"precision": precision, "measured": measured}, indent=1))
+    click.echo(f"saved to {path}")

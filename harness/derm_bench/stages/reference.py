@@ -1,0 +1,16 @@
+"""Stage `fit` of the `_domain` reference network: once a split, on the whole of train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derm_bench.fidelity.reference import fit_reference
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.weights import save_state
+
+
+def reference(context: StageContext) -> dict[str, Any]:
+    """Writes state.safetensors."""
+    train = context.images("train")
+    save_state(context.out / "state.safetensors", fit_reference(train, context.device))
+    return {"images": len(train)}
