@@ -215,6 +215,8 @@ def _read_predictions(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str]
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
+    if "label" not in names:  # no cell is done yet
+        return (), {}
     columns = ["cell", "split", "test_set", "label", "predicted", *(n for n in names if n.startswith("p_"))]
     table = pq.read_table(path, columns=columns, filters=[("split", "=", "test")])
     coded = {

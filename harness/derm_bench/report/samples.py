@@ -52,7 +52,9 @@ def snapshot_sheet(
         raise ValueError("a snapshot sheet needs at least one row")
     for _, images in rows:
         _check(images)
-    columns = min(columns, *(len(images) for _, images in rows)) if len(rows) > 1 else min(columns, len(rows[0][1]))
+    columns = (
+        min(columns, *(len(images) for _, images in rows)) if len(rows) > 1 else min(columns, len(rows[0][1]))
+    )
     side = _side(rows[0][1], columns, scale)
     font = _font(13)
     margin = int(max(font.getlength(label) for label, _ in rows)) + 16

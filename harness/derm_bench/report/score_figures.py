@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from derm_bench.report import plots
 from derm_bench.report.data import ReportData, Scored, number, unique
 from derm_bench.report.plots import Dot, Look
+from derm_bench.scoring import confusion, roc_points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,15 +124,14 @@ def runs_of(
     return [scored[cell, group[2]] for cell in cells if (cell, group[2]) in scored]
 
 
-def confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
+def mean_confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
     """Mean counts over runs, float64 [classes, classes]: true class by row, predicted by column."""
     import numpy as np
 
     total = np.zeros((classes, classes))
     for run in runs:
         known = (run.labels >= 0) & (run.predicted >= 0)
-        flat = run.labels[known] * classes + run.predicted[known]
-        total += np.bincount(flat, minlength=classes**2).reshape(classes, classes)
+        total += confusion(run.labels[known], run.predicted[known], classes)
     return total / max(len(runs), 1)
 
 
@@ -151,7 +151,7 @@ def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence
             ax.set_axis_off()
             continue
         name, runs = panels[position]
-        counts = confusion(runs, k)
+        counts = mean_confusion(runs, k)
         totals = counts.sum(axis=1, keepdims=True)
         share = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
         ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -193,19 +193,16 @@ def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence
     return fig
 
 
-def roc(labels: np.ndarray, scores: np.ndarray, at: np.ndarray) -> np.ndarray | None:
-    """True positive rate at the false positive rates `at`; labels bool [N]. None without both kinds of label."""
+def roc(run: Scored, position: int, at: np.ndarray) -> np.ndarray | None:
+    """True positive rates of one class against the rest at the false positive rates `at`; None where the test set
+    lacks positives or negatives."""
     import numpy as np
 
-    positives = int(labels.sum())
-    if positives == 0 or positives == len(labels):
+    try:
+        fpr, tpr = roc_points(run.labels, run.proba, position)
+    except ValueError:
         return None
-    order = np.argsort(-scores, kind="stable")
-    ends = np.r_[np.flatnonzero(np.diff(scores[order])), len(labels) - 1]
-    hits = np.cumsum(labels[order])[ends]
-    tpr = np.r_[0.0, hits / positives]
-    fpr = np.r_[0.0, (ends + 1 - hits) / (len(labels) - positives)]
-    # The step at a rate belongs to it: the highest point there counts, not the lowest.
+    # At a vertical step the upper end counts: rising offsets keep both ends apart for the interpolation.
     return np.interp(at, fpr + 1e-12 * np.arange(len(fpr)), tpr)
 
 
@@ -231,11 +228,7 @@ def roc_curves(
         ax.plot([0, 1], [0, 1], color=plots.GRID, lw=1)
         shown = 0
         for name, runs in arms_runs:
-            curves = [
-                c
-                for run in runs
-                if (c := roc(run.labels == position, run.proba[:, position], at)) is not None
-            ]
+            curves = [c for run in runs if (c := roc(run, position, at)) is not None]
             if not curves:
                 continue
             ax.plot(at, np.mean(curves, axis=0), color=look[name].color, ls=look[name].line)

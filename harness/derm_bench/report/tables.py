@@ -17,10 +17,12 @@ from derm_bench.report.data import (
     group_title,
     metric_columns,
     number,
+    read_csv,
     same,
     text,
     unique,
 )
+from derm_bench.scoring import t_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -156,32 +158,15 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def student_interval(values: Sequence[float], alpha: float = 0.05) -> tuple[float, float] | None:
-    """The two-sided 1 - alpha Student-t interval of the mean; None for fewer than two values."""
-    n = len(values)
-    if n < 2:
-        return None
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(n - 1, 1 - alpha / 2)) * sample_std(values) / math.sqrt(n)
-    return _mean(values) - half, _mean(values) + half
-
-
-def sample_std(values: Sequence[float]) -> float:
-    """Standard deviation with n - 1, for two or more values."""
-    centre = _mean(values)
-    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
-
-
-def _interval(values: Sequence[float], alpha: float, name: str, bounds: str) -> dict[str, float | None]:
-    low, high = student_interval(values, alpha) or (None, None)
-    return {name: _mean(values) if values else None, f"{bounds}_low": low, f"{bounds}_high": high}
+def _interval(values: Sequence[float], alpha: float, name: str, bounds: str) -> dict[str, float]:
+    mean, _, _, low, high = t_interval(values, alpha)
+    return {name: mean, f"{bounds}_low": low, f"{bounds}_high": high}
 
 
 def _row(arm: Arm, metric: str, values: Sequence[float], alpha: float) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SUMMARY_COLUMNS)
     row |= dict(zip(("dataset", "train_fraction", "test_set", "strategy", "classifier"), arm, strict=True))
-    row |= {"metric": metric, "n_seeds": len(values), "std": sample_std(values) if len(values) > 1 else None}
+    row |= {"metric": metric, "n_seeds": len(values), "std": t_interval(values)[1]}
     return row | _interval(values, alpha, "mean", "ci")
 
 
@@ -357,3 +342,8 @@ def _in_group(row: Row, group: Sequence[str]) -> bool:
         same(row[key], value)
         for key, value in zip(("dataset", "train_fraction", "test_set"), group, strict=True)
     )
+
+
+def summarise_for_terminal(run_dir: Path, primary: str = "balanced_accuracy") -> Table:
+    """`terminal_table` of a run directory on disk."""
+    return terminal_table(read_csv(run_dir / "summary.csv"), read_csv(run_dir / "results.csv"), primary)

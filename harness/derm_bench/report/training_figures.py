@@ -217,7 +217,11 @@ def fidelity(
 def _scale(ax: Axes, values: Sequence[float]) -> None:
     """Logarithmic where the noise control would otherwise push all other values together."""
     if min(values) > 0 and max(values) / min(values) > 20:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def fidelity_steps(

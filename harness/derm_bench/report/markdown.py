@@ -1,0 +1,70 @@
+"""report.md: the tables of report.html in Markdown, with links to the files of the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from derm_bench.report import view
+from derm_bench.report.data import ReportData
+from derm_bench.report.figures import FigureFile
+from derm_bench.report.tables import markdown_escape, markdown_table
+from derm_bench.report.view import Table
+
+FILES = (
+    "results.csv", "summary.csv", "fidelity.csv", "predictions.parquet", "composition.csv", "history.csv",
+    "manifest.json", "report.html",
+)  # fmt: skip
+
+
+def markdown_report(
+    data: ReportData,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    provenance: Sequence[tuple[str, str]],
+    figures: Sequence[FigureFile],
+    folder: Path,
+) -> str:
+    """The text of report.md; links are relative to `folder`, the run directory."""
+    parts = [f"# {markdown_escape(title)}\n", _pairs(facts)]
+    failed = view.failures(data)
+    parts += _section("Results", view.headline(data))
+    parts += _section("What failed, and why", [failed] if failed else [])
+    warnings = view.warnings(data)
+    if warnings:
+        parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
+    parts += _section("Recall of each class", view.per_class(data))
+    parts += _section("Image metrics", view.fidelity(data))
+    parts += _section("What the classifiers were trained on", view.composition(data))
+    costs = view.costs(data)
+    parts += _section("Time and memory", [costs] if costs else [])
+    parts += _links("Figures", [(f.title, f"figures/{f.file}") for f in figures])
+    sheets = sorted(folder.glob("samples/*.png"))
+    parts += _links("Synthetic images", [(sheet.stem, f"samples/{sheet.name}") for sheet in sheets])
+    parts += ["## Provenance\n", _pairs(provenance)]
+    there = [name for name in FILES if name == "report.html" or (folder / name).is_file()]
+    parts += _links("Files", [(name, name) for name in there])
+    return "\n".join(parts)
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"- **{markdown_escape(name)}**: {markdown_escape(value)}\n" for name, value in pairs)
+
+
+def _section(name: str, tables: Sequence[Table]) -> Iterator[str]:
+    if tables:
+        yield f"## {name}\n"
+    for table in tables:
+        if table.title:
+            yield f"### {markdown_escape(table.title)}\n"
+        yield markdown_table(table.header, table.rows)
+        if table.note:
+            yield markdown_escape(table.note) + "\n"
+
+
+def _links(name: str, links: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if links:
+        yield f"## {name}\n\n" + "".join(
+            f"- [{markdown_escape(words)}]({quote(target)})\n" for words, target in links
+        )

@@ -1,0 +1,308 @@
+"""What a report says, as plain tables of text: made once, spelled as HTML and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from derm_bench.report import plots
+from derm_bench.report.data import CONTROL, ReportData, Row, group_title, metric_columns, number, text, unique
+from derm_bench.report.tables import difference, done_of_planned, planned, plus_minus
+from derm_bench.report.training_figures import latest
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as #RRGGBB."""
+
+    left: float
+    width: float
+    mean: float
+    color: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text. `bars` stand in a column after the second where there are any; `flagged` rows are not whole."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    bars: Sequence[Bar | None] = ()
+    flagged: frozenset[int] = field(default_factory=frozenset)
+
+
+def headline(data: ReportData) -> list[Table]:
+    """The primary metric of every arm with its interval and its differences, a table a group."""
+    return [
+        _headline(data, group)
+        for group in data.groups
+        if any(r["classifier"] for r in data.of_group(data.results, group))
+    ]
+
+
+def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
+    scores = [r for r in data.of_group(data.summary, group) if r["metric"] == data.primary]
+    versus = unique(r["baseline"] for r in scores if r["baseline"])
+    verdicts = any(r.get("verdict") for r in scores)
+    look = plots.looks(data)
+    rows, firsts, flagged = [], [], set()
+    for strategy, classifier in _arms(data, group):
+        runs = planned(data.results, group, strategy, classifier)
+        own = [r for r in scores if (r["strategy"], r["classifier"]) == (strategy, classifier)]
+        by_baseline = {r["baseline"]: r for r in own}
+        first = own[0] if own else {}
+        if any(r["status"] != "done" for r in runs):
+            flagged.add(len(rows))
+        cells = [strategy, classifier, plus_minus(first), done_of_planned(runs)]
+        cells += [difference(by_baseline.get(name, {})) for name in versus]
+        if verdicts:
+            cells.append("; ".join(r["verdict"] for r in own if r.get("verdict")))
+        rows.append(cells)
+        firsts.append((first, look[strategy].color))
+    header = ["strategy", "classifier", plots.metric_label(data.primary), "seeds"]
+    header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
+    note = (
+        f"Mean ± half-width of the {_level(data)} Student-t interval over seeds. Δ is the mean paired difference under "
+        "the same seeds with its own interval."
+    )
+    if flagged:
+        note += " Marked rows lack planned runs: their means are over the runs that are left, which may flatter them."
+    return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
+
+
+def _level(data: ReportData) -> str:
+    alpha = number((data.matrix.get("analysis") or {}).get("alpha")) or 0.05
+    return f"{100 * (1 - alpha):g}%"
+
+
+def _arms(data: ReportData, group: Sequence[str]) -> list[tuple[str, str]]:
+    rows = data.of_group(data.results, group)
+    present = unique((r["strategy"], r["classifier"]) for r in rows)
+    order = {name: k for k, name in enumerate(data.strategies)}
+    return sorted(present, key=lambda arm: order[arm[0]])
+
+
+def _bars(rows: Sequence[tuple[Row, str]]) -> list[Bar | None]:
+    """Intervals on one scale, which shows all means and at most twice their range on either side."""
+    means = [value for row, _ in rows if (value := number(row.get("mean"))) is not None]
+    if not means:
+        return [None] * len(rows)
+    room = max(max(means) - min(means), 0.01)
+    ends = [
+        value
+        for row, _ in rows
+        for name in ("ci_low", "ci_high")
+        if (value := number(row.get(name))) is not None
+    ]
+    low = max(min([*means, *ends]), min(means) - room) - 0.03 * room
+    high = min(max([*means, *ends]), max(means) + room) + 0.03 * room
+    return [_bar(row, color, low, high) for row, color in rows]
+
+
+def _bar(row: Row, color: str, low: float, high: float) -> Bar | None:
+    mean = number(row.get("mean"))
+    if mean is None:
+        return None
+
+    def place(value: float | None) -> float:
+        clipped = min(max(mean if value is None else value, low), high)
+        return round(100 * (clipped - low) / (high - low), 2)
+
+    left, right = place(number(row.get("ci_low"))), place(number(row.get("ci_high")))
+    return Bar(left, round(right - left, 2), place(mean), color)
+
+
+def failures(data: ReportData) -> Table | None:
+    """Every run that is not done, and why; None when all are."""
+    rows = [
+        [r["cell"], r["test_set"], r["status"], r["error"]] for r in data.results if r["status"] != "done"
+    ]
+    if not rows:
+        return None
+    header, note = ["cell", "test set", "status", "reason"], ""
+    if len(rows) > 200:
+        note = f"The first 200 of {len(rows)}; results.csv has all."
+    return Table("", header, rows[:200], note)
+
+
+def warnings(data: ReportData) -> list[str]:
+    """What to keep in mind: the warnings of the manifest, then what the tables show by themselves."""
+    found = [
+        str(entry.get("message", entry) if isinstance(entry, Mapping) else entry)
+        for entry in data.manifest.get("warnings") or ()
+    ]
+    counts = [
+        int(number(r["n_seeds"]) or 0)
+        for r in data.summary
+        if r["metric"] == data.primary and r["classifier"]
+    ]
+    if counts and max(counts) == 1:
+        found.append("One seed: no interval, no verdict. A difference between two single runs says little.")
+    elif counts and max(counts) < 5:
+        found.append(
+            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from chance."
+        )
+    missing = {r["cell"] for r in data.results if r["status"] != "done"}
+    if missing:
+        found.append(
+            f"{len(missing)} cells have no result. Means of their arms are over the seeds that are left."
+        )
+    if data.results and not data.baselines:
+        found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
+    return unique(found)
+
+
+def per_class(data: ReportData) -> list[Table]:
+    """Recall of each class, a table a group."""
+    return [
+        table
+        for group in data.groups
+        if (
+            table := _metric_table(
+                data,
+                group,
+                lambda m: m.startswith("recall_") and not m.endswith(("_macro", "_weighted")),
+                "recall_",
+            )
+        )
+    ]
+
+
+def all_metrics(data: ReportData) -> list[Table]:
+    """Every metric that is not of one class, a table a group."""
+    metrics = metric_columns(data.results)
+    classes = {m.removeprefix("recall_") for m in metrics if m.startswith("recall_")} - {"macro", "weighted"}
+
+    def overall(metric: str) -> bool:
+        return not any(
+            metric == f"{stem}_{name}" for stem in ("recall", "precision", "f1", "auc") for name in classes
+        )
+
+    return [table for group in data.groups if (table := _metric_table(data, group, overall, ""))]
+
+
+def _metric_table(
+    data: ReportData, group: Sequence[str], wanted: Callable[[str], bool], prefix: str
+) -> Table | None:
+    rows = data.of_group(data.summary, group)
+    metrics = [m for m in unique(r["metric"] for r in rows) if wanted(m)]
+    metrics = [m for m in metrics if any(r["metric"] == m and number(r["mean"]) is not None for r in rows)]
+    if not metrics:
+        return None
+    found = {(r["strategy"], r["classifier"], r["metric"]): r for r in rows}
+    body = [[s, c, *(plus_minus(found.get((s, c, m), {})) for m in metrics)] for s, c in _arms(data, group)]
+    header = [
+        "strategy",
+        "classifier",
+        *(m.removeprefix(prefix) if prefix else plots.metric_label(m) for m in metrics),
+    ]
+    return Table(group_title(group), header, body)
+
+
+def fidelity(data: ReportData) -> list[Table]:
+    """Image metrics at the last step, a table a (data, metric): controls first and last, a column a class."""
+    tables = []
+    for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.fidelity):
+        rows = latest(data.of_group(data.fidelity, place))
+        for metric in unique(r["metric"] for r in rows):
+            tables.append(_fidelity(place, metric, [r for r in rows if r["metric"] == metric]))
+    return tables
+
+
+def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
+    classes = unique(r["class"] for r in rows)
+    labels = unique((r["strategy"], r["generator"]) for r in rows)
+    noise = [x for x in labels if x == (CONTROL, "noise")]
+    controls = [x for x in labels if x[0] == CONTROL and x not in noise]
+    ordered = [*controls, *(x for x in labels if x[0] != CONTROL), *noise]
+    body = []
+    for strategy, generator in ordered:
+        own = [r for r in rows if (r["strategy"], r["generator"]) == (strategy, generator)]
+        seeds = len({(text(r["split_seed"]), text(r["generator_seed"])) for r in own})
+        name = f"control: {generator}" if strategy == CONTROL else strategy
+        counts = _span(number(r["n_synthetic"]) for r in own)
+        values = [_spread([number(r["value"]) for r in own if r["class"] == c]) for c in classes]
+        body.append([name, generator if strategy != CONTROL else "", *values, counts, str(seeds)])
+    extractor = ", ".join(unique(str(r["extractor"]) for r in rows if r.get("extractor")))
+    reference = ", ".join(unique(str(r["reference"]) for r in rows if r.get("reference")))
+    note = f"Mean, and range over seeds. Extractor: {extractor or 'not recorded'}; reference: {reference or 'not recorded'}."
+    header = ["images of", "generator", *(c or "all" for c in classes), "images a side", "seeds"]
+    return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
+
+
+def _spread(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    mean = f"{sum(known) / len(known):.3g}"
+    return mean if min(known) == max(known) else f"{mean} ({min(known):.3g} to {max(known):.3g})"
+
+
+def _span(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    return f"{min(known):g}" if min(known) == max(known) else f"{min(known):g}–{max(known):g}"
+
+
+def composition(data: ReportData) -> list[Table]:
+    """Training images, real + synthetic, a table a (dataset, train_fraction)."""
+    tables = []
+    for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.composition):
+        rows = data.of_group(data.composition, place)
+        train = [r for r in rows if r["split"] == "train"]
+        classes = unique(r["class"] for r in rows)
+        body = [
+            [name, *(_count(r for r in train if (r["strategy"], r["class"]) == (name, c)) for c in classes)]
+            for name in unique(r["strategy"] for r in train)
+        ]
+        for split in (s for s in unique(r["split"] for r in rows) if s != "train"):
+            own = [r for r in rows if r["split"] == split]
+            body.append(
+                [f"{split} (all strategies)", *(_count(r for r in own if r["class"] == c) for c in classes)]
+            )
+        note = "Images of one run, real + synthetic; a range where seeds differ."
+        tables.append(Table(f"{group_title(place)}: training sets", ["strategy", *classes], body, note))
+    return tables
+
+
+def _count(rows: Iterable[Row]) -> str:
+    kept = list(rows)
+    real, synthetic = (_span(number(r[key]) for r in kept) for key in ("real", "synthetic"))
+    return f"{real} + {synthetic}" if synthetic not in ("", "0") else real
+
+
+def costs(data: ReportData) -> Table | None:
+    """Seconds and memory a run, means over the done runs of each arm; None without any."""
+    columns = {
+        "updates": "updates", "generator_seconds": "generator s", "generator_seconds_shared": "its share s",
+        "train_seconds": "training s", "eval_seconds": "evaluation s", "peak_memory_mb": "memory MB",
+        "peak_device_mb": "device MB",
+    }  # fmt: skip
+    done = [r for r in data.results if r["status"] == "done"]
+    rows = []
+    for dataset, fraction, strategy, classifier in unique(
+        (r["dataset"], text(r["train_fraction"]), r["strategy"], r["classifier"]) for r in done
+    ):
+        own = [
+            r
+            for r in data.of_group(done, (dataset, fraction))
+            if (r["strategy"], r["classifier"]) == (strategy, classifier)
+        ]
+        values = [_average([number(r.get(name)) for r in own]) for name in columns]
+        rows.append([group_title((dataset, fraction)), strategy, classifier, *values])
+    note = (
+        "A run, mean over seeds; memory is the peak of the process. `generator s` is what fitting and sampling took; "
+        "`its share s` divides that among the runs that used it."
+    )
+    return Table("", ["data", "strategy", "classifier", *columns.values()], rows, note) if rows else None
+
+
+def _average(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    mean = sum(known) / len(known)
+    return f"{mean:,.0f}" if mean >= 100 or mean == round(mean) else f"{mean:.1f}"
