@@ -17,11 +17,12 @@ import platformdirs
 
 UNREADABLE = "unreadable"
 
-# A file younger than this may change again within the clock's tick and keep its time, so it is not cached yet.
+# A file younger than this may change again within the clock's tick and keep its time: it is not cached yet.
 SETTLED_SECONDS = 2.0
 
 _T = TypeVar("_T")
 _Stamp = tuple[int, int]
+_Row = tuple[str, int, int, str]
 
 
 def cache_folder() -> Path:
@@ -33,7 +34,7 @@ def file_digests(paths: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 (hex) of every file's content, by the id it is given under.
 
     A file that cannot be read, or is no regular file, has the digest `unreadable`: the run lists it later.
-    The cache only saves time. A broken one is rebuilt, and without a writable place everything is hashed anew.
+    The cache only saves time. A broken one is rebuilt; without a writable place everything is hashed anew.
     """
     places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
     stamps = {place: _stamp(place) for place in set(places.values())}
@@ -82,7 +83,7 @@ def _settled(
 
 
 def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
-    """What `work` returns on the open cache; None where there can be no cache. A file that is none is replaced."""
+    """What `work` returns on the open cache; None where there can be none. A broken file is replaced."""
     file = cache_folder() / "digests-1.sqlite"
     for _ in range(2):
         try:
@@ -114,7 +115,7 @@ def _look_up(database: sqlite3.Connection, stamps: Mapping[str, _Stamp | None]) 
     return found
 
 
-def _remember(database: sqlite3.Connection, rows: Iterable[tuple[str, int, int, str]]) -> None:
+def _remember(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
     with database:
         database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 

@@ -1,4 +1,4 @@
-"""Reading images that a stranger made: bounded before decoding, a few formats only, every failure a short reason."""
+"""Reading images of strangers: bounded before decoding, a few formats only, every failure a short reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -38,14 +38,18 @@ def read_image(
     """Decodes a file into uint8 [H,W,3] sRGB, upright by its EXIF orientation.
 
     Transparent pixels lie on white; 16-bit greys are scaled to 8 bits. `max_pixels` is checked on the header,
-    before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as
-    both sides keep that many pixels. With `root`, links out of that folder are refused. Raises UnreadableImage.
+    before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
+    as both sides keep that many pixels. With `root`, links out of that folder are refused.
+    Raises UnreadableImage.
     """
     return np.asarray(_to_rgb(_load(path, max_pixels, at_least, root)))
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = None) -> np.ndarray:
-    """Decodes a segmentation into uint8 [H,W] of 0 and 255, cut at half of its largest value. Raises UnreadableImage."""
+    """Decodes a segmentation into uint8 [H,W] of 0 and 255, cut at half of its largest value.
+
+    Raises UnreadableImage.
+    """
     grey = np.asarray(_to_rgb(_load(path, max_pixels, None, root)).convert("L"))
     return np.where(grey > grey.max() / 2, 255, 0).astype(np.uint8)
 
@@ -87,7 +91,7 @@ def _load(path: Path, max_pixels: int, at_least: int | None, root: Path | None) 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "far too many pixels (decompression bomb)"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not an image in one of the formats " + ", ".join(FORMATS)
     if isinstance(error, FileNotFoundError):
         return "no such file"

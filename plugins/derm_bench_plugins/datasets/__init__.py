@@ -28,7 +28,7 @@ def specs() -> list[DatasetSpec]:
         DatasetSpec(
             name="phantom-dermoscopy",
             summary="procedural dermoscopy of up to seven diagnoses: no download, as many images as wanted",
-            create=f"{HERE}.phantom:PhantomDermoscopy",
+            create=f"{HERE}.phantom.dataset:PhantomDermoscopy",
             options=PhantomOptions,
             presets={"tiny": {"images": 48, "side": 32}, "smoke": {"images": 150, "side": 64}},
         ),

@@ -1,4 +1,4 @@
-"""ham10000: 10,015 dermoscopy images of seven diagnoses (Tschandl et al., Scientific Data 5, 180161, 2018)."""
+"""ham10000: 10,015 dermoscopy images of seven diagnoses (Tschandl et al., Sci. Data 5, 180161, 2018)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CITATION = (
 
 
 class Ham10000:
-    """Groups are `lesion_id`; there is no patient id. Masks are read where the segmentation folder lies beside.
+    """Groups are `lesion_id`; there is no patient id. Masks are read where their folder lies beside.
 
     `at_least`: JPEGs (600 x 450) may be decoded smaller, down to this side; None decodes them whole.
     """
@@ -121,7 +121,7 @@ def _check_match(root: Path, rows: set[str], images: set[str]) -> None:
 
 
 def _images(root: Path) -> dict[str, Path]:
-    """Images by id, from the root, the image folders, and the folders of the same name that archives nest in them."""
+    """Images by id: of the root, the image folders, and folders of such a name that archives nest in them."""
     places = [root]
     for folder in _folders(root):
         if _holds_images(folder.name):

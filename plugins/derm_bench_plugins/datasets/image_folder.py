@@ -29,7 +29,7 @@ class ImageFolder:
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: ImageFolderOptions) -> DatasetDescription:
-        """Classes are folder names, sorted. UserError: no folder, no classes, an empty class, an unclear groups file."""
+        """Classes are folder names, sorted. UserError: no folder, no or empty classes, unclear groups."""
         self._catalogue = scan(options)
         return self._catalogue.description
 
@@ -87,7 +87,8 @@ def _class_folders(root: Path) -> list[tuple[str, Path]]:
         strays = [top.name for top in tops if top not in split_tops and any(_images_below(top))]
         if strays:
             raise UserError(
-                f"{root} holds both split folders ({split_tops[0].name}) and other folders of images ({files.some(strays)})",
+                f"{root} holds both split folders ({split_tops[0].name}) and other folders of images "
+                f"({files.some(strays)})",
                 hint="use either root/class/* or root/train|val|test/class/*",
             )
         found = [(SPLITS[top.name.lower()], folder) for top in split_tops for folder in _folders(top)]

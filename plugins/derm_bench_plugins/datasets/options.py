@@ -17,7 +17,7 @@ class ImageFolderOptions(Options):
     root: Path = Field(description="holds class/*, or train|val|test folders that hold class/*")
     groups: Path | None = Field(
         None,
-        description="CSV of image,group for every image (group: lesion or patient); default root/groups.csv",
+        description="CSV of image,group for every image (lesion or patient); default root/groups.csv",
     )
 
 
@@ -30,9 +30,7 @@ class Ham10000Options(Options):
 class PhantomOptions(Options):
     """Procedural dermoscopy. Equal options give equal images."""
 
-    images: int = Field(
-        900, ge=2, le=1_000_000, description="images in all, views of one lesion counted each"
-    )
+    images: int = Field(900, ge=2, le=1_000_000, description="images in all, each view of a lesion counted")
     classes: tuple[str, ...] = Field(
         ("mel", "nv", "bkl"), description="2 to 7 of " + ", ".join(PHANTOM_CLASSES)
     )
@@ -43,7 +41,7 @@ class PhantomOptions(Options):
     difficulty: float = Field(0.5, ge=0, le=1, description="how far the classes overlap")
     domain: Literal["clinic-a", "clinic-b"] = Field(
         "clinic-a",
-        description="whose patients and camera: skin tones, hair, white balance, vignetting, scale",
+        description="whose patients and camera: skin tones, hair, colours, vignetting, scale",
     )
     side: int = Field(96, ge=16, le=512, description="rendered side in pixels")
     seed: int = Field(0, ge=0, description="other lesions, of the same kinds")

@@ -1,0 +1,110 @@
+"""Digests follow content; the cache only saves time."""
+
+import hashlib
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from derm_bench import fingerprint
+from derm_bench.fingerprint import file_digests
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three files that have not changed for a while."""
+    paths = {}
+    for name in "abc":
+        paths[name] = tmp_path / f"{name}.bin"
+        paths[name].write_bytes(name.encode() * 100)
+        age(paths[name], 1000)
+    return paths
+
+
+def age(path, seconds):
+    time = path.stat().st_mtime - seconds
+    os.utime(path, (time, time))
+
+
+def never(place):
+    raise AssertionError(f"hashed {place}")
+
+
+def test_a_digest_is_the_sha256_of_the_content(files):
+    assert file_digests(files)["a"] == hashlib.sha256(b"a" * 100).hexdigest()
+
+
+def test_what_is_cached_is_not_hashed_again(files, monkeypatch):
+    first = file_digests(files)
+    monkeypatch.setattr(fingerprint, "_digest", never)
+    assert file_digests(files) == first
+
+
+def test_an_edit_in_place_changes_the_digest_and_a_touch_does_not(files):
+    first = file_digests(files)
+    files["a"].write_bytes(b"x" * 100)
+    os.utime(files["b"])
+    second = file_digests(files)
+    assert second["a"] != first["a"]
+    assert second["b"] == first["b"]
+
+
+def test_a_file_that_may_still_change_is_not_cached(files):
+    files["a"].write_bytes(b"1" * 100)
+    time = files["a"].stat().st_mtime_ns
+    first = file_digests(files)
+    files["a"].write_bytes(b"2" * 100)
+    os.utime(files["a"], ns=(time, time))  # written within one tick of the clock
+    assert file_digests(files)["a"] != first["a"]
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"", b"SQLite format 3\0" + b"\xff" * 3000])
+def test_a_corrupt_cache_is_rebuilt(files, cache, monkeypatch, content):
+    first = file_digests(files)
+    (cache / "digests-1.sqlite").write_bytes(content)
+    assert file_digests(files) == first
+    monkeypatch.setattr(fingerprint, "_digest", never)
+    assert file_digests(files) == first
+
+
+def test_a_broken_entry_is_not_believed(files, cache):
+    first = file_digests(files)
+    with sqlite3.connect(cache / "digests-1.sqlite") as database:
+        database.execute("UPDATE digests SET sha256 = 'nonsense'")
+    assert file_digests(files) == first
+
+
+def test_without_a_writable_place_it_works_uncached(files, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "file" / "below"))
+    assert len(file_digests(files)) == 3
+
+
+def test_what_cannot_be_read_is_named_so(files, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    found = file_digests({**files, "gone": tmp_path / "gone", "pipe": tmp_path / "pipe", "folder": tmp_path})
+    assert found["gone"] == found["pipe"] == found["folder"] == fingerprint.UNREADABLE
+
+
+def test_many_at_once_agree(files):
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: file_digests(files), range(16)))
+    assert all(result == results[0] for result in results)
+
+
+def test_thousands_are_answered_from_the_cache(tmp_path, monkeypatch):
+    paths = {}
+    for i in range(1500):
+        paths[str(i)] = tmp_path / f"{i}.bin"
+        paths[str(i)].write_bytes(str(i).encode())
+        age(paths[str(i)], 1000)
+    first = file_digests(paths)
+    monkeypatch.setattr(fingerprint, "_digest", never)
+    assert file_digests(paths) == first and len(set(first.values())) == 1500

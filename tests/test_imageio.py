@@ -1,0 +1,151 @@
+"""Reading images: odd but valid files come out right, hostile ones are refused before they cost anything."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from derm_bench.imageio import UnreadableImage, fit_square, inside, read_image, read_mask
+
+
+@pytest.fixture
+def colours():
+    """[40,60,3]: red left, green right, a blue stripe on top."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = (200, 20, 20)
+    pixels[:, 30:] = (20, 200, 20)
+    pixels[:8] = (20, 20, 200)
+    return pixels
+
+
+def png_header(width, height):
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + data + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "jpg"])
+def test_every_format_gives_rgb(tmp_path, colours, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(colours).save(path, quality=95)
+    read = read_image(path)
+    assert read.shape == (40, 60, 3) and read.dtype == np.uint8
+    assert abs(read[30, 10].astype(int) - colours[30, 10]).max() < 12
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGBA", "CMYK"])
+def test_every_mode_gives_rgb(tmp_path, colours, mode):
+    path = tmp_path / "a.tiff"
+    Image.fromarray(colours).convert(mode).save(path)
+    assert read_image(path).shape == (40, 60, 3)
+
+
+def test_what_is_transparent_is_white(tmp_path):
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png") == 255).all()
+
+
+def test_sixteen_bits_are_scaled_and_not_cut(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    assert read.min() == 0 and read.max() == 255 and np.all(np.diff(read[..., 0].ravel().astype(int)) >= 0)
+
+
+def test_orientation_is_applied(tmp_path, colours):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise
+    Image.fromarray(colours).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    read = read_image(tmp_path / "a.jpg")
+    assert read.shape == (60, 40, 3)
+    assert read[30, -3, 2] > 150  # the stripe on top is now on the right
+
+
+def test_a_jpeg_may_be_decoded_smaller_but_not_below_what_is_needed(tmp_path):
+    Image.fromarray(np.full((450, 600, 3), 90, np.uint8)).save(tmp_path / "a.jpg")
+    assert read_image(tmp_path / "a.jpg", at_least=128).shape == (225, 300, 3)
+    assert read_image(tmp_path / "a.jpg").shape == (450, 600, 3)
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path):
+    path = tmp_path / "bomb.png"
+    for side in (9000, 60000):
+        path.write_bytes(png_header(side, side))
+        with pytest.raises(UnreadableImage, match="pixels"):
+            read_image(path)
+
+
+def test_broken_files_have_reasons(tmp_path, colours):
+    whole = tmp_path / "whole.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(whole)
+    cases = {
+        "cut.jpg": (whole.read_bytes()[:4000], "truncated"),
+        "text.jpg": (b"not an image at all", "not an image"),
+        "empty.png": (b"", "not an image"),
+        "short.png": (png_header(50, 50), ""),
+    }
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnreadableImage, match=reason):
+            read_image(tmp_path / name)
+    with pytest.raises(UnreadableImage, match="no such file"):
+        read_image(tmp_path / "nothing.png")
+    with pytest.raises(UnreadableImage, match="regular"):
+        read_image(tmp_path)
+
+
+def test_formats_outside_the_list_are_refused(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "a.gif")
+    with pytest.raises(UnreadableImage, match="not an image in one of"):
+        read_image(tmp_path / "a.gif")
+
+
+def test_links_out_of_the_root_are_refused(tmp_path, colours):
+    root = tmp_path / "root"
+    root.mkdir()
+    Image.fromarray(colours).save(tmp_path / "outside.png")
+    Image.fromarray(colours).save(root / "own.png")
+    (root / "out.png").symlink_to(tmp_path / "outside.png")
+    (root / "in.png").symlink_to(root / "own.png")
+    assert read_image(root / "in.png", root=root).shape == (40, 60, 3)
+    with pytest.raises(UnreadableImage, match="out of"):
+        read_image(root / "out.png", root=root)
+    with pytest.raises(UnreadableImage):
+        inside(root, root / ".." / "outside.png")
+
+
+@pytest.mark.parametrize("high", [1, 255])
+def test_masks_of_zeros_and_ones_or_255_are_the_same(tmp_path, high):
+    mask = np.zeros((10, 10), np.uint8)
+    mask[2:5] = high
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    read = read_mask(tmp_path / "m.png")
+    assert set(np.unique(read)) == {0, 255} and (read == 255).sum() == 30
+
+
+def test_fit_square_keeps_the_middle_or_everything(colours):
+    mask = np.zeros((80, 120), np.uint8)  # twice the resolution of the image
+    mask[:, 60:] = 255
+    for how in ("center-crop", "squash", "pad"):
+        pixels, fitted = fit_square(colours, mask, 20, how)
+        assert pixels.shape == (20, 20, 3) and fitted.shape == (20, 20)
+        assert set(np.unique(fitted)) == {0, 255}
+        assert pixels[12, 4, 0] > 150 and pixels[12, 15, 1] > 150
+        assert not fitted[12, 4] and fitted[12, 15]
+    padded, _ = fit_square(colours, None, 20, "pad")
+    assert (padded[0] == 0).all() and (padded[-1] == 0).all()
+
+
+def test_shrinking_does_not_alias():
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small, _ = fit_square(stripes, None, 32, "center-crop")
+    assert small[4:-4, 4:-4].min() > 110 and small[4:-4, 4:-4].max() < 145
