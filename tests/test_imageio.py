@@ -5,9 +5,8 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from derm_bench.imageio import UnreadableImage, fit_square, inside, read_image, read_mask
+from PIL import Image
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_broken_files_have_reasons(tmp_path, colours):
         "cut.jpg": (whole.read_bytes()[:4000], "truncated"),
         "text.jpg": (b"not an image at all", "not an image"),
         "empty.png": (b"", "not an image"),
-        "short.png": (png_header(50, 50), ""),
+        "short.png": (png_header(50, 50), "truncated|decoded"),
     }
     for name, (content, reason) in cases.items():
         (tmp_path / name).write_bytes(content)

@@ -49,7 +49,7 @@ def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Ge
     rgb *= white.astype(np.float32)[:, None, None]
     rgb = _blur(rgb, shot.uniform(0.05, 0.22))
     rgb += camera.grain * shot.standard_normal(rgb.shape, np.float32)
-    return np.clip(rgb, 0, 1)
+    return np.asarray(np.clip(rgb, 0, 1))
 
 
 def _blur(rgb: np.ndarray, share: float) -> np.ndarray:
@@ -80,7 +80,7 @@ def _hair(rgb: np.ndarray, count: int, shot: np.random.Generator) -> np.ndarray:
         draw.line(list(np.stack([xs, ys], 1).ravel()), fill=int(shot.uniform(120, 235)), width=thick)
     cover = np.asarray(canvas.reduce(2), np.float32) / 255
     colour = np.array([0.20, 0.13, 0.10], np.float32) * np.float32(shot.uniform(0.6, 1.8))
-    return rgb + cover * (colour[:, None, None] - rgb)
+    return np.asarray(rgb + cover * (colour[:, None, None] - rgb))
 
 
 def _bubble(rgb: np.ndarray, x: np.ndarray, y: np.ndarray, shot: np.random.Generator) -> None:

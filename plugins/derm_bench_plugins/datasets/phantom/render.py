@@ -72,14 +72,14 @@ def _ring(rng: np.random.Generator, orders: tuple[int, ...], size: float, mean: 
         rng.normal(0, size / len(orders) ** 0.5, len(orders)),
     )
     waves = zip(orders, phases, sizes, strict=True)
-    return (mean + sum(a * np.cos(k * angle + p) for k, p, a in waves)).astype(np.float32)
+    return np.asarray(mean + sum(a * np.cos(k * angle + p) for k, p, a in waves), np.float32)
 
 
 def _outline(values: dict[str, float], own: np.random.Generator) -> np.ndarray:
     shape = _ring(own, (2,), 0.10, 1.0)
     shape += _ring(own, (1, 3), 0.22 * values["asymmetry"], 0.0)
     shape += _ring(own, (4, 5, 6, 7, 9), 0.16 * values["border"], 0.0)
-    return values["radius"] * np.clip(shape, 0.45, 1.7)
+    return np.asarray(values["radius"] * np.clip(shape, 0.45, 1.7))
 
 
 # --------------------------------------------------------------------------------------- tissue

@@ -33,7 +33,8 @@ def look(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     side = texture.shape[0]
     column = (x * side).astype(np.int32) & (side - 1)
     row = (y * side).astype(np.int32) & (side - 1)
-    return texture.ravel().take(row * side + column)
+    values: np.ndarray = texture.ravel().take(row * side + column)
+    return values
 
 
 @cache
@@ -43,7 +44,7 @@ def noise(number: int, slope: float) -> np.ndarray:
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(NOISE_SIDE), np.fft.fftfreq(NOISE_SIDE))) * NOISE_SIDE
     weight = np.where(frequency > 0, np.maximum(frequency, 1.0) ** -slope, 0.0)
     field = np.fft.ifft2(np.fft.fft2(white) * weight).real
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
 @cache
