@@ -1,0 +1,127 @@
+"""The feed: which images a batch shows, how often, with which targets and weights."""
+
+import pytest
+import torch
+from derm_bench.images import ImageSet
+from derm_bench.training.feed import Feed, add_synthetic
+
+
+def image_set(labels, size=8, classes=("a", "b", "c")):
+    """Image i is filled with the grey value i, so that a batch tells which rows it holds."""
+    n = len(labels)
+    names = tuple(map(str, range(n)))
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 3, size, size).contiguous()
+    return ImageSet(images, torch.tensor(labels, dtype=torch.int64), classes, names, names)
+
+
+def rows(batch):
+    """The rows of a batch made by `raw_feed`."""
+    return (batch.images[:, 0, 0, 0] * 255).round().long().tolist()
+
+
+def raw_feed(train, batch_size, seed=0, **options):
+    return Feed(train, batch_size, seed, mean=(0.0,) * 3, std=(1.0,) * 3, **options)
+
+
+def test_an_epoch_shows_each_image_once_and_the_last_batch_is_filled_from_the_next():
+    feed = raw_feed(image_set([0] * 10), 4)
+    shown = [row for batch in feed.batches(5) for row in rows(batch)]
+    assert sorted(shown[:10]) == list(range(10)) == sorted(shown[10:20])
+    assert shown[:10] != shown[10:20]
+
+
+@pytest.mark.parametrize("updates", [1, 3, 17])
+def test_there_are_exactly_as_many_full_batches_as_updates(updates):
+    batches = list(raw_feed(image_set([0] * 10), 4).batches(updates))
+    assert [batch.step for batch in batches] == list(range(1, updates + 1))
+    assert all(len(batch.images) == 4 for batch in batches)
+
+
+def test_a_set_smaller_than_a_batch_fills_it_with_repeats():
+    (batch,) = raw_feed(image_set([0, 1, 2]), 8).batches(1)
+    assert [rows(batch).count(k) for k in range(3)] in ([3, 3, 2], [3, 2, 3], [2, 3, 3])
+
+
+def test_the_order_follows_the_seed():
+    def order(seed):
+        return [rows(batch) for batch in raw_feed(image_set([0] * 20), 5, seed).batches(6)]
+
+    assert order(3) == order(3)
+    assert order(3) != order(4)
+
+
+def test_augmentation_leaves_the_order_as_it_was():
+    def jitter(images, generator):
+        return images + 0 * torch.rand(len(images), generator=generator).view(-1, 1, 1, 1)
+
+    plain = raw_feed(image_set([0] * 20), 5)
+    jittered = raw_feed(image_set([0] * 20), 5, image_transforms=[jitter])
+    assert [rows(b) for b in plain.batches(6)] == [rows(b) for b in jittered.batches(6)]
+
+
+def test_oversampling_shows_every_class_equally_often_and_every_image_of_it_as_evenly_as_can_be():
+    feed = raw_feed(image_set([0] * 7 + [1] * 3 + [2] * 2), 7, balance="oversample")
+    assert feed.epoch_length == 21
+    shown = [row for batch in feed.batches(3) for row in rows(batch)]
+    times = [shown.count(k) for k in range(12)]
+    assert [sum(times[:7]), sum(times[7:10]), sum(times[10:])] == [7, 7, 7]
+    assert set(times[:7]) == {1} and set(times[7:10]) == {2, 3} and set(times[10:]) == {3, 4}
+
+
+def test_class_weights_are_inverse_frequencies_that_average_one():
+    feed = raw_feed(image_set([0] * 6 + [1] * 2), 8, balance="class-weights")
+    (batch,) = feed.batches(1)
+    weight = dict(zip(rows(batch), batch.weights.tolist(), strict=True))
+    assert weight[0] == pytest.approx(8 / (2 * 6)) and weight[7] == pytest.approx(8 / (2 * 2))
+    assert batch.weights.mean().item() == pytest.approx(1)
+
+
+def test_targets_are_one_hot_or_smoothed():
+    (hard,) = raw_feed(image_set([1] * 4), 4).batches(1)
+    assert hard.targets.tolist() == [[0, 1, 0]] * 4
+    (soft,) = raw_feed(image_set([1] * 4), 4, label_smoothing=0.3).batches(1)
+    torch.testing.assert_close(soft.targets, torch.tensor([[0.1, 0.8, 0.1]] * 4))
+    assert soft.weights.tolist() == [1] * 4
+
+
+def test_images_are_resized_and_normalised_with_the_given_mean_and_std():
+    train = image_set([0] * 4, size=8)
+    feed = Feed(train, 4, 0, size=12, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
+    (batch,) = feed.batches(1)
+    assert batch.images.shape == (4, 3, 12, 12) and batch.images.dtype == torch.float32
+    red, green, blue = batch.images[:, :, 0, 0].unbind(dim=1)
+    torch.testing.assert_close(red * 0.5 + 0.1, green * 0.25 + 0.2)
+    torch.testing.assert_close(red * 0.5 + 0.1, blue + 0.3)
+
+
+def test_image_transforms_see_pixels_in_zero_to_one_and_batch_transforms_mix_targets_and_weights():
+    seen = {}
+
+    def spy(images, generator):
+        seen["range"] = (images.min().item(), images.max().item())
+        return images
+
+    def halve(images, targets, generator):
+        return images, (targets + targets.flip(0)) / 2
+
+    train = image_set([0, 1, 1, 1])
+    feed = raw_feed(train, 4, image_transforms=[spy], batch_transforms=[halve], balance="class-weights")
+    (batch,) = feed.batches(1)
+    assert seen["range"] == (0.0, pytest.approx(3 / 255))
+    assert sorted(batch.targets[:, 0].tolist()) == [0, 0, 0.5, 0.5]
+    mixed = batch.targets[:, 0] == 0.5
+    torch.testing.assert_close(batch.weights[mixed], torch.full((2,), (2 + 2 / 3) / 2))
+
+
+def test_synthetic_rows_follow_the_real_ones_under_names_of_their_own():
+    train = image_set([0, 1])
+    both = add_synthetic(train, torch.full((3, 3, 8, 8), 9, dtype=torch.uint8), torch.tensor([2, 2, 0]))
+    assert both.labels.tolist() == [0, 1, 2, 2, 0]
+    assert len(set(both.ids)) == 5 and both.ids[:2] == train.ids
+    shown = [row for batch in raw_feed(both, 5).batches(1) for row in rows(batch)]
+    assert sorted(shown) == [0, 1, 9, 9, 9]
+
+
+def test_nothing_to_train_on_is_an_error():
+    with pytest.raises(ValueError, match="no image"):
+        raw_feed(image_set([]), 4)
