@@ -18,3 +18,22 @@ def dcgan_init(net: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def start_statistics(net: nn.Module, inputs: torch.Tensor) -> None:
+    """Sets the running statistics of all BatchNorm layers to those of one batch of `inputs`.
+
+    From mean 0 and variance 1, where torch starts, they take some 50 updates to arrive; until then a net
+    sampled in eval mode gives flat grey.
+    """
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    training = net.training
+    net.train()
+    net(inputs)
+    net.train(training)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum

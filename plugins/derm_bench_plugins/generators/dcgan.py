@@ -17,7 +17,7 @@ from derm_bench.errors import UserError
 from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Run
 from derm_bench.specs import SampleRequest, Task
-from derm_bench.training.init import dcgan_init
+from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.optim import make_adam
@@ -48,6 +48,7 @@ class Dcgan(ModulePlugin):
         optimizer_g = make_adam(g.parameters(), self.options.lr, self.options.betas)
         optimizer_d = make_adam(d.parameters(), self.options.lr, self.options.betas)
         noise = stream(run.seed, "z", run.device)
+        start_statistics(g, self.prior(self.options.batch_size, noise))
 
         for batch in run.batches(train, self.options.batch_size):
             with autocast(run.device, run.precision):
