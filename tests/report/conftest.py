@@ -1,4 +1,4 @@
-"""A made-up but realistic run directory: numbers from a seeded generator, files as the contract names them."""
+"""A made-up but realistic run directory: seeded numbers, files as the contract names them."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from derm_bench.report.data import (
     COMPOSITION_COLUMNS,
     FIDELITY_COLUMNS,
@@ -147,7 +146,10 @@ def gan_history(rng, fraction, name, seed):
                 "dataset": "phantom", "train_fraction": fraction, "stage": "f1", "role": "generator", "name": name,
                 "class": label, "seed": seed, "step": step, "images": step * 64, "epoch": step / 10, "split": "train",
             }  # fmt: skip
-            yield base | {"metric": "d_loss", "value": float(0.6 + 0.6 * np.exp(-step / 90) + 0.1 * rng.normal())}
+            yield base | {
+                "metric": "d_loss",
+                "value": float(0.6 + 0.6 * np.exp(-step / 90) + 0.1 * rng.normal()),
+            }
             yield base | {"metric": "g_loss", "value": float(1.8 - np.exp(-step / 90) + 0.25 * rng.normal())}
 
 
@@ -167,7 +169,12 @@ def fidelity_rows(rng, generators, seeds, fractions):
                     for seed in seeds:
                         for step in (350, 700):
                             value = float(low * (6 + 1400 / step + rng.normal()))
-                            own = {"strategy": name, "generator": entry[2], "generator_seed": seed, "step": step}
+                            own = {
+                                "strategy": name,
+                                "generator": entry[2],
+                                "generator_seed": seed,
+                                "step": step,
+                            }
                             rows.append(base | own | {"value": value})
     return rows
 
@@ -209,11 +216,15 @@ def write_samples(rng, folder, generators):
         y, x = np.mgrid[:64, :64] - 32
         blob = np.hypot(x, y)[None, None] < rng.uniform(8, 26, size=(16, 1, 1, 1))
         skin, lesion = np.array([226, 180, 160 - 20 * position]), np.array([110, 62, 50])
-        images = np.where(blob, lesion[None, :, None, None], skin[None, :, None, None]) + rng.normal(0, 8, (16, 3, 64, 64))
+        images = np.where(blob, lesion[None, :, None, None], skin[None, :, None, None]) + rng.normal(
+            0, 8, (16, 3, 64, 64)
+        )
         for name in ["dcgan-balance"] * bool(generators):
             for step in (350, 700):
                 path = folder / f"{name}__{label}__g0__{step}.png"
-                label_grid(images.clip(0, 255).astype(np.uint8), label, f"{name}, seed 0, {step} updates", path)
+                label_grid(
+                    images.clip(0, 255).astype(np.uint8), label, f"{name}, seed 0, {step} updates", path
+                )
 
 
 def fake_manifest(strategies, classifiers, seeds, fractions):
@@ -221,7 +232,9 @@ def fake_manifest(strategies, classifiers, seeds, fractions):
         "matrix": {
             "name": "fake & <b>bold</b>",
             "protocol": {"name": "fair", "allow": []},
-            "datasets": [{"name": "phantom-dermoscopy", "label": "phantom", "size": 64, "train_fraction": fractions}],
+            "datasets": [
+                {"name": "phantom-dermoscopy", "label": "phantom", "size": 64, "train_fraction": fractions}
+            ],
             "seeds": {"together": list(seeds)},
             "budget": {"updates": 400},
             "strategies": [{"name": name} for name in strategies],
@@ -242,3 +255,15 @@ def fake_manifest(strategies, classifiers, seeds, fractions):
 def make_run(tmp_path) -> Callable[..., Path]:
     """Writes a fake run directory with the given options and gives its path."""
     return lambda **options: write_run(tmp_path / "run", **options)
+
+
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory) -> Path:
+    """The fake run directory with everything in it; to be read only."""
+    return write_run(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="session")
+def strategies():
+    """Options of the fake run's strategies by label."""
+    return STRATEGIES

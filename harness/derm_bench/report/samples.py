@@ -27,7 +27,7 @@ def label_grid(
     side = _side(images, columns, scale)
     tiles = [_tile(image, side) for image in images]
     width = max(columns * (side + GAP) + GAP, 260)
-    sheet, draw, top = _page(width, -(-len(tiles) // columns) * (side + GAP) + GAP, title, subtitle)
+    sheet, _, top = _page(width, -(-len(tiles) // columns) * (side + GAP) + GAP, title, subtitle)
     for position, tile in enumerate(tiles):
         row, column = divmod(position, columns)
         sheet.paste(tile, (GAP + column * (side + GAP), top + GAP + row * (side + GAP)))

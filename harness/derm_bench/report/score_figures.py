@@ -154,7 +154,9 @@ def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence
         counts = mean_confusion(runs, k)
         totals = counts.sum(axis=1, keepdims=True)
         share = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
-        ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        edges = np.arange(k + 1) - 0.5
+        ax.pcolormesh(edges, edges, share, cmap="Blues", vmin=0, vmax=1)
+        ax.set(aspect="equal", ylim=(k - 0.5, -0.5))
         for i, j in np.ndindex(k, k):
             if np.isfinite(share[i, j]):
                 ink = "white" if share[i, j] > 0.55 else "#202020"

@@ -13,7 +13,7 @@ from derm_bench.report.training_figures import latest
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as #RRGGBB."""
+    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as CSS has it."""
 
     left: float
     width: float
@@ -60,7 +60,8 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         if verdicts:
             cells.append("; ".join(r["verdict"] for r in own if r.get("verdict")))
         rows.append(cells)
-        firsts.append((first, look[strategy].color))
+        color = look[strategy].color
+        firsts.append((first, "var(--quiet)" if color == plots.BASELINE else color))
     header = ["strategy", "classifier", plots.metric_label(data.primary), "seeds"]
     header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
     note = (

@@ -1,0 +1,110 @@
+"""Figures: made for whatever a run holds, the same every time, harmless labels."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from derm_bench.report.data import ReportData
+from derm_bench.report.figures import make_figures, read_figures
+from derm_bench.report.plots import looks
+from derm_bench.report.samples import label_grid, snapshot_sheet
+from PIL import Image
+
+
+def test_every_section_has_figures_and_all_are_plain_svg(make_run, tmp_path):
+    made = make_figures(ReportData.load(make_run(fractions=(1.0,), classifiers=("net",))), tmp_path / "out")
+    assert {f.section for f in made} == {"scores", "classes", "fidelity", "training", "data"}
+    assert read_figures(tmp_path / "out") == made
+    assert all(f.caption and f.title for f in made)
+    for file in made:
+        content = (tmp_path / "out" / file.file).read_text()
+        tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(content).iter()}
+        assert not tags & {"script", "foreignObject", "image"}
+
+
+def test_the_report_needs_no_torch_and_no_global_matplotlib():
+    code = (
+        "import sys, derm_bench.report.html, derm_bench.report.score_figures, derm_bench.report.training_figures; "
+        "sys.exit(bool({'torch', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_same_tables_give_the_same_bytes(make_run, tmp_path):
+    data = ReportData.load(
+        make_run(strategies={"real-only": (0.0, 0, "")}, fractions=(1.0,), classifiers=("net",))
+    )
+    for name in ("a", "b"):
+        make_figures(data, tmp_path / name)
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "sections"),
+    [
+        ({"everything": "failed"}, {"fidelity", "training", "data"}),
+        ({"seeds": (0,)}, {"scores", "classes", "fidelity", "training", "data"}),
+        (
+            {"strategies": {"only": (0.0, 0, "")}, "predictions": False},
+            {"scores", "classes", "training", "data"},
+        ),
+        ({"classifiers": ()}, {"fidelity", "training", "data"}),
+    ],
+    ids=["all failed", "one seed", "no generator, no predictions", "no classifier"],
+)
+def test_lean_runs_get_the_figures_they_have_numbers_for(make_run, tmp_path, strategies, options, sections):
+    few = dict(list(strategies.items())[:3])
+    folder = make_run(**{"strategies": few, "classifiers": ("net",), "fractions": (1.0,), **options})
+    made = make_figures(ReportData.load(folder), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "figures.json").read_text()) == [vars(f) for f in made]
+    assert {f.section for f in made} == sections
+
+
+def test_thirty_strategies_with_long_labels(make_run, tmp_path):
+    strategies = {"real-only": (0.0, 0, "")}
+    strategies |= {
+        f"gan[base={k},lr=0.0{k},preprocess=#{k},$x$ a very long label indeed]": (0.01, 5, "")
+        for k in range(29)
+    }
+    folder = make_run(
+        strategies=strategies, seeds=(0,), fractions=(1.0,), classifiers=("net",), predictions=False
+    )
+    made = make_figures(ReportData.load(folder), tmp_path / "out")
+    assert sum(f.name.startswith("curves") for f in made) == 5  # six a panel, the baseline in each
+
+
+def test_a_strategy_looks_the_same_in_every_figure_and_unlike_the_others(whole_run, strategies):
+    look = looks(ReportData.load(whole_run))
+    assert len({(v.color, v.marker) for v in look.values()}) == len(strategies)
+    assert look["real-only"].color == "#4D4D4D"
+
+
+def test_contact_sheet_names_the_class_and_shows_every_image(tmp_path):
+    images = np.zeros((10, 3, 16, 16), np.uint8)
+    images[:, 0] = 200
+    label_grid(images, "mel <b>", "a subtitle", tmp_path / "grid.png", columns=4, scale=2)
+    with Image.open(tmp_path / "grid.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    red = (pixels == (200, 0, 0)).all(axis=2).sum()
+    assert red == 10 * 32 * 32
+    assert (pixels[:24].max(axis=2) < 100).any()  # dark letters in the strip
+
+
+def test_snapshot_sheet_has_a_row_a_step(tmp_path):
+    images = np.full((3, 3, 16, 16), 255, np.uint8)
+    images[:, 1:] = 0
+    snapshot_sheet(
+        [("100 updates", images), ("200 updates", images)], "nv", "dcgan", tmp_path / "s.png", scale=2
+    )
+    with Image.open(tmp_path / "s.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    assert (pixels == (255, 0, 0)).all(axis=2).sum() == 6 * 32 * 32
+
+
+def test_contact_sheet_refuses_floats(tmp_path):
+    with pytest.raises(ValueError, match="uint8"):
+        label_grid(np.zeros((1, 3, 8, 8)), "a", "b", tmp_path / "x.png")

@@ -1,0 +1,163 @@
+"""report.html and report.md: harmless, self-contained, and sensible for runs that lack things."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from derm_bench.errors import UserError
+from derm_bench.report.data import ReportData
+from derm_bench.report.figures import make_figures
+from derm_bench.report.html import sample_name, write_report
+from PIL import Image
+
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags, addresses and text, and checks that tags are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.addresses, self.open, self.words = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [
+            value for name, value in attrs if name in ("src", "href", "action", "data", "srcset")
+        ]
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def report(whole_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "run"
+    shutil.copytree(whole_run, folder)
+    figures = tmp_path_factory.mktemp("figures")
+    make_figures(ReportData.load(folder), figures)
+    write_report(folder, figures)
+    return folder
+
+
+def test_page_is_self_contained_and_well_formed(report):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert page.open == []
+    assert all(a.startswith(("data:image/", "#")) for a in page.addresses)
+    assert "url(" not in html and "@import" not in html
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in html
+    assert page.tags.count("img") > 20
+
+
+def test_labels_and_errors_are_text_never_markup(report):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert not {"script", "b", "i"} & ({*page.tags} - {"b", "i"})
+    assert "<b>bold" not in html and "<i>images" not in html and "<nan>" not in html
+    assert any("<script>alert('x')</script>" in words for words in page.words)
+    assert any("loss was <nan> & the weights" in words for words in page.words)
+    markdown = (report / "report.md").read_text()
+    assert "<script>" not in markdown and "<b>" not in markdown
+
+
+def test_page_says_what_failed_and_how_many_seeds_are_left(report):
+    text = " ".join(Page((report / "report.html").read_text()).words)
+    assert "45 done of 48" in text and "2 of 3" in text
+    assert "needs fit of acgan (class mel, seed 1), which diverged" in text
+    assert (
+        "control: real-holdout" in text
+        and "0123456789abcdef" in text
+        and "verdict" not in text.split("Results")[2]
+    )
+
+
+def test_markdown_links_lead_to_files(report):
+    links = re.findall(r"\]\(([^)]+)\)", (report / "report.md").read_text())
+    assert len(links) > 20
+    assert all((report / link.replace("%3D", "=")).is_file() for link in links)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"everything": "oom"}, "out of memory: <b>8 GB</b> asked"),
+        ({"seeds": (0,)}, "One seed: no interval"),
+        ({"strategies": {"real-only": (0.0, 0, "")}}, "real-only"),
+        ({"predictions": False}, "balanced accuracy"),
+        ({"classifiers": ()}, "only generators were fitted"),
+    ],
+    ids=["no cell done", "one seed", "no generators", "no predictions", "no classifiers"],
+)
+def test_lean_runs_get_a_report(make_run, options, says):
+    folder = make_run(**{"fractions": (1.0,), "classifiers": ("net",), **options})
+    write_report(folder)
+    page = Page((folder / "report.html").read_text())
+    assert says in " ".join(page.words)
+    assert (folder / "report.md").stat().st_size > 500
+
+
+def test_verdicts_are_shown_once_there_are_some(make_run, strategies):
+    folder = make_run(strategies=dict(list(strategies.items())[:2]), fractions=(1.0,), classifiers=("net",))
+    lines = (folder / "summary.csv").read_text().splitlines()
+    changed = [
+        line + "helps" if ",geometric,net,balanced_accuracy,real-only," in line else line for line in lines
+    ]
+    (folder / "summary.csv").write_text("\n".join(changed) + "\n")
+    write_report(folder)
+    assert ">helps<" in (folder / "report.html").read_text()
+
+
+def test_many_sheets_are_bounded_and_counted(make_run):
+    folder = make_run(fractions=(1.0,), classifiers=("net",), seeds=(0,))
+    one = next(folder.glob("samples/*.png"))
+    for k in range(100):
+        shutil.copyfile(one, folder / "samples" / f"dcgan__nv__g{k}__9.png")
+    write_report(folder)
+    html = (folder / "report.html").read_text()
+    assert html.count("data:image/jpeg") == 60 and "46 more sheets are in samples/" in html
+
+
+def test_sample_names_are_read_back():
+    assert sample_name("dcgan__mel__g0__700") == ("dcgan", "mel, seed 0, 700 updates")
+    assert sample_name("phantom__dcgan__mel__snapshots__g1") == (
+        "phantom, dcgan",
+        "mel, seed 1, over training",
+    )
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no results\.csv"):
+        write_report(tmp_path)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
+def test_page_renders_in_a_browser(report, tmp_path):
+    shot = tmp_path / "shot.png"
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    )
+    flags += "--disable-component-update --disable-sync --hide-scrollbars --window-size=1200,2000 "
+    flags += f"--user-data-dir={tmp_path}/profile"
+    page = (report / "report.html").as_uri()
+    subprocess.run(
+        ["chromium", *flags.split(), f"--screenshot={shot}", page],
+        check=True,
+        timeout=90,
+        capture_output=True,
+    )
+    with Image.open(shot) as image:
+        pixels = np.asarray(image.convert("L"), dtype=float)
+    assert pixels.std() > 8 and len(np.unique(pixels)) > 50

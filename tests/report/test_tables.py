@@ -1,0 +1,158 @@
+"""summary.csv: means, intervals and paired differences against values worked out by hand."""
+
+import io
+import math
+
+import pytest
+from derm_bench.report.data import SUMMARY_COLUMNS, read_csv
+from derm_bench.report.tables import (
+    markdown_table,
+    summarise,
+    summarise_for_terminal,
+    terminal_table,
+    write_csv,
+)
+from rich.console import Console
+
+
+def row(strategy, seed, value, status="done", **more):
+    return {
+        "cell": f"d/{strategy}/net/{seed}", "dataset": "d", "train_fraction": 1.0, "strategy": strategy,
+        "classifier": "net", "seed": seed, "split_seed": 0, "generator_seed": None, "classifier_seed": seed,
+        "test_set": "test", "status": status, "error": "", "balanced_accuracy": value,
+    } | more  # fmt: skip
+
+
+def of(summary, strategy, baseline=None, metric="balanced_accuracy"):
+    found = [r for r in summary if r["strategy"] == strategy and r["metric"] == metric]
+    return next(r for r in found if baseline is None or r["baseline"] == baseline)
+
+
+def test_mean_deviation_and_t_interval_over_three_seeds():
+    summary = summarise([row("a", s, v) for s, v in enumerate((0.6, 0.7, 0.8))])
+    assert of(summary, "a")["n_seeds"] == 3
+    assert of(summary, "a")["mean"] == pytest.approx(0.7)
+    assert of(summary, "a")["std"] == pytest.approx(0.1)
+    half = 4.302652729911275 * 0.1 / math.sqrt(3)  # t(0.975, 2)
+    assert (of(summary, "a")["ci_low"], of(summary, "a")["ci_high"]) == pytest.approx(
+        (0.7 - half, 0.7 + half)
+    )
+
+
+def test_difference_is_paired_by_seed_and_uses_only_seeds_that_both_arms_finished():
+    results = [row("real-only", s, v) for s, v in enumerate((0.5, 0.6, 0.9))]
+    results += [row("gan", 0, 0.6), row("gan", 1, 0.9), row("gan", 2, None, "failed")]
+    gan = of(summarise(results), "gan", "real-only")
+    assert gan["delta"] == pytest.approx(0.2)
+    half = 12.706204736432095 * math.sqrt(0.02) / math.sqrt(2)  # t(0.975, 1); differences 0.1 and 0.3
+    assert (gan["delta_ci_low"], gan["delta_ci_high"]) == pytest.approx((0.2 - half, 0.2 + half))
+    assert gan["n_seeds"] == 2
+
+
+def test_the_baseline_has_one_row_without_a_difference(tmp_path):
+    summary = summarise([row("real-only", 0, 0.5), row("gan", 0, 0.6)])
+    own = [r for r in summary if r["strategy"] == "real-only"]
+    assert [r["baseline"] for r in own] == [""]
+    write_csv(own, SUMMARY_COLUMNS, tmp_path / "summary.csv")
+    (read,) = read_csv(tmp_path / "summary.csv")
+    assert read["delta"] == read["std"] == read["ci_low"] == read["p_value"] == read["verdict"] == ""
+    assert read["mean"] == "0.5"
+
+
+def test_failed_arm_keeps_its_row_with_no_seeds():
+    summary = summarise([row("real-only", 0, 0.5), row("gan", 0, None, "oom")])
+    assert of(summary, "gan")["n_seeds"] == 0
+    assert math.isnan(of(summary, "gan")["mean"])
+
+
+def test_pairs_match_on_the_axes_that_both_have():
+    results = [row("real-only", s, 0.5 + s / 10) for s in (0, 1)]
+    results += [
+        row("gan", f"{g}{c}", 0.6 + c / 10 + g / 5, generator_seed=g, classifier_seed=c)
+        for g in (0, 1)
+        for c in (0, 1)
+    ]
+    gan = of(summarise(results), "gan", "real-only")
+    assert gan["delta"] == pytest.approx(0.2)  # generators averaged: 0.7 - 0.5 and 0.8 - 0.6
+    assert gan["n_seeds"] == 4
+
+
+def test_a_seed_offset_does_not_break_the_pairs():
+    results = [row("real-only", 0, 0.5), row("again", 1000, 0.55)]
+    assert of(summarise(results, offsets={"again": 1000}), "again", "real-only")["delta"] == pytest.approx(
+        0.05
+    )
+
+
+def test_comparison_across_classifiers_and_by_pairs():
+    results = [row("a", 0, 0.5), row("a", 0, 0.8, classifier="big")]
+    across = summarise(results, baselines=["net"], across="classifier")
+    assert [(r["classifier"], r["baseline"]) for r in across] == [("net", ""), ("big", "net")]
+    pairs = [({"strategy": "a", "classifier": "big"}, {"strategy": "a", "classifier": "net"})]
+    by_pair = [r for r in summarise(results, pairs=pairs) if r["baseline"]]
+    assert [(r["baseline"], r["delta"]) for r in by_pair] == [("a/net", pytest.approx(0.3))]
+
+
+def test_image_metrics_are_means_over_classes_at_the_last_step_then_over_seeds():
+    base = {
+        "dataset": "d",
+        "train_fraction": 1.0,
+        "strategy": "gan",
+        "generator": "dcgan",
+        "split_seed": 0,
+        "metric": "fd_domain",
+    }
+    fidelity = [
+        base | {"generator_seed": g, "class": c, "step": step, "value": value + g}
+        for g in (0, 1)
+        for c, step, value in (("x", 10, 99.0), ("x", 20, 1.0), ("y", 20, 3.0))
+    ]
+    fidelity.append(base | {"generator_seed": 2, "class": "x", "step": 20, "value": 50.0})  # lacks class y
+    fidelity.append(
+        base
+        | {
+            "strategy": "control",
+            "generator": "noise",
+            "generator_seed": "",
+            "class": "x",
+            "step": "",
+            "value": 500.0,
+        }
+    )
+    (found,) = summarise([], fidelity)
+    assert (found["mean"], found["n_seeds"], found["classifier"], found["test_set"]) == (
+        pytest.approx(2.5),
+        2,
+        "",
+        "",
+    )
+
+
+def test_csv_is_written_whole_and_floats_survive(tmp_path):
+    path = tmp_path / "t.csv"
+    write_csv([{"a": 0.1 + 0.2, "b": None, "c": 'x,"y"'}], ("a", "b", "c"), path)
+    assert path.read_text() == 'a,b,c\n0.30000000000000004,,"x,""y"""\n'
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_markdown_cells_cannot_break_the_table_or_carry_html():
+    table = markdown_table(["name", "n"], [["a|b<script>", 3]])
+    assert "<script>" not in table
+    assert table.splitlines()[1:] == ["| --- | ---: |", "| a\\|b&lt;script&gt; | 3 |"]
+
+
+def test_terminal_table_shows_counts_of_planned_and_takes_brackets_literally():
+    results = [row("gan[base=32]", s, v, st) for s, v, st in ((0, 0.6, "done"), (1, None, "failed"))]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(terminal_table(summarise(results), results))
+    printed = console.export_text()
+    assert (
+        "gan[base=32]" in printed
+        and "1 of 2" in printed
+        and "0.600" in printed
+        and "1 of 2 rows are not done" in printed
+    )
+
+
+def test_terminal_table_of_a_run_directory(whole_run):
+    assert summarise_for_terminal(whole_run).row_count == 16
