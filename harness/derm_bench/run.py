@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+Precision = Literal["fp32", "bf16"]
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,7 @@ class Run(Protocol):
     seed: int
     budget: int
     device: str
-    precision: str
+    precision: Precision
 
     def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
         """Exactly `budget` training batches. For generators images are in [-1,1] (mean = std = 0.5)."""

@@ -21,7 +21,7 @@ from derm_bench.runner.run import targets
 @selection_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
-def plan(flags: dict[str, bool], matrix: Path, as_json: bool, **options: Any) -> int:
+def plan(flags: dict[str, bool], /, matrix: Path, as_json: bool, **options: Any) -> int:
     """Show what `run` with the same options would do; nothing is executed."""
     request = plan_request(flags, matrix, **options)
     summary = describe(request)

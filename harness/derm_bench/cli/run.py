@@ -28,7 +28,7 @@ from derm_bench.runner.run import RunOptions, execute_request
 @click.option("--allow-commands", is_flag=True, help="Let generators run external programs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
-def run(flags: dict[str, bool], matrix: Path, **options: Any) -> int:
+def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     """Plan MATRIX, execute what is missing, write the run directory and print the table.
 
     Exits 0 when every selected cell is done, 1 when some failed, 2 when the input is wrong, 130 when interrupted.

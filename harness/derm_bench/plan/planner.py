@@ -54,7 +54,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
 def figures_stage(plan: Plan, digests: Mapping[str, str], folder: Path) -> Stage:
     """The `analyse` stage that draws the figures of a run directory from its tables, known by their digests."""
     function = "derm_bench.stages.analyse:figures"
-    identity = {
+    identity: dict[str, Any] = {
         "protocol": PROTOCOL_VERSION,
         "kind": "analyse",
         "params": {"tables": dict(digests)},
@@ -248,7 +248,8 @@ class _Planner:
         memo = (cell.dataset, cell.train_fraction, strategy.name, cell.split_seed, cell.generator_seed)
         if memo not in self.memo:
             classes = self._generated_classes(cell, strategy)
-            self.memo[memo] = found = {}
+            found: dict[str, str] = {}
+            self.memo[memo] = found
             for group, names in _scopes(self.plugins.get("generator", use.name).conditional, use, classes):
                 key = self.fit(cell, use, group)
                 found |= dict.fromkeys(names, key)

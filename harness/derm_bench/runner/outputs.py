@@ -32,7 +32,7 @@ from derm_bench.runner.rows import (
     result_rows,
     warnings_of,
 )
-from derm_bench.scoring import METRIC_NAMES
+from derm_bench.scoring import metric_names
 from derm_bench.store import file_digest, reason
 
 TABLES = ("results.csv", "summary.csv", "fidelity.csv", "composition.csv", "history.csv", "predictions.parquet")
@@ -89,7 +89,7 @@ def write_tables(results: Results, out: Path, provenance: Mapping[str, Any]) -> 
 def _metric_columns(results: Results, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The contract's metrics for the classes of all data sets, then what plugins added."""
     classes = dict.fromkeys(name for split in results.plan.splits.values() for name in split.classes)
-    known = list(METRIC_NAMES(tuple(classes)))
+    known = list(metric_names(tuple(classes)))
     added = {name for row in rows for name in row if name not in RESULT_COLUMNS and name not in known}
     return known + sorted(added)
 

@@ -18,6 +18,7 @@ from derm_bench.matrix.options import compose_options
 from derm_bench.plan.keys import merge_paths
 from derm_bench.plan.split import PlannedSplit, read_split
 from derm_bench.plugins import Plugins
+from derm_bench.run import Precision
 from derm_bench.specs import Task, create
 
 HISTORY_COLUMNS = ("step", "images", "epoch", "split", "metric", "value")
@@ -34,7 +35,7 @@ class StageContext:
     out: Path
     data: Path
     device: str
-    precision: str
+    precision: Precision
     threads: int
     plugins: Plugins
     report: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None)

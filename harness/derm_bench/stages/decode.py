@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from derm_bench.specs import Dataset, Task, Unreadable, create
 from derm_bench.stages.context import StageContext
 
 CHUNK = 64
+Resize = Literal["center-crop", "squash", "pad"]
 # (pixels [3,S,S], mask [1,S,S] or None) or why it could not be read
 Item = tuple[np.ndarray, np.ndarray | None] | Unreadable
 
@@ -88,7 +89,7 @@ def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterat
             yield from items
 
 
-def _fit(raw: Any, size: int, how: str, steps: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Item:
+def _fit(raw: Any, size: int, how: Resize, steps: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Item:
     if isinstance(raw, Unreadable):
         return raw
     pixels, mask = fit_square(raw.pixels, raw.mask, size, how)

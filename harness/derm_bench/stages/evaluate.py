@@ -15,7 +15,7 @@ from derm_bench.specs import Classifier, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.train import HALF
 from derm_bench.stages.weights import load_state
-from derm_bench.training.feed import prepare
+from derm_bench.training.feed import Pixels
 
 BATCH = 256
 
@@ -49,11 +49,10 @@ def evaluate(context: StageContext) -> dict[str, Any]:
 def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
     """float64 [N,K] probabilities, in chunks, with rows that sum to 1."""
     mean, std = getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
+    pixels = Pixels(images.images, task.device, task.size, mean, std)
     rows = [np.empty((0, len(images.classes)))]
     with torch.inference_mode():
-        for part in images.images.split(BATCH):
-            batch = prepare(part.to(task.device), size=task.size, mean=mean, std=std)
-            rows.append(classifier.predict_proba(batch).double().cpu().numpy())
+        rows += [classifier.predict_proba(batch).double().cpu().numpy() for batch in pixels.chunks(BATCH)]
     proba = np.concatenate(rows)
     return proba / proba.sum(axis=1, keepdims=True)
 
