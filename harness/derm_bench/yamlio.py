@@ -55,7 +55,7 @@ class Document:
 
 
 def load_yaml(file: Path) -> Document:
-    """Reads a YAML file. UserError: missing, no file, over 1 MB, not UTF-8 text, or refused by `parse_yaml`."""
+    """Reads a YAML file. UserError: missing, over 1 MB, not UTF-8 text, or refused by `parse_yaml`."""
     return parse_yaml(_read_text(file), file)
 
 
@@ -63,7 +63,7 @@ def parse_yaml(text: str, file: Path | None = None) -> Document:
     """Parses one YAML document.
 
     UserError (file, line): syntax, a tag, a duplicate key (both lines), a key that is no scalar, a second
-    document, more than 100,000 nodes with aliases expanded, nesting deeper than 64, an alias inside its anchor.
+    document, over 100,000 nodes with aliases expanded, nesting deeper than 64, an alias inside its anchor.
     """
     try:
         root = _Composer(file).document(text)
@@ -225,7 +225,7 @@ def _sized(node: _Node, children: list[_Node]) -> _Node:
 
 
 def resolve_scalar(text: str) -> Any:
-    """A plain (unquoted) scalar under the YAML 1.2 core schema: `1e-3`, `0o17` numbers, `on`, `yes` strings."""
+    """A plain (unquoted) scalar under the YAML 1.2 core schema: `1e-3` a number, `on` a string."""
     if text in _NULL:
         return None
     if text in _BOOL:

@@ -23,7 +23,7 @@ _Seeds = tuple[int, int, int | None, int]
 def cells(matrix: Matrix, plugins: PluginLookup | None = None) -> list[Cell]:
     """All cells, in the order datasets, fractions, strategies, classifiers, seeds; then what `include` adds.
 
-    `exclude` drops from the product, not from what `include` adds. Strategies that only score a generator make none.
+    `exclude` drops from the product, not from what `include` adds. Score-only strategies have none.
     """
     made: dict[str, Cell] = {}
     if matrix.product:
@@ -48,9 +48,9 @@ def count_cells(matrix: Matrix) -> int:
 
 
 def generator_runs(matrix: Matrix, strategy: StrategyEntry, cells: Sequence[Cell]) -> list[Cell]:
-    """Stand-ins for the cells that a score-only strategy does not have: one a (data set, fraction, split, generator seed).
+    """Stand-ins for the cells of a score-only strategy: one a (data set, fraction, split, generator seed).
 
-    They follow the given cells: only their data sets, fractions and splits; all of the matrix's where it has no cell.
+    They follow the given cells: their data sets, fractions, splits; all of the matrix's where there is none.
     `classifier` is empty.
     """
     wanted = {(cell.dataset, cell.train_fraction, cell.split_seed) for cell in cells}
@@ -72,7 +72,7 @@ def _fractions(dataset: DatasetEntry, wanted: set[tuple[str, float, int]]) -> li
 
 
 def _product(matrix: Matrix, entry: Mapping[str, Any]) -> Iterator[Cell]:
-    """The product of what `entry` leaves open; labels in it may be patterns, numbers need not be listed elsewhere."""
+    """The product of what `entry` leaves open; its labels may be patterns, its numbers new ones."""
     datasets = [d for d in matrix.datasets if matches(entry.get("dataset", "*"), d.label)]
     strategies = [
         s for s in matrix.strategies if s.makes_cells and matches(entry.get("strategy", "*"), s.name)
@@ -89,7 +89,7 @@ def _product(matrix: Matrix, entry: Mapping[str, Any]) -> Iterator[Cell]:
 def _seeds(
     matrix: Matrix, dataset: DatasetEntry, generates: bool, entry: Mapping[str, Any]
 ) -> Iterator[_Seeds]:
-    """The seeds of one arm. An axis that the map does not name stands at 0; the split at the data set's own seed."""
+    """The seeds of one arm. An axis that the map lacks stands at 0, the split at the data set's own seed."""
     axes = matrix.seeds
     # under kfold the split seed is the fold: the first, unless `seeds.split` lists some
     frozen = 0 if dataset.split.method == "kfold" else dataset.split.seed
@@ -144,7 +144,7 @@ def _cell(
 
 
 def _excluded(cell: Cell, entry: Mapping[str, Any]) -> bool:
-    """Whether the cell matches every key of the entry; a seed that the cell does not depend on matches nothing."""
+    """Whether the cell matches every key; a seed that the cell does not depend on matches nothing."""
     for key, value in entry.items():
         actual = getattr(cell, key)
         if not (matches(value, actual) if isinstance(value, str) else actual == value):

@@ -1,4 +1,4 @@
-"""The rules that span a matrix: labels, permits, budgets, quotas, comparisons. Each finding is a `Problem`."""
+"""The rules that span a matrix: labels, permits, budgets, quotas, comparisons, seeds."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _leaks(matrix: Matrix) -> Iterator[tuple[KeyPath, str, str]]:
             yield ("test_sets", index, "synthetic"), "synthetic_in_test", message
     if matrix.budget.updates is None:
         message = "a budget other than updates gives larger training sets more updates"
-        yield ("budget",), "unmatched_budget", message
+        key = "epochs" if matrix.budget.epochs is not None else "kimg"
+        yield ("budget", key), "unmatched_budget", message
 
 
 # -------------------------------------------------------------------- data sets, budgets, strategies

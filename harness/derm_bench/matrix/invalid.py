@@ -38,7 +38,7 @@ class Invalid:
 
 
 def explain(error: ValidationError, raw: Any) -> list[Invalid]:
-    """The errors by place. Of a union's members the one that got deepest counts; equals are joined with `or`."""
+    """The errors by place. Of a union the member that got deepest counts; equals are joined by `or`."""
     details = [(_place(item["loc"], item["type"], raw), item) for item in error.errors(include_url=False)]
     places = list(dict.fromkeys(path for path, _ in details))
     places = [path for path in places if not any(other[: len(path)] == path != other for other in places)]
@@ -70,12 +70,14 @@ def _short(value: Any) -> str:
 
 
 def _place(loc: Sequence[str | int], kind: str, raw: Any) -> KeyPath:
-    """`loc` without what pydantic puts in between (names of union members, of models, of fields filled by us)."""
+    """`loc` without what pydantic puts in between (names of union members and of models)."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
-        if (isinstance(raw, dict) and part in raw) or (
-            isinstance(raw, list) and isinstance(part, int) and 0 <= part < len(raw)
-        ):
+        if isinstance(raw, list):
+            inside = isinstance(part, int) and 0 <= part < len(raw)
+        else:
+            inside = isinstance(raw, dict) and part in raw
+        if inside:
             raw = raw[part]
         elif not (kind == "missing" and position == len(loc) - 1):
             continue

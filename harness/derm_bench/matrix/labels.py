@@ -10,12 +10,12 @@ _IN_LABEL = re.compile(r"[\w.+ -]{1,40}")
 
 
 def is_label(text: str) -> bool:
-    """Whether `text` can be a part of a cell's name and of `--only`: no `/`, `*`, or comma outside one bracket."""
+    """Whether `text` can stand in a cell's name and in `--only`: no `/`, `*`, comma outside one bracket."""
     return len(text) <= 200 and _LABEL.fullmatch(text) is not None
 
 
 def in_label(value: Any, number: int) -> str:
-    """A swept value in a label: itself, or `#number` where it is a list, a map or a string that does not fit."""
+    """A swept value in a label: itself, or `#number` for a list, a map or a string that does not fit."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
@@ -23,7 +23,7 @@ def in_label(value: Any, number: int) -> str:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole of `text` matches `pattern`, in which only `*` is wild (brackets and `?` are themselves)."""
+    """Whether all of `text` matches `pattern`, in which only `*` is wild (not brackets, not `?`)."""
     return (
         re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text, re.DOTALL) is not None
     )

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from derm_bench.errors import UserError, UserErrors, did_you_mean
 from derm_bench.matrix.checks import problems
-from derm_bench.matrix.invalid import Invalid, explain
+from derm_bench.matrix.entries import AUGMENT, PREPROCESS, EntryReader
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
@@ -23,32 +21,16 @@ from derm_bench.matrix.model import (
     StrategyEntry,
     TestSet,
 )
-from derm_bench.matrix.options import PluginLookup, compose_options
+from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.overrides import apply_preset, apply_set
-from derm_bench.matrix.shape import (
-    ENTRY_KINDS,
-    element_type,
-    entry_fields,
-    fields_of,
-    is_path,
-    keys_at,
-    models_in,
-    option_fields,
-    value_type,
-)
 from derm_bench.matrix.source import Problem, Source, Where
 from derm_bench.matrix.spelling import spell_out
 from derm_bench.matrix.sweep import Point, expand
 from derm_bench.matrix.unsupported import refuse_unsupported
-from derm_bench.specs import ClassifierSpec, PluginSpec, TransformUse
+from derm_bench.specs import ClassifierSpec
 from derm_bench.yamlio import load_yaml
 
-Model = TypeVar("Model", bound=BaseModel)
-
 DEFAULT_METRICS = ("fd_domain", "kid_domain")
-IMAGE = frozenset({"image"})
-PREPROCESS = frozenset({"preprocess"})
-AUGMENT = frozenset({"image", "batch", "regulariser"})
 
 
 def load_matrix(
@@ -72,17 +54,12 @@ def load_matrix(
     return _Loader(source, plugins).matrix(raw, document.data.get("presets"))
 
 
-class _Loader:
+class _Loader(EntryReader):
     """Plain data -> models. Errors are collected, so that one go shows all of them."""
 
     def __init__(self, source: Source, plugins: PluginLookup) -> None:
-        self.source = source
-        self.plugins = plugins
-        self.errors: list[UserError] = []
+        super().__init__(source, plugins)
         self.places: dict[str, list[Where]] = {}
-
-    def report(self, where: Where, message: str, hint: str = "") -> None:
-        self.errors.append(self.source.error(message, where.path, hint))
 
     def raise_errors(self) -> None:
         unique = list({str(error): error for error in self.errors}.values())
@@ -223,200 +200,3 @@ class _Loader:
         if point is None or not isinstance(base, str):
             return base
         return point.label if point.label is not None else base + point.suffix
-
-    # ------------------------------------------------------------- options and transforms
-
-    def plugin_entry(
-        self, model: type[BaseModel], raw: Any, where: Where, phases: Mapping[str, frozenset[str]]
-    ) -> dict[str, Any] | None:
-        """The entry's own fields and its validated `options`; None (reported) where the plugin or its options fail."""
-        kind = ENTRY_KINDS[model]
-        if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
-            self.report(
-                where, f"a {kind} needs the name of a plugin", f"for example {{name: {_example(self, kind)}}}"
-            )
-            return None
-        spec = self.spec(kind, raw["name"], where.child("name"))
-        if spec is None:
-            return None
-        own = entry_fields(model)
-        clash = sorted(set(own) & set(option_fields(spec)))
-        if clash:
-            self.report(
-                where, f"the plugin '{spec.name}' has an option '{clash[0]}' that every {kind} entry has"
-            )
-            return None
-        values = {key: value for key, value in raw.items() if key not in own}
-        options = self.options(spec, model, raw, values, where)
-        data = self.prepare_fields(
-            model, {k: v for k, v in raw.items() if k in own and k != "preset"}, where, phases
-        )
-        return None if options is None else {**data, "options": options}
-
-    def spec(self, kind: str, name: str, where: Where) -> PluginSpec | None:
-        try:
-            return cast(PluginSpec, self.plugins.get(kind, name))
-        except UserError as error:
-            self.report(where, error.message, error.hint)
-            return None
-
-    def options(
-        self, spec: PluginSpec, model: type[BaseModel], raw: Any, values: Mapping[str, Any], where: Where
-    ) -> BaseModel | None:
-        """The plugin's options from what its `preset` says and `values` above it; None (reported) where invalid."""
-        preset: Mapping[str, Any] = {}
-        if isinstance(raw, dict) and raw.get("preset") is not None:
-            if raw["preset"] not in spec.presets:
-                hint = did_you_mean(str(raw["preset"]), spec.presets) if spec.presets else "it brings none"
-                self.report(where.child("preset"), f"'{spec.name}' has no preset '{raw['preset']}'", hint)
-                return None
-            preset = spec.presets[raw["preset"]]
-        fields = option_fields(spec)
-        known = len(self.errors)
-        merged = {
-            key: self.prepare(fields[key].annotation, value, where.child(key), IMAGE)
-            if key in fields
-            else value
-            for key, value in {**preset, **values}.items()
-        }
-        options = self.build(
-            compose_options(spec), merged, {**preset, **values}, where, shape=model, shown=raw
-        )
-        if options is None or len(self.errors) > known:
-            return None
-        return self.complete(options, where)
-
-    def complete(self, options: BaseModel, where: Where) -> BaseModel:
-        """Transforms that a plugin has by default get validated options as well."""
-        update: dict[str, Any] = {}
-        for name in type(options).model_fields:
-            value = getattr(options, name)
-            if isinstance(value, tuple) and any(isinstance(use, TransformUse) for use in value):
-                uses = [
-                    self.transform(_spelled(use), where.child(name), IMAGE) if _bare(use) else use
-                    for use in value
-                ]
-                update[name] = tuple(use for use in uses if use is not None)
-        return options.model_copy(update=update) if update else options
-
-    def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
-        """One `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
-        if isinstance(raw, str):
-            raw = {"name": raw}
-        if not isinstance(raw, dict) or not (isinstance(raw.get("name"), str) or len(raw) == 1):
-            self.report(where, f"a transform is a name or {{name: options}}, not {raw!r}")
-            return None
-        name, values, inside = (
-            raw.get("name"),
-            {k: v for k, v in raw.items() if k not in ("name", "preset")},
-            where,
-        )
-        if name is None:
-            ((name, values),) = raw.items()
-            inside = where.child(name)
-        spec = self.spec("transform", str(name), where.child("name") if "name" in raw else inside)
-        if spec is None or not self.fits(spec, inside, phases):
-            return None
-        values = {} if values is None else values
-        if not isinstance(values, dict):
-            scalar = getattr(spec, "scalar", None)
-            if scalar is None:
-                self.report(inside, f"'{name}' takes a map of options, not {values!r}")
-                return None
-            values = {scalar: values}
-            options = self.options(spec, TransformUse, {"name": name, **values}, values, inside)
-        else:
-            options = self.options(
-                spec,
-                TransformUse,
-                {**raw, "name": name} if "name" in raw else {"name": name, **values},
-                values,
-                inside,
-            )
-        return None if options is None else TransformUse(name=spec.name, options=options)
-
-    def fits(self, spec: PluginSpec, where: Where, phases: frozenset[str]) -> bool:
-        phase = getattr(spec, "phase", "")
-        if phase not in phases:
-            place = "under a data set's preprocess" if phase == "preprocess" else "in a strategy's augment"
-            self.report(where, f"'{spec.name}' is a {phase} transform: it stands {place}, not here")
-        return phase in phases
-
-    def prepare_fields(
-        self,
-        model: type[BaseModel],
-        raw: Mapping[str, Any],
-        where: Where,
-        phases: Mapping[str, frozenset[str]],
-    ) -> dict[str, Any]:
-        fields = entry_fields(model)
-        return {
-            key: self.prepare(fields[key].annotation, value, where.child(key), phases.get(key, IMAGE))
-            if key in fields
-            else value
-            for key, value in raw.items()
-        }
-
-    def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
-        """Makes paths absolute and transforms whole, wherever the type of the value has them."""
-        if isinstance(raw, str) and is_path(annotation):
-            return str((self.source.base(where.path) / Path(raw).expanduser()).resolve())
-        if isinstance(raw, list):
-            inner = element_type(annotation)
-            if inner is TransformUse:
-                uses = [self.transform(item, where.child(i), phases) for i, item in enumerate(raw)]
-                return [use for use in uses if use is not None]
-            return [self.prepare(inner, item, where.child(i), phases) for i, item in enumerate(raw)]
-        if isinstance(raw, dict):
-            models = [model for model in models_in(annotation) if model not in ENTRY_KINDS]
-            types = {
-                key: info.annotation
-                for model in models
-                for key, info in fields_of(model, raw, self.plugins).items()
-            }
-            free = value_type(annotation)
-            return {
-                key: self.prepare(types.get(key, free), value, where.child(key), phases)
-                for key, value in raw.items()
-            }
-        return raw
-
-    def build(
-        self,
-        model: type[Model],
-        data: Mapping[str, Any],
-        raw: Any,
-        where: Where,
-        *,
-        shape: type[BaseModel] | None = None,
-        shown: Any = None,
-    ) -> Model | None:
-        """Validates `data`; what is wrong is reported where `raw` has it. `shape` is the entry that the keys stand in."""
-        try:
-            return model.model_validate(dict(data))
-        except ValidationError as error:
-            for problem in explain(error, raw):
-                self.report(
-                    where.child(*problem.path),
-                    problem.message,
-                    self.hint(problem, shape or model, shown or raw),
-                )
-        return None
-
-    def hint(self, problem: Invalid, shape: type[BaseModel], raw: Any) -> str:
-        if not problem.unknown_key:
-            return ""
-        valid = keys_at(shape, raw, problem.path[:-1], self.plugins)
-        return did_you_mean(str(problem.path[-1]), valid)
-
-
-def _bare(use: Any) -> bool:
-    return isinstance(use, TransformUse) and not isinstance(use.options, BaseModel)
-
-
-def _spelled(use: TransformUse) -> Any:
-    return {use.name: use.options}
-
-
-def _example(loader: _Loader, kind: str) -> str:
-    return next(iter(loader.plugins.names(kind)), "...")

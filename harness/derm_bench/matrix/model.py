@@ -33,7 +33,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Protocol(Options):
-    """`fair`, or `paper` with the leaks it permits. A permit only permits; the leak is written where it happens."""
+    """`fair`, or `paper` with its permits. A permit only permits; the leak is written where it happens."""
 
     name: Literal["fair", "paper"] = "fair"
     allow: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class PerClass(Options):
 
 
 class Clean(Options):
-    """What to set aside once pixels are known. `unreadable`: the share of images that may be, before the run fails."""
+    """What to set aside once pixels are known. `unreadable`: the share that may be, before the run fails."""
 
     duplicates: Literal["keep", "drop"] = "keep"
     blurred: float | None = Field(
@@ -65,7 +65,7 @@ class Clean(Options):
 class Split(Options):
     """How images go to test, val, reserve and train: by group, stratified, frozen by `seed`.
 
-    test, val, reserve: a share of the whole, or {per_class: count}. `val: test` (select on the test set) needs a permit.
+    test, val, reserve: a share of the whole, or {per_class: count}. `val: test` needs a permit.
     """
 
     method: Literal["random", "given", "kfold"] = "random"
@@ -222,7 +222,7 @@ class Matrix(Options):
 class Cell:
     """One (data set, fraction, strategy, classifier, seeds). `generator_seed` is None without a generator.
 
-    `seed` is the seed as `seeds` lists it; generator and classifier seed have the strategy's `seed_offset` added.
+    `seed` is as `seeds` lists it; generator and classifier seed have the strategy's `seed_offset` added.
     """
 
     name: str

@@ -26,7 +26,7 @@ SWEPT_SECTIONS: dict[str, type[BaseModel]] = {
 
 
 class NoSuchPath(Exception):
-    """The path does not exist in this matrix. `never`: it could in none, so that a preset may not skip it either."""
+    """The path does not exist in this matrix. `never`: in no matrix, so a preset may not skip it either."""
 
     def __init__(self, path: KeyPath, message: str, hint: str = "", never: bool = False) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ def apply_preset(raw: dict[str, Any], name: str, presets: Any, plugins: PluginLo
 def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, source: Source) -> None:
     """Lays one `PATH=VALUE` over `raw`; UserError where the path does not exist or VALUE is not YAML."""
     path, equals, text = expression.partition("=")
-    flag = f"--set {expression}"
+    flag = f"--set {expression if len(expression) <= 80 else path + '=...'}"
     if not equals or not path.strip():
         raise UserError(f"{flag}: not of the form PATH=VALUE", hint="for example --set datasets.0.size=32")
     try:
@@ -61,7 +61,7 @@ def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, sourc
     except UserError as error:
         raise UserError(f"{flag}: {error.message}", hint=error.hint) from None
     try:
-        _apply(raw, path.strip(), value, Written(flag), plugins, source)
+        _apply(raw, path.strip(), value, Written(f"--set {path}"), plugins, source)
     except NoSuchPath as missing:
         where = f" at {dotted(missing.path)}" if missing.path else ""
         raise UserError(f"{flag}: {missing.message}{where}", hint=missing.hint) from None
@@ -88,7 +88,7 @@ def _apply(
 def assign(
     holder: Any, annotation: Any, parts: KeyPath, value: Any, plugins: PluginLookup, at: KeyPath = ()
 ) -> list[KeyPath]:
-    """Puts `value` at `parts` below `holder` (plain data of type `annotation`), writing defaults out on the way.
+    """Puts `value` at `parts` below `holder` (plain data of type `annotation`), writing defaults out.
 
     Returns the key paths that were set, `at` in front. NoSuchPath where none exists.
     """
@@ -109,7 +109,9 @@ def assign(
         holder[name] = copy.deepcopy(value)
         return [(*at, name)]
     if not isinstance(below, dict | list):
-        raise NoSuchPath((*at, name), "nothing to descend into", f"set {dotted((*at, name))} as a whole")
+        raise NoSuchPath(
+            (*at, name), f"'{name}' is no map or list here", f"set {dotted((*at, name))} as a whole"
+        )
     places = assign(below, inner, rest, value, plugins, (*at, name))
     holder[name] = below
     return places
@@ -152,12 +154,14 @@ def _assign_element(
         holder[key] = copy.deepcopy(value)
         return [(*at, key)]
     if not isinstance(holder[key], dict | list):
-        raise NoSuchPath((*at, key), "nothing to descend into", f"set {dotted((*at, key))} as a whole")
+        raise NoSuchPath(
+            (*at, key), f"element {key} is no map or list", f"set {dotted((*at, key))} as a whole"
+        )
     return assign(holder[key], element_type(annotation), rest, value, plugins, (*at, key))
 
 
 def _assign_sweep(holder: dict[str, Any], rest: KeyPath, value: Any, at: KeyPath) -> list[KeyPath]:
-    """Below `sweep` the rest of the path is one key, dots and all (after the point's index in a list of points)."""
+    """Below `sweep` the rest of the path is one key, dots and all (after the index, in a list of points)."""
     at = (*at, "sweep")
     if not rest:
         holder["sweep"] = copy.deepcopy(value)
@@ -180,7 +184,7 @@ def _written_key(holder: dict[Any, Any], key: str | int) -> Any:
 def _below(
     holder: dict[str, Any], annotation: Any, key: str, plugins: PluginLookup, at: KeyPath
 ) -> tuple[Any, Any]:
-    """(type, value) under `key`, from the file, the entry's preset or the default; NoSuchPath if it is no valid key."""
+    """(type, value) under `key`: of the file, the plugin's preset or the default; NoSuchPath if not valid."""
     valid: list[str] = []
     for model in models_in(annotation):
         fields = fields_of(model, holder, plugins)

@@ -25,8 +25,8 @@ CELL_KEYS = {
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     """The cells that match, in their order; all of them without an expression.
 
-    Commas mean and (not inside brackets), several expressions or, `*` is the only wild card. UserError: an unknown
-    key, a pattern that no cell has, an expression that no cell matches.
+    Commas mean and (not inside brackets), several expressions or, `*` is the only wild card. UserError: an
+    unknown key, a pattern that no cell has, an expression that no cell matches.
     """
     if not only:
         return list(cells)

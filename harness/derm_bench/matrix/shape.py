@@ -34,7 +34,7 @@ ENTRY_KINDS: dict[type[BaseModel], str] = {
 }
 """The models that stand for a plugin: flat in YAML, `options` apart in Python."""
 
-_UNWRITTEN: dict[type[BaseModel], set[str]] = {Matrix: {"file"}, Seeds: {"together"}}
+UNWRITTEN: dict[type[BaseModel], set[str]] = {Matrix: {"file"}, Seeds: {"together"}}
 """Fields that the loader fills; they are no keys of the file."""
 
 _PRESET = FieldInfo(annotation=str | None, default=None, description="an option set that the plugin brings")
@@ -46,7 +46,7 @@ def written_name(name: str, info: FieldInfo) -> str:
 
 def entry_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """YAML key -> field of what a model takes by itself, a plugin's options apart."""
-    hidden = _UNWRITTEN.get(model, set())
+    hidden = UNWRITTEN.get(model, set())
     fields = {
         written_name(name, info): info for name, info in model.model_fields.items() if name not in hidden
     }
@@ -62,7 +62,7 @@ def option_fields(spec: PluginSpec) -> dict[str, FieldInfo]:
 
 
 def fields_of(model: type[BaseModel], raw: Any, plugins: PluginLookup) -> dict[str, FieldInfo]:
-    """YAML key -> field of a model where `raw` stands; of a plugin entry, with the options of the plugin it names."""
+    """YAML key -> field of a model where `raw` stands; with the options of the plugin that it names."""
     fields = entry_fields(model)
     kind = ENTRY_KINDS.get(model)
     if kind is None or not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
@@ -106,7 +106,7 @@ def element_type(annotation: Any) -> Any:
 
 
 def value_type(annotation: Any) -> Any:
-    """The type of the values of a free map (`dict[str, X]`) among the alternatives, or None where none is a map."""
+    """The type of the values of a free map (`dict[str, X]`) among the alternatives, or None without one."""
     for member in alternatives(annotation):
         if member is Any:
             return Any

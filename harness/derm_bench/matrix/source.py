@@ -12,7 +12,7 @@ from derm_bench.yamlio import Document, KeyPath
 
 @dataclass(frozen=True)
 class Written:
-    """A value that did not stand where it counts. `at` is its key path in the file (a preset's); None from `--set`."""
+    """A value written elsewhere than where it counts. `at`: its key path in the file; None from `--set`."""
 
     text: str
     at: KeyPath | None = None

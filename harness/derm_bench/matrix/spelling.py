@@ -1,4 +1,4 @@
-"""Short spellings -> the long ones, on plain data: `dataset:`, bare strings, bare counts. Applying it twice is harmless."""
+"""Short spellings -> the long ones, on plain data: `dataset:`, bare strings, bare counts. Idempotent."""
 
 from __future__ import annotations
 

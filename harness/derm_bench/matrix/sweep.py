@@ -22,7 +22,7 @@ MAX_POINTS = 10_000
 
 @dataclass(frozen=True)
 class Point:
-    """One entry, swept values in place. `suffix` goes behind its label; `label`, where a point gives one, is it."""
+    """One entry, swept values in place. `suffix` goes behind its label; a point's own `label` replaces it."""
 
     raw: Any
     where: Where
@@ -67,7 +67,7 @@ def expand(
 
 
 def shortest_ends(paths: Sequence[str]) -> dict[str, str]:
-    """Each dotted path by the fewest last parts that no other path ends in; the whole path where none will do."""
+    """Each dotted path by the fewest last parts that no other path ends in, or the whole path."""
     split = {path: path.split(".") for path in dict.fromkeys(paths)}
 
     def end(path: str) -> str:
@@ -132,7 +132,8 @@ def _point(
                 swept[place] = value.at
         except NoSuchPath as missing:
             message = f"no option '{path}' to sweep: {missing.message}"
-            raise source.error(message, value.at, missing.hint) from None
+            key = value.at[:-1] if isinstance(value.at[-1], int) else value.at
+            raise source.error(message, key, missing.hint) from None
         spell_entry(section, raw)
     suffix = ",".join(f"{ends[path]}={in_label(value.value, value.number)}" for path, value in choice.items())
     return Point(raw, Where(at, swept), f"[{suffix}]" if suffix else "", label)

@@ -1,0 +1,233 @@
+"""One plugin entry of a matrix -> its own fields and its validated options, transforms and paths included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from derm_bench.errors import UserError, did_you_mean
+from derm_bench.matrix.invalid import Invalid, explain
+from derm_bench.matrix.options import PluginLookup, compose_options
+from derm_bench.matrix.shape import (
+    ENTRY_KINDS,
+    element_type,
+    entry_fields,
+    fields_of,
+    is_path,
+    keys_at,
+    models_in,
+    option_fields,
+    value_type,
+)
+from derm_bench.matrix.source import Source, Where
+from derm_bench.specs import PluginSpec, TransformUse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+IMAGE = frozenset({"image"})
+PREPROCESS = frozenset({"preprocess"})
+AUGMENT = frozenset({"image", "batch", "regulariser"})
+
+
+class EntryReader:
+    """Reads entries and collects errors; a reader returns None where it has reported some."""
+
+    def __init__(self, source: Source, plugins: PluginLookup) -> None:
+        self.source = source
+        self.plugins = plugins
+        self.errors: list[UserError] = []
+
+    def report(self, where: Where, message: str, hint: str = "") -> None:
+        self.errors.append(self.source.error(message, where.path, hint))
+
+    def plugin_entry(
+        self, model: type[BaseModel], raw: Any, where: Where, phases: Mapping[str, frozenset[str]]
+    ) -> dict[str, Any] | None:
+        """The entry's own fields and its validated `options`; None (reported) where either fails."""
+        kind = ENTRY_KINDS[model]
+        if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+            self.report(
+                where, f"a {kind} needs the name of a plugin", f"for example {{name: {self.example(kind)}}}"
+            )
+            return None
+        spec = self.spec(kind, raw["name"], where.child("name"))
+        if spec is None:
+            return None
+        own = entry_fields(model)
+        clash = sorted(set(own) & set(option_fields(spec)))
+        if clash:
+            self.report(
+                where, f"the plugin '{spec.name}' has an option '{clash[0]}' that every {kind} entry has"
+            )
+            return None
+        values = {key: value for key, value in raw.items() if key not in own}
+        options = self.options(spec, model, raw, values, where)
+        data = self.prepare_fields(
+            model, {k: v for k, v in raw.items() if k in own and k != "preset"}, where, phases
+        )
+        return None if options is None else {**data, "options": options}
+
+    def spec(self, kind: str, name: str, where: Where) -> PluginSpec | None:
+        try:
+            return cast(PluginSpec, self.plugins.get(kind, name))
+        except UserError as error:
+            self.report(where, error.message, error.hint)
+            return None
+
+    def options(
+        self, spec: PluginSpec, model: type[BaseModel], raw: Any, values: Mapping[str, Any], where: Where
+    ) -> BaseModel | None:
+        """The options: `values` over what the plugin's `preset` says; None (reported) where invalid."""
+        preset: Mapping[str, Any] = {}
+        if isinstance(raw, dict) and raw.get("preset") is not None:
+            if raw["preset"] not in spec.presets:
+                hint = did_you_mean(str(raw["preset"]), spec.presets) if spec.presets else "it brings none"
+                self.report(where.child("preset"), f"'{spec.name}' has no preset '{raw['preset']}'", hint)
+                return None
+            preset = spec.presets[raw["preset"]]
+        fields = option_fields(spec)
+        known = len(self.errors)
+        merged = {
+            key: self.prepare(fields[key].annotation, value, where.child(key), IMAGE)
+            if key in fields
+            else value
+            for key, value in {**preset, **values}.items()
+        }
+        options = self.build(
+            compose_options(spec), merged, {**preset, **values}, where, shape=model, shown=raw
+        )
+        if options is None or len(self.errors) > known:
+            return None
+        return self.complete(options, where)
+
+    def complete(self, options: BaseModel, where: Where) -> BaseModel:
+        """Transforms that a plugin has by default get validated options as well."""
+        update: dict[str, Any] = {}
+        for name in type(options).model_fields:
+            value = getattr(options, name)
+            if isinstance(value, tuple) and any(isinstance(use, TransformUse) for use in value):
+                uses = [
+                    self.transform(_spelled(use), where.child(name), IMAGE) if _bare(use) else use
+                    for use in value
+                ]
+                update[name] = tuple(use for use in uses if use is not None)
+        return options.model_copy(update=update) if update else options
+
+    def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
+        """One `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
+        if isinstance(raw, str):
+            raw = {"name": raw}
+        if not isinstance(raw, dict) or not (isinstance(raw.get("name"), str) or len(raw) == 1):
+            self.report(where, f"a transform is a name or {{name: options}}, not {raw!r}")
+            return None
+        inside = where
+        if "name" not in raw:
+            ((name, value),) = raw.items()
+            inside = where.child(name)
+            raw = {**value, "name": str(name)} if isinstance(value, dict) else {"name": str(name), "": value}
+        spec = self.spec("transform", raw["name"], where.child("name") if inside is where else inside)
+        if spec is None or not self.fits(spec, inside, phases):
+            return None
+        if "" in raw and (raw := self.scalar(spec, raw, inside)) is None:
+            return None
+        values = {key: value for key, value in raw.items() if key not in ("name", "preset")}
+        options = self.options(spec, TransformUse, raw, values, inside)
+        return None if options is None else TransformUse(name=spec.name, options=options)
+
+    def scalar(self, spec: PluginSpec, raw: Mapping[str, Any], where: Where) -> dict[str, Any] | None:
+        """The bare value of `{rotate: 30}`, kept under the key "", as the option that it sets."""
+        option, value = getattr(spec, "scalar", None), raw[""]
+        if value is None:
+            return {"name": raw["name"]}
+        if option is None:
+            self.report(where, f"'{spec.name}' takes a map of options, not {value!r}")
+            return None
+        return {"name": raw["name"], option: value}
+
+    def fits(self, spec: PluginSpec, where: Where, phases: frozenset[str]) -> bool:
+        phase = getattr(spec, "phase", "")
+        if phase not in phases:
+            place = "under a data set's preprocess" if phase == "preprocess" else "in a strategy's augment"
+            self.report(where, f"'{spec.name}' is a {phase} transform: it stands {place}, not here")
+        return phase in phases
+
+    def prepare_fields(
+        self,
+        model: type[BaseModel],
+        raw: Mapping[str, Any],
+        where: Where,
+        phases: Mapping[str, frozenset[str]],
+    ) -> dict[str, Any]:
+        fields = entry_fields(model)
+        return {
+            key: self.prepare(fields[key].annotation, value, where.child(key), phases.get(key, IMAGE))
+            if key in fields
+            else value
+            for key, value in raw.items()
+        }
+
+    def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
+        """Makes paths absolute and transforms whole, wherever the type of the value has them."""
+        if isinstance(raw, str) and is_path(annotation):
+            return str((self.source.base(where.path) / Path(raw).expanduser()).resolve())
+        if isinstance(raw, list):
+            inner = element_type(annotation)
+            if inner is TransformUse:
+                uses = [self.transform(item, where.child(i), phases) for i, item in enumerate(raw)]
+                return [use for use in uses if use is not None]
+            return [self.prepare(inner, item, where.child(i), phases) for i, item in enumerate(raw)]
+        if isinstance(raw, dict):
+            models = [model for model in models_in(annotation) if model not in ENTRY_KINDS]
+            types = {
+                key: info.annotation
+                for model in models
+                for key, info in fields_of(model, raw, self.plugins).items()
+            }
+            free = value_type(annotation)
+            return {
+                key: self.prepare(types.get(key, free), value, where.child(key), phases)
+                for key, value in raw.items()
+            }
+        return raw
+
+    def build(
+        self,
+        model: type[Model],
+        data: Mapping[str, Any],
+        raw: Any,
+        where: Where,
+        *,
+        shape: type[BaseModel] | None = None,
+        shown: Any = None,
+    ) -> Model | None:
+        """Validates `data`; errors are reported where `raw` has them. `shape`: the entry of the keys."""
+        try:
+            return model.model_validate(dict(data))
+        except ValidationError as error:
+            for problem in explain(error, raw):
+                self.report(
+                    where.child(*problem.path),
+                    problem.message,
+                    self.hint(problem, shape or model, shown or raw),
+                )
+        return None
+
+    def hint(self, problem: Invalid, shape: type[BaseModel], raw: Any) -> str:
+        if not problem.unknown_key:
+            return ""
+        valid = keys_at(shape, raw, problem.path[:-1], self.plugins)
+        return did_you_mean(str(problem.path[-1]), valid)
+
+    def example(self, kind: str) -> str:
+        return next(iter(self.plugins.names(kind)), "...")
+
+
+def _bare(use: Any) -> bool:
+    return isinstance(use, TransformUse) and not isinstance(use.options, BaseModel)
+
+
+def _spelled(use: TransformUse) -> Any:
+    return {use.name: use.options}
