@@ -31,6 +31,7 @@ class FolderOptions(Options):
 
 class PhantomOptions(Options):
     n: int = Field(100, ge=1)
+    classes: tuple[str, ...] = ("mel", "nv")
 
 
 class DcganOptions(Options):

@@ -86,6 +86,13 @@ def test_short_spellings_and_defaults(load):
     assert matrix.budget.updates == 2000
 
 
+def test_a_data_set_made_to_order_is_told_which_labels_the_classes_name(load):
+    matrix = load(SMALL, "datasets.0.classes={malignant: [mel, bcc], benign: nv}")
+    assert matrix.datasets[0].options.classes == ("mel", "bcc", "nv")
+    assert matrix.datasets[0].classes == {"malignant": ("mel", "bcc"), "benign": ("nv",)}
+    assert load(SMALL).datasets[0].options.classes == ("mel", "nv")
+
+
 def test_a_plugins_own_default_stands_over_the_common_one(load):
     matrix = load(SMALL, "strategies.1.generator=cgan", "classifiers=[{name: timm, model: resnet18}]")
     options = matrix.strategies[1].generator.options

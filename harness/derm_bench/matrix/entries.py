@@ -57,13 +57,15 @@ class EntryReader:
         if spec is None:
             return None
         own = entry_fields(model)
-        clash = sorted(set(own) & set(option_fields(spec)))
+        clash = sorted(set(own) & set(option_fields(spec)) - {"classes"})
         if clash:
             self.report(
                 where, f"the plugin '{spec.name}' has an option '{clash[0]}' that every {kind} entry has"
             )
             return None
         values = {key: value for key, value in raw.items() if key not in own}
+        if kind == "dataset" and "classes" in option_fields(spec) and raw.get("classes") is not None:
+            values["classes"] = _source_labels(raw["classes"])
         options = self.options(spec, model, raw, values, where)
         data = self.prepare_fields(
             model, {k: v for k, v in raw.items() if k in own and k != "preset"}, where, phases
@@ -223,6 +225,13 @@ class EntryReader:
 
     def example(self, kind: str) -> str:
         return next(iter(self.plugins.names(kind)), "...")
+
+
+def _source_labels(classes: Any) -> Any:
+    """The labels that `classes` names: a data set that is made to order makes these and no others."""
+    if not isinstance(classes, dict):
+        return classes
+    return [label for labels in classes.values() if isinstance(labels, list) for label in labels]
 
 
 def _bare(use: Any) -> bool:
