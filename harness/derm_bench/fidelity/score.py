@@ -1,0 +1,121 @@
+"""From images to rows: features, computed once an extractor and set of images, and every metric on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from derm_bench.errors import UserError
+from derm_bench.fidelity.reference import Reference
+from derm_bench.specs import MetricSpec, Task, create, load_object
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+Extractor = Callable[[torch.Tensor], Any]
+
+CHUNK = 256
+UNKNOWN = (math.nan, math.nan, math.nan)
+
+
+def extract(extractor: Extractor, images: torch.Tensor) -> Floats:
+    """Features float64 [N,D] of uint8 images [N,3,H,W]. Refuses NaN, infinity, other shapes (UserError)."""
+    parts = [_array(extractor(part)) for part in images.split(CHUNK)]
+    features = np.concatenate(parts) if parts else np.empty((0, 0))
+    if features.ndim != 2 or len(features) != len(images):
+        name = _name(extractor)
+        raise UserError(f"extractor {name} gave {features.shape} for {len(images)} images, not [N,D]")
+    broken = int((~np.isfinite(features)).any(1).sum())
+    if broken:
+        raise UserError(
+            f"extractor {_name(extractor)}: NaN or infinite features for {broken} of {len(images)} images",
+            hint="its weights are damaged or are not the ones it expects",
+        )
+    return features
+
+
+def score(
+    real: torch.Tensor | Floats,
+    synthetic: torch.Tensor | Floats,
+    extractor: Extractor,
+    metrics: Mapping[str, Any],
+) -> list[Row]:
+    """Rows `metric, value, ci_low, ci_high, extractor, n_real, n_synthetic` of metrics on one extractor.
+
+    Each side is uint8 images, or the features that `extract` gave for them. Metrics, by name, have
+    `compute(real, synthetic) -> {name: float}`, or with intervals `intervals(real, synthetic) ->
+    {name: (value, low, high)}`. Below two images a side every value is NaN.
+    """
+    a, b = _features(real, extractor), _features(synthetic, extractor)
+    shared = {"extractor": _name(extractor), "n_real": len(a), "n_synthetic": len(b)}
+    enough = min(len(a), len(b)) >= 2
+    return [
+        {"metric": name, "value": float(value), "ci_low": float(low), "ci_high": float(high)} | shared
+        for own_name, metric in metrics.items()
+        for name, (value, low, high) in (_measured(metric, a, b) if enough else {own_name: UNKNOWN}).items()
+    ]
+
+
+class Scorer:
+    """All image metrics of a matrix: makes each extractor once for equal options, and shares its features.
+
+        scorer = Scorer([(spec, options), ...], task, reference)
+        rows = scorer.rows(scorer.features(real), scorer.features(synthetic))
+
+    `reference` is needed where a metric's extractor is `domain`. `task.device` is where extractors run.
+    """
+
+    def __init__(
+        self, uses: Sequence[tuple[MetricSpec, Any]], task: Task, reference: Reference | None = None
+    ) -> None:
+        self._groups: list[tuple[Extractor, dict[str, Any]]] = []
+        made: dict[str, int] = {}
+        for spec, options in uses:
+            key = "domain" if spec.extractor == "domain" else f"{spec.extractor} {options!r}"
+            if key not in made:
+                made[key] = len(self._groups)
+                self._groups.append((_make_extractor(spec, options, task, reference), {}))
+            self._groups[made[key]][1][spec.name] = create(spec, options, task)
+
+    def features(self, images: torch.Tensor) -> list[Floats]:
+        """Features of uint8 images [N,3,H,W], one array for each extractor."""
+        return [extract(extractor, images) for extractor, _ in self._groups]
+
+    def rows(self, real: Sequence[Floats], synthetic: Sequence[Floats]) -> list[Row]:
+        """Rows of all metrics from the features of both sides."""
+        out = []
+        for (extractor, metrics), a, b in zip(self._groups, real, synthetic, strict=True):
+            out += score(a, b, extractor, metrics)
+        return out
+
+
+def _make_extractor(spec: MetricSpec, options: Any, task: Task, reference: Reference | None) -> Extractor:
+    if spec.extractor != "domain":
+        return load_object(spec.extractor)(options, task.device)
+    if reference is None:
+        raise ValueError(f"metric {spec.name} needs the reference network")
+    return reference
+
+
+def _measured(metric: Any, real: Floats, synthetic: Floats) -> Mapping[str, tuple[float, float, float]]:
+    if hasattr(metric, "intervals"):
+        return metric.intervals(real, synthetic)
+    return {name: (value, math.nan, math.nan) for name, value in metric.compute(real, synthetic).items()}
+
+
+def _features(side: torch.Tensor | Floats, extractor: Extractor) -> Floats:
+    return extract(extractor, side) if isinstance(side, torch.Tensor) else side
+
+
+def _array(features: Any) -> Floats:
+    if isinstance(features, torch.Tensor):
+        features = features.detach().cpu().numpy()
+    return np.asarray(features, np.float64)
+
+
+def _name(extractor: Extractor) -> str:
+    return str(getattr(extractor, "name", type(extractor).__name__))

@@ -1,0 +1,43 @@
+"""Frechet and kernel distances as metrics: fd_domain, kid_domain, fid, kid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from derm_bench.fidelity.distances import Interval, frechet_distance, kernel_distance
+from derm_bench.specs import Task
+from numpy.typing import NDArray
+
+
+class Distance:
+    """One of the harness's distances under its metric's name."""
+
+    def __init__(self, name: str, distance: Callable[..., Interval]) -> None:
+        self.name = name
+        self.distance = distance
+
+    def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
+        """The distance of features [N,D] and [M,D]."""
+        return {self.name: self.distance(real, synthetic, groups=0).value}
+
+    def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
+        """The distance with its jackknife interval."""
+        return {self.name: self.distance(real, synthetic)}
+
+
+def fd_domain(options: Any, task: Task) -> Distance:
+    return Distance("fd_domain", frechet_distance)
+
+
+def kid_domain(options: Any, task: Task) -> Distance:
+    return Distance("kid_domain", kernel_distance)
+
+
+def fid(options: Any, task: Task) -> Distance:
+    return Distance("fid", frechet_distance)
+
+
+def kid(options: Any, task: Task) -> Distance:
+    return Distance("kid", kernel_distance)

@@ -1,0 +1,109 @@
+"""Inception features of torch-fidelity (TensorFlow's 2015-12-05 network, TF1 resize), the Inception score."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from derm_bench.errors import UserError
+from derm_bench.fidelity.distances import Interval
+from derm_bench.specs import Task
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+from torch import Tensor
+
+from derm_bench_plugins.metrics.inception_weights import digest, find_weights, preflight
+
+BATCH = 32
+SPLITS = 10
+
+
+class InceptionFeatures:
+    """uint8 images [N,3,H,W] -> float64 pool features [N,2048] (NumPy), computed in float32.
+
+    `name` is `inception-v3-compat:<sha256 of the weights file>`. The network resizes to 299 px by itself,
+    bilinear without antialiasing, as published FID values do.
+    """
+
+    def __init__(self, path: Path, device: str) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        self.name = f"inception-v3-compat:{digest(path)}"
+        self.device = device
+        # torch-fidelity unpickles whatever file it is given, so it is given a copy of tensors loaded safely.
+        safe = io.BytesIO()
+        torch.save(load_weights(path), safe)
+        safe.seek(0)
+        try:
+            network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=safe)
+        except RuntimeError as error:
+            raise UserError(f"not the weights of torch-fidelity's InceptionV3: {error}", file=path) from error
+        self.network = network.to(device).eval()
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> NDArray[np.float64]:
+        parts = [self.network(part.to(self.device))[0].double().cpu() for part in images.split(BATCH)]
+        return torch.cat(parts).numpy() if parts else np.empty((0, 2048))
+
+
+class InceptionScore:
+    """exp of the mean KL divergence of p(y|x) from p(y) over 10 splits (Salimans et al. 2016, eq. 1).
+
+    p(y|x) is the softmax of the 1008 logits without bias, taken from the pool features. Images are shuffled
+    with a fixed seed first, as torch-fidelity does. There is no real side. NaN below 10 images; with fewer
+    than 10 images a split the score is bounded by that number.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight.float()
+
+    def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
+        """The mean over the splits of `synthetic` [N,2048]; `real` is not looked at."""
+        return {"inception_score": self.intervals(real, synthetic)["inception_score"].value}
+
+    def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
+        """The mean with Student's t interval over the splits, which the papers' +- (a deviation) is not."""
+        from torch_fidelity.metric_isc import isc_features_to_metric
+
+        if len(synthetic) < SPLITS:
+            return {"inception_score": Interval(math.nan, math.nan, math.nan)}
+        logits = torch.from_numpy(synthetic).float() @ self.weight.T
+        score = isc_features_to_metric(logits, splits=SPLITS)
+        value = score["inception_score_mean"]
+        half = float(stdtrit(SPLITS - 1, 0.975)) * score["inception_score_std"] / math.sqrt(SPLITS - 1)
+        return {"inception_score": Interval(value, value - half, value + half)}
+
+
+def extractor(options: Any, device: str) -> InceptionFeatures:
+    """The extractor of fid, kid and inception_score."""
+    return InceptionFeatures(_found(options), device)
+
+
+def inception_score(options: Any, task: Task) -> InceptionScore:
+    weights = load_weights(_found(options))
+    if "fc.weight" not in weights:
+        raise UserError("not the weights of torch-fidelity's InceptionV3: no fc.weight", file=_found(options))
+    return InceptionScore(weights["fc.weight"])
+
+
+def load_weights(path: Path) -> Mapping[str, Tensor]:
+    """Tensors by name from a torch file, by the loader that executes no code. Raises UserError."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"cannot be read as weights: {str(error).splitlines()[0]}", file=path) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError("holds something else than tensors by name", file=path)
+    return state
+
+
+def _found(options: Any) -> Path:
+    path = find_weights(options)
+    if path is None:
+        raise UserError(preflight(options)[0])
+    return path

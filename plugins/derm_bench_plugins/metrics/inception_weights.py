@@ -1,0 +1,53 @@
+"""Where the Inception weights lie, and what to tell a user without. Imports no torch, downloads nothing."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+FILE = "weights-inception-2015-12-05-6726825d.pth"
+SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
+VARIABLE = "DERM_BENCH_INCEPTION"
+
+
+def places(options: Any) -> list[Path]:
+    """Absolute paths that are tried. One that the user named is the only one: nothing stands in for it."""
+    named = options.weights or os.environ.get(VARIABLE)
+    if named:
+        path = Path(named).expanduser().absolute()
+        return [path / FILE if path.is_dir() else path]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
+    return [home.expanduser().absolute() / "hub" / "checkpoints" / FILE]
+
+
+def find_weights(options: Any) -> Path | None:
+    """The weights file, or None. Raises nothing; `preflight` says what is missing."""
+    return next((path for path in places(options) if path.is_file()), None)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file, in hex; read once for each state of the file."""
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+def preflight(options: Any) -> list[str]:
+    """The problems a run would meet: none where the weights are found."""
+    if find_weights(options):
+        return []
+    looked = ", ".join(str(path) for path in places(options))
+    return [
+        f"the Inception weights are missing; looked at {looked}. Download {FILE} from {SOURCE} and put it "
+        f"there, or name it with the metric's option `weights: PATH` or the environment variable {VARIABLE}; "
+        "fd_domain and kid_domain need no weights"
+    ]
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
