@@ -129,7 +129,8 @@ def write_run(
 def classifier_history(rng, fraction, name, seed, gain):
     for step in range(20, 401, 20):
         base = {
-            "dataset": "phantom", "train_fraction": fraction, "stage": "t1", "role": "classifier", "name": name,
+            "dataset": "phantom", "train_fraction": fraction, "stage": "t1", "role": "classifier",
+            "name": name,
             "class": "", "seed": seed, "step": step, "images": step * 64, "epoch": step / 10,
         }  # fmt: skip
         loss = 1.1 * np.exp(-step / 200) + 0.05 * rng.random()
@@ -143,8 +144,10 @@ def gan_history(rng, fraction, name, seed):
     for label in CLASSES:
         for step in range(10, 701, 10):
             base = {
-                "dataset": "phantom", "train_fraction": fraction, "stage": "f1", "role": "generator", "name": name,
-                "class": label, "seed": seed, "step": step, "images": step * 64, "epoch": step / 10, "split": "train",
+                "dataset": "phantom", "train_fraction": fraction, "stage": "f1", "role": "generator",
+                "name": name,
+                "class": label, "seed": seed, "step": step, "images": step * 64, "epoch": step / 10,
+                "split": "train",
             }  # fmt: skip
             yield base | {
                 "metric": "d_loss",
@@ -160,7 +163,8 @@ def fidelity_rows(rng, generators, seeds, fractions):
             for metric, low, high in (("fd_domain", 2.1, 480.0), ("kid_domain", 0.001, 0.9)):
                 base = dict.fromkeys(FIDELITY_COLUMNS, "") | {
                     "dataset": "phantom", "train_fraction": fraction, "split_seed": 0, "class": label,
-                    "metric": metric, "extractor": "domain@1f2e3d", "reference": "train-half-a", "n_real": 100,
+                    "metric": metric, "extractor": "domain@1f2e3d", "reference": "train-half-a",
+                    "n_real": 100,
                     "n_synthetic": 100,
                 }  # fmt: skip
                 for control, value in (("real-holdout", low), ("noise", high)):
@@ -187,7 +191,8 @@ def composition_rows(strategies, seeds, fractions):
                     for k, label in enumerate(CLASSES):
                         yield {
                             "dataset": "phantom", "train_fraction": fraction, "strategy": name,
-                            "generator": generator, "split_seed": 0, "generator_seed": seed if generator else "",
+                            "generator": generator, "split_seed": 0,
+                            "generator_seed": seed if generator else "",
                             "split": split, "class": label, "real": round(count / (k + 1)),
                             "synthetic": extra * (k > 0) if split == "train" else 0,
                         }  # fmt: skip
@@ -261,6 +266,17 @@ def make_run(tmp_path) -> Callable[..., Path]:
 def whole_run(tmp_path_factory) -> Path:
     """The fake run directory with everything in it; to be read only."""
     return write_run(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="session")
+def whole_figures(whole_run, tmp_path_factory) -> Path:
+    """The figures of `whole_run`."""
+    from derm_bench.report.data import ReportData
+    from derm_bench.report.figures import make_figures
+
+    folder = tmp_path_factory.mktemp("figures")
+    make_figures(ReportData.load(whole_run), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from derm_bench.errors import UserError
-from derm_bench.report.data import ReportData
-from derm_bench.report.figures import make_figures
 from derm_bench.report.html import sample_name, write_report
 from PIL import Image
 
@@ -42,12 +40,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(whole_run, tmp_path_factory):
+def report(whole_run, whole_figures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "run"
     shutil.copytree(whole_run, folder)
-    figures = tmp_path_factory.mktemp("figures")
-    make_figures(ReportData.load(folder), figures)
-    write_report(folder, figures)
+    write_report(folder, whole_figures)
     return folder
 
 

@@ -21,14 +21,15 @@ Row = Mapping[str, Any]
 RESULT_COLUMNS = (
     "cell", "dataset", "train_fraction", "strategy", "generator", "classifier", "seed", "split_seed",
     "generator_seed", "classifier_seed", "protocol", "test_set", "status", "error", "n_train_real",
-    "n_train_synthetic", "n_test", "updates", "generator_seconds", "generator_seconds_shared", "train_seconds",
-    "eval_seconds", "peak_memory_mb", "peak_device_mb",
+    "n_train_synthetic", "n_test", "updates", "generator_seconds", "generator_seconds_shared",
+    "train_seconds", "eval_seconds", "peak_memory_mb", "peak_device_mb",
 )  # fmt: skip
 """What results.csv holds before its metrics; every further column is a classification metric."""
 
 SUMMARY_COLUMNS = (
-    "dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline", "n_seeds", "mean",
-    "std", "ci_low", "ci_high", "delta", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "verdict",
+    "dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline", "n_seeds",
+    "mean", "std", "ci_low", "ci_high", "delta", "delta_ci_low", "delta_ci_high", "p_value", "p_holm",
+    "verdict",
 )  # fmt: skip
 
 FIDELITY_COLUMNS = (
@@ -37,8 +38,8 @@ FIDELITY_COLUMNS = (
 )  # fmt: skip
 
 COMPOSITION_COLUMNS = (
-    "dataset", "train_fraction", "strategy", "generator", "split_seed", "generator_seed", "split", "class", "real",
-    "synthetic",
+    "dataset", "train_fraction", "strategy", "generator", "split_seed", "generator_seed", "split", "class",
+    "real", "synthetic",
 )  # fmt: skip
 
 HISTORY_COLUMNS = (
@@ -51,7 +52,8 @@ CONTROL = "control"
 
 
 def text(value: Any) -> str:
-    """A value as a CSV cell holds it: '' for None and NaN, floats by `repr`, so that equal numbers compare equal."""
+    """A value as a CSV cell holds it: '' for None and NaN, floats by `repr`, so that equal numbers look
+    equal."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -175,7 +177,7 @@ class ReportData:
         ]
 
     def scored(self) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
-        """Class names and the test predictions by (cell, test_set). Reads predictions.parquet at each call."""
+        """Class names and test predictions by (cell, test_set). Reads predictions.parquet at each call."""
         if self.predictions is None:
             return (), {}
         return _read_predictions(self.predictions)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derm_bench.report import plots, score_figures, training_figures
-from derm_bench.report.data import CONTROL, ReportData, Row, group_title, number, text, unique
+from derm_bench.report.data import CONTROL, ReportData, Row, Scored, group_title, number, text, unique
 from derm_bench.report.tables import write_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ Group = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A figure on disk: `file` is its name in the folder, `section` one of scores, classes, fidelity, training, data."""
+    """A figure on disk: `file` is its name in the folder, `section` one of scores, classes, fidelity,
+    training, data."""
 
     name: str
     title: str
@@ -107,8 +108,10 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
     yield (
         f"forest-{stem}",
         f"{title}: {metric} by strategy",
-        "Filled marks are means over seeds, bars their 95% Student-t intervals, hollow marks single seeds; the dashed "
-        "line is the baseline's mean. A bar that leaves the panel is wider than the axis; the table has its ends. "
+        "Filled marks are means over seeds, bars their 95% Student-t intervals, hollow marks single "
+        "seeds; the dashed "
+        "line is the baseline's mean. A bar that leaves the panel is wider than the axis; the table has "
+        "its ends. "
         "Overlapping bars do not decide a paired comparison: read the differences for that.",
         "scores",
         score_figures.forest(data, group),
@@ -117,8 +120,10 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
         yield (
             f"delta-{stem}-{baseline}",
             f"{title}: difference in {metric} to {baseline}",
-            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its 95% Student-t interval. "
-            f"Right of zero is better; the shaded band is ±{data.margin:g}, the margin within which a difference "
+            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its 95% "
+            f"Student-t interval. "
+            f"Right of zero is better; the shaded band is ±{data.margin:g}, the margin within which a "
+            f"difference "
             "counts as none. With few seeds the interval is wide because little is known.",
             "scores",
             score_figures.deltas(data, group, baseline),
@@ -129,7 +134,7 @@ def _class_figures(
     data: ReportData,
     group: Group,
     classes: Sequence[str],
-    scored: dict[tuple[str, str], score_figures.Scored],
+    scored: dict[tuple[str, str], Scored],
 ) -> Iterator[Drawn]:
     look, title, stem = plots.looks(data), group_title(group), "-".join(group)
     strategies, classifiers = score_figures.arms(data, group)
@@ -154,7 +159,8 @@ def _class_figures(
         yield (
             f"confusion-{stem}-{classifier}",
             f"{title}, {classifier}: confusion matrices",
-            "Rows are true classes. Large numbers and colour: the share of that class's images that got the label of "
+            "Rows are true classes. Large numbers and colour: the share of that class's images that got "
+            "the label of "
             "the column; small numbers: images, mean over seeds.",
             "classes",
             score_figures.confusions(panels, classes),
@@ -170,7 +176,8 @@ def _class_figures(
             yield (
                 f"roc-{stem}-{classifier}-{part}",
                 f"{title}, {classifier}: ROC curves, each class against the rest",
-                "True positive rates averaged over seeds at equal false positive rates; AUC is the mean over seeds.",
+                "True positive rates averaged over seeds at equal false positive rates; AUC is the mean "
+                "over seeds.",
                 "classes",
                 score_figures.roc_curves([(s, runs[s, classifier]) for s in names], classes, look, aucs),
             )
@@ -180,7 +187,8 @@ def _class_figures(
         yield (
             f"reliability-{stem}-{part}",
             f"{title}: reliability",
-            "Ten bins of equally many test images, ordered by the probability of the predicted class, seeds pooled. "
+            "Ten bins of equally many test images, ordered by the probability of the predicted class, "
+            "seeds pooled. "
             "Below the diagonal a classifier is surer than it is right.",
             "classes",
             score_figures.reliability([(c, [(s, runs[s, c]) for s in names]) for c in classifiers], look),
@@ -194,7 +202,8 @@ def _fidelity_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Draw
         yield (
             f"fidelity-{stem}",
             f"{title}: {label} of the synthetic images",
-            "A mark a seed. The solid line is the other half of the real training images of the class (as good as it "
+            "A mark a seed. The solid line is the other half of the real training images of the class "
+            "(as good as it "
             "gets at this number of images), the dotted line uniform noise.",
             "fidelity",
             training_figures.fidelity(rows, metric, data.strategies, look),
@@ -214,7 +223,8 @@ def _training_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Draw
         yield (
             f"generator-{'-'.join(place)}-{name}",
             f"{title}, {name}: losses of the generator's networks",
-            "A line a seed, thinned by averaging. The losses of an adversarial pair do not fall like a classifier's: "
+            "A line a seed, thinned by averaging. The losses of an adversarial pair do not fall like a "
+            "classifier's: "
             "look for a discriminator near zero (it has won, the generator learns nothing) or for jumps.",
             "training",
             training_figures.generator_losses(
@@ -233,8 +243,9 @@ def _training_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Draw
             yield (
                 f"curves-{'-'.join(place)}-{classifier}-{part}",
                 f"{title}, {classifier}: training curves",
-                "A line a seed. The checkpoint that is scored was chosen on validation unless the matrix says "
-                "`select: last`; updates are equally many in every arm under a matched budget.",
+                "A line a seed. The checkpoint that is scored was chosen on validation unless the matrix "
+                "says "
+                "select: last; updates are equally many in every arm under a matched budget.",
                 "training",
                 training_figures.classifier_curves(
                     {name: curves[name] for name in names}, look, data.primary

@@ -28,9 +28,9 @@ SHEET_WIDTH = 900
 def write_report(run_dir: Path, figures_dir: Path | None = None) -> None:
     """Writes report.md and report.html into a run directory; both are rewritten whole.
 
-    figures_dir: what `make_figures` filled; its files are copied to `figures/` so that report.md can link to them.
-    None draws on `figures/` as it is. All text of labels and errors is escaped. Raises UserError where run_dir is no
-    run directory or cannot be written.
+    figures_dir: what `make_figures` filled; its files are copied to `figures/` so that report.md can link
+    to them. None draws on `figures/` as it is. All text of labels and errors is escaped. Raises UserError
+    where run_dir is no run directory or cannot be written.
     """
     data = ReportData.load(run_dir)
     own = run_dir / "figures"
@@ -163,7 +163,8 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """A table with what the template asks of it: which columns are numbers, which rows repeat the first cell."""
+    """A table with what the template asks of it: which columns are numbers, which rows repeat the first
+    cell."""
 
     table: Table
     numeric: Sequence[bool]
@@ -214,7 +215,8 @@ def _embedded(figures: Sequence[FigureFile], folder: Path) -> Iterator[dict[str,
 
 
 def sample_name(stem: str) -> tuple[str, str]:
-    """`dcgan__mel__g0__700` as (`dcgan`, `mel, seed 0, 700 updates`): the generator, and what the sheet shows."""
+    """`dcgan__mel__g0__700` as (`dcgan`, `mel, seed 0, 700 updates`): the generator, and what the sheet
+    shows."""
     parts = stem.split("__")
     seed = next((p[1:] for p in parts if re.fullmatch(r"g\d+", p)), None)
     steps = [p for p in parts if p.isdigit() or p in ("last", "snapshots")]

@@ -51,7 +51,7 @@ def style() -> Iterator[None]:
     """Matplotlib settings of the report, for the time of a `with` block; nothing global stays changed."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are a closed list of literals
         yield
 
 
@@ -65,7 +65,8 @@ class Look:
 
 
 def looks(data: ReportData) -> dict[str, Look]:
-    """Colour, marker and line of each strategy: baselines dark grey, the others in the order of the matrix."""
+    """Colour, marker and line of each strategy: baselines dark grey, the others in the order of the
+    matrix."""
     result: dict[str, Look] = {}
     others = 0
     for name in data.strategies:
@@ -102,7 +103,8 @@ def save(fig: Figure, path: Path) -> None:
 
 
 def short(label: str, width: int = 26) -> str:
-    """A label that fits beside an axis: broken after a comma or dash, the middle cut out where it is very long."""
+    """A label that fits beside an axis: broken after a comma or dash, the middle cut out where it is very
+    long."""
     if len(label) > 2 * width:
         label = f"{label[: width + 4]}…{label[-(width - 6) :]}"
     if len(label) <= width:
@@ -131,7 +133,8 @@ def dot_height(rows: int) -> float:
 
 
 def dots(ax: Axes, entries: Sequence[Dot], xlabel: str, *, names: bool = True) -> None:
-    """Draws entries from the top down: a filled mark and bar for mean and interval, hollow marks for seeds."""
+    """Draws entries from the top down: a filled mark and bar for mean and interval, hollow marks for
+    seeds."""
     count = len(entries)
     for row, entry in enumerate(entries):
         y = count - 1 - row
@@ -166,8 +169,8 @@ def dots(ax: Axes, entries: Sequence[Dot], xlabel: str, *, names: bool = True) -
 
 
 def clip_to(ax: Axes, entries: Sequence[Dot], low: float | None = None, high: float | None = None) -> None:
-    """Keeps a wide interval (two seeds) from squeezing the points: the axis shows means and seeds with room, and
-    never more than [low, high]."""
+    """Keeps a wide interval (two seeds) from squeezing the points: the axis shows means and seeds with room,
+    and never more than [low, high]."""
     points = [
         value for e in entries for value in (*e.points, e.mean) if value is not None and math.isfinite(value)
     ]

@@ -17,7 +17,7 @@ GAP = 3
 def label_grid(
     images: np.ndarray, title: str, subtitle: str, path: Path, columns: int = 8, scale: float | None = None
 ) -> None:
-    """Writes a PNG contact sheet: `title` (the class) and `subtitle` in a strip on top, then the images by rows.
+    """Writes a PNG contact sheet: `title` (the class) and `subtitle` on top, then the images by rows.
 
     images: uint8 [n,3,S,S], n >= 1. scale: side of a tile over S; default so that a sheet is about 800 pixels
     wide. Raises ValueError for another shape or dtype.
@@ -42,11 +42,11 @@ def snapshot_sheet(
     columns: int = 8,
     scale: float | None = None,
 ) -> None:
-    """Writes a PNG sheet of a generator over time: a row a snapshot, its label (`700 updates`) beside it, the same
-    noise in every row, so that a column shows one image growing.
+    """Writes a PNG sheet of a generator over time: a row a snapshot, its label (`700 updates`) beside it,
+    the same noise in every row, so that a column shows one image growing.
 
-    rows: (label, uint8 [n,3,S,S]), the first `columns` images are drawn. Raises ValueError without a row, or for
-    another shape or dtype.
+    rows: (label, uint8 [n,3,S,S]), the first `columns` images are drawn. Raises ValueError without a row or
+    for another shape or dtype.
     """
     if not rows:
         raise ValueError("a snapshot sheet needs at least one row")

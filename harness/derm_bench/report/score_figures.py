@@ -45,7 +45,8 @@ def _dot(
 
 
 def forest(data: ReportData, group: Group) -> Figure:
-    """The primary metric a strategy, a panel a classifier; a dashed line where the first baseline's mean lies."""
+    """The primary metric a strategy, a panel a classifier; a dashed line where the first baseline's mean
+    lies."""
     look = plots.looks(data)
     strategies, classifiers = arms(data, group)
     fig = plots.figure(max(6.2, 2.2 + 3.4 * len(classifiers)), plots.dot_height(len(strategies)) + 0.75)
@@ -136,8 +137,8 @@ def mean_confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
 
 
 def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence[str]) -> Figure:
-    """Confusion matrices, a panel a strategy: colour and first number are the share of the true class, the number
-    below is the mean count over seeds."""
+    """Confusion matrices, a panel a strategy: colour and first number are the share of the true class, the
+    number below is the mean count over seeds."""
     import numpy as np
 
     k = len(classes)
@@ -196,8 +197,8 @@ def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence
 
 
 def roc(run: Scored, position: int, at: np.ndarray) -> np.ndarray | None:
-    """True positive rates of one class against the rest at the false positive rates `at`; None where the test set
-    lacks positives or negatives."""
+    """True positive rates of one class against the rest at the false positive rates `at`; None where the
+    test set lacks positives or negatives."""
     import numpy as np
 
     try:
@@ -251,8 +252,8 @@ def reliability(
     look: Mapping[str, Look],
     bins: int = 10,
 ) -> Figure:
-    """Accuracy against mean confidence of the predicted class in `bins` bins of equally many images, seeds pooled;
-    a panel a classifier."""
+    """Accuracy against mean confidence of the predicted class in `bins` bins of equally many images, seeds
+    pooled; a panel a classifier."""
     import numpy as np
 
     columns = min(4, len(panels))

@@ -43,18 +43,18 @@ def summarise(
 ) -> list[dict[str, Any]]:
     """Rows of summary.csv (`SUMMARY_COLUMNS`), a row a (arm, metric, baseline).
 
-    mean, std (n - 1) and the two-sided 1 - alpha Student-t interval over the `done` rows of an arm; one seed has
-    no std and no interval, none at all has n_seeds 0 and no mean. delta is the mean paired difference, arm minus
-    baseline, with the t-interval over pairs; pairs match on the seed axes that both have, an axis that only one
-    side has being averaged first. p_value, p_holm and verdict stay empty here.
+    mean, std (n - 1) and the two-sided 1 - alpha Student-t interval over the `done` rows of an arm; one seed
+    has no std and no interval, none at all has n_seeds 0 and no mean. delta is the mean paired difference,
+    arm minus baseline, with the t-interval over pairs; pairs match on the seed axes that both have, an axis
+    that only one side has being averaged first. p_value, p_holm and verdict stay empty here.
 
-    baselines: strategies (`across: strategy`, the same classifier) or classifiers (`across: classifier`, the same
-    strategy); None: `real-only` where there is one. pairs: (arm, baseline) as maps of strategy, classifier and
-    optionally dataset. offsets: `seed_offset` by strategy, taken off before seeds are matched.
+    baselines: strategies (`across: strategy`, the same classifier) or classifiers (`across: classifier`, the
+    same strategy); None: `real-only` where there is one. pairs: (arm, baseline) as maps of strategy,
+    classifier and optionally dataset. offsets: `seed_offset` by strategy, taken off before seeds are matched.
 
-    Image metrics come from fidelity.csv rows: a row a (dataset, train_fraction, strategy, metric) with classifier
-    and test_set empty; over seeds, of the mean over classes at the last step. A seed that lacks a class which
-    another seed has is left out; control rows are not summarised.
+    Image metrics come from fidelity.csv rows: a row a (dataset, train_fraction, strategy, metric) with
+    classifier and test_set empty; over seeds, of the mean over classes at the last step. A seed that lacks a
+    class which another seed has is left out; control rows are not summarised.
     """
     arms = _arms(results)
     if baselines is None:
@@ -202,7 +202,8 @@ def _last_steps(
 
 
 def last_step(row: Row) -> float:
-    """A row's step as a number to order by: a word such as `last`, or nothing, stands for the end of the fit."""
+    """A row's step as a number to order by: a word such as `last`, or nothing, stands for the end of the
+    fit."""
     step = number(row.get("step"))
     return math.inf if step is None else step
 
@@ -296,10 +297,10 @@ def markdown_table(
 def terminal_table(
     summary: Sequence[Row], results: Sequence[Row], primary: str = "balanced_accuracy"
 ) -> Table:
-    """The table that `run` prints: a section a (dataset, train_fraction, test set), a row a (strategy, classifier).
+    """The table that `run` prints: a section a (dataset, train_fraction, test set).
 
-    Shows the primary metric as mean ± half-width of the 95% interval, the seeds that are done of those planned,
-    and the paired difference to the first baseline.
+    A row a (strategy, classifier) shows the primary metric as mean ± half-width of the 95% interval, the
+    seeds that are done of those planned, and the paired difference to the first baseline.
     """
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,5 @@
-"""Figures of what went in: loss curves, composition of the training sets, fidelity of the synthetic images."""
+"""Figures of what went in: loss curves, composition of the training sets, fidelity of the synthetic
+images."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 POINTS = 300
 """Points that a curve is thinned to, by averaging neighbours."""
 
-CONTROLS = {"real-holdout": ("#009E73", "-", "real-holdout"), "noise": ("#808080", ":", "noise")}
+CONTROLS = {"real-holdout": ("#202020", "-", "real-holdout"), "noise": ("#808080", (0, (1, 1.5)), "noise")}
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -78,7 +79,7 @@ def classifier_curves(
     curves: Mapping[str, Sequence[Row]], look: Mapping[str, Look], primary: str
 ) -> Figure | None:
     """Training loss and the primary metric on validation against updates, a line a seed; rows by strategy."""
-    panels = (
+    panels: Sequence[tuple[str, Callable[[Row], bool]]] = (
         ("training loss", lambda r: r["split"] == "train" and "loss" in r["metric"]),
         (
             f"{plots.metric_label(primary)} on validation",
@@ -227,7 +228,8 @@ def _scale(ax: Axes, values: Sequence[float]) -> None:
 def fidelity_steps(
     rows: Sequence[Row], metric: str, strategies: Sequence[str], look: Mapping[str, Look]
 ) -> Figure | None:
-    """One image metric against the generator's updates, a panel a class; None where only one step was scored."""
+    """One image metric against the generator's updates, a panel a class; None where only one step was
+    scored."""
     own = [
         r
         for r in rows

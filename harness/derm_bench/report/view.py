@@ -13,7 +13,8 @@ from derm_bench.report.training_figures import latest
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as CSS has it."""
+    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as CSS has
+    it."""
 
     left: float
     width: float
@@ -23,7 +24,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text. `bars` stand in a column after the second where there are any; `flagged` rows are not whole."""
+    """A table of text. `bars` stand in a column after the second where there are any; `flagged` rows are
+    not whole."""
 
     title: str
     header: Sequence[str]
@@ -47,7 +49,9 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     versus = unique(r["baseline"] for r in scores if r["baseline"])
     verdicts = any(r.get("verdict") for r in scores)
     look = plots.looks(data)
-    rows, firsts, flagged = [], [], set()
+    rows: list[list[str]] = []
+    firsts: list[tuple[Row, str]] = []
+    flagged: set[int] = set()
     for strategy, classifier in _arms(data, group):
         runs = planned(data.results, group, strategy, classifier)
         own = [r for r in scores if (r["strategy"], r["classifier"]) == (strategy, classifier)]
@@ -65,11 +69,12 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     header = ["strategy", "classifier", plots.metric_label(data.primary), "seeds"]
     header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
     note = (
-        f"Mean ± half-width of the {_level(data)} Student-t interval over seeds. Δ is the mean paired difference under "
-        "the same seeds with its own interval."
+        f"Mean ± half-width of the {_level(data)} Student-t interval over seeds. Δ is the mean paired "
+        "difference under the same seeds with its own interval."
     )
     if flagged:
-        note += " Marked rows lack planned runs: their means are over the runs that are left, which may flatter them."
+        note += " Marked rows lack planned runs: their means are over the runs that are left, "
+            "which may flatter them."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
 
 
@@ -143,7 +148,8 @@ def warnings(data: ReportData) -> list[str]:
         found.append("One seed: no interval, no verdict. A difference between two single runs says little.")
     elif counts and max(counts) < 5:
         found.append(
-            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from chance."
+            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from "
+            f"chance."
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:
@@ -228,7 +234,8 @@ def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
         body.append([name, generator if strategy != CONTROL else "", *values, counts, str(seeds)])
     extractor = ", ".join(unique(str(r["extractor"]) for r in rows if r.get("extractor")))
     reference = ", ".join(unique(str(r["reference"]) for r in rows if r.get("reference")))
-    note = f"Mean, and range over seeds. Extractor: {extractor or 'not recorded'}; reference: {reference or 'not recorded'}."
+    note = f"Mean, and range over seeds. Extractor: {extractor or 'not recorded'}; "
+    note += f"reference: {reference or 'not recorded'}."
     header = ["images of", "generator", *(c or "all" for c in classes), "images a side", "seeds"]
     return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
 
@@ -238,7 +245,7 @@ def _spread(values: Iterable[float | None]) -> str:
     if not known:
         return "–"
     mean = f"{sum(known) / len(known):.3g}"
-    return mean if min(known) == max(known) else f"{mean} ({min(known):.3g} to {max(known):.3g})"
+    return mean if min(known) == max(known) else f"{mean} ({min(known):.2g}–{max(known):.2g})"
 
 
 def _span(values: Iterable[float | None]) -> str:
@@ -295,8 +302,9 @@ def costs(data: ReportData) -> Table | None:
         values = [_average([number(r.get(name)) for r in own]) for name in columns]
         rows.append([group_title((dataset, fraction)), strategy, classifier, *values])
     note = (
-        "A run, mean over seeds; memory is the peak of the process. `generator s` is what fitting and sampling took; "
-        "`its share s` divides that among the runs that used it."
+        "A run, mean over seeds; memory is the peak of the process. Generator s: what fitting and "
+        "sampling took; "
+        "its share s: that divided among the runs that used it."
     )
     return Table("", ["data", "strategy", "classifier", *columns.values()], rows, note) if rows else None
 
