@@ -73,8 +73,7 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         "difference under the same seeds with its own interval."
     )
     if flagged:
-        note += " Marked rows lack planned runs: their means are over the runs that are left, "
-            "which may flatter them."
+        note += " Marked rows lack planned runs: their means, over what is left, may flatter them."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
 
 
