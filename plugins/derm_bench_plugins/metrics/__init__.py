@@ -27,6 +27,12 @@ def specs() -> list[MetricSpec]:
         _domain("fd_domain", "Frechet distance on the reference network", "Heusel et al. 2017, eq. 6"),
         _domain("kid_domain", "kernel distance on the reference network", "Binkowski et al. 2018"),
         _inception(
+            "fid",
+            "Frechet Inception distance; biased upwards for small n, compare equal n only",
+            f"{HERE}.distances:fid",
+            "Heusel et al. 2017, eq. 6",
+        ),
+        _inception(
             "kid",
             "kernel Inception distance, unbiased over all images",
             f"{HERE}.distances:kid",

@@ -1,0 +1,1 @@
+"""Tests of the fidelity package; a package itself so that they share made-up images."""
