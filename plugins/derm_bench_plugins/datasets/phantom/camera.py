@@ -39,12 +39,12 @@ def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Ge
         _bubble(rgb, x, y, shot)
     slope = shot.normal(0, 0.05, 2)
     corner = x * x + y * y
-    light = shot.uniform(0.9, 1.07) * (
+    light = shot.uniform(0.82, 1.1) * (
         1 + slope[0] * x + slope[1] * y - camera.vignette * shot.uniform(0.6, 1.4) * corner / 2
     )
     if shot.random() < camera.tube:
         light = light * np.clip((shot.uniform(1.02, 1.25) - np.sqrt(corner)) * side / 5, 0.03, 1)
-    white = np.array(camera.white) * (1 + shot.normal(0, 0.025, 3))
+    white = np.array(camera.white) * (1 + shot.normal(0, 0.04, 3))
     rgb *= light.astype(np.float32)
     rgb *= white.astype(np.float32)[:, None, None]
     rgb = _blur(rgb, shot.uniform(0.05, 0.22))

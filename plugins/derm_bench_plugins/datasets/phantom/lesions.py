@@ -95,7 +95,7 @@ def draw_lesion(options: PhantomOptions, diagnosis: str, number: int) -> Lesion:
 
 def _draw_values(rng: np.random.Generator, column: int, difficulty: float) -> dict[str, float]:
     """Difficulty moves every class toward the mean of all and widens it; structures get rarer and fainter."""
-    blend = 0.05 + 0.75 * difficulty
+    blend = 0.05 + 0.6 * difficulty
     mimicry = 0.2 * difficulty
     values = {}
     for name, (means, deviation) in GRADED.items():
@@ -104,7 +104,7 @@ def _draw_values(rng: np.random.Generator, column: int, difficulty: float) -> di
         values[name] = float(max(value, {"radius": 1.5, "softness": 0.04}.get(name, 0.0)))
     for name, shares in PRESENCE.items():
         share = (1 - mimicry) * shares[column] + mimicry * sum(shares) / len(shares)
-        share *= 1 - 0.45 * difficulty
+        share *= 1 - 0.3 * difficulty
         strength = rng.uniform(0.4, 1.0) * (1.15 - 0.6 * difficulty)
         values[name] = float(strength) if rng.random() < share else 0.0
     return values

@@ -55,7 +55,7 @@ def _frame(
 
 def _pose(shot: np.random.Generator, camera: Camera, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Another angle, distance, aim and slant in every view."""
-    pitch = camera.field * shot.uniform(0.86, 1.16) / side
+    pitch = camera.field * shot.uniform(0.8, 1.25) / side
     line = (np.arange(side, dtype=np.float32) - (side - 1) / 2) * pitch
     x, y = (field.ravel() for field in np.meshgrid(line, line))
     aim, slant, angle = shot.normal(0, 0.45, 2), shot.normal(0, 0.05, 2), shot.uniform(0, 2 * np.pi)
