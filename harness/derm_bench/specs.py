@@ -248,7 +248,8 @@ class PluginSpec:
 
     `presets` are named option sets; `tiny` (tests) and `smoke` are expected of generators and classifiers.
     `preflight`, an import path called with the options in the parent before anything runs, returns the problems
-    it can already see (missing weights, say), a sentence each.
+    it can already see (missing weights, say), a sentence each. `depends_on`, an import path called likewise, returns
+    JSON of what the numbers depend on beside options and code (the digest of weights found by default, say).
     """
 
     name: str
@@ -259,6 +260,7 @@ class PluginSpec:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: Callable[[Any], Mapping[str, Ref]] | None = None
     preflight: str | None = None
+    depends_on: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

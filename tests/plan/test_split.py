@@ -143,6 +143,17 @@ def test_a_class_with_too_few_images_is_named():
         plan_split(select(source, None, PerClass(), "auto", 0), Split(), 0)
 
 
+def test_a_class_of_large_groups_still_gets_a_validation_image():
+    source = DatasetDescription(
+        ids=[f"i{k:02d}" for k in range(24)],
+        labels=["a"] * 12 + ["b"] * 12,
+        classes=("a", "b"),
+        groups=[f"lesion{k // 4}" for k in range(24)],
+    )
+    split = plan_split(select(source, None, PerClass(), "auto", 0), Split(test=0.3, val=0.05), 0)
+    assert split.counts("val") == {"a": 4, "b": 4}
+
+
 def test_grouping_by_an_unknown_column_names_the_known_ones():
     with pytest.raises(UserError, match="site"):
         select(description(), None, PerClass(), "patient", 0)

@@ -46,11 +46,9 @@ def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Repor
 def _call(
     job: Mapping[str, Any], store: Store, staged: Path, device: str, plugins: Plugins, report: Report
 ) -> Mapping[str, Any]:
-    from derm_bench.stages.context import StageContext
-
     load_object("derm_bench.stages.runtime:prepare")(device, job["threads"])
     identity = job["identity"]
-    context = StageContext(
+    context = load_object("derm_bench.stages.context:StageContext")(
         params=identity["params"],
         local=job["local"],
         inputs={name: store.folder(key) for name, key in identity["inputs"].items()},
@@ -91,7 +89,7 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
     elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         status = "oom"
     message = str(error) or type(error).__name__
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = _is_disk_full(error, message)
     if full:
         message = f"no space left on the disk: {message}"
     elif not isinstance(error, UserError | Diverged):
@@ -102,6 +100,13 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
         "retry": full,
         "error": {"type": type(error).__name__, "message": message, "traceback": trace[-20_000:]},
     }
+
+
+def _is_disk_full(error: BaseException, message: str) -> bool:
+    """numpy and safetensors say so in words of their own, without an errno."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(words in message.lower() for words in ("no space left on device", "not enough free space"))
 
 
 def reset_peak_memory(device: str) -> None:

@@ -33,7 +33,7 @@ from derm_bench.plan.numerics import Machine
 from derm_bench.plan.quota import quotas
 from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
 from derm_bench.plugins import Plugins
-from derm_bench.specs import Task, TransformUse, create
+from derm_bench.specs import Task, TransformUse, create, load_object
 
 # The class of a generator that was fitted on several classes without telling them apart.
 ALL = "all"
@@ -191,6 +191,7 @@ class _Planner:
             "snapshots": self.matrix.snapshots.every,
             "seed": derive_seed("fit", cell.generator_seed, *classes),
         }
+        params |= self._depends_on("generator", use.name, use.options)
         code = [("generator", use.name), *(("transform", t.name) for t in use.options.augment)]
         key = self._stage(
             "fit",
@@ -325,6 +326,7 @@ class _Planner:
             "primary": self.matrix.analysis.primary,
             "seed": derive_seed("train", cell.classifier_seed),
         }
+        params |= self._depends_on("classifier", classifier.name, classifier.options)
         inputs = {"decode": self.decode(cell.dataset)} | {f"synthetic/{name}": key for name, key in samples.items()}
         return self._stage(
             "train",
@@ -342,7 +344,7 @@ class _Planner:
         trained = self.plan.stages[train]
         predictions = [use for use in self.matrix.metrics if self.plugins.get("metric", use.name).level == "predictions"]
         params = {name: trained.params[name] for name in ("classifier", "options", "split", "classes", "size", "fraction", "clean", "select_on_test")}
-        params["metrics"] = [_use(use) for use in predictions]
+        params["metrics"] = [self._use(use) for use in predictions]
         return self._stage(
             "evaluate",
             "derm_bench.stages.evaluate:evaluate",
@@ -424,7 +426,7 @@ class _Planner:
         params = self._view(label, split_seed, 1.0) | {
             "class": name,
             "control": source if control else None,
-            "metrics": [_use(use) for use in self.metrics],
+            "metrics": [self._use(use) for use in self.metrics],
         }
         inputs = {"decode": self.decode(label)}
         if any(self.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics):
@@ -441,6 +443,16 @@ class _Planner:
             local={"metrics": [split_paths(use.options)[1] for use in self.metrics]},
             cost=costs.FIDELITY,
         )
+
+    def _use(self, use: PluginUse) -> dict[str, Any]:
+        """A metric as stages are told of it."""
+        found = self._depends_on("metric", use.name, use.options)
+        return {"name": use.name, "options": split_paths(use.options)[0]} | found
+
+    def _depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
+        """What a plugin says its numbers depend on beside options and code."""
+        path = self.plugins.get(kind, name).depends_on
+        return {"depends_on": load_object(path)(options)} if path else {}
 
     def add_controls(self) -> None:
         """The control rows of every class that a generator was scored on: real images held out, and noise."""
@@ -550,7 +562,5 @@ def _transforms(uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
     return [{"name": use.name, "options": use.options.model_dump(mode="json")} for use in uses]
 
 
-def _use(use: PluginUse) -> dict[str, Any]:
-    return {"name": use.name, "options": split_paths(use.options)[0]}
 
 

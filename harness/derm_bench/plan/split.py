@@ -252,14 +252,24 @@ def _per_class(count: int | Mapping[str, int], classes: Sequence[str]) -> dict[s
 
 
 def _fill(members: Mapping[str, Counter[str]], targets: Mapping[str, int], purpose: str) -> set[str]:
-    """Whole groups, in rank order, each where it does not overfill any of its classes."""
+    """Whole groups, in rank order, each where it does not overfill any of its classes.
+
+    A class of which no group is small enough gets its smallest one: it is better too large than missing.
+    """
     have: Counter[str] = Counter()
     chosen: set[str] = set()
-    for group in _ranked(members, purpose):
+    order = _ranked(members, purpose)
+    for group in order:
         counts = members[group]
         if all(have[label] + n <= targets.get(label, 0) for label, n in counts.items()):
             chosen.add(group)
             have.update(counts)
+    for label, target in targets.items():
+        candidates = [group for group in order if label in members[group] and group not in chosen]
+        if target > 0 and not have[label] and candidates:
+            smallest = min(candidates, key=lambda group: sum(members[group].values()))
+            chosen.add(smallest)
+            have.update(members[smallest])
     return chosen
 
 

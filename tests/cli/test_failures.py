@@ -1,0 +1,193 @@
+"""What goes wrong costs its own rows and nothing else; wrong input is refused before anything runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import read_csv, toy_matrix
+
+
+def troubled(kind: str) -> dict:
+    matrix = toy_matrix(seeds=[0])
+    matrix["strategies"][2]["generator"]["trouble"] = kind
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "said"),
+    [
+        ("raise", "failed", "RuntimeError: the discriminator is on strike"),
+        ("exit", "failed", "exit code 3"),
+        ("segfault", "failed", "SIGSEGV"),
+        ("nan", "diverged", "loss"),
+        ("memory", "oom", "no more memory"),
+        ("full", "failed", "no space left on the disk"),
+    ],
+)
+def test_a_stage_in_trouble_costs_its_own_cells_only(derm_bench, write_matrix, tmp_path, kind, status, said):
+    ran = derm_bench("run", write_matrix(troubled(kind)), "--out", "out")
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
+    assert rows["real-only"]["status"] == rows["flipped"]["status"] == "done"
+    assert rows["mean-balance"]["status"] == "skipped"
+    assert said in rows["mean-balance"]["error"]
+    assert f"ended as {status}" in rows["mean-balance"]["error"]
+    records = [json.loads(line) for path in (tmp_path / "store/records").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert status in {record["status"] for record in records}
+
+
+def test_a_hanging_stage_is_stopped_at_its_limit(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("run", write_matrix(troubled("hang")), "--out", "out", "--timeout", "8")
+    assert ran.code == 1
+    row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
+    assert "timeout" in row["error"]
+    assert "the limit is 8 s" in row["error"]
+
+
+def test_samples_of_the_wrong_shape_never_reach_a_classifier(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("run", write_matrix(troubled("shape")), "--out", "out")
+    assert ran.code == 1
+    row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
+    assert "expected uint8 [128, 3, S, S]" in row["error"]
+
+
+def test_a_chatty_plugin_disturbs_nobody(derm_bench, write_matrix):
+    ran = derm_bench("run", write_matrix(troubled("print")), "--out", "out")
+    assert ran.code == 0, ran.err
+    assert "chatty" not in ran.out + ran.err
+
+
+def test_a_failed_classifier_is_a_row(derm_bench, write_matrix, tmp_path):
+    classifiers = [{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "bad", "trouble": "raise"}]
+    ran = derm_bench("run", write_matrix(seeds=[0], classifiers=classifiers), "--out", "out", "--only", "strategy=real-only")
+    assert ran.code == 1
+    rows = {row["classifier"]: row for row in read_csv(tmp_path / "out/results.csv")}
+    assert rows["toy-centroid"]["status"] == "done"
+    assert (rows["bad"]["status"], rows["bad"]["error"]) == ("failed", "RuntimeError: no idea")
+    assert "no idea" in (tmp_path / "out/report.html").read_text()
+
+
+def test_what_failed_is_tried_again_only_when_asked(derm_bench, write_matrix, tmp_path):
+    matrix = write_matrix(troubled("raise"))
+    derm_bench("run", matrix, "--out", "out")
+    again = derm_bench("run", matrix, "--out", "out")
+    assert again.code == 1
+    assert "0 stages run" in again.out
+    assert "--retry-failed" in (tmp_path / "out/results.csv").read_text()
+    assert "2 stages run" in derm_bench("run", matrix, "--out", "out", "--retry-failed").out
+
+
+def test_max_failures_leaves_the_rest_pending(derm_bench, write_matrix, tmp_path):
+    classifiers = [{"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)]
+    matrix = write_matrix(seeds=[0], classifiers=classifiers, strategies=["real-only"])
+    assert derm_bench("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
+    statuses = sorted(row["status"] for row in read_csv(tmp_path / "out/results.csv"))
+    assert statuses == ["failed", "pending", "pending"]
+
+
+def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, derm_bench):
+    matrix = write_matrix(troubled("hang"))
+    command = [sys.executable, "-c", "from derm_bench.cli import main; main()", "run", str(matrix), "--out", "out"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list((tmp_path / "store/objects").glob("*/*/stage.json"))) < 1:
+        time.sleep(0.2)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "pending" in {row["status"] for row in read_csv(tmp_path / "out/results.csv")}
+    ran = derm_bench("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
+    assert ran.code == 0, ran.err
+
+
+# ------------------------------------------------------------------------------ wrong input
+
+
+def refused(ran, *said: str) -> None:
+    assert ran.code == 2, (ran.code, ran.out, ran.err)
+    assert "Traceback" not in ran.err
+    for text in said:
+        assert text in ran.err, ran.err
+
+
+def test_a_missing_matrix_names_the_path_it_tried(derm_bench, tmp_path):
+    refused(derm_bench("run", "nowhere.yaml"), str(tmp_path / "nowhere.yaml"))
+
+
+def test_an_unknown_command_or_flag_is_refused(derm_bench, write_matrix):
+    refused(derm_bench("rnu"), "run")
+    refused(derm_bench("run", write_matrix(), "--ouut", "x"), "--out")
+
+
+def test_an_unknown_key_is_named_with_its_line(derm_bench, write_matrix):
+    path = write_matrix("name: toy\ndataset: {name: toy-blobs}\nstrategies: [real-only]\nclassifiers:\n  - {name: toy-centroid, lrr: 3}\n")
+    refused(derm_bench("run", path), f"{path}:5", "classifiers.0.lrr", "'lr'")
+
+
+def test_an_unknown_plugin_is_named_with_the_nearest(derm_bench, write_matrix):
+    refused(derm_bench("run", write_matrix(classifiers=["toy-centriod"])), "toy-centriod", "did you mean 'toy-centroid'")
+
+
+def test_a_store_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(derm_bench("run", write_matrix(), "--store", tmp_path / "file/store"), "cannot write the store", "--store")
+
+
+def test_an_out_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(derm_bench("run", write_matrix(), "--out", tmp_path / "file/out"), "cannot write the run directory")
+
+
+def test_a_folder_of_other_things_is_never_overwritten(derm_bench, write_matrix, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/thesis.txt").write_text("years of work")
+    refused(derm_bench("run", write_matrix(), "--out", "precious"), "not empty")
+    assert (tmp_path / "precious/thesis.txt").read_text() == "years of work"
+
+
+def test_a_run_of_another_matrix_is_never_overwritten(derm_bench, write_matrix, tmp_path):
+    derm_bench("run", write_matrix(seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    refused(derm_bench("run", write_matrix(name="other", seeds=[0]), "--out", "out"), "'toy'")
+
+
+def test_a_class_with_too_few_images_is_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("run", write_matrix(dataset={"name": "toy-blobs", "size": 8, "images": 12}), "--out", "out")
+    refused(ran, "class 'blue' has too few images", "datasets.0.split")
+    assert not (tmp_path / "store/objects").exists() or not list((tmp_path / "store/objects").iterdir())
+
+
+def test_too_many_unreadable_images_fail_the_decode_and_are_named(derm_bench, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "unreadable": 2}
+    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out")
+    assert ran.code == 1
+    row = read_csv(tmp_path / "out/results.csv")[0]
+    assert row["status"] == "skipped"
+    assert "2 of 90 images cannot be read (blob000: truncated" in row["error"]
+
+
+def test_a_device_that_is_not_there_is_refused(derm_bench, write_matrix):
+    refused(derm_bench("run", write_matrix(), "--device", "cuda:77"), "cuda:77")
+    refused(derm_bench("run", write_matrix(), "--device", "tpu"), "auto, cpu, cuda")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+def test_a_full_disk_fails_rows_and_loses_nothing(write_matrix, tmp_path, toys):
+    """A real one: a tmpfs of 3 MB in a mount namespace of its own."""
+    matrix = write_matrix(seeds=[0], dataset={"name": "toy-blobs", "size": 256, "images": 90})
+    small = tmp_path / "small"
+    small.mkdir()
+    run = f"{sys.executable} -c 'from derm_bench.cli import main; main()' run {matrix} --out {tmp_path}/out --store {small}/store"
+    script = f"mount -t tmpfs -o size=3m none {small} && {run}; code=$?; ls {small}/store/objects; exit $code"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=os.environ, timeout=120)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr.strip()[:80]}")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "no space left" in (tmp_path / "out/results.csv").read_text()

@@ -1,0 +1,180 @@
+"""`derm-bench run` from matrix to run directory, with toys that train in moments."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+import pandas as pd
+import pytest
+
+from derm_bench.scoring import classification_metrics
+from tests.conftest import read_csv
+
+TIMES = {"generator_seconds", "generator_seconds_shared", "train_seconds", "eval_seconds", "peak_memory_mb", "peak_device_mb"}
+
+
+def without_times(path):
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in read_csv(path)]
+
+
+@pytest.fixture
+def finished(derm_bench, write_matrix, tmp_path):
+    """A whole run of the toy matrix."""
+    ran = derm_bench("run", write_matrix(), "--out", "out")
+    assert ran.code == 0, ran.err
+    return tmp_path / "out"
+
+
+def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
+    rows = read_csv(finished / "results.csv")
+    assert [row["status"] for row in rows] == ["done"] * 6
+    assert rows[0]["cell"] == "toy-blobs/real-only/toy-centroid/0"
+    assert all(float(row["balanced_accuracy"]) > 0.4 for row in rows)
+    assert {row["updates"] for row in rows} == {"12"}
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "results.csv", "summary.csv", "fidelity.csv", "predictions.parquet", "composition.csv", "history.csv",
+        "manifest.json", "report.md", "report.html", "samples",
+    }  # fmt: skip
+    assert sorted(p.name for p in (finished / "samples").iterdir()) == [
+        f"mean-balance__{name}__last__g{seed}.png" for name in ("blue", "green") for seed in (0, 1)
+    ]
+
+    with_balance = [row for row in read_csv(finished / "composition.csv") if row["strategy"] == "mean-balance" and row["split"] == "train"]
+    totals = {row["class"]: int(row["real"]) + int(row["synthetic"]) for row in with_balance}
+    assert len(set(totals.values())) == 1, "balance fills every class to the largest"
+
+    # A second run into another folder executes nothing and says the same.
+    again = derm_bench("run", tmp_path / "matrix.yaml", "--out", "again")
+    assert again.code == 0
+    assert "0 stages run" in again.out
+    assert (tmp_path / "again/results.csv").read_bytes() == (finished / "results.csv").read_bytes()
+
+    # Changing one classifier option re-runs training and evaluation, and no generator.
+    changed = derm_bench("plan", tmp_path / "matrix.yaml", "--set", "classifiers.0.lr=0.5", "--json")
+    assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6}
+
+
+def test_generators_are_fitted_once_for_all_cells_that_need_them(derm_bench, write_matrix):
+    matrix = write_matrix(classifiers=[{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "slow", "lr": 0.01}])
+    plan = json.loads(derm_bench("plan", matrix, "--json").out)
+    titles = Counter(stage["title"] for stage in plan["stages"] if stage["kind"] == "fit")
+    assert titles == {f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)}
+    assert len(plan["cells"]) == 12
+
+
+def test_two_fresh_stores_give_the_same_results(derm_bench, write_matrix, tmp_path):
+    matrix = write_matrix()
+    for name in ("a", "b"):
+        assert derm_bench("run", matrix, "--out", name, "--store", f"store-{name}").code == 0
+    assert without_times(tmp_path / "a/results.csv") == without_times(tmp_path / "b/results.csv")
+
+
+def test_inline_and_local_give_the_same_results(derm_bench, write_matrix, tmp_path):
+    matrix = write_matrix(seeds=[0])
+    for name in ("inline", "local"):
+        assert derm_bench("run", matrix, "--out", name, "--store", f"store-{name}", "--executor", name).code == 0
+    assert without_times(tmp_path / "inline/results.csv") == without_times(tmp_path / "local/results.csv")
+
+
+def test_every_classification_number_follows_from_the_predictions(finished):
+    predictions = pd.read_parquet(finished / "predictions.parquet")
+    classes = [name.removeprefix("p_") for name in predictions if name.startswith("p_")]
+    proba = [f"p_{name}" for name in classes]
+    for row in read_csv(finished / "results.csv"):
+        mine = predictions[predictions["cell"] == row["cell"]]
+        parts = {split: mine[mine["split"] == split] for split in ("val", "test")}
+        labels = {split: [classes.index(label) for label in part["label"]] for split, part in parts.items()}
+        scores = classification_metrics(
+            labels["test"],
+            parts["test"][proba].to_numpy(),
+            classes,
+            val_labels=labels["val"],
+            val_proba=parts["val"][proba].to_numpy(),
+        )
+        for name, value in scores.items():
+            assert float(row[name] or "nan") == pytest.approx(value, abs=1e-6, nan_ok=True), name
+
+
+def test_no_lesion_is_in_two_splits_and_no_test_image_is_trained_on(finished):
+    predictions = pd.read_parquet(finished / "predictions.parquet")
+    parts = defaultdict(set)
+    for group, split in zip(predictions["group"], predictions["split"], strict=True):
+        parts[group].add(split)
+    assert all(len(found) == 1 for found in parts.values())
+    assert set(predictions.columns) >= {"cell", "split", "test_set", "image_id", "age", "site"}
+
+
+def test_the_manifest_says_what_was_run(finished):
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["matrix"]["name"] == "toy"
+    assert manifest["distributions"]["toy-plugins"] == "1.0"
+    assert "torch" in manifest["distributions"]
+    assert set(manifest["files"]) >= {"results.csv", "predictions.parquet"}
+    assert list(manifest["splits"]) == ["toy-blobs/0"]
+
+
+def test_the_report_can_be_rebuilt_from_the_records(finished, derm_bench):
+    before = (finished / "results.csv").read_bytes()
+    for name in ("results.csv", "summary.csv", "report.html"):
+        (finished / name).unlink()
+    ran = derm_bench("report", finished)
+    assert ran.code == 0, ran.err
+    assert (finished / "results.csv").read_bytes() == before
+    assert (finished / "report.html").stat().st_size > 1000
+
+
+def test_only_selects_cells(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("run", write_matrix(), "--only", "strategy=real*,seed=1", "--out", "out", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["cells"] == {"done": 1}
+    assert [row["cell"] for row in read_csv(tmp_path / "out/results.csv")] == ["toy-blobs/real-only/toy-centroid/1"]
+
+
+def test_snapshots_are_sampled(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("run", write_matrix(seeds=[0], snapshots={"every": 2}), "--out", "out")
+    assert ran.code == 0, ran.err
+    assert "mean-balance__blue__snapshots__g0.png" in {p.name for p in (tmp_path / "out/samples").iterdir()}
+
+
+def test_synthetic_alone_and_held_out(derm_bench, write_matrix, tmp_path):
+    strategies = [
+        {
+            "name": "tstr",
+            "generator": {"name": "toy-mean", "budget": {"updates": 4}},
+            "synthetic": {"per_class": 20, "replace_real": True, "holdout": 0.25},
+        }
+    ]
+    ran = derm_bench("run", write_matrix(seeds=[0], strategies=strategies), "--out", "out")
+    assert ran.code == 0, ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    assert (row["n_train_real"], row["n_train_synthetic"]) == ("0", "45")
+
+
+def test_copies_are_set_aside_and_listed(derm_bench, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "copies": 5, "clean": {"duplicates": "drop"}}
+    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    assert ran.code == 0, ran.err
+    warnings = json.loads((tmp_path / "out/manifest.json").read_text())["warnings"]
+    assert "5 images were set aside (copy)" in warnings
+
+
+def test_a_few_unreadable_images_are_left_out_where_allowed(derm_bench, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "unreadable": 2, "clean": {"unreadable": 0.05}}
+    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    assert ran.code == 0, ran.err
+    assert any("2 images could not be read" in w for w in json.loads((tmp_path / "out/manifest.json").read_text())["warnings"])
+
+
+def test_nothing_imports_torch_before_a_worker_does(write_matrix, toys):
+    matrix = write_matrix()
+    for command in (["--help"], ["plan", str(matrix)], ["plugins", "list"], ["schema"], ["doctor"]):
+        code = (
+            "import sys\nfrom derm_bench.cli import main\n"
+            f"try:\n    main({command!r})\nexcept SystemExit as e:\n    assert not e.code, e.code\n"
+            "assert 'torch' not in sys.modules, sorted(m for m in sys.modules if m.startswith('torch'))[:5]"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+        assert done.returncode == 0, (command, done.stderr)

@@ -1,0 +1,105 @@
+"""What all tests share: a third party's plugin package on disk, small matrices, and the command line."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOYS = Path(__file__).parent / "toys"
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of real data, a browser or a GPU are skipped, with the reason, where that is absent."""
+    reasons = {
+        "ham": None if os.environ.get("DERM_BENCH_DATA") else "DERM_BENCH_DATA names no HAM10000 folder",
+        "gpu": None if Path("/dev/nvidia0").exists() else "no CUDA device",
+    }
+    for item in items:
+        for mark, reason in reasons.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path, monkeypatch):
+    """No test touches the user's store, cache or configuration."""
+    monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """Installs the toy plugins for this process and those that it starts."""
+    monkeypatch.syspath_prepend(str(TOYS))
+    monkeypatch.setenv("PYTHONPATH", str(TOYS))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def derm_bench(tmp_path, toys):
+    """Calls the command line in a process of its own, in tmp_path."""
+
+    def call(*arguments: str | Path, env: dict[str, str] | None = None) -> Ran:
+        command = [sys.executable, "-c", "from derm_bench.cli import main; main()", *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | (env or {}), timeout=200
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+def toy_matrix(**changes) -> dict:
+    """A matrix of toys that runs in seconds: three strategies, one classifier, two seeds."""
+    return {
+        "name": "toy",
+        "dataset": {"name": "toy-blobs", "size": 8, "images": 90},
+        "seeds": [0, 1],
+        "budget": {"updates": 12},
+        "strategies": [
+            {"name": "real-only"},
+            {"name": "flipped", "augment": ["hflip"]},
+            {
+                "name": "mean-balance",
+                "generator": {"name": "toy-mean", "budget": {"updates": 4}},
+                "synthetic": {"balance": True},
+            },
+        ],
+        "classifiers": [{"name": "toy-centroid"}],
+        "metrics": [],
+    } | changes
+
+
+@pytest.fixture
+def write_matrix(tmp_path):
+    """Writes a matrix into tmp_path and returns its path."""
+
+    def write(content: dict | str | None = None, name: str = "matrix.yaml", **changes) -> Path:
+        path = tmp_path / name
+        text = content if isinstance(content, str) else yaml.safe_dump(content or toy_matrix(**changes), sort_keys=False)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))

@@ -1,0 +1,51 @@
+"""A third party's plugin package, as it lies on disk: quick toys, and generators that misbehave on request."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench import hookimpl
+from derm_bench.specs import ClassifierOptions, ClassifierSpec, DatasetSpec, GeneratorOptions, GeneratorSpec, Options
+
+DERM_BENCH_API = 1
+
+
+class BlobOptions(Options):
+    images: int = Field(90, ge=1)
+    unreadable: int = Field(0, description="how many images cannot be read")
+    copies: int = Field(0, description="how many images are copies of the first one")
+    root: Path | None = None
+
+
+class MeanOptions(GeneratorOptions):
+    trouble: Literal["none", "raise", "exit", "segfault", "hang", "nan", "shape", "memory", "full", "print"] = "none"
+    batch_size: int = 8
+
+
+class CentroidOptions(ClassifierOptions):
+    batch_size: int = 8
+    trouble: Literal["none", "raise"] = "none"
+
+
+@hookimpl
+def derm_bench_datasets():
+    return [DatasetSpec(name="toy-blobs", summary="coloured squares", create="toy_plugins.data:Blobs", options=BlobOptions)]
+
+
+@hookimpl
+def derm_bench_generators():
+    return [
+        GeneratorSpec(
+            name="toy-mean",
+            summary="the mean image with noise",
+            create="toy_plugins.nets:Mean",
+            options=MeanOptions,
+            presets={"loud": {"trouble": "print"}},
+        )
+    ]
+
+
+@hookimpl
+def derm_bench_classifiers():
+    return [ClassifierSpec(name="toy-centroid", summary="nearest mean colour", create="toy_plugins.nets:Centroid", options=CentroidOptions)]

@@ -1,0 +1,45 @@
+"""Toy data: a class is a colour, two images a lesion."""
+
+import hashlib
+
+import numpy as np
+
+from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+
+COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+
+
+class Blobs:
+    def __init__(self, options, task):
+        self.options, self.task = options, task
+
+    def describe(self, options):
+        n = options.images
+        names = list(COLOURS)
+        # Classes of unequal size, so that balancing has something to do: 3 : 2 : 1.
+        labels = [names[(0, 0, 0, 1, 1, 2)[(i // 2) % 6]] for i in range(n)]
+        return DatasetDescription(
+            ids=[f"blob{i:03d}" for i in range(n)],
+            labels=labels,
+            classes=names,
+            groups=[f"lesion{i // 2:03d}" for i in range(n)],
+            attributes={"age": [20 + i % 50 for i in range(n)], "site": ["arm" if i % 2 else "leg" for i in range(n)]},
+        )
+
+    def fingerprint(self, options):
+        text = f"{options.unreadable} {options.copies}"
+        return {f"blob{i:03d}": hashlib.sha256(f"{i} {text}".encode()).hexdigest() for i in range(options.images)}
+
+    def read(self, ids):
+        description = self.describe(self.options)
+        label = dict(zip(description.ids, description.labels, strict=True))
+        for name in ids:
+            number = int(name.removeprefix("blob"))
+            if number < self.options.unreadable:
+                yield Unreadable("truncated")
+                continue
+            copied = 0 < number <= self.options.copies
+            rng = np.random.default_rng(0 if copied else number)
+            colour = COLOURS[label["blob000" if copied else name]]
+            pixels = np.clip(np.array(colour) + rng.normal(0, 60, (12, 12, 3)), 0, 255).astype(np.uint8)
+            yield RawImage(pixels)
