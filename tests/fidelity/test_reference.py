@@ -17,7 +17,11 @@ def test_the_same_images_give_the_same_state_whatever_was_drawn_before(monkeypat
     first = fit_reference(train)
     torch.rand(7)
     before = torch.get_rng_state()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
     second = fit_reference(train)
+    assert torch.get_num_threads() == threads + 1
+    torch.set_num_threads(threads)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(before, torch.get_rng_state())
 
