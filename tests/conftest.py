@@ -93,7 +93,11 @@ def write_matrix(tmp_path):
 
     def write(content: dict | str | None = None, name: str = "matrix.yaml", **changes) -> Path:
         path = tmp_path / name
-        text = content if isinstance(content, str) else yaml.safe_dump(content or toy_matrix(**changes), sort_keys=False)
+        text = (
+            content
+            if isinstance(content, str)
+            else yaml.safe_dump(content or toy_matrix(**changes), sort_keys=False)
+        )
         path.write_text(text)
         return path
 

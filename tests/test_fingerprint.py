@@ -6,6 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from derm_bench import fingerprint
 from derm_bench.fingerprint import file_digests
 

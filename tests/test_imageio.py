@@ -5,8 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
-from derm_bench.imageio import UnreadableImage, fit_square, inside, read_image, read_mask
 from PIL import Image
+
+from derm_bench.imageio import UnreadableImage, fit_square, inside, read_image, read_mask
 
 
 @pytest.fixture

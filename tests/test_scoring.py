@@ -6,6 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
 from derm_bench.errors import Diverged
 from derm_bench.scoring import (
     HIGHER_IS_BETTER,
@@ -16,8 +19,6 @@ from derm_bench.scoring import (
     roc_points,
     t_interval,
 )
-from scipy import stats
-from sklearn import metrics as sk
 
 CLASSES = ("mel", "nv", "bcc")
 

@@ -31,7 +31,9 @@ class ImageSet:
     def __post_init__(self) -> None:
         n = len(self.ids)
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
-            raise ValueError(f"images must be uint8 [N,3,H,W], not {self.images.dtype} {tuple(self.images.shape)}")
+            raise ValueError(
+                f"images must be uint8 [N,3,H,W], not {self.images.dtype} {tuple(self.images.shape)}"
+            )
         if len(self.images) != n or len(self.labels) != n or len(self.groups) != n:
             raise ValueError("images, labels, ids and groups must be equally many")
 

@@ -55,7 +55,9 @@ class Plugins:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         points = importlib.metadata.entry_points(group=GROUP)
-        for point in sorted(points, key=lambda p: (_distribution(p)[0] != OWN_DISTRIBUTION, _distribution(p), p.name)):
+        for point in sorted(
+            points, key=lambda p: (_distribution(p)[0] != OWN_DISTRIBUTION, _distribution(p), p.name)
+        ):
             if not builtins_only or _distribution(point)[0] == OWN_DISTRIBUTION:
                 self._load(point)
 
@@ -84,7 +86,9 @@ class Plugins:
         broken = [entry for entry in self.broken if entry.name == bare or bare in entry.error]
         hint = did_you_mean(bare, self.names(kind))
         if broken or self.broken:
-            hint += "; broken plugins: " + ", ".join(f"{b.distribution} ({b.error})" for b in broken or self.broken)
+            hint += "; broken plugins: " + ", ".join(
+                f"{b.distribution} ({b.error})" for b in broken or self.broken
+            )
         raise UserError(f"no {kind} is named '{name}'", hint=hint)
 
     def names(self, kind: str) -> list[str]:
@@ -160,7 +164,9 @@ def _check_module(module: ModuleType) -> None:
     if api != API_VERSION:
         raise UserError(
             f"the module says DERM_BENCH_API = {api!r}, this derm-bench speaks {API_VERSION}",
-            hint="upgrade derm-bench" if isinstance(api, int) and api > API_VERSION else "set DERM_BENCH_API = 1",
+            hint="upgrade derm-bench"
+            if isinstance(api, int) and api > API_VERSION
+            else "set DERM_BENCH_API = 1",
         )
     known = [name for name in vars(hookspecs) if name.startswith("derm_bench_")]
     for name, value in vars(module).items():

@@ -55,7 +55,9 @@ class Run(Protocol):
         """The sum of the strategy's regularisers for this batch; 0.0 without any."""
         ...
 
-    def evaluate(self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]) -> None:
+    def evaluate(
+        self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]
+    ) -> None:
         """Classifiers call this after every update. At the steps the harness has fixed, equally many in every arm,
         it predicts the validation images, logs, and keeps `state()` when the primary metric is the best so far."""
         ...

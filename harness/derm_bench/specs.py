@@ -85,12 +85,19 @@ class GeneratorOptions(Options):
 
     budget: Budget = Field(Budget(epochs=300), description="how long to fit; smaller of it and nothing else")
     size: int | None = Field(None, ge=8, le=1024, description="side in pixels; default the stored size")
-    augment: tuple[TransformUse, ...] = Field((), description="image transforms applied to the real images while fitting")
-    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
-        None, description="per_class, pooled, or groups of classes; default per_class for unconditional generators"
+    augment: tuple[TransformUse, ...] = Field(
+        (), description="image transforms applied to the real images while fitting"
     )
-    classes: tuple[str, ...] | None = Field(None, description="the classes to fit on; default all (per_class: those with a quota)")
-    fit_on: Literal["train", "all"] = Field("train", description="all also shows it val and test: needs the permit generator_sees_test")
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        description="per_class, pooled, or groups of classes; default per_class for unconditional generators",
+    )
+    classes: tuple[str, ...] | None = Field(
+        None, description="the classes to fit on; default all (per_class: those with a quota)"
+    )
+    fit_on: Literal["train", "all"] = Field(
+        "train", description="all also shows it val and test: needs the permit generator_sees_test"
+    )
     extra_data: Any = Field(None, description="unlabelled images to fit on as well")
 
 
@@ -100,16 +107,26 @@ class ClassifierOptions(Options):
     optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[float, float] = Field((0.9, 0.999), description="of adam and adamw; the first is sgd's momentum")
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999), description="of adam and adamw; the first is sgd's momentum"
+    )
     batch_size: int = Field(64, ge=2, le=65536)
     schedule: Literal["none", "cosine", "step", "plateau"] = "none"
-    select: Literal["best", "last"] = Field("best", description="best: the checkpoint with the best primary metric on validation")
-    patience: int | None = Field(None, ge=1, description="evaluations without gain before stopping; refused with a matched budget")
+    select: Literal["best", "last"] = Field(
+        "best", description="best: the checkpoint with the best primary metric on validation"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="evaluations without gain before stopping; refused with a matched budget"
+    )
     loss: Literal["ce", "bce"] = "ce"
-    input_size: int | None = Field(None, ge=8, le=1024, description="side in pixels that the network sees; default the stored size")
+    input_size: int | None = Field(
+        None, ge=8, le=1024, description="side in pixels that the network sees; default the stored size"
+    )
     pretrained: bool = Field(False, description="start from published weights")
     weights: Path | None = Field(None, description="a safetensors or weights-only file to start from")
-    init: dict[str, Any] | None = Field(None, description="start from the same network trained on another data set")
+    init: dict[str, Any] | None = Field(
+        None, description="start from the same network trained on another data set"
+    )
     freeze: bool = Field(False, description="train only the head")
     dropout: float = Field(0.0, ge=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -134,7 +151,7 @@ class Task:
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One chunk of samples: `n` images of class index `label` (None: unconditional over pooled classes) under `seed`."""
+    """One chunk of samples: `n` images of class index `label` (None: any, over pooled classes) under `seed`."""
 
     label: int | None
     n: int

@@ -93,7 +93,9 @@ class Store:
             except FileNotFoundError:
                 return None
             except (OSError, ValueError) as error:
-                raise UserError(f"{folder / STAGE_FILE} cannot be read: {error}", hint="remove that folder") from error
+                raise UserError(
+                    f"{folder / STAGE_FILE} cannot be read: {error}", hint="remove that folder"
+                ) from error
             self._finished[key] = Finished(
                 key, folder, document["result"], document["attempt"], document["identity"], document["files"]
             )

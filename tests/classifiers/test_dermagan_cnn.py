@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench_plugins.classifiers import DermaganCnnOptions, specs

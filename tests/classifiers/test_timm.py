@@ -5,13 +5,14 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.classifiers import TimmOptions
 from derm_bench_plugins.classifiers.timm_names import model_names
-from safetensors.torch import save_file
 
 TASK = Task(("a", "b", "c"), 32)
 

@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-
 from tests.conftest import read_csv, toy_matrix
 
 
@@ -38,7 +37,11 @@ def test_a_stage_in_trouble_costs_its_own_cells_only(derm_bench, write_matrix, t
     assert rows["mean-balance"]["status"] == "skipped"
     assert said in rows["mean-balance"]["error"]
     assert f"ended as {status}" in rows["mean-balance"]["error"]
-    records = [json.loads(line) for path in (tmp_path / "store/records").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    records = [
+        json.loads(line)
+        for path in (tmp_path / "store/records").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
     assert status in {record["status"] for record in records}
 
 
@@ -65,7 +68,14 @@ def test_a_chatty_plugin_disturbs_nobody(derm_bench, write_matrix):
 
 def test_a_failed_classifier_is_a_row(derm_bench, write_matrix, tmp_path):
     classifiers = [{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "bad", "trouble": "raise"}]
-    ran = derm_bench("run", write_matrix(seeds=[0], classifiers=classifiers), "--out", "out", "--only", "strategy=real-only")
+    ran = derm_bench(
+        "run",
+        write_matrix(seeds=[0], classifiers=classifiers),
+        "--out",
+        "out",
+        "--only",
+        "strategy=real-only",
+    )
     assert ran.code == 1
     rows = {row["classifier"]: row for row in read_csv(tmp_path / "out/results.csv")}
     assert rows["toy-centroid"]["status"] == "done"
@@ -84,7 +94,9 @@ def test_what_failed_is_tried_again_only_when_asked(derm_bench, write_matrix, tm
 
 
 def test_max_failures_leaves_the_rest_pending(derm_bench, write_matrix, tmp_path):
-    classifiers = [{"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)]
+    classifiers = [
+        {"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)
+    ]
     matrix = write_matrix(seeds=[0], classifiers=classifiers, strategies=["real-only"])
     assert derm_bench("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
     statuses = sorted(row["status"] for row in read_csv(tmp_path / "out/results.csv"))
@@ -93,8 +105,18 @@ def test_max_failures_leaves_the_rest_pending(derm_bench, write_matrix, tmp_path
 
 def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, derm_bench):
     matrix = write_matrix(troubled("hang"))
-    command = [sys.executable, "-c", "from derm_bench.cli import main; main()", "run", str(matrix), "--out", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command = [
+        sys.executable,
+        "-c",
+        "from derm_bench.cli import main; main()",
+        "run",
+        str(matrix),
+        "--out",
+        "out",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list((tmp_path / "store/objects").glob("*/*/stage.json"))) < 1:
         time.sleep(0.2)
@@ -127,22 +149,35 @@ def test_an_unknown_command_or_flag_is_refused(derm_bench, write_matrix):
 
 
 def test_an_unknown_key_is_named_with_its_line(derm_bench, write_matrix):
-    path = write_matrix("name: toy\ndataset: {name: toy-blobs}\nstrategies: [real-only]\nclassifiers:\n  - {name: toy-centroid, lrr: 3}\n")
+    path = write_matrix(
+        "name: toy\ndataset: {name: toy-blobs}\nstrategies: [real-only]\n"
+        "classifiers:\n  - {name: toy-centroid, lrr: 3}\n"
+    )
     refused(derm_bench("run", path), f"{path}:5", "classifiers.0.lrr", "'lr'")
 
 
 def test_an_unknown_plugin_is_named_with_the_nearest(derm_bench, write_matrix):
-    refused(derm_bench("run", write_matrix(classifiers=["toy-centriod"])), "toy-centriod", "did you mean 'toy-centroid'")
+    refused(
+        derm_bench("run", write_matrix(classifiers=["toy-centriod"])),
+        "toy-centriod",
+        "did you mean 'toy-centroid'",
+    )
 
 
 def test_a_store_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(derm_bench("run", write_matrix(), "--store", tmp_path / "file/store"), "cannot write the store", "--store")
+    refused(
+        derm_bench("run", write_matrix(), "--store", tmp_path / "file/store"),
+        "cannot write the store",
+        "--store",
+    )
 
 
 def test_an_out_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(derm_bench("run", write_matrix(), "--out", tmp_path / "file/out"), "cannot write the run directory")
+    refused(
+        derm_bench("run", write_matrix(), "--out", tmp_path / "file/out"), "cannot write the run directory"
+    )
 
 
 def test_a_folder_of_other_things_is_never_overwritten(derm_bench, write_matrix, tmp_path):
@@ -158,8 +193,10 @@ def test_a_run_of_another_matrix_is_never_overwritten(derm_bench, write_matrix, 
 
 
 def test_a_class_with_too_few_images_is_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(dataset={"name": "toy-blobs", "size": 8, "images": 12}), "--out", "out")
-    refused(ran, "has too few images", "datasets.0.split")
+    ran = derm_bench(
+        "run", write_matrix(dataset={"name": "toy-blobs", "size": 8, "images": 12}), "--out", "out"
+    )
+    refused(ran, "matrix.yaml:2: datasets.0.split: class 'green' has too few images")
     assert not (tmp_path / "store/objects").exists() or not list((tmp_path / "store/objects").iterdir())
 
 
@@ -183,11 +220,26 @@ def test_a_full_disk_fails_rows_and_loses_nothing(write_matrix, tmp_path, toys):
     matrix = write_matrix(seeds=[0], dataset={"name": "toy-blobs", "size": 256, "images": 90})
     small = tmp_path / "small"
     small.mkdir()
-    run = f"{sys.executable} -c 'from derm_bench.cli import main; main()' run {matrix} --out {tmp_path}/out --store {small}/store"
+    command = f"{sys.executable} -c 'from derm_bench.cli import main; main()'"
+    run = f"{command} run {matrix} --out {tmp_path}/out --store {small}/store"
     script = f"mount -t tmpfs -o size=3m none {small} && {run}; code=$?; ls {small}/store/objects; exit $code"
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=os.environ, timeout=120)
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=os.environ, timeout=120
+    )
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no mount namespace here: {done.stderr.strip()[:80]}")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "no space left" in (tmp_path / "out/results.csv").read_text()
+
+
+def test_missing_weights_are_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):
+    classifiers = [{"name": "toy-centroid", "weights": "nowhere.safetensors"}]
+    refused(
+        derm_bench("run", write_matrix(classifiers=classifiers)),
+        "nothing at",
+        str(tmp_path / "nowhere.safetensors"),
+    )
+    places = {"DERM_BENCH_INCEPTION": str(tmp_path / "inception.pth")}
+    ran = derm_bench("run", write_matrix(metrics=["fid"]), env=places)
+    refused(ran, "Inception weights are missing", str(tmp_path / "inception.pth"))

@@ -8,11 +8,18 @@ from collections import Counter, defaultdict
 
 import pandas as pd
 import pytest
-
-from derm_bench.scoring import classification_metrics
 from tests.conftest import read_csv
 
-TIMES = {"generator_seconds", "generator_seconds_shared", "train_seconds", "eval_seconds", "peak_memory_mb", "peak_device_mb"}
+from derm_bench.scoring import classification_metrics
+
+TIMES = {
+    "generator_seconds",
+    "generator_seconds_shared",
+    "train_seconds",
+    "eval_seconds",
+    "peak_memory_mb",
+    "peak_device_mb",
+}
 
 
 def without_times(path):
@@ -42,7 +49,11 @@ def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
         f"mean-balance__{name}__last__g{seed}.png" for name in ("blue", "green") for seed in (0, 1)
     ]
 
-    with_balance = [row for row in read_csv(finished / "composition.csv") if row["strategy"] == "mean-balance" and row["split"] == "train"]
+    with_balance = [
+        row
+        for row in read_csv(finished / "composition.csv")
+        if row["strategy"] == "mean-balance" and row["split"] == "train"
+    ]
     totals = {row["class"]: int(row["real"]) + int(row["synthetic"]) for row in with_balance}
     assert len(set(totals.values())) == 1, "balance fills every class to the largest"
 
@@ -58,10 +69,14 @@ def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
 
 
 def test_generators_are_fitted_once_for_all_cells_that_need_them(derm_bench, write_matrix):
-    matrix = write_matrix(classifiers=[{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "slow", "lr": 0.01}])
+    matrix = write_matrix(
+        classifiers=[{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "slow", "lr": 0.01}]
+    )
     plan = json.loads(derm_bench("plan", matrix, "--json").out)
     titles = Counter(stage["title"] for stage in plan["stages"] if stage["kind"] == "fit")
-    assert titles == {f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)}
+    assert titles == {
+        f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)
+    }
     assert len(plan["cells"]) == 12
 
 
@@ -75,7 +90,9 @@ def test_two_fresh_stores_give_the_same_results(derm_bench, write_matrix, tmp_pa
 def test_inline_and_local_give_the_same_results(derm_bench, write_matrix, tmp_path):
     matrix = write_matrix(seeds=[0])
     for name in ("inline", "local"):
-        assert derm_bench("run", matrix, "--out", name, "--store", f"store-{name}", "--executor", name).code == 0
+        assert (
+            derm_bench("run", matrix, "--out", name, "--store", f"store-{name}", "--executor", name).code == 0
+        )
     assert without_times(tmp_path / "inline/results.csv") == without_times(tmp_path / "local/results.csv")
 
 
@@ -130,7 +147,9 @@ def test_only_selects_cells(derm_bench, write_matrix, tmp_path):
     ran = derm_bench("run", write_matrix(), "--only", "strategy=real*,seed=1", "--out", "out", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["cells"] == {"done": 1}
-    assert [row["cell"] for row in read_csv(tmp_path / "out/results.csv")] == ["toy-blobs/real-only/toy-centroid/1"]
+    assert [row["cell"] for row in read_csv(tmp_path / "out/results.csv")] == [
+        "toy-blobs/real-only/toy-centroid/1"
+    ]
 
 
 def test_snapshots_are_sampled(derm_bench, write_matrix, tmp_path):
@@ -155,7 +174,9 @@ def test_synthetic_alone_and_held_out(derm_bench, write_matrix, tmp_path):
 
 def test_copies_are_set_aside_and_listed(derm_bench, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "copies": 5, "clean": {"duplicates": "drop"}}
-    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    ran = derm_bench(
+        "run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only"
+    )
     assert ran.code == 0, ran.err
     warnings = json.loads((tmp_path / "out/manifest.json").read_text())["warnings"]
     assert "5 images were set aside (copy)" in warnings
@@ -163,9 +184,14 @@ def test_copies_are_set_aside_and_listed(derm_bench, write_matrix, tmp_path):
 
 def test_a_few_unreadable_images_are_left_out_where_allowed(derm_bench, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "unreadable": 2, "clean": {"unreadable": 0.05}}
-    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    ran = derm_bench(
+        "run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only"
+    )
     assert ran.code == 0, ran.err
-    assert any("2 images could not be read" in w for w in json.loads((tmp_path / "out/manifest.json").read_text())["warnings"])
+    assert any(
+        "2 images could not be read" in w
+        for w in json.loads((tmp_path / "out/manifest.json").read_text())["warnings"]
+    )
 
 
 def test_nothing_imports_torch_before_a_worker_does(write_matrix, toys):

@@ -1,7 +1,6 @@
 """The store: whole or absent, first wins, every attempt on record."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,9 @@ def store(tmp_path) -> Store:
 def publish(store: Store, key: str, text: str = "weights") -> bool:
     staged = store.stage()
     (staged / "state").write_text(text)
-    return store.publish(key, staged, identity={"kind": "fit"}, result={"updates": 3}, attempt={"seconds": 1.0})
+    return store.publish(
+        key, staged, identity={"kind": "fit"}, result={"updates": 3}, attempt={"seconds": 1.0}
+    )
 
 
 def test_a_published_stage_can_be_read(store):
@@ -84,7 +85,7 @@ def test_another_layout_is_refused(store):
 def test_a_spoiled_stage_file_says_what_to_do(store):
     publish(store, "abc")
     path = store.folder("abc") / "stage.json"
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     path.write_text("{")
     with pytest.raises(UserError, match="remove that folder"):
         Store(store.root).finished("abc")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from derm_bench.errors import UserError
 from derm_bench.specs import Task, Unreadable, create
 from derm_bench_plugins.datasets import specs
-from PIL import Image
 
 PARTS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 SPEC = {spec.name: spec for spec in specs()}["ham10000"]

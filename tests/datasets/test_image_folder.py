@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from derm_bench.errors import UserError
 from derm_bench.specs import RawImage, Task, Unreadable, create
 from derm_bench_plugins.datasets import specs
-from PIL import Image
 
 SPEC = {spec.name: spec for spec in specs()}["image-folder"]
 

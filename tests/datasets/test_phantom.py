@@ -6,10 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from derm_bench.specs import Task, create
 from derm_bench_plugins.datasets import specs
 from derm_bench_plugins.datasets.options import PHANTOM_CLASSES
-from pydantic import ValidationError
 
 SPEC = {spec.name: spec for spec in specs()}["phantom-dermoscopy"]
 

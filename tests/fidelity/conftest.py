@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
+
 from derm_bench.fidelity import reference
 from derm_bench.images import ImageSet
-from torch.nn import functional as F
 
 
 def blobs(n, seed=0, size=64):

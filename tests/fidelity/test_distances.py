@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from derm_bench.fidelity.distances import frechet_distance, kernel_distance
 from scipy.linalg import sqrtm
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
+
+from derm_bench.fidelity.distances import frechet_distance, kernel_distance
 
 
 def normal(n, d, seed, scale=1.0, shift=0.0):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
+
 from derm_bench.fidelity import reference
 from derm_bench.fidelity.distances import frechet_distance, kernel_distance
 from derm_bench.fidelity.reference import FEATURES, Reference, distort, fit_reference
-from safetensors.torch import load, save
 
 from .conftest import blobs, image_set
 

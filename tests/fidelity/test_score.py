@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from derm_bench.errors import UserError
 from derm_bench.fidelity.score import Scorer, extract, score
 from derm_bench.specs import MetricSpec, Options, Task

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import GeneratorSpec, SampleRequest, Task, create
@@ -9,7 +11,6 @@ from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.generators import DcganOptions, specs
 from derm_bench_plugins.generators.dcgan import Dcgan
-from torch import nn
 
 TINY = DcganOptions(base=4, z_dim=8, batch_size=8)
 

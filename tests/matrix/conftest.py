@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field, field_validator
+
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Matrix
@@ -21,7 +23,6 @@ from derm_bench.specs import (
     TransformSpec,
     TransformUse,
 )
-from pydantic import Field, field_validator
 
 
 class FolderOptions(Options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+
 from derm_bench.errors import UserError
 from derm_bench.matrix.cells import cells, generator_runs, select
 

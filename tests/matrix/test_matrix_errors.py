@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from derm_bench.errors import UserErrors
 
 GOOD = """name: good

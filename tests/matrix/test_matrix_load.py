@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from derm_bench.errors import UserErrors
 from derm_bench.matrix.cells import cells
 from derm_bench.specs import Budget

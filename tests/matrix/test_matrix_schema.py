@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
 from derm_bench.yamlio import load_yaml

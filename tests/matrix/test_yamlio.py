@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from derm_bench.errors import UserError
 from derm_bench.yamlio import load_yaml, parse_yaml
 

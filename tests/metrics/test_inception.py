@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from derm_bench.errors import UserError
 from derm_bench.fidelity.score import Scorer
 from derm_bench.specs import Task, load_object
@@ -23,6 +24,17 @@ SPECS = {spec.name: spec for spec in specs()}
 def no_weights_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.delenv("DERM_BENCH_INCEPTION", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch-home"))
+
+
+def test_other_weights_at_the_same_place_are_another_identity(tmp_path, monkeypatch):
+    path = tmp_path / FILE
+    monkeypatch.setenv("DERM_BENCH_INCEPTION", str(path))
+    used = load_object(SPECS["fid"].depends_on)
+    assert used(InceptionOptions()) == {}
+    path.write_bytes(b"one")
+    first = used(InceptionOptions())
+    path.write_bytes(b"other")
+    assert used(InceptionOptions()) != first != {}
 
 
 @pytest.fixture(scope="module")

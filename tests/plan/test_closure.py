@@ -27,7 +27,10 @@ def package(tmp_path, monkeypatch):
 
     write("__init__", "")
     write("helper", "def scale():\n    return 2\n")
-    write("model", "from toyplug.helper import scale\nimport numpy\n\nclass Gan:\n    def fit(self):\n        return scale()\n")
+    write(
+        "model",
+        "from toyplug.helper import scale\nimport numpy\n\nclass Gan:\n    def fit(self):\n        return scale()\n",
+    )
     yield write, digest
     for name in [name for name in sys.modules if name.startswith("toyplug")]:
         del sys.modules[name]
@@ -68,7 +71,9 @@ def test_relative_and_lazy_imports_are_followed(package):
 
 def test_imports_for_type_checking_are_not_followed(package):
     write, digest = package
-    write("model", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from toyplug.helper import scale\n")
+    write(
+        "model", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from toyplug.helper import scale\n"
+    )
     before = digest()
     write("helper", "def scale():\n    return 7\n")
     assert digest() == before

@@ -10,7 +10,9 @@ from derm_bench.plan.split import plan_split, read_split, select
 from derm_bench.specs import DatasetDescription
 
 
-def description(lesions: int = 120, views: int = 3, classes: tuple[str, ...] = ("mel", "nv", "bkl")) -> DatasetDescription:
+def description(
+    lesions: int = 120, views: int = 3, classes: tuple[str, ...] = ("mel", "nv", "bkl")
+) -> DatasetDescription:
     """`lesions` lesions, of 1 to `views` images each, classes in turn."""
     ids, labels, groups = [], [], []
     for lesion in range(lesions):
@@ -18,7 +20,9 @@ def description(lesions: int = 120, views: int = 3, classes: tuple[str, ...] = (
             ids.append(f"img{lesion:04d}v{view}")
             labels.append(classes[lesion % len(classes)])
             groups.append(f"lesion{lesion}")
-    return DatasetDescription(ids=ids, labels=labels, classes=classes, groups=groups, attributes={"site": ["arm"] * len(ids)})
+    return DatasetDescription(
+        ids=ids, labels=labels, classes=classes, groups=groups, attributes={"site": ["arm"] * len(ids)}
+    )
 
 
 def planned(split: Split, seed: int = 0, **changes):
@@ -106,7 +110,9 @@ def test_the_given_split_is_kept():
     given = ["test" if i % 3 == 0 else "train" for i in range(len(source.ids))]
     source = DatasetDescription(ids=source.ids, labels=["a", "b"] * 30, classes=("a", "b"), given_split=given)
     split = plan_split(select(source, None, PerClass(), "auto", 0), Split(method="given", val=0.2), 0)
-    assert [split.ids[i] for i in split.indices("test")] == sorted(i for i, g in zip(source.ids, given, strict=True) if g == "test")
+    assert [split.ids[i] for i in split.indices("test")] == sorted(
+        i for i, g in zip(source.ids, given, strict=True) if g == "test"
+    )
     assert split.counts("val")
 
 
@@ -138,7 +144,9 @@ def test_wrong_classes_are_refused(classes, said):
 def test_a_class_with_too_few_images_is_named():
     source = description(30, views=1)
     labels = ["rare" if i == 0 else label for i, label in enumerate(source.labels)]
-    source = DatasetDescription(ids=source.ids, labels=labels, classes=(*source.classes, "rare"), groups=source.groups)
+    source = DatasetDescription(
+        ids=source.ids, labels=labels, classes=(*source.classes, "rare"), groups=source.groups
+    )
     with pytest.raises(UserError, match=r"class 'rare' has too few images.*1 images in 1 groups"):
         plan_split(select(source, None, PerClass(), "auto", 0), Split(), 0)
 

@@ -7,11 +7,12 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import make_figures, read_figures
 from derm_bench.report.plots import looks
 from derm_bench.report.samples import label_grid, snapshot_sheet
-from PIL import Image
 
 
 def test_every_section_has_figures_and_all_are_plain_svg(whole_figures):

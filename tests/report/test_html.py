@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from derm_bench.errors import UserError
 from derm_bench.report.html import sample_name, write_report
-from PIL import Image
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 

@@ -4,6 +4,8 @@ import io
 import math
 
 import pytest
+from rich.console import Console
+
 from derm_bench.report.data import SUMMARY_COLUMNS, read_csv
 from derm_bench.report.tables import (
     markdown_table,
@@ -12,7 +14,6 @@ from derm_bench.report.tables import (
     terminal_table,
     write_csv,
 )
-from rich.console import Console
 
 
 def row(strategy, seed, value, status="done", **more):

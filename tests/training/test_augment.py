@@ -1,6 +1,7 @@
 """Affine warps: direction, exactness and composition."""
 
 import torch
+
 from derm_bench.training.augment import ComposedAffine, compose, identity, rotation, warp
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
+
 from derm_bench.images import ImageSet
 from derm_bench.specs import ClassifierOptions
 from derm_bench.training.classification import fit_classifier, predict_proba
 from derm_bench.training.stage_run import StageRun, seed_everything
-from torch import nn
 
 
 def easy_set(n=40, seed=0):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from derm_bench.images import ImageSet
 from derm_bench.training.feed import Feed, add_synthetic
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from derm_bench.training.losses import (
     discriminator_loss,
     generator_loss,

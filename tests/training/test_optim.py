@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from derm_bench.specs import ClassifierOptions
 from derm_bench.training.optim import make_optimizer, make_schedule
 

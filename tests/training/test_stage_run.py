@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from derm_bench.errors import Diverged
 from derm_bench.images import ImageSet
 from derm_bench.run import Run
 from derm_bench.training.stage_run import StageRun, evaluation_steps, seed_everything
-from torch import nn
 
 
 def image_set(n=12, classes=("a", "b")):

@@ -4,11 +4,12 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import nn
+
 from derm_bench.errors import UserError
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.weights import load_network, read_weights
-from safetensors.torch import save_file
-from torch import nn
 
 
 class Net(nn.Module):

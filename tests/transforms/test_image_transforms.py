@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from derm_bench.specs import Task, create
 from derm_bench.training.augment import compose
 from derm_bench_plugins.transforms import specs

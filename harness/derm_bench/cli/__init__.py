@@ -17,7 +17,10 @@ COMMANDS = {
     "report": ("derm_bench.cli.report:report", "Rebuild tables, figures and report of a run directory."),
     "plugins": ("derm_bench.cli.plugins:plugins", "List plugins, or show one with its options."),
     "schema": ("derm_bench.cli.schema:schema", "Print the JSON Schema of the matrix file."),
-    "doctor": ("derm_bench.cli.doctor:doctor", "Check device, versions and weights; measure precision with --probe."),
+    "doctor": (
+        "derm_bench.cli.doctor:doctor",
+        "Check device, versions and weights; measure precision with --probe.",
+    ),
 }
 INPUT_IS_WRONG = 2
 INTERRUPTED = 130
@@ -44,7 +47,9 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             from derm_bench.errors import did_you_mean
 
-            raise click.UsageError(f"{error.message.rstrip('.')}: {did_you_mean(args[0], COMMANDS)}", ctx) from None
+            raise click.UsageError(
+                f"{error.message.rstrip('.')}: {did_you_mean(args[0], COMMANDS)}", ctx
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from derm_bench.plan.model import Plan
 from derm_bench.plan.numerics import resolve_machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
-from derm_bench.specs import load_object
+from derm_bench.specs import PluginSpec, load_object
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,8 +39,19 @@ def selection_options(command: Command) -> Command:
         [
             click.argument("matrix", type=click.Path(path_type=Path)),
             click.option("--preset", default=None, help="Apply a preset of the matrix."),
-            click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Set a key of the matrix; VALUE is YAML."),
-            click.option("--only", multiple=True, metavar="EXPR", help="Cells to keep: strategy=dcgan*,seed=0 (repeat for or)."),
+            click.option(
+                "--set",
+                "sets",
+                multiple=True,
+                metavar="PATH=VALUE",
+                help="Set a key of the matrix; VALUE is YAML.",
+            ),
+            click.option(
+                "--only",
+                multiple=True,
+                metavar="EXPR",
+                help="Cells to keep: strategy=dcgan*,seed=0 (repeat for or).",
+            ),
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
         ]
     ):
@@ -95,9 +106,16 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
     uses += [("metric", use) for use in matrix.metrics]  # type: ignore[misc]
     problems: dict[str, UserError] = {}
     for kind, use in uses:
-        spec = plugins.get(kind, use.name)
-        for problem in load_object(spec.preflight)(use.options) if spec.preflight else ():
+        for problem in _problems(plugins.get(kind, use.name), use.options):
             text = f"{kind} {use.name}: {problem}"
             problems.setdefault(text, UserError(text, file=matrix.file))
     if problems:
         raise UserErrors(list(problems.values()))
+
+
+def _problems(spec: PluginSpec, options: Any) -> Iterator[str]:
+    """What the plugin sees to be wrong, and files and folders that are not there."""
+    yield from load_object(spec.preflight)(options) if spec.preflight else ()
+    for name, value in options:
+        if isinstance(value, Path) and not value.exists():
+            yield f"{name}: there is nothing at {value}"

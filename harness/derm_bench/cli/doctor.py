@@ -20,11 +20,22 @@ from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 from derm_bench.store import default_store
 
-DISTRIBUTIONS = ("torch", "torchvision", "timm", "torch-fidelity", "numpy", "pandas", "pydantic", "scikit-learn")
+DISTRIBUTIONS = (
+    "torch",
+    "torchvision",
+    "timm",
+    "torch-fidelity",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+)
 
 
 @click.command()
-@click.option("--probe", is_flag=True, help="Measure which precision is faster on each device type, and save it.")
+@click.option(
+    "--probe", is_flag=True, help="Measure which precision is faster on each device type, and save it."
+)
 @click.pass_obj
 def doctor(flags: dict[str, bool], probe: bool) -> int:
     """Check device, versions, store, weights and plugins; each problem comes with its mend."""
@@ -39,7 +50,11 @@ def doctor(flags: dict[str, bool], probe: bool) -> int:
     if probe:
         _probe("cuda" if found else "cpu")
     profile = saved_profile()
-    click.echo(f"precision profile: {profile}" if profile else "precision profile: none, so fp32 (--probe measures it)")
+    click.echo(
+        f"precision profile: {profile}"
+        if profile
+        else "precision profile: none, so fp32 (--probe measures it)"
+    )
     problems = _problems(plugins)
     for problem in problems:
         click.echo(f"! {problem}")
@@ -60,7 +75,9 @@ def _problems(plugins: Plugins) -> list[str]:
     found = []
     for installed in plugins.all():
         options = compose_options(installed.spec)
-        if installed.spec.preflight and not any(field.is_required() for field in options.model_fields.values()):
+        if installed.spec.preflight and not any(
+            field.is_required() for field in options.model_fields.values()
+        ):
             problems = load_object(installed.spec.preflight)(options())
             found += [f"{installed.kind} {installed.spec.name}: {problem}" for problem in problems]
     found += [f"plugin {b.distribution} {b.version} is broken ({b.step}): {b.error}" for b in plugins.broken]
@@ -69,7 +86,12 @@ def _problems(plugins: Plugins) -> list[str]:
 
 def _probe(device: str) -> None:
     """Runs the measurement in a process of its own: torch stays out of this one."""
-    done = subprocess.run([sys.executable, "-m", "derm_bench.training.probe", device], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "derm_bench.training.probe", device],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise click.ClickException(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
     measured = json.loads(done.stdout)

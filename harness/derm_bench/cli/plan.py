@@ -86,14 +86,20 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         console.print(f"  {cell['cell']}: {state}", markup=False, highlight=False)
     for (label, seed), split in request.plan.splits.items():
         console.print(f"{label}, split seed {seed}: {_counts(split)}", markup=False, highlight=False)
-    console.print(f"estimated: {summary['estimated_seconds']:.0f} s on one worker, {summary['estimated_megabytes']:.0f} MB")
+    console.print(
+        f"estimated: {summary['estimated_seconds']:.0f} s on one worker, {summary['estimated_megabytes']:.0f} MB"
+    )
     difference = summary["detectable_difference"]
     if difference is not None:
-        console.print(f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}")
+        console.print(
+            f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
+        )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
 
 
 def _counts(split: Any) -> str:
     parts = ("train", "val", "test", "reserve")
     found = [(part, split.counts(part)) for part in parts]
-    return "; ".join(f"{part} " + " ".join(f"{k} {v}" for k, v in sorted(c.items())) for part, c in found if c)
+    return "; ".join(
+        f"{part} " + " ".join(f"{k} {v}" for k, v in sorted(c.items())) for part, c in found if c
+    )

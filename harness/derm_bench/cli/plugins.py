@@ -21,7 +21,12 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of {name, kind, distribution, version, status, error}.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a list of {name, kind, distribution, version, status, error}.",
+)
 @click.pass_obj
 def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
     """What is installed, and what is broken and why."""
@@ -76,8 +81,16 @@ def _print_options(model: Any) -> None:
         table.add_column(column)
     schema = model.model_json_schema()
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else json.dumps(schema["properties"].get(field.alias or name, {}).get("default"), default=str)
+        default = (
+            "required"
+            if field.is_required()
+            else json.dumps(schema["properties"].get(field.alias or name, {}).get("default"), default=str)
+        )
         annotation = getattr(field.annotation, "__name__", None)
-        kind = annotation if annotation and "[" not in str(field.annotation) else str(field.annotation).replace("typing.", "")
+        kind = (
+            annotation
+            if annotation and "[" not in str(field.annotation)
+            else str(field.annotation).replace("typing.", "")
+        )
         table.add_row(field.alias or name, kind, default, field.description or "")
     Console().print(table)

@@ -26,11 +26,17 @@ def report(flags: dict[str, bool], run_dir: Path, store: Path | None) -> int:
     try:
         manifest = json.loads((run_dir / MANIFEST).read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{run_dir.absolute()} is no run directory: {error}", hint="give the --out of a run") from error
+        raise UserError(
+            f"{run_dir.absolute()} is no run directory: {error}", hint="give the --out of a run"
+        ) from error
     results = load(manifest, run_dir, store)
-    provenance = {key: manifest[key] for key in manifest if key not in ("matrix", "splits", "warnings", "files", "plan")}
+    provenance = {
+        key: manifest[key] for key in manifest if key not in ("matrix", "splits", "warnings", "files", "plan")
+    }
     write_tables(results, run_dir, provenance)
-    settings = ExecutorSettings(results.store.root, resolve_machine(Numerics(), "cpu"), builtins_only=flags["no_plugins"])
+    settings = ExecutorSettings(
+        results.store.root, resolve_machine(Numerics(), "cpu"), builtins_only=flags["no_plugins"]
+    )
     plugins = find_plugins(flags)
     options = RunOptions(run_dir, "local", settings, quiet=True)
     executor = LazyExecutor(plugins, options)

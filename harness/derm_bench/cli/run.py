@@ -18,12 +18,30 @@ from derm_bench.runner.run import RunOptions, execute_request
 
 @click.command()
 @selection_options
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>.")
-@click.option("--executor", default="local", show_default=True, help="An installed executor: local or inline.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=None, help="Worker processes. Default: cores // threads, or one a GPU.")
-@click.option("--max-failures", type=click.IntRange(1), default=None, help="Stop starting stages after this many failures.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=None, help="Seconds a stage may take.")
-@click.option("--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>."
+)
+@click.option(
+    "--executor", default="local", show_default=True, help="An installed executor: local or inline."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=None,
+    help="Worker processes. Default: cores // threads, or one a GPU.",
+)
+@click.option(
+    "--max-failures",
+    type=click.IntRange(1),
+    default=None,
+    help="Stop starting stages after this many failures.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), default=None, help="Seconds a stage may take."
+)
+@click.option(
+    "--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB."
+)
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 @click.option("--allow-commands", is_flag=True, help="Let generators run external programs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

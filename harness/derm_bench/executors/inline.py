@@ -41,4 +41,3 @@ class InlineExecutor:
     def stop(self) -> Sequence[Event]:
         self._waiting = None
         return []
-

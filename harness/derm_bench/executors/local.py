@@ -116,7 +116,14 @@ class _Worker:
         # A pinned worker sees one device only, as the first.
         self.device = "cuda:0" if device.startswith("cuda") else device
         read, write = os.pipe()
-        arguments = [sys.executable, "-m", "derm_bench.executors.worker", str(write), self.device, str(os.getpid())]
+        arguments = [
+            sys.executable,
+            "-m",
+            "derm_bench.executors.worker",
+            str(write),
+            self.device,
+            str(os.getpid()),
+        ]
         self.process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
@@ -164,7 +171,10 @@ class _Worker:
         if settings.timeout is not None and spent > settings.timeout:
             return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s a stage"
         if settings.memory is not None and (used := _resident_mb(self.process.pid)) > settings.memory:
-            return "oom", f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB a stage"
+            return (
+                "oom",
+                f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB a stage",
+            )
         return None
 
     def lost(self, status: str, message: str) -> Event:

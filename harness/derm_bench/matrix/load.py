@@ -90,16 +90,23 @@ class _Loader(EntryReader):
         self.settle(problems(matrix, self.plugins))
         self.settle(refuse_unsupported(matrix))
         self.raise_errors()
+        matrix._blame = self.blame
         return matrix
+
+    def blame(self, message: str, path: tuple[str | int, ...], hint: str) -> UserError:
+        """An error at a path of the resolved matrix, where that was written."""
+        return self.source.error(message, self.where(path).path, hint)
+
+    def where(self, path: tuple[str | int, ...]) -> Where:
+        """The place in the file of a path of the resolved matrix: entries may have come from a sweep."""
+        if len(path) > 1 and path[0] in self.places and isinstance(path[1], int):
+            return self.places[str(path[0])][path[1]].child(*path[2:])
+        return Where().child(*path)
 
     def settle(self, found: Iterable[Problem]) -> None:
         """Reports problems whose paths are those of the resolved matrix, where their entries were written."""
         for problem in found:
-            path = problem.path
-            where = Where().child(*path)
-            if len(path) > 1 and path[0] in self.places and isinstance(path[1], int):
-                where = self.places[str(path[0])][path[1]].child(*path[2:])
-            self.report(where, problem.message, problem.hint)
+            self.report(self.where(problem.path), problem.message, problem.hint)
 
     def section(self, key: str, data: Mapping[str, Any], load: Any) -> Any:
         """The entries of a list that may sweep, expanded."""

@@ -6,12 +6,14 @@ options sit in `options`, an instance of the plugin's options model, which `matr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from derm_bench.errors import UserError
 from derm_bench.specs import Budget, Options, TransformUse
 
 PERMITS = (
@@ -198,6 +200,9 @@ class Snapshots(Options):
 class Matrix(Options):
     """A whole matrix, resolved: sweeps are expanded, labels are unique, every name is known."""
 
+    # (message, key path, hint) -> an error that knows the line; set by the loader.
+    _blame: Callable[[str, tuple[str | int, ...], str], UserError] | None = PrivateAttr(None)
+
     name: str
     file: Path
     protocol: Protocol = Protocol()
@@ -216,6 +221,12 @@ class Matrix(Options):
     exclude: tuple[dict[str, Any], ...] = ()
     include: tuple[dict[str, Any], ...] = ()
     product: bool = True
+
+    def error(self, message: str, path: Sequence[str | int] = (), hint: str = "") -> UserError:
+        """An error that planning found, with file, key path and line."""
+        if self._blame is not None:
+            return self._blame(message, tuple(path), hint)
+        return UserError(message, file=self.file, path=path, hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

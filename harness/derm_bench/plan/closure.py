@@ -81,7 +81,9 @@ def _packages() -> dict[str, list[str]]:
 def _siblings(package: str) -> set[str]:
     """The top-level packages of the distribution that `package` belongs to, itself included."""
     distribution = distribution_of(package)
-    found = {name for name, owners in _packages().items() if distribution in owners} if distribution else set()
+    found = (
+        {name for name, owners in _packages().items() if distribution in owners} if distribution else set()
+    )
     return found | {package}
 
 
@@ -160,5 +162,9 @@ def _strip_docstrings(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:] or [ast.Pass()]

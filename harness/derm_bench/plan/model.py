@@ -54,7 +54,6 @@ class PlannedFidelity:
     class_name: str
     step: int | None
     key: str
-    sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,16 @@ def _devices(wanted: str) -> tuple[str, ...]:
     if wanted != "cuda" and not (wanted.startswith("cuda:") and wanted[5:].isdigit()):
         raise UserError(f"no device is named '{wanted}'", hint="auto, cpu, cuda or cuda:N")
     if not found:
-        raise UserError(f"--device {wanted}: no usable CUDA device was found", hint="try --device cpu; `derm-bench doctor` tells more")
+        raise UserError(
+            f"--device {wanted}: no usable CUDA device was found",
+            hint="try --device cpu; `derm-bench doctor` tells more",
+        )
     if wanted == "cuda":
         return tuple(f"cuda:{k}" for k in range(found))
     if int(wanted[5:]) >= found:
-        raise UserError(f"--device {wanted}: there are {found} CUDA devices", hint=f"cuda:0 to cuda:{found - 1}")
+        raise UserError(
+            f"--device {wanted}: there are {found} CUDA devices", hint=f"cuda:0 to cuda:{found - 1}"
+        )
     return (wanted,)
 
 

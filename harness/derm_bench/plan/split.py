@@ -107,7 +107,9 @@ def select(
     merged = _merge(description, classes)
     names = tuple(classes) if classes is not None else tuple(description.classes)
     source_groups = _groups(description, group)
-    order = sorted((i for i, label in enumerate(description.labels) if label in merged), key=lambda i: description.ids[i])
+    order = sorted(
+        (i for i, label in enumerate(description.labels) if label in merged), key=lambda i: description.ids[i]
+    )
     selection = Selection(
         tuple(description.ids[i] for i in order),
         tuple(merged[description.labels[i]] for i in order),
@@ -135,7 +137,12 @@ def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: 
     else:
         parts = _random(selection, split, seed)
     planned = PlannedSplit(
-        selection.ids, selection.labels, selection.groups, tuple(parts), selection.classes, split.val == "test"
+        selection.ids,
+        selection.labels,
+        selection.groups,
+        tuple(parts),
+        selection.classes,
+        split.val == "test",
     )
     if not allow_missing:
         _refuse_missing(planned, split)
@@ -159,7 +166,9 @@ def _merge(description: DatasetDescription, classes: Mapping[str, Sequence[str]]
                     hint="it has " + ", ".join(description.classes),
                 )
             if source in merged:
-                raise UserError(f"'{source}' is merged into both '{merged[source]}' and '{name}'", path=("classes", name))
+                raise UserError(
+                    f"'{source}' is merged into both '{merged[source]}' and '{name}'", path=("classes", name)
+                )
             merged[source] = name
     return merged
 
@@ -177,7 +186,10 @@ def _groups(description: DatasetDescription, group: str) -> Sequence[str]:
             hint="it has " + (", ".join(description.attributes) or "none") + "; or auto, none",
         )
     column = description.attributes[group]
-    return [str(value) if value not in (None, "") else name for value, name in zip(column, description.ids, strict=True)]
+    return [
+        str(value) if value not in (None, "") else name
+        for value, name in zip(column, description.ids, strict=True)
+    ]
 
 
 def _keep(selection: Selection, where: Sequence[int]) -> Selection:
@@ -194,7 +206,9 @@ def _keep(selection: Selection, where: Sequence[int]) -> Selection:
 
 
 def _random(selection: Selection, split: Split, seed: int) -> list[str]:
-    return _assign(selection, split, ("test", "val", "reserve"), ["train"] * len(selection.ids), f"split/{seed}")
+    return _assign(
+        selection, split, ("test", "val", "reserve"), ["train"] * len(selection.ids), f"split/{seed}"
+    )
 
 
 def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
@@ -213,13 +227,17 @@ def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
 def _given(selection: Selection, split: Split) -> list[str]:
     """The source's own split; a val or reserve that it lacks is taken from its train."""
     if not selection.given:
-        raise UserError("the data set gives no split of its own", path=("split", "method"), hint="use random or kfold")
+        raise UserError(
+            "the data set gives no split of its own", path=("split", "method"), hint="use random or kfold"
+        )
     parts = [part or "train" for part in selection.given]
     missing = [part for part in ("val", "reserve") if part not in parts]
     return _assign(selection, split, missing, parts, f"given/{split.seed}")
 
 
-def _assign(selection: Selection, split: Split, wanted: Iterable[str], parts: list[str], purpose: str) -> list[str]:
+def _assign(
+    selection: Selection, split: Split, wanted: Iterable[str], parts: list[str], purpose: str
+) -> list[str]:
     """Moves whole groups from train to each wanted part until its amount is met."""
     totals = Counter(selection.labels)
     for part in wanted:
@@ -293,7 +311,9 @@ def _refuse_missing(planned: PlannedSplit, split: Split) -> None:
     for name, part in _product(planned.classes, needed):
         if (name, part) not in present:
             total = planned.labels.count(name)
-            groups = len({g for g, label in zip(planned.groups, planned.labels, strict=True) if label == name})
+            groups = len(
+                {g for g, label in zip(planned.groups, planned.labels, strict=True) if label == name}
+            )
             raise UserError(
                 f"class '{name}' has too few images: none is left for {part} ({total} images in {groups} groups)",
                 path=("split",),

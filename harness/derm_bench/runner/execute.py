@@ -112,7 +112,11 @@ class Execution:
 
     def _loop(self, executor: Executor, todo: Sequence[str], observer: Observer) -> None:
         stages = self.plan.stages
-        waiting = {key: {k for k in stages[key].inputs.values() if k in todo_set} for todo_set in [set(todo)] for key in todo}
+        waiting = {
+            key: {k for k in stages[key].inputs.values() if k in todo_set}
+            for todo_set in [set(todo)]
+            for key in todo
+        }
         followers: dict[str, list[str]] = {}
         for key, inputs in waiting.items():
             for other in inputs:

@@ -35,7 +35,14 @@ from derm_bench.runner.rows import (
 from derm_bench.scoring import metric_names
 from derm_bench.store import file_digest, reason
 
-TABLES = ("results.csv", "summary.csv", "fidelity.csv", "composition.csv", "history.csv", "predictions.parquet")
+TABLES = (
+    "results.csv",
+    "summary.csv",
+    "fidelity.csv",
+    "composition.csv",
+    "history.csv",
+    "predictions.parquet",
+)
 MANIFEST = "manifest.json"
 
 
@@ -49,15 +56,23 @@ def prepare_out(out: Path, matrix_name: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"cannot write the run directory {out.absolute()}: {reason(error)}", hint="give another --out") from error
+        raise UserError(
+            f"cannot write the run directory {out.absolute()}: {reason(error)}", hint="give another --out"
+        ) from error
     if not entries:
         return
     try:
         name = json.loads(manifest.read_text())["matrix"]["name"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{out.absolute()} is not empty and no run directory", hint="give an empty or new folder with --out") from None
+        raise UserError(
+            f"{out.absolute()} is not empty and no run directory",
+            hint="give an empty or new folder with --out",
+        ) from None
     if name != matrix_name:
-        raise UserError(f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'", hint="give another --out")
+        raise UserError(
+            f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'",
+            hint="give another --out",
+        )
 
 
 def write_tables(results: Results, out: Path, provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -143,12 +158,18 @@ def write_predictions(results: Results, path: Path) -> None:
     tables = []
     for planned in results.plan.cells:
         for evaluation in planned.evaluations.values():
-            finished = results.store.finished(evaluation) if results.outcome(evaluation).status == "done" else None
+            finished = (
+                results.store.finished(evaluation) if results.outcome(evaluation).status == "done" else None
+            )
             if finished is not None:
                 table = pq.read_table(finished.folder / "predictions.parquet").replace_schema_metadata()
                 cells = pa.array([planned.cell.name] * len(table)).dictionary_encode()
                 tables.append(table.add_column(0, "cell", cells))
-    whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({"cell": pa.array([], pa.string())})
+    whole = (
+        pa.concat_tables(tables, promote_options="permissive")
+        if tables
+        else pa.table({"cell": pa.array([], pa.string())})
+    )
     partial = path.with_name(f".{path.name}.partial")
     pq.write_table(whole, partial)
     partial.replace(path)
@@ -223,11 +244,16 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     """Commit and dirty flag of the repository that holds the matrix; None outside of one."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
         return done.stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -38,7 +38,9 @@ class PlainProgress:
             return
         if time.monotonic() - self._spoke.get(stage.key, 0.0) >= self.EVERY_SECONDS:
             self._spoke[stage.key] = time.monotonic()
-            self._say(f"  {stage.title}: {payload.get('done', 0):.0f}/{payload.get('total', 0):.0f} {_values(payload)}")
+            self._say(
+                f"  {stage.title}: {payload.get('done', 0):.0f}/{payload.get('total', 0):.0f} {_values(payload)}"
+            )
 
     def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
         self._done += 1
@@ -85,7 +87,9 @@ class BarProgress:
             self._console.print(f"{stage.title}: {payload['warning']}", style="yellow", markup=False)
         elif stage.key in self._tasks:
             done, total = payload.get("done"), payload.get("total")
-            self._progress.update(self._tasks[stage.key], completed=done, total=total, values=_values(payload))
+            self._progress.update(
+                self._tasks[stage.key], completed=done, total=total, values=_values(payload)
+            )
 
     def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
         if stage.key in self._tasks:

@@ -70,7 +70,9 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
             draw(plan, store, executor, options, plugins)
     finally:
         executor.stop()
-    statuses = {status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}}
+    statuses = {
+        status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}
+    }
     plugins.hook.derm_bench_run_finish(matrix=plan.matrix.name, out=options.out, statuses=statuses)
     table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began)
@@ -85,7 +87,7 @@ def targets(plan: Plan) -> list[str]:
 
 def draw(plan: Plan, store: Store, executor: Executor, options: RunOptions, plugins: Plugins) -> None:
     """Draws the figures in a worker, unless these very tables were drawn before, and writes the report."""
-    stage = figures_stage(plan, table_digests(options.out), options.out)
+    stage = figures_stage(plugins, plan, table_digests(options.out), options.out)
     plan.stages[stage.key] = stage
     execution = Execution(plan, store, retry_failed=True)
     execution.run(executor, [stage.key], Announced(PlainProgress(quiet=True), plugins))
@@ -95,7 +97,11 @@ def draw(plan: Plan, store: Store, executor: Executor, options: RunOptions, plug
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:
     console = Console(stderr=True)
-    return PlainProgress(quiet=options.quiet) if options.quiet or not console.is_terminal else BarProgress(console)
+    return (
+        PlainProgress(quiet=options.quiet)
+        if options.quiet or not console.is_terminal
+        else BarProgress(console)
+    )
 
 
 class LazyExecutor:

@@ -51,7 +51,9 @@ class StageContext:
         """The transforms of one phase among `uses`, in order, made."""
         made = []
         for use in uses:
-            name, given = (use["name"], use["options"]) if isinstance(use, Mapping) else (use.name, use.options)
+            name, given = (
+                (use["name"], use["options"]) if isinstance(use, Mapping) else (use.name, use.options)
+            )
             spec = self.plugins.get("transform", name)
             if spec.phase == phase:
                 options = given if isinstance(given, spec.options) else spec.options.model_validate(given)
@@ -115,7 +117,9 @@ class Decoded:
             classes=names,
             ids=tuple(self.split.ids[i] for i in where),
             groups=tuple(self.split.groups[i] for i in where),
-            attributes={name: [column[row] for row in rows] for name, column in self.index["attributes"].items()},
+            attributes={
+                name: [column[row] for row in rows] for name, column in self.index["attributes"].items()
+            },
             masks=torch.from_numpy(_rows(self.folder / "masks.npy", rows)) if self.index["masks"] else None,
         )
 
@@ -133,7 +137,9 @@ def set_aside(
     if clean.get("duplicates") == "drop":
         priority = {"test": 0, "val": 1}
         first: dict[str, str] = {}
-        order = sorted(zip(split.ids, split.parts, strict=True), key=lambda item: (priority.get(item[1], 2), item[0]))
+        order = sorted(
+            zip(split.ids, split.parts, strict=True), key=lambda item: (priority.get(item[1], 2), item[0])
+        )
         for name, _ in order:
             if name in position and name not in dropped:
                 kept = first.setdefault(index["digests"][position[name]], name)

@@ -28,7 +28,9 @@ def decode(context: StageContext) -> dict[str, Any]:
     ids = [line.split("\t")[0] for line in lines]
     dataset, attributes = _dataset(context, ids)
     items = list(_read(context, dataset, ids))
-    unreadable = [(name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)]
+    unreadable = [
+        (name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)
+    ]
     _refuse_too_many(unreadable, len(ids), params["unreadable"])
     kept = [i for i, item in enumerate(items) if not isinstance(item, Unreadable)]
     pixels = np.stack([items[i][0] for i in kept])  # type: ignore[index]

@@ -73,11 +73,15 @@ def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pd.DataFrame
     for k, name in enumerate(images.classes):
         frame[f"p_{name}"] = proba[:, k]
     for name, column in images.attributes.items():
-        frame[name] = pd.Series(column, dtype="string" if any(isinstance(v, str) for v in column) else "float64")
+        frame[name] = pd.Series(
+            column, dtype="string" if any(isinstance(v, str) for v in column) else "float64"
+        )
     return frame
 
 
-def _plugin_scores(context: StageContext, use: dict[str, Any], images: ImageSet, proba: np.ndarray) -> dict[str, float]:
+def _plugin_scores(
+    context: StageContext, use: dict[str, Any], images: ImageSet, proba: np.ndarray
+) -> dict[str, float]:
     spec = context.plugins.get("metric", use["name"])
     metric = create(spec, spec.options.model_validate(use["options"]), Task(images.classes, images.size))
     return metric.compute(images.labels.numpy(), proba, images.groups, images.classes)

@@ -27,7 +27,10 @@ def sample(context: StageContext) -> dict[str, Any]:
     name = "state.safetensors" if step is None else f"snapshots/{step}.safetensors"
     path = context.inputs["fit"] / name
     if not path.is_file():
-        raise UserError(f"the generator has no snapshot at update {step}", hint="set snapshots.every so that it divides it")
+        raise UserError(
+            f"the generator has no snapshot at update {step}",
+            hint="set snapshots.every so that it divides it",
+        )
     generator, train = restore(context, load_state(path))
     classes = list(params["fit_classes"])
     label = classes.index(params["label"]) if params["label"] in classes else None
@@ -49,7 +52,14 @@ def sample(context: StageContext) -> dict[str, Any]:
 def _checked(drawn: Samples, n: int) -> torch.Tensor:
     """Refuses what is not uint8 [n,3,S,S]: a plugin's mistake should not reach a classifier."""
     images = drawn.images
-    if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[:2] != (n, 3):
+    if (
+        not isinstance(images, torch.Tensor)
+        or images.dtype != torch.uint8
+        or images.ndim != 4
+        or images.shape[:2] != (n, 3)
+    ):
         shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-        raise TypeError(f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{n}, 3, S, S]")
+        raise TypeError(
+            f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{n}, 3, S, S]"
+        )
     return images

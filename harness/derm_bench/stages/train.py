@@ -70,7 +70,9 @@ def classifier_run(
         regularisers=context.transforms(params["augment"], task, "regulariser"),
         balance=params["balance"],
         label_smoothing=options.label_smoothing,
-        primary=lambda labels, proba: classification_metrics(labels, proba, images.classes)[params["primary"]],
+        primary=lambda labels, proba: classification_metrics(labels, proba, images.classes)[
+            params["primary"]
+        ],
         primary_name=params["primary"],
         select=options.select,
         patience=options.patience,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from derm_bench.specs import ClassifierOptions, ClassifierSpec
 from pydantic import Field, field_validator
 
+from derm_bench.specs import ClassifierOptions, ClassifierSpec
 from derm_bench_plugins.classifiers.timm_names import check_name
 
 

@@ -11,11 +11,11 @@ hidden dense layers; no BatchNorm is listed. Initialisation is unsaid: torch's o
 
 from __future__ import annotations
 
+from torch import nn
+
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
-from torch import nn
-
 from derm_bench_plugins.classifiers import DermaganCnnOptions
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import timm
 import torch
+from torch import nn
+
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
-from torch import nn
-
 from derm_bench_plugins.classifiers import TimmOptions
 
 LARGEST = 512  # px; up to here the smallest side that works is searched

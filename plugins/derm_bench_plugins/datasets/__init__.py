@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
-
 from derm_bench_plugins.datasets.options import Ham10000Options, ImageFolderOptions, PhantomOptions
 
 HERE = "derm_bench_plugins.datasets"

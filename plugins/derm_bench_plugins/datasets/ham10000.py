@@ -7,7 +7,6 @@ from pathlib import Path
 
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
-
 from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.options import Ham10000Options
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from derm_bench.errors import UserError
 from derm_bench.imageio import SUFFIXES
 from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
-
 from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.options import ImageFolderOptions
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from derm_bench.specs import Options
 from pydantic import Field, field_validator, model_validator
+
+from derm_bench.specs import Options
 
 PHANTOM_CLASSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
 from pydantic import Field
+
+from derm_bench.specs import GeneratorOptions, GeneratorSpec
 
 
 class DcganOptions(GeneratorOptions):

@@ -13,6 +13,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+from torch import nn
+
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Run
@@ -23,8 +25,6 @@ from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.optim import make_adam
 from derm_bench.training.precision import autocast
 from derm_bench.training.seeding import stream
-from torch import nn
-
 from derm_bench_plugins.generators import DcganOptions
 
 CHUNK = 256  # samples a forward pass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from derm_bench.specs import MetricSpec, Options
 from pydantic import Field
+
+from derm_bench.specs import MetricSpec, Options
 
 
 class InceptionOptions(Options):
@@ -70,6 +71,7 @@ def _inception(
         paper=paper,
         options=InceptionOptions,
         preflight=f"{HERE}.inception_weights:preflight",
+        depends_on=f"{HERE}.inception_weights:used_weights",
         level="images",
         higher_is_better=higher_is_better,
         extractor=f"{HERE}.inception:extractor",

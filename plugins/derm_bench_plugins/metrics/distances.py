@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from derm_bench.fidelity.distances import Interval, frechet_distance, kernel_distance
 from derm_bench.specs import Task
-from numpy.typing import NDArray
 
 
 class Distance:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from derm_bench.errors import UserError
-from derm_bench.fidelity.distances import Interval
-from derm_bench.specs import Task
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
+from derm_bench.errors import UserError
+from derm_bench.fidelity.distances import Interval
+from derm_bench.specs import Task
 from derm_bench_plugins.metrics.inception_weights import digest, find_weights, preflight
 
 BATCH = 32

@@ -35,6 +35,12 @@ def digest(path: Path) -> str:
     return _digest(path, status.st_size, status.st_mtime_ns)
 
 
+def used_weights(options: Any) -> dict[str, str]:
+    """What the values depend on beside the options: the digest of the weights that would be used."""
+    path = find_weights(options)
+    return {"inception": digest(path)} if path else {}
+
+
 def preflight(options: Any) -> list[str]:
     """The problems a run would meet: none where the weights are found."""
     if find_weights(options):

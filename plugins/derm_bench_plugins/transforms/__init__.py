@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from derm_bench.specs import Options, TransformSpec
 from pydantic import Field
+
+from derm_bench.specs import Options, TransformSpec
 
 AFFINE = "derm_bench_plugins.transforms.affine"
 COLOUR = "derm_bench_plugins.transforms.colour"

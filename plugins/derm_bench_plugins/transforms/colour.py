@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
 from derm_bench.specs import Task
 from derm_bench.training.augment import uniform
 

@@ -6,7 +6,14 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench import hookimpl
-from derm_bench.specs import ClassifierOptions, ClassifierSpec, DatasetSpec, GeneratorOptions, GeneratorSpec, Options
+from derm_bench.specs import (
+    ClassifierOptions,
+    ClassifierSpec,
+    DatasetSpec,
+    GeneratorOptions,
+    GeneratorSpec,
+    Options,
+)
 
 DERM_BENCH_API = 1
 
@@ -19,7 +26,9 @@ class BlobOptions(Options):
 
 
 class MeanOptions(GeneratorOptions):
-    trouble: Literal["none", "raise", "exit", "segfault", "hang", "nan", "shape", "memory", "full", "print"] = "none"
+    trouble: Literal[
+        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "memory", "full", "print"
+    ] = "none"
     batch_size: int = 8
 
 
@@ -30,7 +39,11 @@ class CentroidOptions(ClassifierOptions):
 
 @hookimpl
 def derm_bench_datasets():
-    return [DatasetSpec(name="toy-blobs", summary="coloured squares", create="toy_plugins.data:Blobs", options=BlobOptions)]
+    return [
+        DatasetSpec(
+            name="toy-blobs", summary="coloured squares", create="toy_plugins.data:Blobs", options=BlobOptions
+        )
+    ]
 
 
 @hookimpl
@@ -48,4 +61,11 @@ def derm_bench_generators():
 
 @hookimpl
 def derm_bench_classifiers():
-    return [ClassifierSpec(name="toy-centroid", summary="nearest mean colour", create="toy_plugins.nets:Centroid", options=CentroidOptions)]
+    return [
+        ClassifierSpec(
+            name="toy-centroid",
+            summary="nearest mean colour",
+            create="toy_plugins.nets:Centroid",
+            options=CentroidOptions,
+        )
+    ]

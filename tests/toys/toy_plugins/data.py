@@ -23,12 +23,17 @@ class Blobs:
             labels=labels,
             classes=names,
             groups=[f"lesion{i // 2:03d}" for i in range(n)],
-            attributes={"age": [20 + i % 50 for i in range(n)], "site": ["arm" if i % 2 else "leg" for i in range(n)]},
+            attributes={
+                "age": [20 + i % 50 for i in range(n)],
+                "site": ["arm" if i % 2 else "leg" for i in range(n)],
+            },
         )
 
     def fingerprint(self, options):
         text = f"{options.unreadable} {options.copies}"
-        return {f"blob{i:03d}": hashlib.sha256(f"{i} {text}".encode()).hexdigest() for i in range(options.images)}
+        return {
+            f"blob{i:03d}": hashlib.sha256(f"{i} {text}".encode()).hexdigest() for i in range(options.images)
+        }
 
     def read(self, ids):
         description = self.describe(self.options)

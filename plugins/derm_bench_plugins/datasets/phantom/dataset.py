@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from derm_bench.specs import DatasetDescription, RawImage, Task
 
+from derm_bench.specs import DatasetDescription, RawImage, Task
 from derm_bench_plugins.datasets.options import PhantomOptions
 from derm_bench_plugins.datasets.phantom.lesions import draw_lesion
 from derm_bench_plugins.datasets.phantom.render import render

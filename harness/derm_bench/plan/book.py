@@ -1,0 +1,101 @@
+"""The book of a plan's stages: keys each stage and enters it, unless an equal one is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from derm_bench.plan.closure import source_closure
+from derm_bench.plan.keys import (
+    PROTOCOL_VERSION,
+    canonical,
+    imported_versions,
+    key_of,
+    plugin_identity,
+    split_paths,
+)
+from derm_bench.plan.model import Plan, Stage
+from derm_bench.plugins import Plugins
+from derm_bench.specs import TransformUse, load_object
+
+# The plugins a stage runs, as (kind, name).
+Used = Sequence[tuple[str, str]]
+
+
+class StageBook:
+    """Enters stages into a plan. Equal work gets an equal key and is entered once."""
+
+    def __init__(self, plan: Plan, plugins: Plugins) -> None:
+        self.plan = plan
+        self.plugins = plugins
+        self._memo: dict[Any, Any] = {}
+
+    def enter(
+        self,
+        kind: str,
+        function: str,
+        title: str,
+        params: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        plugins: Used = (),
+        *,
+        on_device: bool = True,
+        local: Mapping[str, Any] | None = None,
+        cost: float = 1.0,
+    ) -> str:
+        """The key of a stage. `local` (paths) is not part of it; without `on_device` neither are device, precision
+        and threads."""
+        memo = (function, canonical(params), tuple(sorted(inputs.items())), tuple(plugins))
+        if memo in self._memo:
+            return self._memo[memo]
+        identity = {
+            "protocol": PROTOCOL_VERSION,
+            "kind": kind,
+            "params": params,
+            "inputs": inputs,
+            "code": self._code(function, plugins),
+            "numerics": self._numerics(function, plugins, on_device),
+        }
+        key = key_of(identity)
+        if key not in self.plan.stages:
+            self.plan.stages[key] = Stage(
+                key, kind, function, title, params, inputs, identity, local or {}, cost
+            )
+        self._memo[memo] = key
+        return key
+
+    def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
+        """What a plugin says its numbers depend on beside options and code."""
+        path = self.plugins.get(kind, name).depends_on
+        return {"depends_on": load_object(path)(options)} if path else {}
+
+    def metric(self, name: str, options: Any) -> dict[str, Any]:
+        """A metric as stages are told of it."""
+        return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
+
+    def _code(self, function: str, plugins: Used) -> dict[str, Any]:
+        memo = ("code", function, tuple(plugins))
+        if memo not in self._memo:
+            used = [plugin_identity(self.plugins, kind, name) for kind, name in dict.fromkeys(plugins)]
+            self._memo[memo] = {"stage": source_closure(function).digest, "plugins": used}
+        return self._memo[memo]
+
+    def _numerics(self, function: str, plugins: Used, on_device: bool) -> dict[str, Any]:
+        memo = ("numerics", function, tuple(plugins), on_device)
+        if memo not in self._memo:
+            targets = (function, *(self.plugins.get(kind, name).create for kind, name in plugins))
+            block: dict[str, Any] = {"versions": imported_versions(targets)}
+            if on_device:
+                machine = self.plan.machine
+                block |= {
+                    "device": machine.device,
+                    "precision": machine.precision,
+                    "threads": machine.threads,
+                }
+            self._memo[memo] = block
+        return self._memo[memo]
+
+
+def transforms(uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
+    """Transforms as stages are told of them."""
+    return [{"name": use.name, "options": use.options.model_dump(mode="json")} for use in uses]

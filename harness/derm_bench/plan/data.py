@@ -1,0 +1,128 @@
+"""Plans what has to do with data: which images, which split, and the stage that decodes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from derm_bench.errors import UserError
+from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
+from derm_bench.plan import costs
+from derm_bench.plan.book import StageBook, transforms
+from derm_bench.plan.keys import split_paths
+from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
+from derm_bench.specs import Task, create
+
+
+class DataPlanner:
+    """Describes each data set, splits it and plans its decoding, once for all cells."""
+
+    def __init__(self, matrix: Matrix, book: StageBook) -> None:
+        self.matrix = matrix
+        self.book = book
+        self.plan = book.plan
+        self.entries = {entry.label: entry for entry in matrix.datasets}
+        self._selections: dict[str, Selection] = {}
+        self._fingerprints: dict[str, Mapping[str, str]] = {}
+
+    def selection(self, label: str) -> Selection:
+        """The images of a data set that the matrix uses."""
+        if label not in self._selections:
+            entry = self.entries[label]
+            dataset = create(
+                self.book.plugins.get("dataset", entry.name), entry.options, Task((), entry.size)
+            )
+            try:
+                description = dataset.describe(entry.options)
+                chosen = select(description, entry.classes, entry.limit, entry.split.group, entry.split.seed)
+                digests = dataset.fingerprint(entry.options)
+            except UserError as error:
+                raise self._located(error, label) from error
+            self._fingerprints[label] = {name: digests[name] for name in chosen.ids}
+            self._selections[label] = chosen
+        return self._selections[label]
+
+    def split(self, label: str, seed: int) -> PlannedSplit:
+        """The split of a data set under a split seed; its CSV becomes plan data."""
+        if (label, seed) not in self.plan.splits:
+            allow = "missing_class" in self.matrix.protocol.allow
+            selection = self.selection(label)
+            try:
+                planned = plan_split(selection, self.entries[label].split, seed, allow_missing=allow)
+            except UserError as error:
+                raise self._located(error, label) from error
+            self.plan.splits[label, seed] = planned
+            self.plan.data[planned.digest] = planned.csv
+        return self.plan.splits[label, seed]
+
+    def counts(self, cell: Cell) -> Counter[str]:
+        """Real training images a class of a cell."""
+        return self.split(cell.dataset, cell.split_seed).counts("train", cell.train_fraction)
+
+    def images(self, cell: Cell, classes: Iterable[str] | None = None) -> int:
+        """Real training images of a cell, of some classes or all."""
+        counts = self.counts(cell)
+        return sum(counts.values()) if classes is None else sum(counts[name] for name in classes)
+
+    def view(self, label: str, seed: int, fraction: float) -> dict[str, Any]:
+        """What every stage that reads training images states about them."""
+        clean = self.entries[label].clean
+        split = self.split(label, seed)
+        return {
+            "split": split.digest,
+            "classes": split.classes,
+            "size": self.entries[label].size,
+            "fraction": fraction,
+            "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
+            "select_on_test": split.select_on_test,
+        }
+
+    def decode(self, label: str) -> str:
+        """The decode stage of a data set: its images at the stored size, preprocessed."""
+        if label not in self.plan.decodes:
+            self.plan.decodes[label] = self._decode(self.entries[label], self.selection(label))
+        return self.plan.decodes[label]
+
+    def _decode(self, entry: DatasetEntry, selection: Selection) -> str:
+        digests = self._fingerprints[entry.label]
+        lines = [
+            f"{name}\t{group}\t{label}\t{digests[name]}"
+            for name, group, label in zip(selection.ids, selection.groups, selection.labels, strict=True)
+        ]
+        hashed, local = split_paths(entry.options)
+        params = {
+            "dataset": entry.name,
+            # Where the files lie is not part of the identity: their digests are, in `images`.
+            "options": {name: value for name, value in hashed.items() if name not in local},
+            "images": self._keep("\n".join(lines).encode()),
+            "classes": selection.classes,
+            "size": entry.size,
+            "resize": entry.resize,
+            "preprocess": transforms(entry.preprocess),
+            "unreadable": entry.clean.unreadable,
+        }
+        return self.book.enter(
+            "decode",
+            "derm_bench.stages.decode:decode",
+            f"decode {entry.label}",
+            params,
+            {},
+            [("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
+            on_device=False,
+            local={"paths": local},
+            cost=costs.decode(len(selection.ids)),
+        )
+
+    def _keep(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        self.plan.data[digest] = content
+        return digest
+
+    def _located(self, error: UserError, label: str) -> UserError:
+        """An error of one data set, at its place in the matrix."""
+        if error.file is not None:
+            return error
+        where = next(i for i, entry in enumerate(self.matrix.datasets) if entry.label == label)
+        return self.matrix.error(error.message, ("datasets", where, *error.path), error.hint)
