@@ -103,14 +103,14 @@ def test_scores_do_not_depend_on_the_order_of_images(predictions):
 
 def test_sensitivity_uses_the_threshold_that_validation_fixed():
     val_y = np.r_[np.zeros(10, int), np.ones(10, int)]
-    val_score = np.r_[np.arange(10) / 20, np.ones(10)]  # negatives 0, .05, ..., .45: nine are <= .40
+    val_score = np.r_[np.arange(10) / 20, np.ones(10)]  # negatives 0, .05, ..., .45: one reaches .45
     y = np.r_[np.ones(4, int), np.zeros(3, int)]
     score = np.array([0.40, 0.41, 0.9, 0.1, 0.0, 0.2, 0.3])
     got = classification_metrics(
         y, np.c_[1 - score, score], ("a", "b"), val_labels=val_y, val_proba=np.c_[1 - val_score, val_score]
     )
-    # Class b: .41 and .9 lie above .40. Class a: its ten negatives score 0, so anything above 0 counts.
-    assert got["sensitivity_at_0.90"] == pytest.approx((0.5 + 1.0) / 2)
+    # Class b: one of four reaches .45. Class a: no negative reaches .55, its lowest score; all three do.
+    assert got["sensitivity_at_0.90"] == pytest.approx((0.25 + 1.0) / 2)
     assert math.isnan(classification_metrics(y, np.c_[1 - score, score], ("a", "b"))["sensitivity_at_0.90"])
 
 

@@ -245,7 +245,11 @@ def _area_above(fpr: Floats, tpr: Floats, floor: float) -> float:
 
 
 def _sensitivity_at(specificity: float, y: Ints, p: Floats, val_y: Ints, val_p: Floats) -> float:
-    """Share of positives above the threshold, a mean over classes with validation negatives."""
+    """Share of positives at or above the threshold, a mean over classes with validation negatives.
+
+    The threshold is the lowest validation score that at most 1 - specificity of the negatives reach: the last point
+    of scikit-learn's `roc_curve(..., drop_intermediate=False)` with FPR <= 1 - specificity.
+    """
     import numpy as np
 
     shares = []
@@ -253,8 +257,10 @@ def _sensitivity_at(specificity: float, y: Ints, p: Floats, val_y: Ints, val_p: 
         negatives = np.sort(val_p[val_y != k, k])
         positives = p[y == k, k]
         if len(negatives) and len(positives):
-            threshold = negatives[math.ceil(specificity * len(negatives) - 1e-9) - 1]
-            shares.append(float((positives > threshold).mean()))
+            scores = np.unique(val_p[:, k])
+            reached = len(negatives) - np.searchsorted(negatives, scores, side="left")
+            allowed = scores[reached <= (1 - specificity) * len(negatives) + 1e-9]
+            shares.append(float((positives >= allowed[0]).mean()) if len(allowed) else 0.0)
     return _mean(shares)
 
 

@@ -3,11 +3,15 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.conftest import read_csv, toy_matrix
 
 
@@ -209,6 +213,46 @@ def test_too_many_unreadable_images_fail_the_decode_and_are_named(derm_bench, wr
     assert "2 of 90 images cannot be read (blob000: truncated" in row["error"]
 
 
+def test_broken_image_files_fail_the_decode_and_are_named(derm_bench, write_matrix, tmp_path):
+    root = tmp_path / "images"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        for k in range(10):
+            Image.new("RGB", (16, 16), (20 * k, 100, 50)).save(root / name / f"{k}.png")
+    whole = (root / "a/0.png").read_bytes()
+    (root / "a/truncated.png").write_bytes(whole[: len(whole) // 2])
+    (root / "a/text.jpg").write_text("this is no image")
+    (root / "b/bomb.png").write_bytes(png_header(60_000, 60_000))
+    dataset = {"name": "image-folder", "root": str(root), "size": 8, "split": {"val": 0.2}}
+    matrix = write_matrix(dataset=dataset, strategies=["real-only"], seeds=[0])
+    ran = derm_bench("run", matrix, "--out", "out")
+    assert ran.code == 1
+    assert "Traceback" not in ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    for said in ("3 of 23 images", "a/truncated.png", "a/text.jpg", "b/bomb.png", "clean.unreadable"):
+        assert said in row["error"]
+    allowed = derm_bench("run", matrix, "--out", "out", "--set", "datasets.0.clean.unreadable=0.2")
+    assert allowed.code == 0, allowed.err
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A small file that claims a huge image."""
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def test_a_missing_data_root_names_the_absolute_path(derm_bench, write_matrix, tmp_path):
+    for name in ("image-folder", "ham10000"):
+        ran = derm_bench("run", write_matrix(dataset={"name": name, "root": "no/such/place"}))
+        refused(ran, str(tmp_path / "no/such/place"), "datasets.0")
+
+
+def test_a_binary_file_is_no_matrix(derm_bench, tmp_path):
+    (tmp_path / "matrix.yaml").write_bytes(bytes(range(256)) * 8)
+    refused(derm_bench("run", "matrix.yaml"), "matrix.yaml")
+
+
 def test_a_device_that_is_not_there_is_refused(derm_bench, write_matrix):
     refused(derm_bench("run", write_matrix(), "--device", "cuda:77"), "cuda:77")
     refused(derm_bench("run", write_matrix(), "--device", "tpu"), "auto, cpu, cuda")
@@ -243,3 +287,32 @@ def test_missing_weights_are_refused_before_anything_runs(derm_bench, write_matr
     places = {"DERM_BENCH_INCEPTION": str(tmp_path / "inception.pth")}
     ran = derm_bench("run", write_matrix(metrics=["fid"]), env=places)
     refused(ran, "Inception weights are missing", str(tmp_path / "inception.pth"))
+
+
+def test_workers_die_with_their_parent(write_matrix, tmp_path, toys):
+    command = [sys.executable, "-c", "from derm_bench.cli import main; main()"]
+    parent = subprocess.Popen(
+        [*command, "run", str(write_matrix(troubled("hang"))), "--out", "out"], cwd=tmp_path
+    )
+
+    def workers() -> list[str]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"derm_bench.executors.worker" in words and str(parent.pid).encode() in words:
+                found.append(path.parent.name)
+        return found
+
+    def wait_until(there: bool) -> bool:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and bool(workers()) != there:
+            time.sleep(0.1)
+        return bool(workers()) == there
+
+    assert wait_until(True)
+    parent.kill()
+    parent.wait()
+    assert wait_until(False)

@@ -12,7 +12,7 @@ import click
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.matrix.cells import cells, select
 from derm_bench.matrix.load import load_matrix
-from derm_bench.matrix.model import Matrix
+from derm_bench.matrix.model import Matrix, PluginUse
 from derm_bench.plan.model import Plan
 from derm_bench.plan.numerics import resolve_machine
 from derm_bench.plan.planner import make_plan
@@ -100,22 +100,27 @@ def plan_request(
 
 def preflight(matrix: Matrix, plugins: Plugins) -> None:
     """Asks every plugin that the matrix names what it can already see to be wrong."""
-    uses = [("dataset", entry) for entry in matrix.datasets]
-    uses += [("classifier", entry) for entry in matrix.classifiers]  # type: ignore[misc]
-    uses += [("generator", s.generator) for s in matrix.strategies if s.generator is not None]  # type: ignore[misc]
-    uses += [("metric", use) for use in matrix.metrics]  # type: ignore[misc]
+    uses: list[tuple[str, tuple[str | int, ...], PluginUse]] = [
+        *(("dataset", ("datasets", k), entry) for k, entry in enumerate(matrix.datasets)),
+        *(("classifier", ("classifiers", k), entry) for k, entry in enumerate(matrix.classifiers)),
+        *(("metric", ("metrics", k), entry) for k, entry in enumerate(matrix.metrics)),
+    ]
+    for k, strategy in enumerate(matrix.strategies):
+        if strategy.generator is not None:
+            uses.append(("generator", ("strategies", k, "generator"), strategy.generator))
     problems: dict[str, UserError] = {}
-    for kind, use in uses:
-        for problem in _problems(plugins.get(kind, use.name), use.options):
-            text = f"{kind} {use.name}: {problem}"
-            problems.setdefault(text, UserError(text, file=matrix.file))
+    for kind, path, use in uses:
+        for key, problem in _problems(plugins.get(kind, use.name), use.options):
+            error = matrix.error(f"{kind} {use.name}: {problem}", (*path, *key))
+            problems.setdefault(error.message, error)
     if problems:
         raise UserErrors(list(problems.values()))
 
 
-def _problems(spec: PluginSpec, options: Any) -> Iterator[str]:
+def _problems(spec: PluginSpec, options: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the plugin sees to be wrong, and files and folders that are not there."""
-    yield from load_object(spec.preflight)(options) if spec.preflight else ()
+    for problem in load_object(spec.preflight)(options) if spec.preflight else ():
+        yield (), problem
     for name, value in options:
         if isinstance(value, Path) and not value.exists():
-            yield f"{name}: there is nothing at {value}"
+            yield (name,), f"there is nothing at {value}"

@@ -169,18 +169,6 @@ def composition_rows(results: Results) -> Iterator[dict[str, Any]]:
 def warnings_of(results: Results) -> list[str]:
     """What a reader should know before trusting the tables."""
     found = list(results.plan.warnings)
-    seeds: dict[tuple[str, str], set[tuple[int, int]]] = {
-        (p.cell.strategy, p.cell.classifier): set() for p in results.plan.cells
-    }
-    for planned in results.plan.cells:
-        seeds[planned.cell.strategy, planned.cell.classifier].add(
-            (planned.cell.classifier_seed, planned.cell.split_seed)
-        )
-    if seeds and min(len(s) for s in seeds.values()) < 3:
-        fewest = min(len(s) for s in seeds.values())
-        found.append(
-            f"{fewest} seed{'s' if fewest > 1 else ''} an arm: intervals over so few seeds say little"
-        )
     dropped: Counter[str] = Counter()
     for planned in results.plan.cells:
         dropped |= Counter(results.result(planned.train).get("set_aside", {}))
