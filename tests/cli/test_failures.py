@@ -50,11 +50,11 @@ def test_a_stage_in_trouble_costs_its_own_cells_only(derm_bench, write_matrix, t
 
 
 def test_a_hanging_stage_is_stopped_at_its_limit(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(troubled("hang")), "--out", "out", "--timeout", "8")
+    ran = derm_bench("run", write_matrix(troubled("hang")), "--out", "out", "--timeout", "4")
     assert ran.code == 1
     row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
     assert "timeout" in row["error"]
-    assert "the limit is 8 s" in row["error"]
+    assert "the limit is 4 s" in row["error"]
 
 
 def test_samples_of_the_wrong_shape_never_reach_a_classifier(derm_bench, write_matrix, tmp_path):
@@ -193,7 +193,7 @@ def test_a_folder_of_other_things_is_never_overwritten(derm_bench, write_matrix,
 
 def test_a_run_of_another_matrix_is_never_overwritten(derm_bench, write_matrix, tmp_path):
     derm_bench("run", write_matrix(seeds=[0]), "--out", "out", "--only", "strategy=real-only")
-    refused(derm_bench("run", write_matrix(name="other", seeds=[0]), "--out", "out"), "'toy'")
+    refused(derm_bench("run", write_matrix(toy_matrix(name="other", seeds=[0])), "--out", "out"), "'toy'")
 
 
 def test_a_class_with_too_few_images_is_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):

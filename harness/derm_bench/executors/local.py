@@ -24,6 +24,8 @@ from derm_bench.plan.model import Stage
 
 LOG_BYTES = 16_384
 WATCH_SECONDS = 0.25
+# A stage's time counts from when its worker begins it; a worker that never does has this long to get ready.
+START_SECONDS = 300.0
 # glibc gives large blocks back to the kernel at once and faults them in again: several times slower for activations.
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -88,6 +90,9 @@ class LocalExecutor:
         for line in lines:
             message = json.loads(line)
             payload = message["payload"]
+            if message["event"] == "started":
+                worker.began = time.monotonic()
+                continue
             if message["event"] == "finished":
                 payload = payload | {"log_tail": worker.log_tail() if payload["status"] != "done" else ""}
                 worker.stage = None
@@ -139,13 +144,13 @@ class _Worker:
         self.stage: Stage | None = None
         self.closed = False
         self._job: Mapping[str, Any] = {}
-        self._began = 0.0
+        self.began = 0.0
         self._partial = b""
         self._log = _Tail(self.process.stdout)
 
     def start(self, stage: Stage, settings: ExecutorSettings) -> None:
         """Sends a stage. A worker that died meanwhile is noticed when its events are read."""
-        self.stage, self._job, self._began = stage, job_of(stage, settings), time.monotonic()
+        self.stage, self._job, self.began = stage, job_of(stage, settings), time.monotonic() + START_SECONDS
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(self._job).encode() + b"\n")
@@ -167,7 +172,7 @@ class _Worker:
         """Status and message where the stage has passed a limit, else None."""
         if self.stage is None:
             return None
-        spent = time.monotonic() - self._began
+        spent = time.monotonic() - self.began
         if settings.timeout is not None and spent > settings.timeout:
             return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s a stage"
         if settings.memory is not None and (used := _resident_mb(self.process.pid)) > settings.memory:
@@ -182,7 +187,7 @@ class _Worker:
         assert self.stage is not None
         record = new_record(self._job, self.device) | {
             "status": status,
-            "seconds": round(time.monotonic() - self._began, 4),
+            "seconds": round(max(0.0, time.monotonic() - self.began), 4),
             "peak_memory_mb": None,
             "peak_device_mb": None,
             "error": {"type": status, "message": message, "traceback": ""},

@@ -1,0 +1,59 @@
+"""The commands beside `run`."""
+
+import json
+
+
+def test_plugins_are_listed_as_the_contract_says(derm_bench):
+    rows = json.loads(derm_bench("plugins", "list", "--json").out)
+    assert all(set(row) == {"name", "kind", "distribution", "version", "status", "error"} for row in rows)
+    found = {(row["kind"], row["name"]) for row in rows if row["status"] == "ok"}
+    assert found >= {
+        ("dataset", "phantom-dermoscopy"), ("dataset", "image-folder"), ("dataset", "ham10000"),
+        ("generator", "dcgan"), ("classifier", "timm"), ("classifier", "dermagan-cnn"),
+        ("metric", "fid"), ("metric", "fd_domain"), ("transform", "hflip"),
+        ("executor", "local"), ("executor", "inline"), ("generator", "toy-mean"),
+    }  # fmt: skip
+
+
+def test_a_plugin_is_shown_with_its_options_and_defaults(derm_bench):
+    shown = derm_bench("plugins", "show", "dcgan").out
+    assert "z_dim" in shown and "100" in shown and "batch_size" in shown
+    assert derm_bench("plugins", "show", "dcgna").code == 2
+
+
+def test_third_parties_can_be_left_out(derm_bench):
+    assert "toy-mean" not in derm_bench("--no-plugins", "plugins", "list", "--json").out
+
+
+def test_the_schema_knows_all_installed_plugins(derm_bench):
+    text = derm_bench("schema").out
+    assert json.loads(text)["$schema"].startswith("https://json-schema.org/")
+    assert "toy-centroid" in text and "z_dim" in text
+
+
+def test_plan_executes_nothing(derm_bench, write_matrix, tmp_path):
+    ran = derm_bench("plan", write_matrix(), "--json")
+    assert ran.code == 0, ran.err
+    plan = json.loads(ran.out)
+    assert plan["to_run"] == {"decode": 1, "fit": 4, "sample": 8, "train": 6, "evaluate": 6, "analyse": 4}
+    assert plan["detectable_difference"] > 0
+    assert not (tmp_path / "store").exists()
+    assert "toy: 6 cells" in derm_bench("plan", tmp_path / "matrix.yaml").out
+
+
+def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path):
+    ran = derm_bench("doctor", env={"DERM_BENCH_INCEPTION": str(tmp_path / "weights.pth")})
+    assert ran.code == 0
+    assert str(tmp_path / "weights.pth") in ran.out
+    assert "https://" in ran.out
+
+
+def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(derm_bench):
+    from tests.conftest import ROOT
+
+    whole, smoke = (
+        json.loads(derm_bench("plan", ROOT / "benchmarks/quickstart.yaml", *extra, "--json").out)
+        for extra in ([], ["--preset", "smoke"])
+    )
+    assert len(whole["cells"]) == len(smoke["cells"]) == 12
+    assert smoke["estimated_seconds"] < whole["estimated_seconds"] / 3

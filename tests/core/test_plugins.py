@@ -1,0 +1,87 @@
+"""Plugins: good ones by name, broken ones apart, and never a broken run for somebody else's mistake."""
+
+import pytest
+
+from derm_bench.errors import UserError
+from derm_bench.plugins import Plugins
+
+GOOD = """
+from derm_bench import hookimpl
+from derm_bench.specs import GeneratorSpec
+DERM_BENCH_API = {api}
+@hookimpl
+def derm_bench_generators():
+    return [GeneratorSpec(name="{name}", summary="x", create="{create}")]
+"""
+CASES = {
+    "import": ("import nothing_of_that_name", "nothing_of_that_name"),
+    "api": (GOOD.format(api=2, name="a", create="m:A"), "upgrade derm-bench"),
+    "hook": (
+        "from derm_bench import hookimpl\nDERM_BENCH_API = 1\n@hookimpl\ndef derm_bench_generatrs():\n    return []",
+        "did you mean 'derm_bench_generators'",
+    ),
+    "spec": (
+        "from derm_bench import hookimpl\nDERM_BENCH_API = 1\n"
+        "@hookimpl\ndef derm_bench_generators():\n    return [3]",
+        "expected GeneratorSpec",
+    ),
+    "name": (GOOD.format(api=1, name="My Gan", create="m:A"), "no plugin name"),
+    "create": (GOOD.format(api=1, name="a", create="m.A"), "package.module:attribute"),
+}
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts a distribution with one entry point on the path."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(distribution: str, text: str) -> None:
+        module = distribution.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{module}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[derm_bench]\n{distribution} = {module}\n")
+
+    return put
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_broken_plugin_is_listed_with_its_reason_and_the_others_work(install, case):
+    text, said = CASES[case]
+    install(f"broken-{case}", text)
+    plugins = Plugins()
+    (broken,) = plugins.broken
+    assert said in broken.error
+    assert (broken.distribution, broken.version) == (f"broken-{case}", "1.5")
+    assert "Traceback" in broken.trace
+    assert plugins.get("generator", "dcgan").name == "dcgan"
+    (row,) = [row for row in plugins.listing() if row["status"] == "broken"]
+    assert set(row) == {"name", "kind", "distribution", "version", "status", "error"}
+
+
+def test_two_plugins_of_one_name_are_told_apart_by_their_distribution(install):
+    for name in ("one-gan", "other-gan"):
+        install(name, GOOD.format(api=1, name="my-gan", create=f"{name.replace('-', '_')}:Gan"))
+    plugins = Plugins()
+    with pytest.raises(UserError, match="'one-gan:my-gan' or 'other-gan:my-gan'"):
+        plugins.get("generator", "my-gan")
+    assert plugins.get("generator", "other-gan:my-gan").create == "other_gan:Gan"
+
+
+def test_an_unknown_plugin_names_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'dcgan'"):
+        Plugins().get("generator", "dcgna")
+
+
+def test_builtins_only_leaves_third_parties_out(install):
+    install("my-gan", GOOD.format(api=1, name="my-gan", create="my_gan:Gan"))
+    assert "my-gan" in Plugins().names("generator")
+    assert "my-gan" not in Plugins(builtins_only=True).names("generator")
+
+
+def test_every_built_in_says_what_it_is_and_has_presets_where_users_expect_them():
+    for plugin in Plugins(builtins_only=True).all():
+        assert plugin.spec.summary
+        if plugin.kind in ("generator", "classifier"):
+            assert {"tiny", "smoke"} <= set(plugin.spec.presets), plugin.spec.name
