@@ -40,7 +40,9 @@ def _own_places(tmp_path, monkeypatch):
 def toys(monkeypatch):
     """Installs the toy plugins for this process and those that it starts."""
     monkeypatch.syspath_prepend(str(TOYS))
-    monkeypatch.setenv("PYTHONPATH", str(TOYS))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(TOYS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,14 @@ def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path
     assert "https://" in ran.out
 
 
+def test_the_probe_saves_a_profile_that_later_runs_use(derm_bench, tmp_path):
+    ran = derm_bench("doctor", "--probe", env={"CUDA_VISIBLE_DEVICES": ""})
+    assert ran.code == 0, ran.err
+    assert "probe on cpu: fp32" in ran.out and "bf16" in ran.out
+    saved = json.loads((tmp_path / "config/derm-bench/profile.json").read_text())
+    assert saved["precision"]["cpu"] in ("fp32", "bf16")
+
+
 def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(derm_bench):
     from tests.conftest import ROOT
 

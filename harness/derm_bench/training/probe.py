@@ -23,10 +23,9 @@ def images_per_second(device: str, precision: str) -> float:
     layers: list[nn.Module] = []
     for a, b in itertools.pairwise(widths):
         layers += [nn.Conv2d(a, b, 4, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)]
-    net = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(1)).to(device)
+    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * 8 * 8, 1)).to(device)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(BATCH, 3, 64, 64, device=device).contiguous(memory_format=torch.channels_last)
-    net(images)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     best = float("inf")
     for _ in range(STEPS):
