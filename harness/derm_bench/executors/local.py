@@ -16,10 +16,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from derm_bench.executors.base import Event, ExecutorSettings, job_of
 from derm_bench.executors.perform import new_record
+from derm_bench.executors.watermarks import resident_mb
 from derm_bench.plan.model import Stage
 
 LOG_BYTES = 16_384
@@ -97,12 +99,13 @@ class LocalExecutor:
                 payload = payload | {"log_tail": worker.log_tail() if payload["status"] != "done" else ""}
                 worker.stage = None
             events.append(Event(message["event"], message["key"], payload))
+            if message.get("retire"):
+                self._remove(place)
+                return events
         if lines or not worker.closed:
             return events
-        stage, worker_exit = worker.stage, worker.describe_exit()
-        if stage is not None:
-            status = "oom" if worker.process.returncode == -signal.SIGKILL else "failed"
-            events.append(worker.lost(status, worker_exit))
+        if worker.stage is not None:
+            events.append(worker.lost(*worker.describe_exit()))
         self._remove(place)
         return events
 
@@ -145,6 +148,7 @@ class _Worker:
         self.closed = False
         self._job: Mapping[str, Any] = {}
         self.began = 0.0
+        self._kernel_kills = kernel_kills()
         self._partial = b""
         self._log = _Tail(self.process.stdout)
 
@@ -175,7 +179,7 @@ class _Worker:
         spent = time.monotonic() - self.began
         if settings.timeout is not None and spent > settings.timeout:
             return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s a stage"
-        if settings.memory is not None and (used := _resident_mb(self.process.pid)) > settings.memory:
+        if settings.memory is not None and (used := resident_mb(self.process.pid)) > settings.memory:
             return (
                 "oom",
                 f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB a stage",
@@ -200,14 +204,16 @@ class _Worker:
         """The end of what the worker printed."""
         return self._log.text()
 
-    def describe_exit(self) -> str:
-        """How the process ended."""
+    def describe_exit(self) -> tuple[str, str]:
+        """Status and message of a stage whose process ended under it."""
         code = self.process.wait()
+        if code == -signal.SIGKILL and kernel_kills() > self._kernel_kills:
+            return "oom", "the kernel killed the worker for want of memory"
         if code == -signal.SIGKILL:
-            return "the worker was killed (signal 9), most likely by the kernel for want of memory"
+            return "interrupted", "somebody killed the worker (signal 9)"
         if code < 0:
-            return f"the worker crashed with signal {-code} ({signal.Signals(-code).name})"
-        return f"the worker ended with exit code {code}"
+            return "failed", f"the worker crashed with signal {-code} ({signal.Signals(-code).name})"
+        return "failed", f"the worker ended with exit code {code}"
 
     def end(self) -> None:
         """Kills the process with all that it started."""
@@ -248,6 +254,15 @@ class _Tail:
             return b"".join(self._chunks)[-LOG_BYTES:].decode(errors="replace")
 
 
+def kernel_kills() -> int:
+    """How many processes this system's kernel has killed for want of memory; 0 where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
 def _default_workers(settings: ExecutorSettings) -> int:
     """One worker a GPU; on the CPU as many as the cores have threads for."""
     if settings.machine.device == "cuda":
@@ -272,11 +287,3 @@ def _visible(device: str) -> str:
     index = int(device.partition(":")[2] or 0)
     outer = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return outer[index] if index < len(outer) else str(index)
-
-
-def _resident_mb(pid: int) -> float:
-    try:
-        with open(f"/proc/{pid}/statm") as handle:  # noqa: PTH123
-            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except (OSError, ValueError, IndexError):
-        return 0.0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import Diverged, UserError
+from derm_bench.executors.locks import stage_lock
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 from derm_bench.store import Store
@@ -25,8 +26,26 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Report) -> dict[str, Any]:
-    """Runs a job to its end, whatever that is, and returns its record. Never raises but for KeyboardInterrupt."""
+    """Runs a job to its end, whatever that is, and returns its record. Never raises but for KeyboardInterrupt.
+
+    The stage's lock is held meanwhile. Where another run holds it the status is `busy`, where another run has
+    finished the stage `found`; neither was an attempt.
+    """
     store = Store(Path(job["store"]))
+    try:
+        with stage_lock(store.root, job["key"]) as ours:
+            if not ours:
+                return {"status": "busy", "key": job["key"]}
+            if store.has(job["key"]):
+                return {"status": "found", "key": job["key"]}
+            return _attempt(job, store, device, plugins, report)
+    except OSError as error:  # the lock itself could not be made: a full disk, say
+        return new_record(job, device) | {"seconds": 0.0} | peak_memory(device) | describe_failure(error)
+
+
+def _attempt(
+    job: Mapping[str, Any], store: Store, device: str, plugins: Plugins, report: Report
+) -> dict[str, Any]:
     record = new_record(job, device)
     began = time.perf_counter()
     reset_peak_memory(device)
@@ -98,6 +117,7 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
     return {
         "status": status,
         "retry": full,
+        "curve": list(getattr(error, "curve", None) or ()),
         "error": {"type": type(error).__name__, "message": message, "traceback": trace[-20_000:]},
     }
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from derm_bench.executors.perform import perform
+from derm_bench.executors.watermarks import Watermarks
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 
@@ -30,6 +31,7 @@ def main() -> None:
     plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
     # Importing torch takes seconds: done before the first job, it counts against no stage's time.
     load_object("derm_bench.stages.runtime:prepare")(device, int(os.environ["OMP_NUM_THREADS"]))
+    marks = Watermarks(device)
     for line in sys.stdin:
         job = json.loads(line)
         key = job["key"]
@@ -41,7 +43,10 @@ def main() -> None:
         record = perform(job, device, plugins, report)
         sys.stdout.flush()
         sys.stderr.flush()
-        _send(events, {"event": "finished", "key": key, "payload": record})
+        why = marks.retire(record)
+        _send(events, {"event": "finished", "key": key, "payload": record, "retire": why})
+        if why:
+            return
 
 
 def _send(events: Any, message: Mapping[str, Any]) -> None:

@@ -255,8 +255,7 @@ class GeneratorPlanner:
     def add_grids(self) -> None:
         """A stage for each fit that draws its samples as labelled grids, snapshot by snapshot."""
         for fit, samples in self._drawn.items():
-            params = self.plan.stages[fit].params
-            title = f"{params['generator']} [{'+'.join(params['fit_classes'])}]"
+            title = self.plan.stages[fit].title.removeprefix("fit ")
             self.plan.grids[fit] = self.book.enter(
                 "analyse",
                 "derm_bench.stages.analyse:grids",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -14,6 +16,10 @@ from derm_bench.store import Store
 StageStatus = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending"]
 FAILURES = ("failed", "timeout", "oom", "diverged")
 POLL_SECONDS = 0.25
+# A stage that another run is at is looked at again after this long.
+BUSY_SECONDS = 0.5
+# How often a stage may be taken up again after its worker was killed from outside.
+REVIVALS = 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Execution:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     interrupted: bool = False
     _failures: int = 0
+    _revived: Counter[str] = field(default_factory=Counter)
+    _alone: set[str] = field(default_factory=set)
 
     def needed(self, targets: Iterable[str]) -> list[str]:
         """Stages to run so that `targets` exist: a finished stage does not need what it was made from."""
@@ -124,9 +132,13 @@ class Execution:
         priority = _priorities(self.plan, todo, followers)
         ready = [(-priority[key], k, key) for k, key in enumerate(todo) if not waiting[key]]
         heapq.heapify(ready)
-        running = 0
-        while running or (ready and not self._enough_failures()):
-            while ready and executor.free() and not self._enough_failures():
+        later: list[tuple[float, str]] = []
+        running: set[str] = set()
+        while running or ((ready or later) and not self._enough_failures()):
+            for due, key in [entry for entry in later if entry[0] <= time.monotonic()]:
+                later.remove((due, key))
+                heapq.heappush(ready, (-priority[key], 0, key))
+            while ready and self._may_start(ready[0][2], executor, running):
                 key = heapq.heappop(ready)[2]
                 if self.store.has(key):  # another run published it meanwhile
                     self.outcomes[key] = Outcome("done")
@@ -134,14 +146,51 @@ class Execution:
                     continue
                 observer.started(stages[key])
                 executor.submit(stages[key])
-                running += 1
+                running.add(key)
+            if not running and not ready:
+                time.sleep(POLL_SECONDS)
             for event in executor.poll(POLL_SECONDS):
                 if event.kind == "progress":
                     observer.progressed(stages[event.key], event.payload)
                     continue
-                running -= 1
-                self._record(stages[event.key], event.payload, observer)
-                self._release(event.key, followers, waiting, ready, priority)
+                running.discard(event.key)
+                wait = self._settle(stages[event.key], event.payload, observer)
+                if wait is None:
+                    self._release(event.key, followers, waiting, ready, priority)
+                else:
+                    later.append((time.monotonic() + wait, event.key))
+
+    def _may_start(self, key: str, executor: Executor, running: Collection[str]) -> bool:
+        """A stage that ran out of device memory is tried again with nothing beside it."""
+        if self._enough_failures() or any(k in self._alone for k in running):
+            return False
+        return not running if key in self._alone else executor.free() > 0
+
+    def _settle(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
+        """Takes note of how a stage ended; seconds after which it is to be tried again, None where it is settled."""
+        status = record["status"]
+        if status == "found":
+            self.outcomes[stage.key] = Outcome("done")
+            observer.progressed(stage, {"found": True})
+            return None
+        if status == "busy":
+            observer.progressed(stage, {"busy": True})
+            return BUSY_SECONDS
+        self._record(stage, record, observer)
+        again = status == "interrupted" and self._revived[stage.key] < REVIVALS
+        if (
+            status == "oom"
+            and str(record.get("device", "")).startswith("cuda")
+            and stage.key not in self._alone
+        ):
+            self._alone.add(stage.key)
+            again = True
+        if again:
+            self._revived[stage.key] += 1
+            self._failures -= status in FAILURES
+            del self.outcomes[stage.key]
+            return 0.0
+        return None
 
     def _record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> None:
         try:

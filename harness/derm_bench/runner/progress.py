@@ -24,6 +24,7 @@ class PlainProgress:
         self._done = 0
         self._total = 0
         self._spoke: dict[str, float] = {}
+        self._told: set[str] = set()
 
     def begin(self, total: int, cached: int) -> None:
         self._total = total
@@ -36,7 +37,14 @@ class PlainProgress:
         if "warning" in payload:
             click.echo(f"warning: {stage.title}: {payload['warning']}", err=True)
             return
-        if time.monotonic() - self._spoke.get(stage.key, 0.0) >= self.EVERY_SECONDS:
+        if payload.get("found"):
+            self._done += 1
+            self._say(f"[{self._done}/{self._total}] {stage.title}: done by another run")
+        elif payload.get("busy"):
+            if stage.key not in self._told:
+                self._told.add(stage.key)
+                self._say(f"  {stage.title}: another run is at it")
+        elif time.monotonic() - self._spoke.get(stage.key, 0.0) >= self.EVERY_SECONDS:
             self._spoke[stage.key] = time.monotonic()
             self._say(
                 f"  {stage.title}: {payload.get('done', 0):.0f}/{payload.get('total', 0):.0f} {_values(payload)}"
@@ -85,6 +93,11 @@ class BarProgress:
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         if "warning" in payload:
             self._console.print(f"{stage.title}: {payload['warning']}", style="yellow", markup=False)
+        elif payload.get("found") or payload.get("busy"):
+            if stage.key in self._tasks:
+                self._progress.remove_task(self._tasks.pop(stage.key))
+            if payload.get("found") and self._matrix is not None:
+                self._progress.advance(self._matrix)
         elif stage.key in self._tasks:
             done, total = payload.get("done"), payload.get("total")
             self._progress.update(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +62,7 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     observer = Announced(_progress(options), plugins)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
     executor = LazyExecutor(plugins, options)
+    _finish_cleanly_when_terminated()
     plugins.hook.derm_bench_run_start(matrix=plan.matrix.name, out=options.out, stages=len(plan.stages))
     try:
         execution.run(executor, targets(plan), observer)
@@ -76,6 +79,16 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     plugins.hook.derm_bench_run_finish(matrix=plan.matrix.name, out=options.out, statuses=statuses)
     table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began)
+
+
+def _finish_cleanly_when_terminated() -> None:
+    """A cluster's SIGTERM is taken like Ctrl-C: what runs is recorded as interrupted and the tables are written."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def targets(plan: Plan) -> list[str]:

@@ -1,0 +1,68 @@
+"""When a worker is no longer as good as new: after a failure, or when a stage left threads or memory behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# Resident and device memory that stages together may leave behind in a warm worker.
+MARGIN_MB = 768.0
+GOOD = ("done", "busy", "found")
+
+
+class Watermarks:
+    """What the worker had when it was new."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.threads = threading.active_count()
+        self.resident = resident_mb()
+
+    def retire(self, record: Mapping[str, Any]) -> str:
+        """Why the worker should be replaced after this stage; empty where it is fine."""
+        if record["status"] not in GOOD:
+            return f"its stage ended as {record['status']}"
+        left = threading.active_count() - self.threads
+        if left > 0:
+            return f"the stage left {left} threads"
+        if self._resident_growth() > MARGIN_MB:
+            return f"the stage left more than {MARGIN_MB:.0f} MB of resident memory"
+        if device_mb(self.device) > MARGIN_MB:
+            return f"the stage left more than {MARGIN_MB:.0f} MB of device memory"
+        return ""
+
+    def _resident_growth(self) -> float:
+        """MB more than at the start, once what is free has been given back (asked for only when it matters)."""
+        growth = resident_mb() - self.resident
+        if growth > MARGIN_MB:
+            gc.collect()
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
+            growth = resident_mb() - self.resident
+        return growth
+
+
+def resident_mb(pid: int | str = "self") -> float:
+    """Resident memory of a process in MB; 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def device_mb(device: str) -> float:
+    """Device memory that live tensors hold, in MB, after what is cached has been given back."""
+    torch = sys.modules.get("torch")
+    if torch is None or not device.startswith("cuda"):
+        return 0.0
+    gc.collect()
+    torch.cuda.empty_cache()
+    return float(torch.cuda.memory_allocated()) / 2**20
