@@ -167,7 +167,12 @@ def test_no_lesion_is_in_two_splits_and_no_test_image_is_trained_on(finished):
     for group, split in zip(predictions["group"], predictions["split"], strict=True):
         parts[group].add(split)
     assert all(len(found) == 1 for found in parts.values())
-    assert set(predictions.columns) >= {"cell", "split", "test_set", "image_id", "age", "site"}
+    assert list(predictions)[:7] == ["cell", "split", "test_set", "image_id", "group", "label", "predicted"]
+    assert set(zip(predictions["split"], predictions["test_set"], strict=True)) == {
+        ("val", ""),
+        ("test", "test"),
+    }
+    assert set(predictions.columns) >= {"age", "site"}, "subgroup columns"
 
 
 def test_the_manifest_says_what_was_run(finished):

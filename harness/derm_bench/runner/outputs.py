@@ -151,27 +151,29 @@ def _curve(results: Results, key: str, head: Mapping[str, Any]) -> Iterator[dict
 
 
 def write_predictions(results: Results, path: Path) -> None:
-    """All predictions of finished cells in one file, cell by cell."""
+    """All predictions of finished cells in one file, cell by cell. Rows of `val` belong to no test set: theirs is
+    empty, and they stand once a cell."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     tables = []
     for planned in results.plan.cells:
-        for evaluation in planned.evaluations.values():
+        for number, (test_set, evaluation) in enumerate(planned.evaluations.items()):
             finished = (
                 results.store.finished(evaluation) if results.outcome(evaluation).status == "done" else None
             )
-            if finished is not None:
-                table = pq.read_table(finished.folder / "predictions.parquet").replace_schema_metadata()
-                cells = pa.array([planned.cell.name] * len(table)).dictionary_encode()
-                tables.append(table.add_column(0, "cell", cells))
-    whole = (
-        pa.concat_tables(tables, promote_options="permissive")
-        if tables
-        else pa.table({"cell": pa.array([], pa.string())})
-    )
+            if finished is None:
+                continue
+            table = pq.read_table(finished.folder / "predictions.parquet").replace_schema_metadata()
+            if number:
+                table = table.filter(pc.equal(table["split"], "test"))
+            names = pc.if_else(pc.equal(table["split"], "test"), test_set, "")
+            cells = pa.array([planned.cell.name] * len(table)).dictionary_encode()
+            tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))
+    none = pa.table({"cell": pa.array([], pa.string())})
     partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(whole, partial)
+    pq.write_table(pa.concat_tables(tables, promote_options="permissive") if tables else none, partial)
     partial.replace(path)
 
 

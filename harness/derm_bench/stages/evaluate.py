@@ -63,7 +63,6 @@ def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pd.DataFrame
     frame = pd.DataFrame(
         {
             "split": split,
-            "test_set": "test",
             "image_id": list(images.ids),
             "group": list(images.groups),
             "label": names[images.labels.numpy()],
