@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,6 +65,32 @@ def derm_bench(tmp_path, toys):
             command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | (env or {}), timeout=200
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def in_process(tmp_path, toys, monkeypatch, capfd):
+    """Calls the command line in this process, stages and all: seconds faster than `derm_bench`, for what needs no
+    worker of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Ran:
+        from derm_bench.cli import main
+
+        words = [str(word) for word in arguments]
+        if words[0] == "run" and "--executor" not in words:
+            words += ["--executor", "inline"]
+        handler = signal.getsignal(signal.SIGTERM)
+        capfd.readouterr()
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        printed = capfd.readouterr()
+        return Ran(int(code or 0), printed.out, printed.err)
 
     return call
 

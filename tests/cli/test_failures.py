@@ -32,8 +32,11 @@ def troubled(kind: str) -> dict:
         ("full", "failed", "no space left on the disk"),
     ],
 )
-def test_a_stage_in_trouble_costs_its_own_cells_only(derm_bench, write_matrix, tmp_path, kind, status, said):
-    ran = derm_bench("run", write_matrix(troubled(kind)), "--out", "out")
+def test_a_stage_in_trouble_costs_its_own_cells_only(
+    derm_bench, in_process, write_matrix, tmp_path, kind, status, said
+):
+    call = derm_bench if kind in ("exit", "segfault") else in_process
+    ran = call("run", write_matrix(troubled(kind)), "--out", "out")
     assert ran.code == 1
     assert "Traceback" not in ran.out + ran.err
     rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
@@ -57,8 +60,8 @@ def test_a_hanging_stage_is_stopped_at_its_limit(derm_bench, write_matrix, tmp_p
     assert "the limit is 4 s" in row["error"]
 
 
-def test_samples_of_the_wrong_shape_never_reach_a_classifier(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(troubled("shape")), "--out", "out")
+def test_samples_of_the_wrong_shape_never_reach_a_classifier(in_process, write_matrix, tmp_path):
+    ran = in_process("run", write_matrix(troubled("shape")), "--out", "out")
     assert ran.code == 1
     row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
     assert "expected uint8 [128, 3, S, S]" in row["error"]
@@ -70,9 +73,9 @@ def test_a_chatty_plugin_disturbs_nobody(derm_bench, write_matrix):
     assert "chatty" not in ran.out + ran.err
 
 
-def test_a_failed_classifier_is_a_row(derm_bench, write_matrix, tmp_path):
+def test_a_failed_classifier_is_a_row(in_process, write_matrix, tmp_path):
     classifiers = [{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "bad", "trouble": "raise"}]
-    ran = derm_bench(
+    ran = in_process(
         "run",
         write_matrix(seeds=[0], classifiers=classifiers),
         "--out",
@@ -87,22 +90,22 @@ def test_a_failed_classifier_is_a_row(derm_bench, write_matrix, tmp_path):
     assert "no idea" in (tmp_path / "out/report.html").read_text()
 
 
-def test_what_failed_is_tried_again_only_when_asked(derm_bench, write_matrix, tmp_path):
+def test_what_failed_is_tried_again_only_when_asked(in_process, write_matrix, tmp_path):
     matrix = write_matrix(troubled("raise"))
-    derm_bench("run", matrix, "--out", "out")
-    again = derm_bench("run", matrix, "--out", "out")
+    in_process("run", matrix, "--out", "out")
+    again = in_process("run", matrix, "--out", "out")
     assert again.code == 1
     assert "0 stages run" in again.out
     assert "--retry-failed" in (tmp_path / "out/results.csv").read_text()
-    assert "2 stages run" in derm_bench("run", matrix, "--out", "out", "--retry-failed").out
+    assert "2 stages run" in in_process("run", matrix, "--out", "out", "--retry-failed").out
 
 
-def test_max_failures_leaves_the_rest_pending(derm_bench, write_matrix, tmp_path):
+def test_max_failures_leaves_the_rest_pending(in_process, write_matrix, tmp_path):
     classifiers = [
         {"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)
     ]
     matrix = write_matrix(seeds=[0], classifiers=classifiers, strategies=["real-only"])
-    assert derm_bench("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
+    assert in_process("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
     statuses = sorted(row["status"] for row in read_csv(tmp_path / "out/results.csv"))
     assert statuses == ["failed", "pending", "pending"]
 
@@ -143,8 +146,8 @@ def refused(ran, *said: str) -> None:
         assert text in ran.err, ran.err
 
 
-def test_a_missing_matrix_names_the_path_it_tried(derm_bench, tmp_path):
-    refused(derm_bench("run", "nowhere.yaml"), str(tmp_path / "nowhere.yaml"))
+def test_a_missing_matrix_names_the_path_it_tried(in_process, tmp_path):
+    refused(in_process("run", "nowhere.yaml"), str(tmp_path / "nowhere.yaml"))
 
 
 def test_an_unknown_command_or_flag_is_refused(derm_bench, write_matrix):
@@ -152,68 +155,68 @@ def test_an_unknown_command_or_flag_is_refused(derm_bench, write_matrix):
     refused(derm_bench("run", write_matrix(), "--ouut", "x"), "--out")
 
 
-def test_an_unknown_key_is_named_with_its_line(derm_bench, write_matrix):
+def test_an_unknown_key_is_named_with_its_line(in_process, write_matrix):
     path = write_matrix(
         "name: toy\ndataset: {name: toy-blobs}\nstrategies: [real-only]\n"
         "classifiers:\n  - {name: toy-centroid, lrr: 3}\n"
     )
-    refused(derm_bench("run", path), f"{path}:5", "classifiers.0.lrr", "'lr'")
+    refused(in_process("run", path), f"{path}:5", "classifiers.0.lrr", "'lr'")
 
 
-def test_an_unknown_plugin_is_named_with_the_nearest(derm_bench, write_matrix):
+def test_an_unknown_plugin_is_named_with_the_nearest(in_process, write_matrix):
     refused(
-        derm_bench("run", write_matrix(classifiers=["toy-centriod"])),
+        in_process("run", write_matrix(classifiers=["toy-centriod"])),
         "toy-centriod",
         "did you mean 'toy-centroid'",
     )
 
 
-def test_a_store_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
+def test_a_store_behind_a_file_is_refused(in_process, write_matrix, tmp_path):
     (tmp_path / "file").write_text("")
     refused(
-        derm_bench("run", write_matrix(), "--store", tmp_path / "file/store"),
+        in_process("run", write_matrix(), "--store", tmp_path / "file/store"),
         "cannot write the store",
         "--store",
     )
 
 
-def test_an_out_behind_a_file_is_refused(derm_bench, write_matrix, tmp_path):
+def test_an_out_behind_a_file_is_refused(in_process, write_matrix, tmp_path):
     (tmp_path / "file").write_text("")
     refused(
-        derm_bench("run", write_matrix(), "--out", tmp_path / "file/out"), "cannot write the run directory"
+        in_process("run", write_matrix(), "--out", tmp_path / "file/out"), "cannot write the run directory"
     )
 
 
-def test_a_folder_of_other_things_is_never_overwritten(derm_bench, write_matrix, tmp_path):
+def test_a_folder_of_other_things_is_never_overwritten(in_process, write_matrix, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/thesis.txt").write_text("years of work")
-    refused(derm_bench("run", write_matrix(), "--out", "precious"), "not empty")
+    refused(in_process("run", write_matrix(), "--out", "precious"), "not empty")
     assert (tmp_path / "precious/thesis.txt").read_text() == "years of work"
 
 
-def test_a_run_of_another_matrix_is_never_overwritten(derm_bench, write_matrix, tmp_path):
-    derm_bench("run", write_matrix(seeds=[0]), "--out", "out", "--only", "strategy=real-only")
-    refused(derm_bench("run", write_matrix(toy_matrix(name="other", seeds=[0])), "--out", "out"), "'toy'")
+def test_a_run_of_another_matrix_is_never_overwritten(in_process, write_matrix, tmp_path):
+    in_process("run", write_matrix(seeds=[0]), "--out", "out", "--only", "strategy=real-only")
+    refused(in_process("run", write_matrix(toy_matrix(name="other", seeds=[0])), "--out", "out"), "'toy'")
 
 
-def test_a_class_with_too_few_images_is_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench(
+def test_a_class_with_too_few_images_is_refused_before_anything_runs(in_process, write_matrix, tmp_path):
+    ran = in_process(
         "run", write_matrix(dataset={"name": "toy-blobs", "size": 8, "images": 12}), "--out", "out"
     )
     refused(ran, "matrix.yaml:2: datasets.0.split: class 'green' has too few images")
     assert not (tmp_path / "store/objects").exists() or not list((tmp_path / "store/objects").iterdir())
 
 
-def test_too_many_unreadable_images_fail_the_decode_and_are_named(derm_bench, write_matrix, tmp_path):
+def test_too_many_unreadable_images_fail_the_decode_and_are_named(in_process, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "unreadable": 2}
-    ran = derm_bench("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out")
+    ran = in_process("run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out")
     assert ran.code == 1
     row = read_csv(tmp_path / "out/results.csv")[0]
     assert row["status"] == "skipped"
     assert "2 of 90 images cannot be read (blob000: truncated" in row["error"]
 
 
-def test_broken_image_files_fail_the_decode_and_are_named(derm_bench, write_matrix, tmp_path):
+def test_broken_image_files_fail_the_decode_and_are_named(in_process, write_matrix, tmp_path):
     root = tmp_path / "images"
     for name in ("a", "b"):
         (root / name).mkdir(parents=True)
@@ -225,13 +228,13 @@ def test_broken_image_files_fail_the_decode_and_are_named(derm_bench, write_matr
     (root / "b/bomb.png").write_bytes(png_header(60_000, 60_000))
     dataset = {"name": "image-folder", "root": str(root), "size": 8, "split": {"val": 0.2}}
     matrix = write_matrix(dataset=dataset, strategies=["real-only"], seeds=[0])
-    ran = derm_bench("run", matrix, "--out", "out")
+    ran = in_process("run", matrix, "--out", "out")
     assert ran.code == 1
     assert "Traceback" not in ran.err
     (row,) = read_csv(tmp_path / "out/results.csv")
     for said in ("3 of 23 images", "a/truncated.png", "a/text.jpg", "b/bomb.png", "clean.unreadable"):
         assert said in row["error"]
-    allowed = derm_bench("run", matrix, "--out", "out", "--set", "datasets.0.clean.unreadable=0.2")
+    allowed = in_process("run", matrix, "--out", "out", "--set", "datasets.0.clean.unreadable=0.2")
     assert allowed.code == 0, allowed.err
 
 
@@ -242,20 +245,20 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def test_a_missing_data_root_names_the_absolute_path(derm_bench, write_matrix, tmp_path):
+def test_a_missing_data_root_names_the_absolute_path(in_process, write_matrix, tmp_path):
     for name in ("image-folder", "ham10000"):
-        ran = derm_bench("run", write_matrix(dataset={"name": name, "root": "no/such/place"}))
+        ran = in_process("run", write_matrix(dataset={"name": name, "root": "no/such/place"}))
         refused(ran, str(tmp_path / "no/such/place"), "datasets.0")
 
 
-def test_a_binary_file_is_no_matrix(derm_bench, tmp_path):
+def test_a_binary_file_is_no_matrix(in_process, tmp_path):
     (tmp_path / "matrix.yaml").write_bytes(bytes(range(256)) * 8)
-    refused(derm_bench("run", "matrix.yaml"), "matrix.yaml")
+    refused(in_process("run", "matrix.yaml"), "matrix.yaml")
 
 
-def test_a_device_that_is_not_there_is_refused(derm_bench, write_matrix):
-    refused(derm_bench("run", write_matrix(), "--device", "cuda:77"), "cuda:77")
-    refused(derm_bench("run", write_matrix(), "--device", "tpu"), "auto, cpu, cuda")
+def test_a_device_that_is_not_there_is_refused(in_process, write_matrix):
+    refused(in_process("run", write_matrix(), "--device", "cuda:77"), "cuda:77")
+    refused(in_process("run", write_matrix(), "--device", "tpu"), "auto, cpu, cuda")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")

@@ -27,9 +27,9 @@ def without_times(path):
 
 
 @pytest.fixture
-def finished(derm_bench, write_matrix, tmp_path):
+def finished(in_process, write_matrix, tmp_path):
     """A whole run of the toy matrix."""
-    ran = derm_bench("run", write_matrix(), "--out", "out")
+    ran = in_process("run", write_matrix(), "--out", "out")
     assert ran.code == 0, ran.err
     return tmp_path / "out"
 
@@ -68,11 +68,11 @@ def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
     assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6}
 
 
-def test_generators_are_fitted_once_for_all_cells_that_need_them(derm_bench, write_matrix):
+def test_generators_are_fitted_once_for_all_cells_that_need_them(in_process, write_matrix):
     matrix = write_matrix(
         classifiers=[{"name": "toy-centroid"}, {"name": "toy-centroid", "label": "slow", "lr": 0.01}]
     )
-    plan = json.loads(derm_bench("plan", matrix, "--json").out)
+    plan = json.loads(in_process("plan", matrix, "--json").out)
     titles = Counter(stage["title"] for stage in plan["stages"] if stage["kind"] == "fit")
     assert titles == {
         f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)
@@ -80,10 +80,10 @@ def test_generators_are_fitted_once_for_all_cells_that_need_them(derm_bench, wri
     assert len(plan["cells"]) == 12
 
 
-def test_two_fresh_stores_give_the_same_results(derm_bench, write_matrix, tmp_path):
+def test_two_fresh_stores_give_the_same_results(in_process, write_matrix, tmp_path):
     matrix = write_matrix()
     for name in ("a", "b"):
-        assert derm_bench("run", matrix, "--out", name, "--store", f"store-{name}").code == 0
+        assert in_process("run", matrix, "--out", name, "--store", f"store-{name}").code == 0
     assert without_times(tmp_path / "a/results.csv") == without_times(tmp_path / "b/results.csv")
 
 
@@ -194,8 +194,8 @@ def test_the_report_can_be_rebuilt_from_the_records(finished, derm_bench):
     assert (finished / "report.html").stat().st_size > 1000
 
 
-def test_only_selects_cells(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(), "--only", "strategy=real*,seed=1", "--out", "out", "--json")
+def test_only_selects_cells(in_process, write_matrix, tmp_path):
+    ran = in_process("run", write_matrix(), "--only", "strategy=real*,seed=1", "--out", "out", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["cells"] == {"done": 1}
     assert [row["cell"] for row in read_csv(tmp_path / "out/results.csv")] == [
@@ -203,13 +203,13 @@ def test_only_selects_cells(derm_bench, write_matrix, tmp_path):
     ]
 
 
-def test_snapshots_are_sampled(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(seeds=[0], snapshots={"every": 2}), "--out", "out")
+def test_snapshots_are_sampled(in_process, write_matrix, tmp_path):
+    ran = in_process("run", write_matrix(seeds=[0], snapshots={"every": 2}), "--out", "out")
     assert ran.code == 0, ran.err
     assert "mean-balance__blue__snapshots__g0.png" in {p.name for p in (tmp_path / "out/samples").iterdir()}
 
 
-def test_synthetic_alone_and_held_out(derm_bench, write_matrix, tmp_path):
+def test_synthetic_alone_and_held_out(in_process, write_matrix, tmp_path):
     strategies = [
         {
             "name": "tstr",
@@ -217,15 +217,15 @@ def test_synthetic_alone_and_held_out(derm_bench, write_matrix, tmp_path):
             "synthetic": {"per_class": 20, "replace_real": True, "holdout": 0.25},
         }
     ]
-    ran = derm_bench("run", write_matrix(seeds=[0], strategies=strategies), "--out", "out")
+    ran = in_process("run", write_matrix(seeds=[0], strategies=strategies), "--out", "out")
     assert ran.code == 0, ran.err
     (row,) = read_csv(tmp_path / "out/results.csv")
     assert (row["n_train_real"], row["n_train_synthetic"]) == ("0", "45")
 
 
-def test_copies_are_set_aside_and_listed(derm_bench, write_matrix, tmp_path):
+def test_copies_are_set_aside_and_listed(in_process, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "copies": 5, "clean": {"duplicates": "drop"}}
-    ran = derm_bench(
+    ran = in_process(
         "run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only"
     )
     assert ran.code == 0, ran.err
@@ -233,9 +233,9 @@ def test_copies_are_set_aside_and_listed(derm_bench, write_matrix, tmp_path):
     assert "5 images were set aside (copy)" in warnings
 
 
-def test_a_few_unreadable_images_are_left_out_where_allowed(derm_bench, write_matrix, tmp_path):
+def test_a_few_unreadable_images_are_left_out_where_allowed(in_process, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "unreadable": 2, "clean": {"unreadable": 0.05}}
-    ran = derm_bench(
+    ran = in_process(
         "run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only"
     )
     assert ran.code == 0, ran.err
