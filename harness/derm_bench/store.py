@@ -5,29 +5,42 @@
     <store>/records/<k:2>/<key>.jsonl      one line per attempt at it, never rewritten
     <store>/data/<digest>                  plan-level data (splits), named by content
     <store>/staging/<attempt>/             what a running attempt writes; renamed into objects/ when done
+    <store>/staging/<attempt>.json         who runs it, until its record is appended
+    <store>/running/<pid>.json             a run at work: what it has asked for is not cleaned away
+    <store>/aside/<key>-<n>/               a stage found spoiled; `store gc` removes it
 
-A folder under objects/ appears by one atomic rename, so it is whole or absent. Nothing else writes here.
+A folder under objects/ appears by one atomic rename, so it is whole or absent. Nothing else writes here. What is
+found spoiled all the same (a damaged disk, a stray hand) is set aside and made again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from derm_bench.errors import UserError
+from derm_bench.processes import identify, is_running
 
 LAYOUT = "1"
 STAGE_FILE = "stage.json"
+FIELDS = ("key", "identity", "result", "attempt", "files")
+# The status of the record of a stage that was set aside: no failure of the stage, so it is simply made again.
+CORRUPT = "corrupt"
+_log = logging.getLogger(__name__)
 
 
 def default_store() -> Path:
@@ -54,15 +67,18 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
         self._finished: dict[str, Finished] = {}
+        self._sound: set[str] = set()
 
     def prepare(self) -> None:
-        """Makes the folders; a UserError where that is impossible or the layout is another one."""
+        """Makes the folders and notes this process as a run at work; a UserError where that is impossible or the
+        layout is another one."""
         try:
-            for name in ("objects", "records", "data", "staging"):
+            for name in ("objects", "records", "data", "staging", "running"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             version = self.root / "VERSION"
             if not version.exists():
                 _write_atomically(version, LAYOUT.encode())
+            _write_atomically(self.root / "running" / f"{os.getpid()}.json", json.dumps(identify()).encode())
         except OSError as error:
             raise UserError(
                 f"cannot write the store at {self.root}: {reason(error)}",
@@ -81,31 +97,135 @@ class Store:
         return self.root / "objects" / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """True where the stage has finished before."""
-        return key in self._finished or (self.folder(key) / STAGE_FILE).is_file()
+        """True where the stage has finished before and its files are there. What is spoiled is set aside."""
+        return key in self._sound or self._read(key) is not None
 
     def finished(self, key: str) -> Finished | None:
-        """The finished stage, or None."""
+        """The finished stage, or None. What is spoiled is set aside and does not count."""
         if key not in self._finished:
-            folder = self.folder(key)
-            try:
-                document = json.loads((folder / STAGE_FILE).read_text())
-            except FileNotFoundError:
+            document = self._read(key)
+            if document is None:
                 return None
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{folder / STAGE_FILE} cannot be read: {error}", hint="remove that folder"
-                ) from error
             self._finished[key] = Finished(
-                key, folder, document["result"], document["attempt"], document["identity"], document["files"]
+                key,
+                self.folder(key),
+                document["result"],
+                document["attempt"],
+                document["identity"],
+                document["files"],
             )
         return self._finished[key]
 
-    def stage(self) -> Path:
-        """A fresh folder for one attempt to write into."""
-        folder = self.root / "staging" / uuid.uuid4().hex
+    def _read(self, key: str) -> dict[str, Any] | None:
+        """The stage file of a finished stage, which from now on counts as used."""
+        folder = self.folder(key)
+        if not folder.is_dir():
+            return None
+        try:
+            document = read_stage(folder)
+        except (OSError, ValueError) as error:
+            self._set_spoiled_aside(key, str(error))
+            return None
+        if key not in self._sound:
+            with contextlib.suppress(OSError):  # a store that may only be read
+                os.utime(folder)
+            self._sound.add(key)
+        return document
+
+    def _set_spoiled_aside(self, key: str, why: str) -> None:
+        try:
+            place = self.set_aside(key, why)
+        except OSError as error:
+            raise UserError(
+                f"{self.folder(key)} is spoiled ({why}) and cannot be set aside: {reason(error)}",
+                hint="remove that folder",
+            ) from error
+        if place is not None:
+            _log.warning("a stored stage was spoiled (%s): set aside to %s, to be made again", why, place)
+
+    def set_aside(self, key: str, why: str) -> Path | None:
+        """Moves a spoiled stage out of the way by one rename and records it; None where another process did."""
+        (self.root / "aside").mkdir(exist_ok=True)
+        for n in range(1, 10_000):
+            place = self.root / "aside" / f"{key}-{n}"
+            if place.exists():
+                continue
+            try:
+                self.folder(key).rename(place)
+            except FileNotFoundError:
+                return None
+            self._sound.discard(key)
+            self._finished.pop(key, None)
+            error = {"type": CORRUPT, "message": why, "traceback": ""}
+            moved = {"key": key, "status": CORRUPT, "error": error, "moved_to": place.name, "seconds": 0.0}
+            self.append(key, moved | {"started": _now()})
+            return place
+        raise OSError(errno.EEXIST, "too many copies are set aside already", str(self.root / "aside"))
+
+    def remove(self, key: str) -> None:
+        """Removes a finished stage: gone by one rename, so that nobody sees half of it."""
+        grave = self.root / "staging" / uuid.uuid4().hex
+        self.folder(key).rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
+        self._sound.discard(key)
+        self._finished.pop(key, None)
+
+    # ----------------------------------------------------------------------- attempts
+
+    def stage(self, *, key: str | None = None, attempt: Mapping[str, Any] | None = None) -> Path:
+        """A fresh folder for one attempt to write into. With `key` and the attempt's record so far, a note beside
+        the folder says who is at it until `append` has the attempt's record, so that `recover` finds the dead."""
+        name = str((attempt or {}).get("attempt") or uuid.uuid4().hex)
+        folder = self.root / "staging" / name
         folder.mkdir(parents=True)
+        if key is not None:
+            record = {"started": _now(), **(attempt or {}), "attempt": name, "key": key}
+            note = {"record": record, "process": identify(), "parent": os.getppid()}
+            _write_atomically(self._note(name), json.dumps(note).encode())
         return folder
+
+    def recover(self) -> list[dict[str, Any]]:
+        """Gives each attempt whose process died before its record was written one, and removes what it left.
+
+        Returns the records: `interrupted`, or `done` where the outputs had been published. Attempts of live
+        processes, of other hosts and of other containers are left alone.
+        """
+        recovered = []
+        for path in sorted((self.root / "staging").glob("*.json")):
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two runs that start, one does it
+                note = _json_or_none(handle.read())
+                if note is None or not path.exists() or is_running(note["process"]) is not False:
+                    continue
+                staged = path.with_suffix("")
+                record = self._last_words(note, staged)
+                if record is not None:
+                    self.append(record["key"], record)
+                    recovered.append(record)
+                self.discard(staged)
+                path.unlink(missing_ok=True)
+        return recovered
+
+    def _last_words(self, note: Mapping[str, Any], staged: Path) -> dict[str, Any] | None:
+        """The record of an attempt that died without one; None where its run has recorded it."""
+        record = dict(note["record"])
+        if any(_is_record_of(line, note) for line in self.records(record["key"])):
+            return None
+        finished = self.finished(record["key"])
+        if finished is not None and finished.attempt.get("attempt") == record["attempt"]:
+            return {**finished.attempt, "status": "done"}
+        message = "its process ended without a word: killed, or the machine went down"
+        return record | {
+            "status": "interrupted",
+            "seconds": _seconds_alive(record["started"], staged),
+            "peak_memory_mb": None,
+            "peak_device_mb": None,
+            "error": {"type": "interrupted", "message": message, "traceback": ""},
+            "log_tail": "",
+        }
+
+    def _note(self, attempt: str) -> Path:
+        return self.root / "staging" / f"{attempt}.json"
 
     def publish(
         self,
@@ -115,18 +235,28 @@ class Store:
         identity: Mapping[str, Any],
         result: Mapping[str, Any],
         attempt: Mapping[str, Any],
+        durable: bool | None = None,
     ) -> bool:
-        """Makes a staged folder the stage's output, whole or not at all. False where another attempt was first."""
+        """Makes a staged folder the stage's output, whole or not at all. False where another attempt was first.
+
+        That holds when the process dies. `durable` (default: DERM_BENCH_FSYNC=1) makes it hold when the machine
+        does: everything is flushed to the disk before and after the rename.
+        """
         files = {
             path.relative_to(staged).as_posix(): file_digest(path)
             for path in sorted(staged.rglob("*"))
             if path.is_file()
         }
         document = {"key": key, "identity": identity, "result": result, "attempt": attempt, "files": files}
+        document["digest"] = document_digest(document)
         (staged / STAGE_FILE).write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=True))
         for path in staged.rglob("*"):
             if path.is_file():
                 path.chmod(0o444)
+        if durable is None:
+            durable = os.environ.get("DERM_BENCH_FSYNC") == "1"
+        if durable:
+            flush(staged)
         target = self.folder(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -136,6 +266,8 @@ class Store:
                 raise
             self.discard(staged)
             return False
+        if durable:
+            flush_folders(target.parent, target.parent.parent)
         return True
 
     def discard(self, staged: Path) -> None:
@@ -154,6 +286,8 @@ class Store:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
+        if "attempt" in record:
+            self._note(record["attempt"]).unlink(missing_ok=True)
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """All attempts at a stage, oldest first; a line torn by a crash is left out."""
@@ -187,6 +321,84 @@ def file_digest(path: Path) -> str:
     """sha256 of a file, hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_stage(folder: Path) -> dict[str, Any]:
+    """The stage file of a folder, with the files it lists in their places; a ValueError or OSError says what is wrong
+    otherwise. Contents are not read: `upkeep.verify` does."""
+    try:
+        document = json.loads((folder / STAGE_FILE).read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{STAGE_FILE} is missing") from None
+    except ValueError as error:
+        raise ValueError(f"{STAGE_FILE} is no JSON: {error}") from error
+    absent = [name for name in FIELDS if not isinstance(document, dict) or name not in document]
+    if absent:
+        raise ValueError(f"{STAGE_FILE} lacks {', '.join(absent)}")
+    for name in document["files"]:
+        if not (folder / name).is_file():
+            raise ValueError(f"{name} is missing")
+    return document
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """sha256 of a stage file's fields, as they read back from JSON."""
+    plain = json.loads(json.dumps({name: document[name] for name in FIELDS}))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def flush(folder: Path) -> None:
+    """Flushes all files and folders below a folder to the disk, and itself."""
+    paths = [path for path in folder.rglob("*") if not path.is_symlink()]
+    for path in paths:
+        if path.is_file():
+            _fsync(path)
+    flush_folders(*(path for path in reversed(paths) if path.is_dir()), folder)
+
+
+def flush_folders(*folders: Path) -> None:
+    """Flushes the entries of folders (names, renames) to the disk."""
+    for folder in folders:
+        _fsync(folder)
+
+
+def _fsync(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another process may clean or publish meanwhile
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _is_record_of(record: Mapping[str, Any], note: Mapping[str, Any]) -> bool:
+    """Whether a record tells how the noted attempt ended: its own, or the one that its run made when it lost the
+    worker, which bears the pid of the run."""
+    mine = note["record"]
+    if record.get("attempt") == mine["attempt"]:
+        return True
+    by_its_run = record.get("pid") == note["parent"] and record.get("host") == note["process"]["host"]
+    return by_its_run and record.get("started", "") >= mine["started"]
+
+
+def _seconds_alive(started: str, staged: Path) -> float:
+    """Seconds from the start of an attempt to the last thing it wrote: what is known of how long it took."""
+    try:
+        times = [path.stat().st_mtime for path in (staged, *staged.rglob("*"))]
+        return round(max(0.0, max(times) - datetime.fromisoformat(started).timestamp()), 4)
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

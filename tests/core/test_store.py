@@ -1,6 +1,11 @@
 """The store: whole or absent, first wins, every attempt on record."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -82,17 +87,147 @@ def test_another_layout_is_refused(store):
         Store(store.root).prepare()
 
 
-def test_a_spoiled_stage_file_says_what_to_do(store):
+@pytest.mark.parametrize("spoil", ["half a stage file", "no stage file", "a field lost", "an output lost"])
+def test_what_is_spoiled_is_set_aside_and_made_again(store, caplog, spoil):
     publish(store, "abc")
     path = store.folder("abc") / "stage.json"
+    document = json.loads(path.read_text())
     path.chmod(0o644)
-    path.write_text("{")
-    with pytest.raises(UserError, match="remove that folder"):
-        Store(store.root).finished("abc")
+    if spoil == "half a stage file":
+        path.write_text(path.read_text()[:50])
+    elif spoil == "no stage file":
+        path.unlink()
+    elif spoil == "a field lost":
+        path.write_text(json.dumps({k: v for k, v in document.items() if k != "files"}))
+    else:
+        (store.folder("abc") / "state").unlink()
+    again = Store(store.root)
+    assert not again.has("abc")
+    assert again.finished("abc") is None
+    assert "set aside" in caplog.text
+    assert [p.name for p in (store.root / "aside").iterdir()] == ["abc-1"]
+    assert [record["status"] for record in store.records("abc")] == ["corrupt"]
+    assert publish(again, "abc")
+    assert Store(store.root).finished("abc").result == {"updates": 3}
+
+
+def test_a_spoiled_stage_that_cannot_be_moved_is_named(store, monkeypatch):
+    publish(store, "abc")
+    (store.folder("abc") / "state").unlink()
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(UserError, match=r"state is missing.*cannot be set aside"):
+        Store(store.root).has("abc")
+
+
+# ------------------------------------------------------------- attempts that died silently
+
+ATTEMPT = {"attempt": "a1", "key": "abc", "kind": "fit", "title": "fit toy", "host": "here", "pid": 1}
+# Takes a stage of its own process, says so, and waits to be killed.
+MORTAL = """
+import sys, time
+from pathlib import Path
+from derm_bench.store import Store
+store = Store(Path(sys.argv[1]))
+attempt = {"attempt": "a1", "key": "abc", "kind": "fit", "title": "fit toy"}
+staged = store.stage(key="abc", attempt=attempt)
+(staged / "state").write_text("half")
+if sys.argv[2] == "published":
+    store.publish("abc", staged, identity={"kind": "fit"}, result={}, attempt=attempt | {"seconds": 1.0})
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def kill_at_work(store: Store, until: str = "staged") -> subprocess.Popen:
+    """An attempt of another process that was killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MORTAL, str(store.root), until], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    assert store.recover() == [], "it lives"
+    process.kill()
+    process.wait()
+    return process
+
+
+def test_an_attempt_killed_without_a_word_gets_a_record(store):
+    kill_at_work(store)
+    (record,) = store.recover()
+    assert (record["status"], record["title"], record["attempt"]) == ("interrupted", "fit toy", "a1")
+    assert store.records("abc") == [record]
+    assert not list((store.root / "staging").iterdir())
+    assert store.recover() == []
+
+
+def test_an_attempt_killed_after_publishing_is_recorded_as_done(store):
+    kill_at_work(store, "published")
+    (record,) = store.recover()
+    assert (record["status"], record["seconds"]) == ("done", 1.0)
+    assert store.has("abc")
+    assert not list((store.root / "staging").iterdir())
+
+
+def test_what_its_run_recorded_is_not_recorded_again(store):
+    """A worker that hangs or crashes is recorded by its run, under the run's own pid."""
+    kill_at_work(store)
+    lost = {"attempt": "other", "status": "timeout", "host": platform.node(), "pid": os.getpid()}
+    store.append("abc", lost | {"started": datetime.now(UTC).isoformat(timespec="milliseconds")})
+    assert store.recover() == []
+    assert [record["status"] for record in store.records("abc")] == ["timeout"]
+    assert not list((store.root / "staging").iterdir())
+
+
+def test_a_reused_pid_is_another_process(store):
+    store.stage(key="abc", attempt=ATTEMPT)
+    note = store.root / "staging/a1.json"
+    content = json.loads(note.read_text())
+    assert store.recover() == [], "this very process is at it"
+    content["process"]["start_ticks"] -= 1
+    note.write_text(json.dumps(content))
+    assert len(store.recover()) == 1
+
+
+def test_attempts_of_other_hosts_and_containers_are_left_alone(store):
+    for name, field in (("a1", "host"), ("a2", "namespace")):
+        store.stage(key="abc", attempt=ATTEMPT | {"attempt": name})
+        note = store.root / f"staging/{name}.json"
+        content = json.loads(note.read_text())
+        content["process"] |= {field: "elsewhere", "pid": 2**22 + 1}
+        note.write_text(json.dumps(content))
+    assert store.recover() == []
+    assert len(list((store.root / "staging").iterdir())) == 4
+
+
+def test_the_note_of_an_attempt_is_no_output_and_goes_with_its_record(store):
+    staged = store.stage(key="abc", attempt=ATTEMPT)
+    assert not list(staged.iterdir())
+    store.publish("abc", staged, identity={}, result={}, attempt=ATTEMPT)
+    assert store.finished("abc").files == {}
+    store.append("abc", ATTEMPT | {"status": "done"})
+    assert not list((store.root / "staging").iterdir())
+
+
+def test_a_durable_publication_is_flushed_before_and_after_the_rename(store, monkeypatch):
+    flushed = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (flushed.append(Path(f"/proc/self/fd/{fd}").readlink()), fsync(fd))
+    )
+    publish(store, "plain")
+    assert not flushed
+    monkeypatch.setenv("DERM_BENCH_FSYNC", "1")
+    publish(store, "firm")
+    names = [path.name for path in flushed]
+    assert {"state", "stage.json"} <= set(names[:2])
+    assert names[-2:] == ["fi", "objects"]
 
 
 def test_stage_files_are_plain_json(store):
     publish(store, "abc")
     document = json.loads((store.folder("abc") / "stage.json").read_text())
-    assert set(document) == {"key", "identity", "result", "attempt", "files"}
+    assert set(document) == {"key", "identity", "result", "attempt", "files", "digest"}
     assert Path(store.folder("abc")).name == "abc"

@@ -1,0 +1,153 @@
+"""`derm-bench store`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from derm_bench import upkeep
+from derm_bench.cli.common import store_option
+from derm_bench.errors import UserError
+from derm_bench.store import Store, default_store, reason
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
+
+@click.group()
+def store() -> None:
+    """Sizes, digests and safe clean-up of the store."""
+
+
+def _open(place: Path | None) -> Store:
+    opened = Store(place or default_store())
+    if not (opened.root / "objects").is_dir():
+        raise UserError(f"there is no store at {opened.root}", hint="say where it is with --store")
+    return opened
+
+
+@store.command("ls")
+@store_option
+@json_option
+def list_store(store: Path | None, as_json: bool) -> int:
+    """What the store holds: stages and sizes by kind, attempts, leftovers."""
+    summary = upkeep.describe(_open(store))
+    if as_json:
+        click.echo(json.dumps(summary, indent=1))
+    else:
+        _print_summary(summary)
+    return 0
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    table = Table()
+    table.add_column("kind")
+    table.add_column("stages", justify="right")
+    table.add_column("size", justify="right")
+    for kind, entry in summary["kinds"].items():
+        table.add_row(kind, str(entry["stages"]), human(entry["bytes"]))
+    in_stages = sum(entry["bytes"] for entry in summary["kinds"].values())
+    table.add_row("all stages", str(summary["stages"]), human(in_stages), style="bold")
+    Console().print(table)
+    click.echo(f"store: {summary['store']}, {human(summary['bytes'])} in all")
+    attempts = ", ".join(f"{n} {status}" for status, n in summary["attempts"].items())
+    click.echo(f"attempts: {attempts or 'none'}; {summary['failed_attempts']} failed or interrupted")
+    for name, meaning in (
+        ("staging", "in staging (running, or left behind)"),
+        ("checkpoints", "checkpoints"),
+        ("aside", "set aside as spoiled"),
+    ):
+        entry = summary["places"][name]
+        if entry["entries"]:
+            click.echo(f"{entry['entries']} {meaning}, {human(entry['bytes'])}")
+    if summary["running"]:
+        click.echo(f"{summary['running']} runs at work")
+    if summary["oldest"]:
+        click.echo(f"stages made from {summary['oldest']} to {summary['newest']}")
+
+
+@store.command()
+@store_option
+@json_option
+def verify(store: Path | None, as_json: bool) -> int:
+    """Compare every output with its digest; set aside what differs, to be made again by the next run.
+
+    Exits 1 where anything differed.
+    """
+    opened = _open(store)
+    total = sum(1 for _ in upkeep.stage_keys(opened))
+    found = []
+    try:
+        for spoiled in upkeep.verify(opened):
+            found.append(spoiled)
+            if not as_json:
+                click.echo(f"{spoiled.title} ({spoiled.key[:12]}): {'; '.join(spoiled.problems)}")
+                click.echo(f"  set aside to {spoiled.moved_to}")
+    except OSError as error:
+        hint = "is the store writable?"
+        raise UserError(f"a spoiled stage cannot be set aside: {reason(error)}", hint=hint) from error
+    if as_json:
+        rows = [dataclasses.asdict(spoiled) for spoiled in found]
+        click.echo(json.dumps({"stages": total, "spoiled": rows}, indent=1, default=str))
+    else:
+        click.echo(f"{total} stages checked, {len(found)} spoiled")
+    return 1 if found else 0
+
+
+@store.command()
+@store_option
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    default=None,
+    help="Also remove finished stages that no run has asked for in so many days.",
+)
+@click.option("--fsync", is_flag=True, help="Flush the store to the disk afterwards.")
+@json_option
+def gc(store: Path | None, dry_run: bool, older_than: float | None, fsync: bool, as_json: bool) -> int:
+    """Remove what dead attempts left, checkpoints of finished stages, what was set aside, unused plan data.
+
+    Nothing that a running run needs goes. Finished stages stay, unless --older-than is given.
+    """
+    opened = _open(store)
+    items = upkeep.garbage(opened, older_than)
+    records = [] if dry_run else upkeep.clean(opened, items)
+    if fsync and not dry_run:
+        upkeep.flush_store(opened)
+    if as_json:
+        rows = [dataclasses.asdict(item) for item in items]
+        freed = sum(item.bytes for item in items)
+        summary = {"dry_run": dry_run, "bytes": freed, "items": rows, "recovered": len(records)}
+        click.echo(json.dumps(summary, indent=1, default=str))
+    else:
+        _print_garbage(items, dry_run, len(records))
+    return 0
+
+
+def _print_garbage(items: list[upkeep.Garbage], dry_run: bool, recovered: int) -> None:
+    numbers, sizes = Counter(item.why for item in items), Counter[str]()
+    for item in items:
+        sizes[item.why] += item.bytes
+    for why, n in numbers.items():
+        click.echo(f"{n} {why}: {human(sizes[why])}")
+    if recovered:
+        click.echo(f"{recovered} attempts that died without a word are now on record")
+    click.echo(f"{'would free' if dry_run else 'freed'} {human(sum(sizes.values()))}")
+
+
+def human(size: int) -> str:
+    """A size in bytes as a person reads it."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,68 @@
+"""Tells whether a process noted earlier still runs, by pid, start time, boot and host: a reused pid fools nobody."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def identify(pid: int | None = None) -> dict[str, Any]:
+    """What tells a process (default: this one) from any other, as JSON."""
+    number = os.getpid() if pid is None else pid
+    return {
+        "pid": number,
+        "start_ticks": (_stat(number) or (None, None))[1],
+        "host": platform.node(),
+        **_machine(),
+    }
+
+
+def is_running(process: Mapping[str, Any]) -> bool | None:
+    """Whether the process of `identify` is alive; None where that cannot be told from here (another host, another
+    container)."""
+    here = _machine()
+    if process.get("host") != platform.node():
+        return None
+    if process.get("boot") != here["boot"]:
+        return False
+    if process.get("namespace") != here["namespace"]:
+        return None
+    found = _stat(process["pid"])
+    if found is None:
+        return _answers(process["pid"]) if here["boot"] is None else False
+    state, start_ticks = found
+    return state not in "ZX" and start_ticks == process.get("start_ticks")
+
+
+@functools.cache
+def _machine() -> dict[str, str | None]:
+    """Boot and pid namespace; None where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return {"boot": boot, "namespace": str(Path("/proc/self/ns/pid").readlink())}
+    except OSError:
+        return {"boot": None, "namespace": None}
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """State and start time (clock ticks since boot) of a process; None where there is none, or no /proc."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before may hold spaces
+    return fields[0], int(fields[19])
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

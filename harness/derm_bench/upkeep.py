@@ -1,0 +1,272 @@
+"""Looks after a store: what is in it, whether it is still what was published, and what can go."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from derm_bench.processes import is_running
+from derm_bench.store import STAGE_FILE, Store, document_digest, file_digest, flush, read_stage
+
+DAY = 86_400.0
+# What nobody owns, or somebody whose life cannot be seen from here, is left alone for this many days.
+UNOWNED_DAYS = 1.0
+UNSEEN_DAYS = 30.0
+FAILED = ("failed", "timeout", "oom", "diverged", "interrupted")
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """A stage that is no longer what was published, and where it was moved to."""
+
+    key: str
+    title: str
+    problems: tuple[str, ...]
+    moved_to: Path | None
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something that can go, why, and its size in bytes. `key` where it is a finished stage."""
+
+    why: str
+    path: Path
+    bytes: int
+    key: str = ""
+
+
+def stage_keys(store: Store) -> Iterator[str]:
+    """The keys of all folders among the finished stages, sorted."""
+    for path in sorted((store.root / "objects").glob("*/*")):
+        if path.is_dir() and not path.name.startswith("."):
+            yield path.name
+
+
+def documents(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and stage file of every readable finished stage; reading them does not count as use."""
+    for key in stage_keys(store):
+        try:
+            yield key, read_stage(store.folder(key))
+        except (OSError, ValueError):
+            continue
+
+
+# ------------------------------------------------------------------------------------ ls
+
+
+def describe(store: Store) -> dict[str, Any]:
+    """Sizes in bytes and counts, by kind of stage and in all."""
+    kinds: dict[str, dict[str, int]] = {}
+    for key in stage_keys(store):
+        entry = kinds.setdefault(_kind(store, key), {"stages": 0, "bytes": 0})
+        entry["stages"] += 1
+        entry["bytes"] += size_of(store.folder(key))
+    times = sorted(_mtime(store.folder(key) / STAGE_FILE) for key in stage_keys(store))
+    statuses = Counter(
+        record["status"]
+        for path in (store.root / "records").glob("*/*.jsonl")
+        for record in store.records(path.stem)
+    )
+    places = ("staging", "checkpoints", "aside", "data", "records")
+    return {
+        "store": str(store.root),
+        "bytes": size_of(store.root),
+        "stages": sum(entry["stages"] for entry in kinds.values()),
+        "kinds": dict(sorted(kinds.items())),
+        "attempts": dict(sorted(statuses.items())),
+        "failed_attempts": sum(statuses[status] for status in FAILED),
+        "places": {name: _place(store.root / name) for name in places},
+        "running": len(_runs_at_work(store)),
+        "oldest": _iso(times[0]) if times else None,
+        "newest": _iso(times[-1]) if times else None,
+    }
+
+
+def _kind(store: Store, key: str) -> str:
+    try:
+        return str(read_stage(store.folder(key))["identity"].get("kind", "unknown"))
+    except (OSError, ValueError):
+        return "spoiled"
+
+
+def _place(folder: Path) -> dict[str, int]:
+    entries = [path for path in folder.iterdir() if path.suffix != ".json"] if folder.is_dir() else []
+    return {"entries": len(entries), "bytes": size_of(folder)}
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(_size(file) for file in files)
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return 0 if path.is_dir() else found.st_size
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+# -------------------------------------------------------------------------------- verify
+
+
+def verify(store: Store) -> Iterator[Spoiled]:
+    """Compares every file of every finished stage with its digest; what differs is set aside, to be made again."""
+    for key in list(stage_keys(store)):
+        found = problems(store.folder(key))
+        if found and store.folder(key).is_dir():
+            title = _title(store.folder(key))
+            yield Spoiled(key, title, tuple(found), store.set_aside(key, "; ".join(found)))
+
+
+def problems(folder: Path) -> list[str]:
+    """How a finished stage differs from what was published; empty where it does not."""
+    try:
+        document = read_stage(folder)
+        if document.get("digest", document_digest(document)) != document_digest(document):
+            return [f"{STAGE_FILE} changed"]
+        if document["key"] != folder.name:
+            return [f"{STAGE_FILE} belongs to the stage {document['key']}"]
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        found = [f"{name} was added" for name in sorted(files - {STAGE_FILE} - document["files"].keys())]
+        for name, digest in document["files"].items():
+            if file_digest(folder / name) != digest:
+                found.append(f"{name} changed")
+        return found
+    except (OSError, ValueError) as error:
+        return [str(error)]
+
+
+def _title(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / STAGE_FILE).read_bytes())["attempt"]["title"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.name[:12]
+
+
+# ------------------------------------------------------------------------------------ gc
+
+
+def garbage(store: Store, older_than: float | None = None) -> list[Garbage]:
+    """What can go without a running run missing it. `older_than` is in days since a run last asked for a stage."""
+    runs = _runs_at_work(store)
+    unused = list(_unused(store, older_than, runs)) if older_than is not None else []
+    going = {item.key for item in unused}
+    return [
+        *_staging(store, bool(runs)),
+        *_checkpoints(store),
+        *(Garbage("set aside", path, size_of(path)) for path in _entries(store, "aside")),
+        *(() if runs else _data(store, going)),
+        *unused,
+    ]
+
+
+def clean(store: Store, items: list[Garbage]) -> list[dict[str, Any]]:
+    """Removes garbage; attempts that died without a record get one first, which are returned."""
+    records = store.recover()
+    for item in items:
+        if item.key:
+            store.remove(item.key)
+        elif item.path.is_dir():
+            store.discard(item.path)
+        else:
+            item.path.unlink(missing_ok=True)
+    return records
+
+
+def flush_store(store: Store) -> None:
+    """Flushes the whole store to the disk, so that it outlives the machine's fall, not the processes' alone."""
+    for name in ("objects", "records", "data"):
+        if (store.root / name).is_dir():
+            flush(store.root / name)
+
+
+def _entries(store: Store, name: str) -> list[Path]:
+    folder = store.root / name
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _runs_at_work(store: Store) -> list[float]:
+    """When each run began that is, or may be, at work on this store. Notes of the dead are removed."""
+    began = []
+    for path in _entries(store, "running"):
+        note = _json(path)
+        alive = is_running(note) if isinstance(note, dict) and "pid" in note else None
+        if alive or (alive is None and _age(path) < UNSEEN_DAYS):
+            began.append(_mtime(path))
+        else:
+            path.unlink(missing_ok=True)
+    return began
+
+
+def _staging(store: Store, run_at_work: bool) -> Iterator[Garbage]:
+    """What attempts left that no longer run."""
+    notes = {path.stem: _json(path) for path in _entries(store, "staging") if path.suffix == ".json"}
+    for path in _entries(store, "staging"):
+        if path.suffix == ".json" and path.with_suffix("").exists():
+            continue
+        note = notes.get(path.stem)
+        alive = is_running(note["process"]) if isinstance(note, dict) and "process" in note else None
+        limit = UNSEEN_DAYS if path.stem in notes or run_at_work else UNOWNED_DAYS
+        if alive is False or (alive is None and _age(path) >= limit):
+            yield Garbage("left by an attempt that ended", path, size_of(path))
+
+
+def _checkpoints(store: Store) -> Iterator[Garbage]:
+    for path in _entries(store, "checkpoints"):
+        key = path.name.partition(".")[0]
+        if (store.folder(key) / STAGE_FILE).is_file():
+            yield Garbage("checkpoint of a finished stage", path, size_of(path))
+
+
+def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
+    """Plan data that no remaining stage names. (A run at work may have written some for stages to come.)"""
+    texts = [
+        json.dumps(document["identity"].get("params", {}))
+        for key, document in documents(store)
+        if key not in going
+    ]
+    named = {word for text in texts for word in text.split('"') if len(word) == 64}
+    for path in _entries(store, "data"):
+        if path.name not in named and (not path.name.startswith(".") or _age(path) >= UNOWNED_DAYS):
+            yield Garbage("plan data that no stage uses", path, size_of(path))
+
+
+def _unused(store: Store, days: float, runs: list[float]) -> Iterator[Garbage]:
+    """Finished stages that no run has asked for in `days` days, nor one at work since it began."""
+    limit = min([time.time() - days * DAY, *(began - 1.0 for began in runs)])
+    for key in stage_keys(store):
+        if _mtime(store.folder(key)) < limit:
+            folder = store.folder(key)
+            yield Garbage(f"not used for {days:g} days", folder, size_of(folder), key)
+
+
+def _age(path: Path) -> float:
+    """Days since a path, or anything right in it, changed."""
+    paths = [path, *(path.iterdir() if path.is_dir() else ())]
+    return (time.time() - max(_mtime(p) for p in paths)) / DAY
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,156 @@
+"""`derm-bench store`: what is there, what is spoiled, what can go."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.conftest import read_csv
+
+from derm_bench.store import Store
+from derm_bench.upkeep import DAY, clean, garbage, problems
+
+MEASURED = ("generator_seconds", "generator_seconds_shared", "train_seconds", "eval_seconds")
+MEASURED = (*MEASURED, "peak_memory_mb", "peak_device_mb")
+
+
+def numbers(path):
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in read_csv(path)]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    made = Store(tmp_path / "store")
+    made.prepare()
+    return made
+
+
+def publish(store: Store, key: str, **params) -> None:
+    staged = store.stage()
+    (staged / "state").write_text("weights")
+    attempt = {"title": f"fit {key}", "kind": "fit"}
+    store.publish(
+        key, staged, identity={"kind": "fit", "params": params}, result={"loss": 0.5}, attempt=attempt
+    )
+
+
+def age(path, days: float) -> None:
+    then = time.time() - days * DAY
+    os.utime(path, (then, then))
+
+
+def test_a_corrupted_output_is_found_set_aside_and_made_again(derm_bench, write_matrix, tmp_path):
+    matrix, store = write_matrix(seeds=[0]), Store(tmp_path / "store")
+    assert derm_bench("run", matrix, "--out", "out").code == 0
+    before = numbers(tmp_path / "out/results.csv")
+    listed = json.loads(derm_bench("store", "ls", "--json").out)
+    assert listed["kinds"]["train"]["stages"] == 3
+    assert listed["stages"] == sum(entry["stages"] for entry in listed["kinds"].values())
+    assert (listed["failed_attempts"], listed["running"], listed["places"]["staging"]["entries"]) == (0, 0, 0)
+    assert derm_bench("store", "verify").code == 0
+
+    # One bit flips in predictions: the evaluation is made again, and nothing else.
+    path = next((tmp_path / "store/objects").rglob("predictions.parquet"))
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    key = path.parent.name
+    ran = derm_bench("store", "verify")
+    assert ran.code == 1
+    assert "evaluate toy-centroid" in ran.out and "predictions.parquet changed" in ran.out
+    assert f"{key}-1" in ran.out and (tmp_path / f"store/aside/{key}-1").is_dir()
+    assert not store.has(key)
+
+    again = derm_bench("run", matrix, "--out", "out")
+    assert again.code == 0, again.err
+    assert "1 stages run" in again.out
+    assert numbers(tmp_path / "out/results.csv") == before
+    assert [record["status"] for record in store.records(key)] == ["done", "corrupt", "done"]
+
+    # What was set aside goes when asked; what a run needs stays.
+    dry = derm_bench("store", "gc", "--dry-run")
+    assert "1 set aside" in dry.out and "would free" in dry.out
+    assert (tmp_path / f"store/aside/{key}-1").is_dir()
+    assert "freed" in derm_bench("store", "gc", "--fsync").out
+    assert not list((tmp_path / "store/aside").iterdir())
+    assert json.loads(derm_bench("plan", matrix, "--json").out)["to_run"] == {}
+    assert "0 stages run" in derm_bench("run", matrix, "--out", "again").out
+
+
+def test_every_kind_of_damage_is_named(store):
+    for key in ("changed", "missing", "extra", "result", "whole", "torn"):
+        publish(store, key)
+        (store.folder(key) / "stage.json").chmod(0o644)
+    (store.folder("changed") / "state").chmod(0o644)
+    (store.folder("changed") / "state").write_text("Weights")
+    (store.folder("missing") / "state").unlink()
+    (store.folder("extra") / "more").write_text("")
+    text = (store.folder("result") / "stage.json").read_text()
+    (store.folder("result") / "stage.json").write_text(text.replace('"loss": 0.5', '"loss": 0.4'))
+    (store.folder("torn") / "stage.json").write_text(text[:40])
+    found = {key: problems(store.folder(key)) for key in ("changed", "missing", "extra", "result", "whole")}
+    assert found == {
+        "changed": ["state changed"],
+        "missing": ["state is missing"],
+        "extra": ["more was added"],
+        "result": ["stage.json changed"],
+        "whole": [],
+    }
+    assert "stage.json is no JSON" in problems(store.folder("torn"))[0]
+
+
+def test_only_what_nobody_needs_is_garbage(store):
+    split, lonely = store.put(b"split"), store.put(b"lonely")
+    publish(store, "abc", split=split)
+    publish(store, "old", split=lonely)
+    age(store.folder("old"), 40)
+    for name in ("abc", "unfinished"):
+        (store.root / "checkpoints" / name).mkdir(parents=True)
+    store.stage(key="ours", attempt={"attempt": "alive"})
+    unowned = store.stage()
+    assert {item.path.name for item in garbage(store)} == {"abc"}, "the checkpoint; a run is at work, here"
+
+    (store.root / "running" / f"{os.getpid()}.json").unlink()
+    assert {item.path.name for item in garbage(store)} == {"abc"}
+    age(unowned, 2)
+    assert {item.path.name for item in garbage(store)} == {"abc", unowned.name}
+    items = garbage(store, older_than=30)
+    assert {item.path.name for item in items} == {"abc", "old", unowned.name, lonely}
+    clean(store, items)
+    assert not store.has("old") and store.has("abc")
+    assert not store.data(lonely).exists() and store.data(split).exists()
+    assert (store.root / "checkpoints/unfinished").is_dir() and (store.root / "staging/alive").is_dir()
+
+
+def test_what_a_running_run_has_asked_for_is_not_old(store):
+    """Even where the run began long ago and the stage was made before it."""
+    for key in ("asked", "forgotten"):
+        publish(store, key)
+        age(store.folder(key), 50)
+    age(store.root / "running" / f"{os.getpid()}.json", 40)
+    assert Store(store.root).has("asked")
+    age(store.folder("asked"), 39)
+    assert [item.key for item in garbage(store, older_than=5)] == ["forgotten"]
+
+
+def test_cleaning_leaves_a_record_of_attempts_that_died(store):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom derm_bench.store import Store\n"
+        "Store(Path(sys.argv[1])).stage(key='abc', attempt={'attempt': 'a1', 'title': 'fit toy'})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store.root)], check=True)
+    items = garbage(store)
+    assert [item.path.name for item in items] == ["a1"]
+    (record,) = clean(store, items)
+    assert record["status"] == "interrupted"
+    assert not list((store.root / "staging").iterdir())
+
+
+def test_a_folder_that_is_no_store_is_refused(derm_bench, tmp_path):
+    ran = derm_bench("store", "ls", "--store", "nowhere")
+    assert ran.code == 2
+    assert str(tmp_path / "nowhere") in ran.err
+    assert not (tmp_path / "nowhere").exists()
