@@ -50,7 +50,14 @@ class UserErrors(UserError):
 
 
 class Diverged(Exception):
-    """Training produced NaN, infinity or a collapsed generator; recorded as `diverged`, never averaged away."""
+    """Training produced NaN, infinity or a collapsed generator; recorded as `diverged`, never averaged away.
+
+    `curve` holds the last rows of the training curves, `[step, metric, value]` each.
+    """
+
+    def __init__(self, message: str, *, curve: Sequence[Sequence[int | str | float]] = ()) -> None:
+        super().__init__(message)
+        self.curve = [list(row) for row in curve]
 
 
 def dotted(path: Iterable[str | int]) -> str:

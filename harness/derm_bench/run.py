@@ -40,7 +40,8 @@ class Run(Protocol):
     precision: Precision
 
     def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
-        """Exactly `budget` training batches. For generators images are in [-1,1] (mean = std = 0.5)."""
+        """Exactly `budget` training batches, or what is left of them after `resume`. For generators images are in
+        [-1,1] (mean = std = 0.5)."""
         ...
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
@@ -71,9 +72,24 @@ class Run(Protocol):
         ...
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Offers a complete training state (weights, optimizers, counters, RNG) for resuming after an interruption."""
+        """Offers the training state for resuming after an interruption; the last call in the loop, after every
+        update. The harness calls `state` when a checkpoint is due, once a minute, and keeps with it the position in
+        `batches`, the curves, what `evaluate` selected and all global random generators. `state` gives the rest
+        that the loop changes: weights, optimizers, schedules, averages, own `torch.Generator`s, as tensors,
+        numbers, strings and lists, tuples, dicts of them. `derm_bench.training.checkpoints.TrainingState` collects it.
+        """
         ...
 
     def resume(self) -> Mapping[str, Any] | None:
-        """The last checkpoint of this very stage, or None to start afresh."""
+        """What `state` last gave in an attempt at this very stage that was interrupted, tensors on the CPU; None to
+        start afresh. Call it once, when all is built and before `batches`, which then goes on with the update after:
+
+            live = TrainingState(net=net, optimizer=optimizer)
+            live.load(run.resume())
+            for batch in run.batches(train):
+                ...
+                run.checkpoint(batch.step, live.state)
+
+        A resumed fit ends bitwise as the uninterrupted one does on the CPU.
+        """
         ...

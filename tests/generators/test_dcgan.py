@@ -142,3 +142,39 @@ def test_presets_are_valid_and_its_spec_creates_it(preset):
     assert isinstance(spec, GeneratorSpec) and not spec.conditional
     options = spec.options(**spec.presets[preset])
     assert isinstance(create(spec, options, Task(("mel",), 16)), Dcgan)
+
+
+@pytest.mark.parametrize("die_at", [1, 4, 7])
+def test_an_interrupted_fit_ends_bitwise_as_the_uninterrupted_one(tmp_path, die_at):
+    def fit(folder=None, die_at=None):
+        gan, kept = tiny(3), {}
+        run = StageRun(
+            seed=3,
+            budget=7,
+            snapshot_every=3,
+            on_snapshot=lambda step, state: kept.update({step: state}),
+            checkpoints=folder,
+            checkpoint_seconds=0,
+        )
+        if die_at:
+            write = run.checkpoint
+
+            def checkpoint(step, state):
+                write(step, state)
+                if step == die_at:
+                    raise KeyboardInterrupt
+
+            run.checkpoint = checkpoint
+        gan.fit(train_set(), run)
+        return gan, run, kept
+
+    gan, run, kept = fit()
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, die_at)
+    resumed, resumed_run, rest = fit(tmp_path)
+    assert list(rest) == [step for step in kept if step > die_at]
+    for one, other in [(gan.state(), resumed.state()), *[(kept[step], rest[step]) for step in rest]]:
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert run.history() == resumed_run.history()
+    request = SampleRequest(0, 6, 1)
+    assert torch.equal(gan.sample(request).images, resumed.sample(request).images)

@@ -20,6 +20,7 @@ from derm_bench.plan.split import PlannedSplit, read_split
 from derm_bench.plugins import Plugins
 from derm_bench.run import Precision
 from derm_bench.specs import Task, create
+from derm_bench.training.checkpoints import SECONDS
 
 HISTORY_COLUMNS = ("step", "images", "epoch", "split", "metric", "value")
 
@@ -27,7 +28,8 @@ HISTORY_COLUMNS = ("step", "images", "epoch", "split", "metric", "value")
 @dataclass(frozen=True)
 class StageContext:
     """The inputs of one stage. `inputs` are folders of finished stages by name, `out` an empty folder to write
-    into, `data` the folder of plan-level data, `report` takes progress dicts."""
+    into, `data` the folder of plan-level data, `report` takes progress dicts. Without the stage's `key` nothing
+    is kept for an interruption."""
 
     params: Mapping[str, Any]
     local: Mapping[str, Any]
@@ -39,6 +41,13 @@ class StageContext:
     threads: int
     plugins: Plugins
     report: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None)
+    key: str = ""
+    checkpoint_seconds: float = SECONDS
+
+    @property
+    def checkpoints(self) -> Path | None:
+        """Where this very stage keeps what it needs to go on after an interruption."""
+        return self.data.parent / "checkpoints" / self.key if self.key else None
 
     def options(self, kind: str, name: str) -> Any:
         """The options of the stage's plugin, as its model, with paths put back."""

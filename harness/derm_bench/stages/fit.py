@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from derm_bench.errors import Diverged
 from derm_bench.images import ImageSet
-from derm_bench.specs import Generator, Task, create
+from derm_bench.specs import Generator, GeneratorSpec, SampleRequest, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.weights import save_state
-from derm_bench.training.resize import resized
+from derm_bench.training.health import JUDGED, STRETCH, is_collapsed
+from derm_bench.training.resize import resize_images, resized
+from derm_bench.training.seeding import child_seed
 from derm_bench.training.stage_run import StageRun, seed_everything
 
 
 def fit(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv."""
+    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv; the result tells the generator's
+    health. Raises Diverged where training or the samples are past use."""
     params = context.params
     spec = context.plugins.get("generator", params["generator"])
     options = context.options("generator", params["generator"])
@@ -25,6 +31,7 @@ def fit(context: StageContext) -> dict[str, Any]:
     generator: Generator = create(spec, options, task)
     batch_size = getattr(options, "batch_size", 64)
     budget = options.budget.in_updates(len(train), batch_size)
+    snapshots = (context.checkpoints or context.out) / "snapshots"
     run = StageRun(
         seed=params["seed"],
         budget=budget,
@@ -33,13 +40,60 @@ def fit(context: StageContext) -> dict[str, Any]:
         batch_size=batch_size,
         image_transforms=context.transforms(options.augment, task, "image"),
         snapshot_every=params["snapshots"],
-        on_snapshot=lambda step, state: save_state(context.out / "snapshots" / f"{step}.safetensors", state),
+        on_snapshot=lambda step, state: save_state(snapshots / f"{step}.safetensors", state),
         report=context.report,
+        checkpoints=context.checkpoints,
+        checkpoint_seconds=context.checkpoint_seconds,
     )
-    generator.fit(train, run)
-    save_state(context.out / "state.safetensors", generator.state())
-    context.write_history(run.history())
-    return {"updates": budget, "images": len(train)}
+    with run.judged():
+        generator.fit(train, run)
+        save_state(context.out / "state.safetensors", generator.state())
+        context.write_history(run.history())
+        ratios = distance_ratios(spec, generator, train, params["seed"], may_stop=budget >= STRETCH)
+    _move(snapshots, context.out / "snapshots")
+    run.finished()
+    return {
+        "updates": budget,
+        "images": len(train),
+        "health": run.health() | {"distance_ratio": ratios},
+    }
+
+
+def distance_ratios(
+    spec: GeneratorSpec, generator: Generator, train: ImageSet, seed: int, *, may_stop: bool
+) -> dict[str, float]:
+    """How far 64 samples of each class lie apart, as a share of what its training images do; `all` where a
+    generator knows no classes. Raises Diverged at a class whose samples are nearly one image, if it `may_stop`;
+    after a few updates they always are."""
+    names = dict(enumerate(train.classes))
+    labels: list[int | None] = list(names) if spec.conditional or len(names) == 1 else [None]
+    ratios = {}
+    for label in labels:
+        real = train.images if label is None else train.images[train.labels == label]
+        request = SampleRequest(label, JUDGED, child_seed(seed, "health") % 2**31)
+        seed_everything(request.seed)
+        images = generator.sample(request, train if spec.conditions_on != "none" else None).images
+        if (
+            not isinstance(images, torch.Tensor)
+            or images.dtype != torch.uint8
+            or images.shape[:2] != (JUDGED, 3)
+        ):
+            return {}  # the sample stage says what is wrong with them
+        collapsed, ratio = is_collapsed(resize_images(images.cpu(), train.size), real)
+        name = "all" if label is None else names[label]
+        ratios[name] = round(ratio, 6)
+        if collapsed and may_stop:
+            raise Diverged(
+                f"the samples of '{name}' collapsed: {JUDGED} of them lie {ratio:.2%} as far apart as the "
+                "training images"
+            )
+    return ratios
+
+
+def _move(source: Path, target: Path) -> None:
+    """Snapshots outlive an interruption beside the checkpoint, and are moved to the output at the end."""
+    if source != target and source.is_dir():
+        shutil.move(source, target)
 
 
 def training_images(context: StageContext, size: int) -> ImageSet:

@@ -34,9 +34,11 @@ def train(context: StageContext) -> dict[str, Any]:
     seed_everything(params["seed"])
     classifier: Classifier = create(spec, options, task)
     run = classifier_run(context, options, classifier, task, images, val)
-    classifier.fit(images, val, run)
-    save_state(context.out / "state.safetensors", classifier.state())
-    context.write_history(run.history())
+    with run.judged():
+        classifier.fit(images, val, run)
+        save_state(context.out / "state.safetensors", classifier.state())
+        context.write_history(run.history())
+    run.finished()
     return {
         "updates": run.budget,
         "selected_step": run.best_step if options.select == "best" else run.budget,
@@ -78,6 +80,8 @@ def classifier_run(
         patience=options.patience,
         val=val if len(val) else None,
         report=context.report,
+        checkpoints=context.checkpoints,
+        checkpoint_seconds=context.checkpoint_seconds,
     )
 
 

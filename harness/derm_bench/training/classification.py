@@ -8,6 +8,7 @@ from torch import nn
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch, Run
 from derm_bench.specs import ClassifierOptions
+from derm_bench.training.checkpoints import TrainingState
 from derm_bench.training.losses import CLASSIFICATION_LOSSES
 from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.precision import autocast
@@ -33,11 +34,14 @@ def fit_classifier(
     _freeze(net, head if options.freeze else None)
     optimizer = make_optimizer(options, net.parameters())
     schedule = make_schedule(options.schedule, optimizer, options.lr, run.budget)
+    live = TrainingState(net=net, optimizer=optimizer, schedule=schedule)
+    live.load(run.resume())
     for batch in run.batches(train, options.batch_size):
         _set_mode(net, head if options.freeze else None)
         loss = _update(net, batch, run, options, optimizer)
         schedule(batch.step, loss)
         run.evaluate(batch.step, lambda images: predict_proba(net, images, options.loss), lambda: _copy(net))
+        run.checkpoint(batch.step, live.state)
     best = run.selected()
     if best is not None:
         net.load_state_dict(best)

@@ -1,16 +1,20 @@
-"""Training curves: values are buffered without waiting for the device, read in bulk, checked for NaN."""
+"""Training curves: values are buffered without waiting for the device, read in bulk, checked for health."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import torch
 
 from derm_bench.errors import Diverged
+from derm_bench.training.health import DiscriminatorWatch
 
 POINTS = 500  # a metric's rows in history.csv, at most; longer runs are averaged over windows
 READ_EVERY = 50  # updates between two reads of the device
+TAIL = 200  # rows of the curves that go with Diverged
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Curves:
         self.window = -(-budget // POINTS)
         self.points: list[Point] = []
         self.latest: dict[str, float] = {}
+        self.watch = DiscriminatorWatch(budget)
         self._waiting: list[tuple[int, str, float | torch.Tensor]] = []
         self._open: dict[str, _Window] = {}
         self._read_at = 0
@@ -51,7 +56,8 @@ class Curves:
             self.read()
 
     def read(self) -> None:
-        """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity."""
+        """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity, or where
+        the discriminator has died."""
         waiting, self._waiting = self._waiting, []
         numbers = _to_floats([value for _, _, value in waiting])
         for (step, name, _), value in zip(waiting, numbers, strict=True):
@@ -63,26 +69,58 @@ class Curves:
         self.points.append(Point(step, split, metric, value))
 
     def close(self) -> None:
-        """Reads the rest and closes windows that are not full."""
+        """Reads the rest and closes windows that are not full. Raises Diverged where the discriminator overpowers."""
         self.read()
         for name, window in self._open.items():
             self._emit(name, window)
+        self._stop_at(self.watch.at_end())
+
+    def tail(self) -> list[list[int | str | float]]:
+        """The last 200 rows `[step, metric, value]`; those of validation as `val_<metric>`."""
+        rows = [(p.step, p.metric if p.split == "train" else f"val_{p.metric}", p.value) for p in self.points]
+        rows += [(w.step, name, _mean(w.values)) for name, w in self._open.items() if w.values]
+        return [list(row) for row in sorted(rows, key=lambda row: row[0])[-TAIL:]]
+
+    def state(self) -> dict[str, Any]:
+        """All that was read so far; what is buffered is not in it."""
+        return {
+            "points": [list(astuple(point)) for point in self.points],
+            "open": {name: [window.values, window.step] for name, window in self._open.items()},
+            "latest": self.latest,
+            "watch": self.watch.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self.points = [Point(*row) for row in state["points"]]
+        self._open = {name: _Window(values, step) for name, (values, step) in state["open"].items()}
+        self.latest = dict(state["latest"])
+        self.watch.load_state(state["watch"])
+        self._waiting.clear()
 
     def _take(self, step: int, name: str, value: float) -> None:
         if not math.isfinite(value):
-            raise Diverged(f"{name} is {value} at update {step} of {self.budget}")
+            self._stop_at(f"{name} is {value} at update {step} of {self.budget}")
         self.latest[name] = value
         window = self._open.setdefault(name, _Window())
         window.values.append(value)
         window.step = step
         if step % self.window == 0:
             self._emit(name, window)
+        self._stop_at(self.watch.see(step, name, value))
+
+    def _stop_at(self, fault: str | None) -> None:
+        if fault is not None:
+            raise Diverged(fault, curve=self.tail())
 
     def _emit(self, name: str, window: _Window) -> None:
         if window.values:
-            mean = math.fsum(window.values) / len(window.values)
-            self.points.append(Point(window.step, "train", name, mean))
+            self.points.append(Point(window.step, "train", name, _mean(window.values)))
             window.values = []
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def _to_floats(values: list[float | torch.Tensor]) -> list[float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional as F
@@ -113,6 +113,7 @@ class Feed:
         self.batch_transforms = list(batch_transforms)
         self.label_smoothing = label_smoothing
         self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment")
+        self._waiting = torch.empty(0, dtype=torch.int64)  # rows of the epoch that are still to be shown
 
     @property
     def epoch_length(self) -> int:
@@ -121,18 +122,35 @@ class Feed:
 
     def indices(self) -> Iterator[torch.Tensor]:
         """int64 [batch_size] on the CPU: which rows each batch shows."""
-        waiting = torch.empty(0, dtype=torch.int64)
         while True:
-            while len(waiting) < self.batch_size:
+            while len(self._waiting) < self.batch_size:
                 rows = self._epoch_rows(self.order)
-                waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=self.order)]])
-            yield waiting[: self.batch_size]
-            waiting = waiting[self.batch_size :]
+                shuffled = rows[torch.randperm(len(rows), generator=self.order)]
+                self._waiting = torch.cat([self._waiting, shuffled])
+            # Taken before it is shown, so that `state` between two batches is that of the next one.
+            shown, self._waiting = self._waiting.split(
+                [self.batch_size, len(self._waiting) - self.batch_size]
+            )
+            yield shown
 
-    def batches(self, updates: int) -> Iterator[Batch]:
-        """Exactly `updates` batches, steps counted from 1."""
-        for step, index in zip(range(1, updates + 1), self.indices(), strict=False):
+    def batches(self, updates: int, after: int = 0) -> Iterator[Batch]:
+        """The batches of the updates `after` + 1 to `updates`, steps counted from 1."""
+        for step, index in zip(range(after + 1, updates + 1), self.indices(), strict=False):
             yield self.batch(index.to(self.device, non_blocking=True), step)
+
+    def state(self) -> dict[str, Any]:
+        """Where the feed stands: what is left of the epoch, and its random streams."""
+        return {
+            "waiting": self._waiting,
+            "order": self.order.get_state(),
+            "augmentation": self.augmentation.get_state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self._waiting = state["waiting"]
+        self.order.set_state(state["order"])
+        self.augmentation.set_state(state["augmentation"])
 
     def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
         """The batch of the rows `index` (int64, on the device), augmented, normalised, then mixed."""

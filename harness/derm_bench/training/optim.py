@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -51,8 +51,14 @@ def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) ->
             raise ValueError(f"no optimizer is called '{other}'")
 
 
-Schedule = Callable[[int, torch.Tensor], None]
-"""Called after every update with the step (from 1) and the training loss; sets the next learning rate."""
+class Schedule(Protocol):
+    """Called after every update with the step (from 1) and the training loss; sets the next learning rate."""
+
+    def __call__(self, step: int, loss: torch.Tensor) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget: int) -> Schedule:
@@ -71,13 +77,26 @@ def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget
         "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
         "step": lambda t: 1.0 if t < 0.5 else 0.1 if t < 0.75 else 0.01,
     }
-    factor = factors[name]
+    return _Factor(optimizer, lr, budget, factors[name])
 
-    def set_rate(step: int, loss: torch.Tensor) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = lr * factor(step / budget)
 
-    return set_rate
+class _Factor:
+    """A rate that follows from the step alone."""
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, lr: float, budget: int, factor: Callable[[float], float]
+    ) -> None:
+        self.optimizer, self.lr, self.budget, self.factor = optimizer, lr, budget, factor
+
+    def __call__(self, step: int, loss: torch.Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * self.factor(step / self.budget)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """There is nothing to load."""
 
 
 class _Plateau:
@@ -91,3 +110,11 @@ class _Plateau:
         if step % self.window == 0:
             self.inner.step(float(torch.stack(self.losses).mean()))
             self.losses.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"inner": self.inner.state_dict(), "losses": list(self.losses)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.inner.load_state_dict(dict(state["inner"]))
+        device = self.inner.optimizer.param_groups[0]["params"][0].device
+        self.losses = [loss.to(device) for loss in state["losses"]]

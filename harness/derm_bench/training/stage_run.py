@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from derm_bench.errors import Diverged
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch
 from derm_bench.training.augment import ImageTransform
+from derm_bench.training.checkpoints import SECONDS, Checkpoints, plain, rng_state, set_rng_state
 from derm_bench.training.curves import Curves
 from derm_bench.training.feed import Balance, BatchTransform, Feed, Pixels
 from derm_bench.training.seeding import child_seed, seed_everything
@@ -22,6 +25,7 @@ __all__ = ["HistoryRow", "StageRun", "evaluation_steps", "seed_everything"]
 
 CHUNK = 256  # images a forward pass when predicting
 REPORT_SECONDS = 0.2
+SAVED = ("step", "feed", "curves", "best", "best_score", "best_step", "stale", "rng", "plugin")
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 Regulariser = Callable[[nn.Module, Batch], torch.Tensor]
@@ -47,7 +51,8 @@ class StageRun:
     balanced accuracy); its name in the curves is `primary_name`. evaluations: how often the budget is cut,
     evenly, the last update included. patience: evaluations without gain after which the batches end
     (unmatched budgets only). on_snapshot: gets (step, CPU tensors) every `snapshot_every` updates. report:
-    gets `{"done", "total", "values"}` at most five times a second.
+    gets `{"done", "total", "values"}` at most five times a second. checkpoints: the folder of this very
+    stage's checkpoint (None: it is not interruptible), written every `checkpoint_seconds`.
     """
 
     def __init__(
@@ -75,6 +80,8 @@ class StageRun:
         snapshot_every: int | None = None,
         on_snapshot: Callable[[int, dict[str, torch.Tensor]], None] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
+        checkpoints: Path | None = None,
+        checkpoint_seconds: float = SECONDS,
     ) -> None:
         self.seed, self.budget, self.device, self.precision = seed, budget, device, precision
         self.batch_size, self.input_size = batch_size, input_size
@@ -92,18 +99,25 @@ class StageRun:
         self._batch_size, self._epoch_length = batch_size, 0
         self._val_pixels: Pixels | None = None
         self._reported_at = 0.0
+        self._checkpoints = Checkpoints(checkpoints, checkpoint_seconds) if checkpoints else None
+        self._offered = False
+        self._feed: Feed | None = None
+        self._resumed: Mapping[str, Any] | None = None
 
     def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
-        """Exactly `budget` batches of `train`; fewer only once `patience` is spent."""
-        feed = self._feed(train, batch_size or self.batch_size)
+        """Exactly `budget` batches of `train`; fewer only once `patience` is spent. The first call after a
+        checkpoint was resumed goes on with the update after it."""
+        feed = self._make_feed(train, batch_size or self.batch_size)
         self._batch_size, self._epoch_length = feed.batch_size, feed.epoch_length
-        for batch in feed.batches(self.budget):
+        self._feed, done = feed, self._go_on(feed)
+        for batch in feed.batches(done if self._impatient() else self.budget, after=done):
             yield batch
-            self.progress(batch.step, self.budget)
-            if self.patience is not None and self._stale >= self.patience:
+            done = batch.step
+            self.progress(done, self.budget)
+            if self._impatient():
                 break
         self._curves.read()
-        self._report(batch.step, self.budget)
+        self._report(done, self.budget)
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
         """Buffers training curves. Raises Diverged, at most 50 updates late, at a NaN or infinity."""
@@ -126,7 +140,8 @@ class StageRun:
             return
         proba = self._predict(predict)
         if not np.isfinite(proba).all():
-            raise Diverged(f"a validation probability is not a number at update {step} of {self.budget}")
+            message = f"a validation probability is not a number at update {step} of {self.budget}"
+            raise Diverged(message, curve=self.curve())
         labels = self.val.labels.numpy()
         score = self.primary(labels, proba)
         self._curves.add_point(step, "val", self.primary_name, score)
@@ -145,22 +160,93 @@ class StageRun:
             self.on_snapshot(step, {k: v.detach().cpu().clone() for k, v in state().items()})
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Keeps nothing: a stage that was interrupted starts afresh, and so gives the same result."""
+        """Writes `state()` and all that the run itself changes, where a checkpoint is due. Raises TypeError where
+        `state()`, or what `evaluate` keeps, cannot be written: at the first update, not after the first minute."""
+        if self._checkpoints is None:
+            return
+        if not self._offered:
+            self._offered = True
+            plain(state())
+        if self.best_step == step:
+            plain(self._best, "the state given to run.evaluate")
+        if self._checkpoints.due():
+            self._curves.read()  # raises where training has diverged: such a state is not worth keeping
+            self._checkpoints.save(self._state(step) | {"plugin": state()})
 
     def resume(self) -> Mapping[str, Any] | None:
-        """None: a stage that was interrupted starts afresh."""
-        return None
+        """What `checkpoint` was last given for this stage; curves, selection and random generators are set back
+        to that update."""
+        saved = self._checkpoints.load(SAVED) if self._checkpoints else None
+        if saved is None:
+            return None
+        self._curves.load_state(saved["curves"])
+        self._best, self._stale = saved["best"], saved["stale"]
+        self.best_score, self.best_step = saved["best_score"], saved["best_step"]
+        set_rng_state(saved["rng"], self.device)
+        self._resumed = saved
+        plugin: Mapping[str, Any] = saved["plugin"]
+        return plugin
+
+    def finished(self) -> None:
+        """Removes the checkpoint: nothing is left to resume."""
+        if self._checkpoints is not None:
+            self._checkpoints.remove()
+
+    @contextlib.contextmanager
+    def judged(self) -> Iterator[None]:
+        """What raises Diverged inside takes the curves along, and leaves no checkpoint: the same would come of it."""
+        try:
+            yield
+        except Diverged as error:
+            error.curve = error.curve or self.curve()
+            self.finished()
+            raise
+
+    def curve(self) -> list[list[int | str | float]]:
+        """The last 200 rows `[step, metric, value]` of the training curves, for the record of a failure."""
+        return self._curves.tail()
+
+    def health(self) -> dict[str, float]:
+        """d_real and d_fake at the end of training, where they were logged as probabilities."""
+        return self._curves.watch.summary()
 
     def history(self) -> list[HistoryRow]:
-        """The rows of history.csv, by step. Call it when `fit` has returned."""
+        """The rows of history.csv, by step, validation last. Call it when `fit` has returned. Raises Diverged
+        where the discriminator overpowers at the end."""
         self._curves.close()
-        points = sorted(self._curves.points, key=lambda point: point.step)
+        # By split too: which of them was read first depends on the clock.
+        points = sorted(self._curves.points, key=lambda point: (point.step, point.split))
         return [
             HistoryRow(p.step, p.step * self._batch_size, self._epoch(p.step), p.split, p.metric, p.value)
             for p in points
         ]
 
-    def _feed(self, train: ImageSet, batch_size: int) -> Feed:
+    def _state(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "feed": self._feed.state() if self._feed is not None else None,
+            "curves": self._curves.state(),
+            "best": self._best,
+            "best_score": self.best_score,
+            "best_step": self.best_step,
+            "stale": self._stale,
+            "rng": rng_state(self.device),
+        }
+
+    def _go_on(self, feed: Feed) -> int:
+        """The update that `feed` stands after: 0, or that of the checkpoint, from which it goes on."""
+        saved, self._resumed = self._resumed, None
+        if saved is None or saved["feed"] is None:
+            return 0
+        feed.load_state(saved["feed"])
+        # Again: whatever the plugin has drawn since `resume`, the uninterrupted run had not.
+        set_rng_state(saved["rng"], self.device)
+        return int(saved["step"])
+
+    def _impatient(self) -> bool:
+        return self.patience is not None and self._stale >= self.patience
+
+    def _make_feed(self, train: ImageSet, batch_size: int) -> Feed:
         return Feed(
             train,
             batch_size,

@@ -19,6 +19,7 @@ from derm_bench.errors import UserError
 from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Run
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.checkpoints import TrainingState
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.module_plugin import ModulePlugin
@@ -49,6 +50,8 @@ class Dcgan(ModulePlugin):
         optimizer_d = make_adam(d.parameters(), self.options.lr, self.options.betas)
         noise = stream(run.seed, "z", run.device)
         start_statistics(g, self.prior(self.options.batch_size, noise))
+        live = TrainingState(g=g, d=d, optimizer_g=optimizer_g, optimizer_d=optimizer_d, noise=noise)
+        live.load(run.resume())
 
         for batch in run.batches(train, self.options.batch_size):
             with autocast(run.device, run.precision):
@@ -76,6 +79,7 @@ class Dcgan(ModulePlugin):
                 d_fake=fake_logits.detach().float().sigmoid().mean(),
             )
             run.snapshot(batch.step, self.state)
+            run.checkpoint(batch.step, live.state)
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """z, float32 [n,z_dim]."""

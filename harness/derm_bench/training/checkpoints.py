@@ -1,0 +1,151 @@
+"""Checkpoints inside a stage: what a training loop changes, written whole or not at all, read without pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FORMAT = 1
+SECONDS = 60.0  # between two checkpoints of a stage, at least
+FILE = "checkpoint.pt"
+
+
+class Checkpoints:
+    """The checkpoint of one stage in `folder`, which is named by the stage's key and has one writer at a time.
+
+    A document is a dict of plain values (see `plain`). `seconds` pass between two that are due.
+    """
+
+    def __init__(self, folder: Path, seconds: float = SECONDS) -> None:
+        self.folder, self.seconds = folder, seconds
+        self._written_at = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self._written_at >= self.seconds
+
+    def save(self, document: Mapping[str, Any]) -> None:
+        """Writes beside the last one and renames over it. A disk that takes no more costs the checkpoint, not
+        the stage: a line on stderr says so."""
+        self._written_at = time.monotonic()
+        content = plain({"format": FORMAT, **document})
+        part = self.folder / f"{FILE}.part"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(content, part)
+            part.replace(self.folder / FILE)
+        except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError
+            with contextlib.suppress(OSError):
+                part.unlink()
+            _say(f"no checkpoint was written to {self.folder}: {error}")
+
+    def load(self, needed: Collection[str] = ()) -> dict[str, Any] | None:
+        """The last document, on the CPU; None where there is none or it cannot be used (unreadable, of another
+        format, without one of the keys `needed`), which a line on stderr tells."""
+        path = self.folder / FILE
+        if not path.is_file():
+            return None
+        try:
+            # torch leaves the checksums of the archive unread, so a flipped bit would go on as a weight.
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"{damaged} is damaged")
+            document = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(document, dict) or document.get("format") != FORMAT:
+                raise ValueError("it is not a checkpoint of this version")
+            if missing := set(needed) - document.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        except Exception as error:  # whatever a foreign file makes torch raise, the stage starts afresh
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            _say(f"the checkpoint {path} is ignored, the stage starts afresh: {reason}")
+            return None
+        return document
+
+    def remove(self) -> None:
+        """Removes the folder: the stage has ended, or has diverged and would do so again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class TrainingState:
+    """All that a training loop changes, by name: modules, optimizers, `torch.Generator`s and whatever else has
+    `state_dict` and `load_state_dict`.
+
+        live = TrainingState(net=net, optimizer=optimizer, noise=noise)
+        live.load(run.resume())
+        for batch in run.batches(train):
+            ...
+            run.checkpoint(batch.step, live.state)
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        self.parts = parts
+
+    def state(self) -> dict[str, Any]:
+        return {
+            name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+            for name, part in self.parts.items()
+        }
+
+    def load(self, saved: Mapping[str, Any] | None) -> None:
+        """The reverse of `state`; None changes nothing."""
+        if saved is None:
+            return
+        for name, part in self.parts.items():
+            if isinstance(part, torch.Generator):
+                part.set_state(saved[name])
+            else:
+                part.load_state_dict(saved[name])
+
+
+def plain(value: Any, where: str = "state") -> Any:
+    """`value` with its tensors on the CPU and its mappings as dicts. Raises TypeError, naming the place, at
+    what is no tensor, number, string, bool, None, or list, tuple, dict of such: it could not be read back
+    without running code."""
+    if isinstance(value, torch.Tensor):
+        tensor = value.detach().cpu()
+        # a view would be written with all of the storage that it looks into
+        whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+        return tensor if whole else tensor.clone()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, Mapping):
+        return {plain(key, f"{where} key"): plain(item, f"{where}.{key}") for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(item, f"{where}[{k}]") for k, item in enumerate(value))
+    raise TypeError(
+        f"{where} is of type {type(value).__name__}: a checkpoint holds tensors, numbers, strings, None, "
+        "and lists, tuples and dicts of them"
+    )
+
+
+def rng_state(device: str) -> dict[str, Any]:
+    """The state of every global random generator: Python, NumPy, torch's on the CPU and on `device`."""
+    _, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    numpy_state = [np.asarray(words).tolist(), int(position), int(has_gauss), float(gauss)]
+    state = {"python": random.getstate(), "numpy": numpy_state, "cpu": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state(device)} if device.startswith("cuda") else {})
+
+
+def set_rng_state(state: Mapping[str, Any], device: str) -> None:
+    """The reverse of `rng_state`; the device may be another one of its type."""
+    random.setstate(state["python"])
+    words, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state(("MT19937", np.asarray(words, dtype=np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["cpu"])
+    if device.startswith("cuda"):
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"derm-bench: {line}\n")
+    sys.stderr.flush()

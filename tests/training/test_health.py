@@ -1,0 +1,111 @@
+"""Health: dead and overpowering discriminators and collapsed samples are told from healthy ones."""
+
+import math
+
+import pytest
+import torch
+
+from derm_bench.errors import Diverged
+from derm_bench.training.health import is_collapsed
+from derm_bench.training.stage_run import StageRun
+
+
+def noise(step, scale=1.0):
+    return scale * math.sin(12.9898 * step)
+
+
+def trained(budget, d_real, d_fake):
+    """A run that logged the two curves, to its end."""
+    run = StageRun(seed=0, budget=budget)
+    for step in range(1, budget + 1):
+        run.log(step, d_real=d_real(step), d_fake=torch.tensor(d_fake(step), dtype=torch.float64))
+    run.history()
+    return run
+
+
+def test_a_dead_discriminator_is_found_with_place_and_values():
+    with pytest.raises(
+        Diverged, match=r"dead.* from 501 to 800 of 2000 \(d_real 0.5, d_fake 0.5\)"
+    ) as caught:
+        trained(2000, lambda s: 0.8 if s <= 500 else 0.5, lambda s: 0.2 if s <= 500 else 0.5)
+    assert len(caught.value.curve) == 200 and {row[1] for row in caught.value.curve} == {"d_real", "d_fake"}
+
+
+def test_an_overpowering_discriminator_is_found_at_the_end():
+    with pytest.raises(Diverged, match=r"overpowers.* last 300 of 1000 updates d_real is 0.9999") as caught:
+        trained(1000, lambda s: 0.9999, lambda s: 1e-5)
+    assert caught.value.curve
+
+
+HEALTHY = {
+    "balanced": (2000, lambda s: 0.5 + noise(s, 0.05), lambda s: 0.5 - noise(s, 0.05)),
+    "strong": (2000, lambda s: 0.98 + noise(s, 0.01), lambda s: 0.02 + noise(s, 0.01)),
+    "a spell of strength": (
+        2000,
+        lambda s: 0.99999 if s < 1500 else 0.7,
+        lambda s: 1e-6 if s < 1500 else 0.3,
+    ),
+    "a spell of death": (
+        2000,
+        lambda s: 0.5 if 400 < s < 690 else 0.7,
+        lambda s: 0.5 if 400 < s < 690 else 0.3,
+    ),
+    "a slow start": (2000, lambda s: 0.5 if s < 300 else 0.7, lambda s: 0.5 if s < 300 else 0.3),
+    "short and equal": (50, lambda s: 0.5, lambda s: 0.5),
+    "short and strong": (299, lambda s: 1.0, lambda s: 0.0),
+    "a critic": (2000, lambda s: 30.0 + noise(s), lambda s: 30.0 + noise(s)),
+}
+
+
+@pytest.mark.parametrize("case", HEALTHY.values(), ids=HEALTHY)
+def test_healthy_and_short_trainings_pass(case):
+    trained(*case)
+
+
+def test_other_metrics_are_not_judged():
+    run = StageRun(seed=0, budget=1000)
+    for step in range(1, 1001):
+        run.log(step, loss=0.5, accuracy=0.5, d_real=0.5)
+    run.history()
+    assert run.health() == {}
+
+
+def test_the_end_of_training_is_told():
+    run = trained(400, lambda s: 0.75, lambda s: 0.25)
+    assert run.health() == {"d_real": 0.75, "d_fake": 0.25}
+
+
+def test_what_was_seen_before_an_interruption_counts(tmp_path):
+    first = StageRun(seed=0, budget=1000, checkpoints=tmp_path, checkpoint_seconds=0)
+    for step in range(1, 301):
+        first.log(step, d_real=0.5, d_fake=0.5)
+    first.checkpoint(300, dict)
+    second = StageRun(seed=0, budget=1000, checkpoints=tmp_path)
+    second.resume()
+    with pytest.raises(Diverged, match="from 101 to 400"):
+        for step in range(301, 500):
+            second.log(step, d_real=0.5, d_fake=0.5)
+
+
+def images(n, spread, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.rand(1, 3, 16, 16, generator=generator)
+    each = torch.rand(n, 3, 16, 16, generator=generator)
+    return ((picture * (1 - spread) + each * spread) * 255).byte()
+
+
+def test_samples_that_are_nearly_one_image_have_collapsed():
+    collapsed, ratio = is_collapsed(images(64, 0.01), images(100, 0.5, seed=1))
+    assert collapsed and 0 < ratio < 0.05
+    assert is_collapsed(images(1, 1.0).expand(64, 3, 16, 16), images(100, 0.5)) == (True, 0.0)
+
+
+def test_varied_samples_have_not():
+    assert is_collapsed(images(64, 0.5), images(100, 0.5, seed=1))[1] == pytest.approx(1, abs=0.05)
+    assert not is_collapsed(images(64, 0.1), images(100, 0.5, seed=1))[0]
+
+
+def test_where_nothing_can_be_compared_nothing_is_collapsed():
+    one = images(1, 1.0)
+    assert is_collapsed(one, images(9, 0.5)) == is_collapsed(images(9, 0.5), one) == (False, 1.0)
+    assert is_collapsed(images(9, 0.0), one.expand(9, 3, 16, 16)) == (False, 1.0)
