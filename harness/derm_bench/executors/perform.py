@@ -18,6 +18,7 @@ from typing import Any
 
 from derm_bench.errors import Diverged, UserError
 from derm_bench.executors.locks import stage_lock
+from derm_bench.executors.readonly import untouched
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 from derm_bench.store import Store
@@ -67,10 +68,11 @@ def _call(
 ) -> Mapping[str, Any]:
     load_object("derm_bench.stages.runtime:prepare")(device, job["threads"])
     identity = job["identity"]
+    inputs = {name: store.folder(key) for name, key in identity["inputs"].items()}
     context = load_object("derm_bench.stages.context:StageContext")(
         params=identity["params"],
         local=job["local"],
-        inputs={name: store.folder(key) for name, key in identity["inputs"].items()},
+        inputs=inputs,
         out=staged,
         data=store.root / "data",
         device=device,
@@ -79,7 +81,8 @@ def _call(
         plugins=plugins,
         report=report,
     )
-    return load_object(job["function"])(context)
+    with untouched(store.root, inputs.values()):
+        return load_object(job["function"])(context)
 
 
 def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from derm_bench.executors.perform import perform
+from derm_bench.executors.readonly import heed_read_only
 from derm_bench.executors.watermarks import Watermarks
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
@@ -39,6 +41,7 @@ def main() -> None:
         def report(progress: Mapping[str, Any], key: str = key) -> None:
             _send(events, {"event": "progress", "key": key, "payload": progress})
 
+        heed_read_only(Path(job["store"]))
         _send(events, {"event": "started", "key": key, "payload": {}})
         record = perform(job, device, plugins, report)
         sys.stdout.flush()

@@ -27,14 +27,40 @@ class BlobOptions(Options):
 
 class MeanOptions(GeneratorOptions):
     trouble: Literal[
-        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "memory", "full", "print"
+        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "dtype", "memory", "full", "print"
     ] = "none"
     batch_size: int = 8
+    seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")
 
 
 class CentroidOptions(ClassifierOptions):
     batch_size: int = 8
     trouble: Literal["none", "raise"] = "none"
+    seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")
+
+
+class NoOptions(ClassifierOptions):
+    batch_size: int = 2
+
+
+class MoodyOptions(CentroidOptions):
+    mood: Literal[
+        "good",
+        "raises",
+        "hangs",
+        "segfaults",
+        "exits",
+        "allocates",
+        "nan-loss",
+        "nan-proba",
+        "wrong-shape",
+        "wrong-dtype",
+        "overwrites-input",
+        "forces-input",
+        "overwrites-output",
+        "leaks",
+        "prints",
+    ] = "good"
 
 
 @hookimpl
@@ -67,5 +93,17 @@ def derm_bench_classifiers():
             summary="nearest mean colour",
             create="toy_plugins.nets:Centroid",
             options=CentroidOptions,
-        )
+        ),
+        ClassifierSpec(
+            name="toy-nothing",
+            summary="learns nothing, quickly",
+            create="toy_plugins.nothing:Nothing",
+            options=NoOptions,
+        ),
+        ClassifierSpec(
+            name="toy-moody",
+            summary="toy-centroid in a mood",
+            create="toy_plugins.moody:Moody",
+            options=MoodyOptions,
+        ),
     ]

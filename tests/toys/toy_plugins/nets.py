@@ -19,6 +19,7 @@ class Mean(nn.Module):
     def fit(self, train, run):
         trouble(self.options.trouble, run)
         for batch in run.batches(train):
+            time.sleep(self.options.seconds / run.budget)
             self.mean += (batch.images.mean(0) - self.mean) / batch.step
             run.log(batch.step, loss=float(batch.images.square().mean()))
             run.snapshot(batch.step, self.state)
@@ -27,6 +28,8 @@ class Mean(nn.Module):
         generator = torch.Generator().manual_seed(request.seed)
         noise = torch.randn(request.n, *self.mean.shape, generator=generator) * 0.2
         images = ((self.mean + noise).clamp(-1, 1) * 127.5 + 127.5).byte()
+        if self.options.trouble == "dtype":
+            images = images.float()
         return Samples(images[:, :2] if self.options.trouble == "shape" else images)
 
     def parts(self):
@@ -70,6 +73,7 @@ class Centroid(nn.Module):
         if self.options.trouble == "raise":
             raise RuntimeError("no idea")
         for batch in run.batches(train):
+            time.sleep(self.options.seconds / run.budget)
             colours = batch.images.mean((2, 3))
             seen = batch.targets.sum(0)[:, None]
             mean = batch.targets.T @ colours / seen.clamp(min=1e-6)

@@ -1,0 +1,40 @@
+"""Whatever is killed on the way, the tables are those of an undisturbed run and no stage is done twice."""
+
+import pytest
+from tests.kills import flaws, under_fire
+
+from derm_bench.store import Store
+
+
+def test_five_kills_change_nothing(tmp_path):
+    story = under_fire(tmp_path, kills=5, seed=1)
+    assert story.problems == []
+    assert story.kills.total() == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_fifty_kills_change_nothing(tmp_path):
+    story = under_fire(tmp_path, kills=50, seed=0)
+    assert story.problems == []
+    assert story.kills.total() == 50
+    assert min(story.kills["parent"], story.kills["worker"]) >= 10
+
+
+def test_the_script_sees_what_is_not_whole_or_done_twice(tmp_path):
+    store, key = Store(tmp_path), "ab" * 20
+    store.prepare()
+    staged = store.stage()
+    (staged / "values.json").write_text("[]")
+    store.publish(key, staged, identity={}, result={}, attempt={"attempt": "1"})
+    store.append(key, {"attempt": "1", "status": "done", "title": "toy"})
+    assert flaws(tmp_path) == []
+    store.append(key, {"attempt": "2", "status": "done", "title": "toy"})
+    path = store.folder(key) / "values.json"
+    path.chmod(0o644)
+    path.write_text("[1]")
+    (store.folder(key) / "half").write_text("")
+    (tmp_path / "objects/cd" / ("cd" * 20)).mkdir(parents=True)
+    said = "\n".join(flaws(tmp_path))
+    for problem in ("done 2 times", "values.json is not what", "half is not listed", "has no stage.json"):
+        assert problem in said

@@ -1,0 +1,250 @@
+"""Kills a run at random instants, resumes it each time, and compares what comes out with an undisturbed run.
+
+    python tests/kills.py --kills 50 --seed 0 [--matrix benchmarks/quickstart.yaml --preset smoke]
+
+Half of the kills hit the parent, half a worker, all with SIGKILL. A matrix that is done before all kills are spent
+starts again in an empty store: the last round is left to finish and is compared, as is every round that finished.
+Exits 1 and says what differs where anything does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+TOYS = Path(__file__).parent / "toys"
+# What may differ between two runs that came to the same: times and memory.
+MEASURED = (
+    "generator_seconds",
+    "generator_seconds_shared",
+    "train_seconds",
+    "eval_seconds",
+    "peak_memory_mb",
+    "peak_device_mb",
+)
+# Of one life, from its start: imports, planning, workers, stages and tables all lie in it.
+LIFE_SECONDS = (0.1, 3.5)
+PATIENCE_SECONDS = 120.0
+
+# Generators, classifiers and stages of every kind, each long enough to be hit.
+MATRIX = {
+    "name": "kills",
+    "dataset": {"name": "toy-blobs", "size": 8, "images": 90},
+    "seeds": [0],
+    "budget": {"updates": 12},
+    "strategies": [
+        {"name": "real-only"},
+        {
+            "name": "mean-balance",
+            "generator": {"name": "toy-mean", "budget": {"updates": 4}, "seconds": 0.3},
+            "synthetic": {"balance": True},
+        },
+    ],
+    "classifiers": [{"name": "toy-centroid", "seconds": 0.3}],
+    "metrics": [],
+    "numerics": {"threads": 1},
+}
+
+
+@dataclass
+class Story:
+    """What happened to one matrix under fire. `problems` is empty where nothing was lost or done twice."""
+
+    folder: Path
+    kills: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    lives: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def under_fire(
+    folder: Path, kills: int, seed: int, matrix: Path | None = None, flags: tuple[str, ...] = ()
+) -> Story:
+    """Runs a matrix undisturbed, then under `kills` kills; `folder` takes all stores and run directories."""
+    story, rng = Story(folder), random.Random(seed)
+    if matrix is None:
+        matrix = folder / "matrix.yaml"
+        matrix.write_text(yaml.safe_dump(MATRIX))
+    _wait(_start(matrix, folder / "calm", flags), story)
+    wanted = tables(folder / "calm")
+    while not story.rounds or story.kills.total() < kills:
+        place = folder / f"round{story.rounds}"
+        story.rounds += 1
+        _one_round(matrix, place, kills, flags, story, rng)
+        story.problems += [f"{place.name}: {what}" for what in differences(wanted, tables(place))]
+        story.problems += [f"{place.name}: {what}" for what in flaws(place / "store")]
+    return story
+
+
+def _one_round(
+    matrix: Path, place: Path, kills: int, flags: tuple[str, ...], story: Story, rng: random.Random
+) -> None:
+    """Kills and resumes until the kills are spent or the matrix is done; what is left of it goes undisturbed."""
+    while story.kills.total() < kills:
+        process = _start(matrix, place, flags)
+        _shoot(process, kills, story, rng)
+        _bury(process, story)
+        story.problems += [f"{place.name}, after a kill: {what}" for what in flaws(place / "store")]
+        if process.returncode == 0:
+            return
+        # 1: stages that lost their workers are failed rows, which the next life tries again.
+        if process.returncode not in (1, -signal.SIGKILL):
+            story.problems.append(f"{place.name}: exit code {process.returncode}: {_said(process)}")
+    _wait(_start(matrix, place, flags), story)
+
+
+def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random.Random) -> None:
+    """Kills workers, and at last the parent, at random instants, until the run ends or the kills are spent."""
+    while story.kills.total() < kills:
+        try:
+            process.wait(rng.uniform(*LIFE_SECONDS))
+            return
+        except subprocess.TimeoutExpired:
+            found = workers_of(process.pid)
+        target = rng.choice(found) if found and rng.random() < 0.6 else process.pid
+        try:
+            os.kill(target, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        story.kills["parent" if target == process.pid else "worker"] += 1
+        if target == process.pid:
+            return
+
+
+def _start(matrix: Path, place: Path, flags: tuple[str, ...]) -> subprocess.Popen[str]:
+    place.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", "from derm_bench.cli import main; main()", "run", str(matrix)]
+    command += ["--out", str(place / "out"), "--store", str(place / "store"), "--retry-failed", *flags]
+    paths = os.pathsep.join(filter(None, [str(TOYS), os.environ.get("PYTHONPATH", "")]))
+    environment = os.environ | {"PYTHONPATH": paths}
+    log = (place / "log.txt").open("a")
+    with log:
+        return subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment, cwd=place)
+
+
+def _wait(process: subprocess.Popen[str], story: Story) -> None:
+    """Lets a run finish undisturbed."""
+    _bury(process, story)
+    if process.returncode != 0:
+        story.problems.append(f"undisturbed, but exit code {process.returncode}: {_said(process)}")
+
+
+def _bury(process: subprocess.Popen[str], story: Story) -> None:
+    """Waits for the parent's end and looks for workers that outlive it."""
+    process.wait(PATIENCE_SECONDS)
+    story.lives += 1
+    deadline = time.monotonic() + 10.0
+    while (left := workers_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if left:
+        story.problems.append(f"workers {left} outlived their parent")
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    """The last words of a run, which its log holds."""
+    place = Path(process.args[process.args.index("--store") + 1]).parent  # type: ignore[union-attr, index]
+    return (place / "log.txt").read_text()[-500:]
+
+
+def workers_of(parent: int) -> list[int]:
+    """The living workers that were started by a process; zombies do not count."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"derm_bench.executors.worker" in words and str(parent).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def tables(place: Path) -> dict[str, pd.DataFrame]:
+    """What must not depend on kills: results.csv without its measurements, and the predictions."""
+    results = pd.read_csv(place / "out/results.csv", dtype=str, keep_default_na=False)
+    predictions = pd.read_parquet(place / "out/predictions.parquet")
+    return {"results.csv": results.drop(columns=list(MEASURED)), "predictions.parquet": predictions}
+
+
+def differences(wanted: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> list[str]:
+    """Tables that are not equal to the last bit."""
+    return [
+        f"{name} differs from the undisturbed one" for name in wanted if not wanted[name].equals(found[name])
+    ]
+
+
+def flaws(store: Path) -> list[str]:
+    """Stages done twice, and outputs that are not whole."""
+    problems = []
+    for path in store.glob("records/*/*.jsonl"):
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        done = [record["attempt"] for record in records if record["status"] == "done"]
+        document = store / "objects" / path.stem[:2] / path.stem / "stage.json"
+        if len(done) > 1:
+            problems.append(f"stage {records[-1]['title']} was done {len(done)} times")
+        elif done and json.loads(document.read_text())["attempt"]["attempt"] != done[0]:
+            problems.append(
+                f"stage {records[-1]['title']} is the output of another attempt than the one done"
+            )
+    for folder in store.glob("objects/*/*"):
+        problems += [f"object {folder.name[:12]}: {what}" for what in _incomplete(folder)]
+    return problems
+
+
+def _incomplete(folder: Path) -> list[str]:
+    """What is missing from, strange in or changed in one published output."""
+    document = folder / "stage.json"
+    if not document.is_file():
+        return ["has no stage.json"]
+    digests = json.loads(document.read_text())["files"]
+    there = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file() and p != document}
+    problems = [f"{name} is not listed" for name in there.keys() - digests.keys()]
+    for name, digest in digests.items():
+        if name not in there:
+            problems.append(f"{name} is missing")
+        elif hashlib.sha256(there[name].read_bytes()).hexdigest() != digest:
+            problems.append(f"{name} is not what was published")
+    return problems
+
+
+def main() -> int:
+    """Prints what happened; 1 where anything was lost, changed or done twice."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--matrix", type=Path, help="instead of a small one of toys")
+    parser.add_argument("--preset", help="of that matrix")
+    parser.add_argument("--keep", type=Path, help="an empty folder that keeps all stores and run directories")
+    given = parser.parse_args()
+    flags = ("--preset", given.preset) if given.preset else ()
+    with contextlib.ExitStack() as stack:
+        folder = given.keep or stack.enter_context(tempfile.TemporaryDirectory())
+        began = time.monotonic()
+        matrix = given.matrix.absolute() if given.matrix else None
+        story = under_fire(Path(folder), given.kills, given.seed, matrix, flags)
+        print(
+            f"{dict(story.kills)} killed in {story.lives} lives and {story.rounds} rounds,"
+            f" {time.monotonic() - began:.0f} s; {len(story.problems)} problems"
+        )
+    for problem in story.problems:
+        print(f"  {problem}")
+    return 1 if story.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

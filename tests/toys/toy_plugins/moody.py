@@ -1,0 +1,81 @@
+"""toy-centroid with moods: all the ways in which a third party's code goes wrong."""
+
+import ctypes
+import os
+from pathlib import Path
+
+import torch
+
+from toy_plugins.nets import Centroid
+
+MEGABYTE = 2**20
+# Outlives the stage, as a leak does.
+LEAKED = []
+
+
+class Moody(Centroid):
+    """Behaves as toy-centroid does but for its mood."""
+
+    def fit(self, train, val, run):
+        mood = getattr(self, "be_" + self.options.mood.replace("-", "_"), None)
+        if mood is not None:
+            mood(run)
+        super().fit(train, val, run)
+
+    def be_raises(self, run):
+        raise RuntimeError("no mood for this")
+
+    def be_hangs(self, run):
+        """In C and with the interpreter's lock held: no Python code of this process runs any more."""
+        ctypes.PyDLL(None).sleep(600)
+
+    def be_segfaults(self, run):
+        ctypes.string_at(0)
+
+    def be_exits(self, run):
+        os._exit(3)
+
+    def be_allocates(self, run):
+        held = []
+        while True:
+            held.append(b"x" * (64 * MEGABYTE))
+
+    def be_nan_loss(self, run):
+        run.log(1, loss=float("nan"))
+
+    def be_overwrites_input(self, run):
+        """Rewrites what another stage has published."""
+        next(store().glob("objects/*/*/images.npy")).write_bytes(b"mine")
+
+    def be_forces_input(self, run):
+        """The same, after making it writable."""
+        path = next(store().glob("objects/*/*/images.npy"))
+        path.chmod(0o644)
+        path.write_bytes(b"mine")
+
+    def be_overwrites_output(self, run):
+        """Rewrites another cell's curves, after making them writable."""
+        path = sorted(store().glob("objects/*/*/history.csv"))[0]
+        path.chmod(0o644)
+        path.write_text("step,images,epoch,split,metric,value\n")
+
+    def be_leaks(self, run):
+        LEAKED.append(b"x" * (1024 * MEGABYTE))
+
+    def be_prints(self, run):
+        line = "a line of a chatty plugin\n" * 40_000
+        for _ in range(100):
+            print(line)
+
+    def predict_proba(self, images):
+        proba = super().predict_proba(images)
+        mood = self.options.mood
+        if mood == "nan-proba":
+            return proba * torch.nan
+        if mood == "wrong-shape":
+            return proba[:, :2]
+        return proba.argmax(1, keepdim=True).expand_as(proba) if mood == "wrong-dtype" else proba
+
+
+def store():
+    return Path(os.environ["DERM_BENCH_STORE"])
