@@ -3,6 +3,7 @@
 import random
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,12 +130,17 @@ def test_several_interruptions_and_a_plateau_schedule_change_nothing(tmp_path):
             plateau(options, tmp_path, die_at)
     resumed_net, resumed = plateau(options, tmp_path)
     assert same(dict(net.state_dict()), dict(resumed_net.state_dict())) and run.history() == resumed.history()
+    rates = {row.value for row in run.history() if row.metric == "lr"}
+    assert len(rates) > 2, "the schedule should have fallen, or nothing of it is tested"
 
 
 def plateau(options, folder=None, die_at=None):
     """A loop of a plugin's own, with the state collected by TrainingState."""
     seed_everything(1)
-    net, train = nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), image_set()
+    net = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)
+    )  # too small to reach a loss of 0
+    train = replace(image_set(), labels=torch.arange(23) % 3 // 2)
     chosen = ClassifierOptions(lr=0.5, schedule="plateau")
     optimizer = make_optimizer(chosen, net.parameters())
     schedule = make_schedule("plateau", optimizer, 0.5, options["budget"])

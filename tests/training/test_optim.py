@@ -40,3 +40,22 @@ def test_every_optimizer_moves_trainable_parameters_only(name):
     (free.sum() ** 2).backward()
     optimizer.step()
     assert (free < 1).all() and (frozen == 1).all()
+
+
+def test_a_plateau_schedule_keeps_an_open_window_through_an_interruption():
+    def rate(interrupted):
+        parameter = torch.nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        schedule = make_schedule("plateau", optimizer, 1.0, budget=80)  # windows of 4 updates
+        losses = [1.0] * 4 + [9.0, 1.0, 1.0, 1.0] * 2  # no gain over the first window but without the 9
+        losses[4], losses[8] = 1.4, 1.4
+        losses[5:8] = losses[9:12] = [0.99] * 3
+        for step, loss in enumerate(losses, 1):
+            schedule(step, torch.tensor(loss))
+            if interrupted and step in (5, 9):
+                state = schedule.state_dict()
+                schedule = make_schedule("plateau", optimizer, 1.0, budget=80)
+                schedule.load_state_dict(state)
+        return optimizer.param_groups[0]["lr"]
+
+    assert rate(False) == rate(True) == 0.5
