@@ -1,0 +1,149 @@
+"""`derm-bench explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from derm_bench.cli.common import Request, plan_request, selection_options
+from derm_bench.errors import UserError, did_you_mean
+from derm_bench.matrix.labels import matches
+from derm_bench.plan.explain import differences, nearest
+from derm_bench.plan.model import PlannedCell, Stage
+from derm_bench.runner.execute import FAILURES, Execution, error_of
+from derm_bench.store import CORRUPT
+from derm_bench.upkeep import documents
+
+NAMED = 5  # cells that a message lists at most
+
+
+@click.command()
+@selection_options
+@click.argument("cell")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, **options: Any) -> int:
+    """Tell why each stage of CELL would hit or miss, down to the input that changed. Nothing is executed.
+
+    CELL is a cell's name, or a pattern with * that one cell matches.
+    """
+    request = plan_request(flags, matrix, **options)
+    planned = find_cell(request.plan.cells, cell)
+    rows = explanations(request, planned)
+    if as_json:
+        click.echo(json.dumps({"cell": planned.cell.name, "stages": rows}, indent=1))
+        return 0
+    click.echo(planned.cell.name)
+    for row in rows:
+        _print(row)
+    return 0
+
+
+def find_cell(cells: list[PlannedCell], pattern: str) -> PlannedCell:
+    """The one cell of that name, or that matches; a UserError otherwise."""
+    found = [planned for planned in cells if planned.cell.name == pattern]
+    found = found or [planned for planned in cells if matches(pattern, planned.cell.name)]
+    names = [planned.cell.name for planned in found or cells]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise UserError(
+            f"{len(names)} cells match '{pattern}': {', '.join(names[:NAMED])}{rest}",
+            hint="name one of them",
+        )
+    hint = did_you_mean(pattern, names)
+    if not hint.startswith("did you mean") and len(names) > NAMED:
+        hint = f"for example {', '.join(names[:NAMED])}; `derm-bench plan` lists all"
+    raise UserError(f"no cell is named '{pattern}'", hint=hint)
+
+
+def explanations(request: Request, planned: PlannedCell) -> list[dict[str, Any]]:
+    """How each stage of a cell stands, upstream first: `{title, kind, key, status, needed, made, why, differs}`.
+
+    `status` is hit or miss; `needed` is false for a miss that no missing stage reads; `why` is one of `never made`,
+    `failed before`, `interrupted before`, `was spoiled`, `an input changed`, empty for a hit; `differs` lists what
+    differs from the nearest earlier stage, whose title is `nearest`.
+    """
+    wanted = list(dict.fromkeys([planned.train, *planned.evaluations.values()]))
+    keys = list(dict.fromkeys(k for key in wanted for k in (*request.plan.upstream(key), key)))
+    needed = set(Execution(request.plan, request.store).needed(wanted))
+    missing = [key for key in keys if not request.store.has(key)]
+    earlier = _earlier(request, {request.plan.stages[key].kind for key in missing})
+    titles = {key: request.plan.stages[key].title for key in keys}
+    rows = []
+    for key in keys:
+        stage = request.plan.stages[key]
+        row = {"title": stage.title, "kind": stage.kind, "key": key}
+        if key in missing:
+            why = _why(request, stage, earlier.get(stage.kind, []), titles)
+            rows.append(row | {"status": "miss", "needed": key in needed, "made": None} | why)
+        else:
+            finished = request.store.finished(key)
+            made = finished.attempt.get("started") if finished else None
+            rows.append(
+                {
+                    **row,
+                    "status": "hit",
+                    "needed": False,
+                    "made": made,
+                    "why": "",
+                    "nearest": None,
+                    "differs": [],
+                }
+            )
+    return rows
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    identity: Mapping[str, Any]
+    title: str
+    made: str
+
+
+def _earlier(request: Request, kinds: set[str]) -> dict[str, list[_Earlier]]:
+    """The finished stages of some kinds, the latest first."""
+    found: dict[str, list[_Earlier]] = {kind: [] for kind in kinds}
+    for _, document in documents(request.store) if kinds else ():
+        kind = document["identity"].get("kind")
+        if kind in found:
+            attempt = document["attempt"]
+            entry = _Earlier(document["identity"], attempt.get("title", ""), attempt.get("started", ""))
+            found[kind].append(entry)
+    for entries in found.values():
+        entries.sort(key=lambda entry: entry.made, reverse=True)
+    return found
+
+
+def _why(
+    request: Request, stage: Stage, earlier: list[_Earlier], titles: Mapping[str, str]
+) -> dict[str, Any]:
+    """Why a stage is not in the store."""
+    last = next(iter(reversed(request.store.records(stage.key))), None)
+    if last is not None and last["status"] in (*FAILURES, "interrupted", CORRUPT):
+        status = last["status"]
+        said = {"interrupted": "interrupted before", CORRUPT: "was spoiled"}.get(status, "failed before")
+        return {"why": said, "nearest": None, "differs": [f"{status}: {error_of(last)}"]}
+    place = nearest(stage.identity, [(entry.identity, entry.title) for entry in earlier], stage.title)
+    if place is None:
+        return {"why": "never made", "nearest": None, "differs": []}
+    near = earlier[place]
+    found = differences(stage.identity, near.identity, titles)
+    return {"why": "an input changed", "nearest": f"{near.title} ({near.made[:16]})", "differs": found}
+
+
+def _print(row: Mapping[str, Any]) -> None:
+    if row["status"] == "hit":
+        click.echo(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
+        return
+    unneeded = "" if row["needed"] else "; not needed, what reads it is there"
+    near = f", the nearest is {row['nearest']}" if row["nearest"] else ""
+    click.echo(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
+    for difference in row["differs"]:
+        click.echo(f"          {difference}")

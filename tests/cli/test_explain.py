@@ -1,0 +1,104 @@
+"""`derm-bench explain` names the input that changed."""
+
+import json
+import os
+import shutil
+
+import pytest
+from tests.conftest import TOYS
+
+CELL = "toy-blobs/mean-balance/toy-centroid/0"
+
+
+@pytest.fixture
+def plugins(tmp_path):
+    """A copy of the toy plugins, to edit: the classifier's helper lies in a module of its own."""
+    shutil.copytree(TOYS, tmp_path / "plugins")
+    nets = tmp_path / "plugins/toy_plugins/nets.py"
+    nets.write_text(nets.read_text().replace("import torch\n", "import torch\n\nfrom . import pace\n", 1))
+    (tmp_path / "plugins/toy_plugins/pace.py").write_text('"""How fast."""\n\nSTEP = 0.3\n')
+    return tmp_path / "plugins/toy_plugins"
+
+
+@pytest.fixture
+def explained(derm_bench, plugins):
+    """Stages of a cell by kind (the last of each), as `explain --json` gives them."""
+    env = {"PYTHONPATH": os.pathsep.join([str(plugins.parent), os.environ["PYTHONPATH"]])}
+
+    def call(command, matrix, *arguments):
+        ran = derm_bench(command, matrix, *arguments, env=env)
+        assert ran.code == 0, ran.err
+        if command == "explain":
+            return {stage["kind"]: stage for stage in json.loads(ran.out)["stages"]}
+        return ran.out
+
+    return call
+
+
+def test_the_input_that_changed_is_named(explained, plugins, write_matrix):
+    matrix = write_matrix(seeds=[0])
+    first = explained("explain", matrix, CELL, "--json")
+    assert {stage["why"] for stage in first.values()} == {"never made"}
+    explained("run", matrix, "--out", "out")
+    assert {s["status"] for s in explained("explain", matrix, CELL, "--json").values()} == {"hit"}
+
+    # An option of the classifier: what comes before it hits.
+    lr = explained("explain", matrix, "*/mean*/0", "--set", "classifiers.0.lr=0.5", "--json")
+    assert {kind for kind, stage in lr.items() if stage["status"] == "hit"} == {"decode", "fit", "sample"}
+    assert lr["train"]["differs"] == ["options.lr: 0.001 -> 0.5"]
+    assert "options.lr: 0.001 -> 0.5" in lr["evaluate"]["differs"]
+    assert f"upstream '{lr['train']['title']}' changed" in lr["evaluate"]["differs"]
+
+    # Another seed is compared with the same cell under the old one.
+    seed = explained("explain", matrix, CELL[:-1] + "7", "--set", "seeds=[7]", "--json")
+    assert seed["decode"]["status"] == "hit"
+    assert seed["fit"]["differs"] == ["seed changed"]
+    assert seed["train"]["differs"][0] == "seed changed"
+    assert "mean-balance seed 0" in seed["train"]["nearest"]
+
+    # Threads change everything that computes with them.
+    threads = explained("explain", matrix, CELL, "--set", "numerics.threads=1", "--json")
+    assert threads["decode"]["status"] == "hit"
+    assert threads["fit"]["differs"] == ["numerics.threads 2 -> 1"]
+
+    # The split.
+    split = explained("explain", matrix, CELL, "--set", "dataset.split.seed=5", "--json")
+    assert split["decode"]["status"] == "hit"
+    assert "split changed" in split["train"]["differs"]
+
+    # A docstring and a comment are no change; code in a helper module is.
+    helper = plugins / "pace.py"
+    helper.write_text('"""How fast it goes."""\n\nSTEP = 0.3  # of the way\n')
+    assert {s["status"] for s in explained("explain", matrix, CELL, "--json").values()} == {"hit"}
+    helper.write_text('"""How fast."""\n\nSTEP = 0.4\n')
+    code = explained("explain", matrix, CELL, "--json")
+    assert code["decode"]["status"] == "hit"
+    assert code["fit"]["differs"] == ["code of plugin toy-mean changed"]
+    assert code["train"]["differs"][0] == "code of plugin toy-centroid changed"
+    text = explained("plan", matrix) and explained("run", matrix, "--out", "out")
+    assert "3 done" in text
+
+
+def test_what_failed_before_says_so(in_process, write_matrix):
+    matrix = write_matrix(
+        seeds=[0],
+        strategies=[{"name": "real-only"}],
+        classifiers=[{"name": "toy-centroid", "trouble": "raise"}],
+    )
+    assert in_process("run", matrix, "--out", "out").code == 1
+    ran = in_process("explain", matrix, "*")
+    assert ran.code == 0, ran.err
+    assert "hit   decode toy-blobs" in ran.out
+    assert "miss  train toy-centroid on real-only seed 0: failed before" in ran.out
+    assert "failed: RuntimeError: no idea" in ran.out
+    assert "evaluate toy-centroid on real-only seed 0: never made" in ran.out
+
+
+def test_a_cell_that_is_not_there_is_refused_with_the_nearest(in_process, write_matrix):
+    matrix = write_matrix()
+    ran = in_process("explain", matrix, CELL.replace("centroid", "centriod"))
+    assert ran.code == 2
+    assert f"did you mean '{CELL}'?" in ran.err
+    several = in_process("explain", matrix, "*/0")
+    assert several.code == 2
+    assert "3 cells match" in several.err and CELL in several.err
