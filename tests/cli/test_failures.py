@@ -319,3 +319,37 @@ def test_workers_die_with_their_parent(write_matrix, tmp_path, toys):
     parent.kill()
     parent.wait()
     assert wait_until(False)
+
+
+def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path, derm_bench):
+    matrix = write_matrix(troubled("hang"))
+    command = [
+        sys.executable,
+        "-c",
+        "from derm_bench.cli import main; main()",
+        "run",
+        str(matrix),
+        "--out",
+        "out",
+    ]
+    parent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while (
+        time.monotonic() < deadline
+        and not list((tmp_path / "store/checkpoints").glob("*"))
+        and not list((tmp_path / "store/staging").glob("*.json"))
+    ):
+        time.sleep(0.1)
+    time.sleep(2)
+    parent.kill()
+    parent.wait()
+    time.sleep(0.5)
+    ran = derm_bench("run", matrix, "--out", "out", "--only", "strategy=real-only")
+    assert ran.code == 0, ran.err
+    lines = [
+        line
+        for path in (tmp_path / "store/records").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    ended = {(record["title"], record["status"]) for record in map(json.loads, lines)}
+    assert any(title.startswith("fit toy-mean") and status == "interrupted" for title, status in ended)

@@ -52,7 +52,7 @@ def _attempt(
     reset_peak_memory(device)
     staged = None
     try:
-        staged = store.stage()
+        staged = store.stage(key=job["key"], attempt=record)
         result = _call(job, store, staged, device, plugins, report)
         attempt = record | _spent(began, device)
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
@@ -80,6 +80,7 @@ def _call(
         threads=job["threads"],
         plugins=plugins,
         report=report,
+        key=job["key"],
     )
     with untouched(store.root, inputs.values()):
         return load_object(job["function"])(context)

@@ -55,6 +55,7 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     """Runs what is missing and writes the run directory, whatever became of the stages."""
     began = time.monotonic()
     store.prepare()
+    store.recover()
     prepare_out(options.out, plan.matrix.name)
     for digest, content in plan.data.items():
         if not store.data(digest).exists():
