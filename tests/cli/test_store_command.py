@@ -41,15 +41,15 @@ def age(path, days: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_a_corrupted_output_is_found_set_aside_and_made_again(derm_bench, write_matrix, tmp_path):
+def test_a_corrupted_output_is_found_set_aside_and_made_again(in_process, write_matrix, tmp_path):
     matrix, store = write_matrix(seeds=[0]), Store(tmp_path / "store")
-    assert derm_bench("run", matrix, "--out", "out").code == 0
+    assert in_process("run", matrix, "--out", "out").code == 0
     before = numbers(tmp_path / "out/results.csv")
-    listed = json.loads(derm_bench("store", "ls", "--json").out)
+    listed = json.loads(in_process("store", "ls", "--json").out)
     assert listed["kinds"]["train"]["stages"] == 3
     assert listed["stages"] == sum(entry["stages"] for entry in listed["kinds"].values())
-    assert (listed["failed_attempts"], listed["running"], listed["places"]["staging"]["entries"]) == (0, 0, 0)
-    assert derm_bench("store", "verify").code == 0
+    assert (listed["failed_attempts"], listed["places"]["staging"]["entries"]) == (0, 0)
+    assert in_process("store", "verify").code == 0
 
     # One bit flips in predictions: the evaluation is made again, and nothing else.
     path = next((tmp_path / "store/objects").rglob("predictions.parquet"))
@@ -58,26 +58,26 @@ def test_a_corrupted_output_is_found_set_aside_and_made_again(derm_bench, write_
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     key = path.parent.name
-    ran = derm_bench("store", "verify")
+    ran = in_process("store", "verify")
     assert ran.code == 1
     assert "evaluate toy-centroid" in ran.out and "predictions.parquet changed" in ran.out
     assert f"{key}-1" in ran.out and (tmp_path / f"store/aside/{key}-1").is_dir()
     assert not store.has(key)
 
-    again = derm_bench("run", matrix, "--out", "out")
+    again = in_process("run", matrix, "--out", "out")
     assert again.code == 0, again.err
     assert "1 stages run" in again.out
     assert numbers(tmp_path / "out/results.csv") == before
     assert [record["status"] for record in store.records(key)] == ["done", "corrupt", "done"]
 
     # What was set aside goes when asked; what a run needs stays.
-    dry = derm_bench("store", "gc", "--dry-run")
+    dry = in_process("store", "gc", "--dry-run")
     assert "1 set aside" in dry.out and "would free" in dry.out
     assert (tmp_path / f"store/aside/{key}-1").is_dir()
-    assert "freed" in derm_bench("store", "gc", "--fsync").out
+    assert "freed" in in_process("store", "gc", "--fsync").out
     assert not list((tmp_path / "store/aside").iterdir())
-    assert json.loads(derm_bench("plan", matrix, "--json").out)["to_run"] == {}
-    assert "0 stages run" in derm_bench("run", matrix, "--out", "again").out
+    assert json.loads(in_process("plan", matrix, "--json").out)["to_run"] == {}
+    assert "0 stages run" in in_process("run", matrix, "--out", "again").out
 
 
 def test_every_kind_of_damage_is_named(store):
@@ -149,8 +149,8 @@ def test_cleaning_leaves_a_record_of_attempts_that_died(store):
     assert not list((store.root / "staging").iterdir())
 
 
-def test_a_folder_that_is_no_store_is_refused(derm_bench, tmp_path):
-    ran = derm_bench("store", "ls", "--store", "nowhere")
+def test_a_folder_that_is_no_store_is_refused(in_process, tmp_path):
+    ran = in_process("store", "ls", "--store", "nowhere")
     assert ran.code == 2
     assert str(tmp_path / "nowhere") in ran.err
     assert not (tmp_path / "nowhere").exists()
