@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,28 @@ from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.runner.execute import Execution
-from derm_bench.runner.forecast import detectable_difference, seconds_of, stored_megabytes
+from derm_bench.runner.forecast import (
+    detectable_difference,
+    forecast,
+    wall_seconds,
+    workers_of,
+)
 from derm_bench.runner.run import targets
 
 
 @click.command()
 @selection_options
+@click.option("--dag", is_flag=True, help="Print every stage with what it is made from.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
-def plan(flags: dict[str, bool], /, matrix: Path, as_json: bool, **options: Any) -> int:
+def plan(flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, **options: Any) -> int:
     """Show what `run` with the same options would do; nothing is executed."""
     request = plan_request(flags, matrix, **options)
     summary = describe(request)
     if as_json:
-        click.echo(json.dumps(summary, indent=1))
+        click.echo(_as_json(summary))
+    elif dag:
+        click.echo("\n".join(_dag(summary)))
     else:
         _print(request, summary)
     return 0
@@ -38,6 +48,8 @@ def describe(request: Request) -> dict[str, Any]:
     execution = Execution(planned, store)
     todo = execution.needed(targets(planned))
     missing = set(todo)
+    kinds = forecast(planned, store, todo)
+    workers = workers_of(planned.machine)
     stages = [
         {
             "key": stage.key,
@@ -47,7 +59,7 @@ def describe(request: Request) -> dict[str, Any]:
             "inputs": dict(stage.inputs),
         }
         for stage in planned.stages.values()
-        if stage.key in missing or store.has(stage.key)
+        if stage.key in missing or stage.key in execution.outcomes or store.has(stage.key)
     ]
     return {
         "matrix": planned.matrix.name,
@@ -55,8 +67,12 @@ def describe(request: Request) -> dict[str, Any]:
         "device": planned.machine.device,
         "to_run": dict(Counter(planned.stages[key].kind for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
-        "estimated_seconds": seconds_of(planned, todo),
-        "estimated_megabytes": stored_megabytes(planned, todo),
+        "estimated_seconds": sum(one.seconds for one in kinds.values()),
+        "estimated_wall_seconds": wall_seconds(kinds.values(), workers),
+        "workers": workers,
+        "estimated_megabytes": sum(one.megabytes for one in kinds.values()),
+        "estimated_peak_mb": max((one.peak_mb for one in kinds.values() if one.peak_mb), default=None),
+        "estimates": {kind: asdict(one) for kind, one in kinds.items()},
         "detectable_difference": detectable_difference(planned),
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
         "cells": [_cell(request, cell, missing) for cell in planned.cells],
@@ -71,23 +87,46 @@ def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
     return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
 
 
+def _as_json(summary: dict[str, Any]) -> str:
+    """JSON with a line an entry: quick to write and to read for thousands of cells."""
+
+    def text(value: Any) -> str:
+        if not isinstance(value, list):
+            return json.dumps(value)
+        return "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]" if value else "[]"
+
+    return (
+        "{\n" + ",\n".join(f" {json.dumps(name)}: {text(value)}" for name, value in summary.items()) + "\n}"
+    )
+
+
+def _dag(summary: dict[str, Any]) -> Iterator[str]:
+    """A line a stage, each after what it is made from: its key, how it stands, its title and its inputs."""
+    for stage in summary["stages"]:
+        made_from = " ".join(f"{name}={key[:12]}" for name, key in sorted(stage["inputs"].items()))
+        state = "cached" if stage["cached"] else "to run"
+        yield f"{stage['key'][:12]}  {state}  {stage['title']}" + (f"  <- {made_from}" if made_from else "")
+
+
 def _print(request: Request, summary: dict[str, Any]) -> None:
     console = Console()
     table = Table(title=f"{summary['matrix']}: {len(summary['cells'])} cells", title_justify="left")
-    for name in ("stage", "to run", "cached"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+    for name in ("stage", "to run", "cached", "time", "peak MB", "from"):
+        table.add_column(name, justify="left" if name in ("stage", "from") else "right")
     for kind in ("decode", "fit", "sample", "fidelity", "train", "evaluate", "analyse"):
         counts = [summary[side].get(kind, 0) for side in ("to_run", "cached")]
         if any(counts):
-            table.add_row(kind, *map(str, counts))
+            table.add_row(kind, *map(str, counts), *_row(summary["estimates"].get(kind)))
     console.print(table)
     for cell in summary["cells"]:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
-        console.print(f"  {cell['cell']}: {state}", markup=False, highlight=False)
+        click.echo(f"  {cell['cell']}: {state}")
     for (label, seed), split in request.plan.splits.items():
         console.print(f"{label}, split seed {seed}: {_counts(split)}", markup=False, highlight=False)
     console.print(
-        f"estimated: {summary['estimated_seconds']:.0f} s on one worker, {summary['estimated_megabytes']:.0f} MB"
+        f"estimated: {_time(summary['estimated_wall_seconds'])} with {summary['workers']} workers"
+        f" ({_time(summary['estimated_seconds'])} of work), {summary['estimated_megabytes']:.0f} MB of disk",
+        highlight=False,
     )
     difference = summary["detectable_difference"]
     if difference is not None:
@@ -95,6 +134,21 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
         )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
+
+
+def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Time, peak memory, and what they rest on."""
+    if one is None:
+        return "", "", ""
+    sources = {one["stages"]: "records", 0: "a guess"}
+    source = sources.get(one["known"], f"records of {one['known']}, the rest a guess")
+    return _time(one["seconds"]), f"{one['peak_mb']:.0f}" if one["peak_mb"] else "", source
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _counts(split: Any) -> str:

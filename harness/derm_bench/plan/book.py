@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from derm_bench.plan.closure import source_closure
 from derm_bench.plan.keys import (
@@ -20,6 +22,13 @@ from derm_bench.specs import TransformUse, load_object
 
 # The plugins a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
+
+
+class Block(NamedTuple):
+    """A part of an identity that many stages share, with its canonical text."""
+
+    value: dict[str, Any]
+    canonical: str
 
 
 class StageBook:
@@ -45,24 +54,33 @@ class StageBook:
     ) -> str:
         """The key of a stage. `local` (paths) is not part of it; without `on_device` neither are device, precision
         and threads."""
-        memo = (function, canonical(params), tuple(sorted(inputs.items())), tuple(plugins))
+        text = canonical(params)
+        memo = (function, text, tuple(sorted(inputs.items())), tuple(plugins))
         if memo in self._memo:
             return self._memo[memo]
+        code, numerics = self._code(function, plugins), self._numerics(function, plugins, on_device)
         identity = {
             "protocol": PROTOCOL_VERSION,
             "kind": kind,
             "params": params,
             "inputs": inputs,
-            "code": self._code(function, plugins),
-            "numerics": self._numerics(function, plugins, on_device),
+            "code": code.value,
+            "numerics": numerics.value,
         }
-        key = key_of(identity)
+        key = key_of(identity, {"params": text, "code": code.canonical, "numerics": numerics.canonical})
         if key not in self.plan.stages:
             self.plan.stages[key] = Stage(
                 key, kind, function, title, params, inputs, identity, local or {}, cost
             )
         self._memo[memo] = key
         return key
+
+    def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
+        """`split_paths` of a matrix entry's options, once for all stages that they are part of."""
+        memo = ("options", id(options))
+        if memo not in self._memo:
+            self._memo[memo] = (split_paths(options), options)  # which keeps the id from being given anew
+        return self._memo[memo][0]
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
         """What a plugin says its numbers depend on beside options and code."""
@@ -73,14 +91,15 @@ class StageBook:
         """A metric as stages are told of it."""
         return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
 
-    def _code(self, function: str, plugins: Used) -> dict[str, Any]:
+    def _code(self, function: str, plugins: Used) -> Block:
         memo = ("code", function, tuple(plugins))
         if memo not in self._memo:
             used = [plugin_identity(self.plugins, kind, name) for kind, name in dict.fromkeys(plugins)]
-            self._memo[memo] = {"stage": source_closure(function).digest, "plugins": used}
+            block = {"stage": source_closure(function).digest, "plugins": used}
+            self._memo[memo] = Block(block, canonical(block))
         return self._memo[memo]
 
-    def _numerics(self, function: str, plugins: Used, on_device: bool) -> dict[str, Any]:
+    def _numerics(self, function: str, plugins: Used, on_device: bool) -> Block:
         memo = ("numerics", function, tuple(plugins), on_device)
         if memo not in self._memo:
             targets = (function, *(self.plugins.get(kind, name).create for kind, name in plugins))
@@ -92,7 +111,7 @@ class StageBook:
                     "precision": machine.precision,
                     "threads": machine.threads,
                 }
-            self._memo[memo] = block
+            self._memo[memo] = Block(block, canonical(block))
         return self._memo[memo]
 
 

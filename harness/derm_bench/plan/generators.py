@@ -106,7 +106,7 @@ class GeneratorPlanner:
     def _fit(self, cell: Cell, use: GeneratorUse, classes: tuple[str, ...]) -> str:
         """The stage that fits a generator on `classes` of a cell's training images."""
         spec = self.book.plugins.get("generator", use.name)
-        hashed, local = split_paths(use.options)
+        hashed, local = self.book.hashed(use.options)
         images = self.data.images(cell, classes)
         params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
             "generator": use.name,

@@ -19,14 +19,19 @@ from derm_bench.plugins import Plugins
 PROTOCOL_VERSION = "1"
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
-def key_of(identity: Mapping[str, Any]) -> str:
-    """The key of a stage: 40 hexadecimal digits."""
-    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:40]
+def key_of(identity: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
+    """The key of a stage: 40 hexadecimal digits. `known` has the canonical text of values that were written before."""
+    known = known or {}
+    parts = [f"{canonical(name)}:{known.get(name) or canonical(identity[name])}" for name in sorted(identity)]
+    return hashlib.sha256(("{" + ",".join(parts) + "}").encode()).hexdigest()[:40]
 
 
 def derive_seed(*parts: object) -> int:
@@ -40,7 +45,8 @@ def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
     paths = {name: value for name, value in options if isinstance(value, Path)}
     dumped = options.model_dump(mode="json", exclude=set(paths))
     local = {name: str(value) for name, value in paths.items()}
-    digests = file_digests({name: value for name, value in paths.items() if value.is_file()})
+    files = {name: value for name, value in paths.items() if value.is_file()}
+    digests = file_digests(files) if files else {}
     return dumped | {name: {"sha256": digest} for name, digest in digests.items()}, local
 
 

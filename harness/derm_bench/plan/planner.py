@@ -11,7 +11,7 @@ from derm_bench.plan import costs
 from derm_bench.plan.book import StageBook, transforms
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.generators import GeneratorPlanner
-from derm_bench.plan.keys import derive_seed, split_paths
+from derm_bench.plan.keys import derive_seed
 from derm_bench.plan.model import Plan, PlannedCell, Stage
 from derm_bench.plan.numerics import Machine
 from derm_bench.plugins import Plugins
@@ -90,7 +90,7 @@ class _Planner:
         self, cell: Cell, strategy: StrategyEntry, classifier: ClassifierEntry, samples: Mapping[str, str]
     ) -> str:
         """The stage that trains a classifier on real and synthetic images."""
-        hashed, local = split_paths(classifier.options)
+        hashed, local = self.book.hashed(classifier.options)
         synthetic = strategy.synthetic
         params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
             "classifier": classifier.name,

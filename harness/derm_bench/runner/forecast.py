@@ -1,16 +1,139 @@
-"""What a plan will take, and the smallest difference it can show."""
+"""What a plan will take, from earlier stages of the same kind, and the smallest difference it can show."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import os
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
 
-from derm_bench.plan.model import Plan
+from derm_bench.plan.model import Plan, Stage
+from derm_bench.plan.numerics import Machine
+from derm_bench.store import STAGE_FILE, Store
+
+# Earlier stages that are looked at: enough for medians, few enough for a store of any size.
+SAMPLE = 400
+
+# (kind, plugin): stages of one are taken to cost alike, a unit of work for a unit of work.
+Sort = tuple[str, str]
 
 
-def seconds_of(plan: Plan, keys: Sequence[str]) -> float:
-    """Rough seconds on one worker, from the kinds and budgets of the stages."""
-    return sum(plan.stages[key].cost for key in keys)
+class Earlier(NamedTuple):
+    """What one finished stage took. `units`: its updates, or images sampled; None where it does not say."""
+
+    seconds: float
+    peak_mb: float
+    megabytes: float
+    units: float | None
+
+
+@dataclass(frozen=True)
+class KindForecast:
+    """What the stages of one kind will take. `known` of the `stages` rest on records, the others are guesses."""
+
+    stages: int
+    known: int
+    seconds: float
+    megabytes: float
+    peak_mb: float | None
+
+
+def forecast(plan: Plan, store: Store, keys: Sequence[str]) -> dict[str, KindForecast]:
+    """The forecast of each kind among the stages `keys`, in the order of the plan."""
+    earlier = earlier_stages(store)
+    grouped: dict[str, list[Stage]] = defaultdict(list)
+    for key in keys:
+        grouped[plan.stages[key].kind].append(plan.stages[key])
+    return {kind: _forecast(plan, stages, earlier) for kind, stages in grouped.items()}
+
+
+def _forecast(plan: Plan, stages: Sequence[Stage], earlier: Mapping[Sort, Sequence[Earlier]]) -> KindForecast:
+    known, seconds, megabytes, peaks = 0, 0.0, 0.0, [0.0]
+    images = stored_megabytes(plan, [stage.key for stage in stages])
+    for stage in stages:
+        alike = earlier.get(_sort(stage.kind, stage.params), ())
+        known += bool(alike)
+        seconds += _scaled(alike, _planned_units(stage.params)) if alike else stage.cost
+        if alike:
+            peaks.append(max(one.peak_mb for one in alike))
+            if stage.kind not in ("decode", "sample"):  # whose images are counted exactly
+                megabytes += statistics.median(one.megabytes for one in alike)
+    return KindForecast(len(stages), known, seconds, images + megabytes, max(peaks) or None)
+
+
+def _scaled(alike: Sequence[Earlier], units: float | None) -> float:
+    """The median, a unit of work for a unit of work where both sides say how much there was."""
+    rates = [one.seconds / one.units for one in alike if one.units]
+    if units and rates:
+        return units * statistics.median(rates)
+    return statistics.median(one.seconds for one in alike)
+
+
+def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
+    """With all workers busy all the time, which the last stages never quite are."""
+    return sum(one.seconds for one in forecasts) / workers
+
+
+def workers_of(machine: Machine) -> int:
+    """The workers that `run` takes unless told: one a GPU, else cores // threads."""
+    if machine.device == "cuda":
+        return len(machine.devices)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // machine.threads)
+
+
+# -------------------------------------------------------------------------- what the store knows
+
+
+def earlier_stages(store: Store, limit: int = SAMPLE) -> dict[Sort, list[Earlier]]:
+    """What at most `limit` finished stages of the store took. Keys are digests, so any of them are a fair sample."""
+    found: dict[Sort, list[Earlier]] = defaultdict(list)
+    for folder in islice(_folders(store), limit):
+        try:
+            with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
+                document = json.loads(file.read())
+            sort, one = _earlier(folder, document)
+        except (OSError, ValueError, KeyError, TypeError):  # spoiled, or just being removed
+            continue
+        found[sort].append(one)
+    return found
+
+
+def _folders(store: Store) -> Iterator[str]:
+    try:
+        for shelf in os.scandir(store.root / "objects"):
+            yield from (folder.path for folder in os.scandir(shelf.path))
+    except OSError:
+        return
+
+
+def _earlier(folder: str, document: Mapping[str, Any]) -> tuple[Sort, Earlier]:
+    attempt, identity, result = document["attempt"], document["identity"], document["result"]
+    size = sum(os.stat(f"{folder}/{name}").st_size for name in document["files"])  # noqa: PTH116
+    units = result.get("updates") or result.get("n")
+    one = Earlier(float(attempt["seconds"]), float(attempt.get("peak_memory_mb") or 0), size / 2**20, units)
+    return _sort(identity["kind"], identity["params"]), one
+
+
+def _sort(kind: str, params: Mapping[str, Any]) -> Sort:
+    """The kind and plugin of a stage; evaluations are as their classifier is, samples as their generator."""
+    name = params.get("classifier") or params.get("generator") or params.get("dataset") or ""
+    return kind, name if isinstance(name, str) else json.dumps(name, sort_keys=True)
+
+
+def _planned_units(params: Mapping[str, Any]) -> float | None:
+    if "n" in params:
+        return float(params["n"])
+    budget = params.get("budget") or params.get("options", {}).get("budget") or {}
+    return budget.get("updates")
+
+
+# --------------------------------------------------------------------------------- from the plan
 
 
 def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:

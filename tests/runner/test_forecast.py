@@ -1,0 +1,68 @@
+"""Forecasts rest on what stages of the same kind and plugin took before, and say when they are guesses."""
+
+import json
+
+import pytest
+
+from derm_bench.runner.forecast import earlier_stages
+from derm_bench.store import Store
+
+
+def planned(derm_bench, matrix, *flags):
+    ran = derm_bench("plan", matrix, "--json", *flags)
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+def publish(store, key, kind, params, result, seconds, peak):
+    staged = store.stage()
+    (staged / "state.safetensors").write_bytes(b"x" * 2**20)
+    identity = {"kind": kind, "params": params}
+    store.publish(
+        key, staged, identity=identity, result=result, attempt={"seconds": seconds, "peak_memory_mb": peak}
+    )
+
+
+def test_without_records_a_forecast_is_a_guess_and_says_so(derm_bench, write_matrix):
+    matrix = write_matrix()
+    assert all(one["known"] == 0 for one in planned(derm_bench, matrix)["estimates"].values())
+    assert "a guess" in derm_bench("plan", matrix).out
+
+
+def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, write_matrix, tmp_path):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    for k, (seconds, peak) in enumerate([(6.0, 700), (6.0, 900), (60.0, 800)]):
+        publish(
+            store, f"{k:02d}" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 6}, seconds, peak
+        )
+    publish(store, "ff" * 20, "train", {"classifier": "other"}, {"updates": 6}, 9999.0, 9999)
+    plan = planned(derm_bench, write_matrix(), "--only", "strategy=real-only,seed=0")
+    # 12 updates, of which 6 took 6 s in the median.
+    assert plan["estimates"]["train"] == pytest.approx(
+        {"stages": 1, "known": 1, "seconds": 12.0, "megabytes": 1.0, "peak_mb": 900.0}
+    )
+    assert plan["estimated_peak_mb"] == 900.0
+    assert plan["estimated_wall_seconds"] == pytest.approx(plan["estimated_seconds"] / plan["workers"])
+
+
+def test_few_stages_of_a_large_store_are_read(tmp_path):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    for k in range(12):
+        publish(store, f"{k:02d}" * 20, "train", {"classifier": "a"}, {"updates": 6}, 6.0, 1.0)
+    (store.folder("00" * 20) / "stage.json").chmod(0o644)
+    (store.folder("00" * 20) / "stage.json").write_text("torn")
+    assert 4 <= sum(map(len, earlier_stages(store, limit=5).values())) <= 5
+    assert earlier_stages(Store(tmp_path / "nowhere")) == {}
+
+
+def test_the_dag_names_each_stage_after_what_it_is_made_from(derm_bench, write_matrix):
+    lines = derm_bench("plan", write_matrix(seeds=[0]), "--dag").out.splitlines()
+    seen = set()
+    for line in lines:
+        key, _, made_from = line.partition("  <- ")
+        assert all(one.partition("=")[2] in seen for one in made_from.split()), line
+        seen.add(key.split()[0])
+    assert any("train toy-centroid on mean-balance seed 0  <- decode=" in line for line in lines)
+    assert all("  to run  " in line for line in lines)
