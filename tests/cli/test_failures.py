@@ -353,3 +353,16 @@ def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path,
     ]
     ended = {(record["title"], record["status"]) for record in map(json.loads, lines)}
     assert any(title.startswith("fit toy-mean") and status == "interrupted" for title, status in ended)
+
+
+def test_a_run_that_died_while_writing_its_tables_can_go_on(in_process, write_matrix, tmp_path, monkeypatch):
+    matrix = write_matrix(seeds=[0])
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("derm_bench.runner.outputs.write_predictions", die)
+        assert in_process("run", matrix, "--out", "out", "--only", "strategy=real-only").code == 130
+    assert (tmp_path / "out/results.csv").exists()
+    assert in_process("run", matrix, "--out", "out", "--only", "strategy=real-only").code == 0

@@ -60,6 +60,8 @@ def prepare_out(out: Path, matrix_name: str) -> None:
             f"cannot write the run directory {out.absolute()}: {reason(error)}", hint="give another --out"
         ) from error
     if not entries:
+        # Says whose folder it is from the first moment: a run killed before its tables are whole can go on.
+        _write_json({"matrix": {"name": matrix_name}}, manifest)
         return
     try:
         name = json.loads(manifest.read_text())["matrix"]["name"]
