@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.training.feed import Feed, add_synthetic
+from derm_bench.stages.train import joined, labelled
+from derm_bench.training.feed import Feed
 
 
 def image_set(labels, size=8, classes=("a", "b", "c")):
@@ -116,7 +117,8 @@ def test_image_transforms_see_pixels_in_zero_to_one_and_batch_transforms_mix_tar
 
 def test_synthetic_rows_follow_the_real_ones_under_names_of_their_own():
     train = image_set([0, 1])
-    both = add_synthetic(train, torch.full((3, 3, 8, 8), 9, dtype=torch.uint8), torch.tensor([2, 2, 0]))
+    nine = torch.full((2, 3, 8, 8), 9, dtype=torch.uint8)
+    both = joined(train, labelled(train, nine, "c"), labelled(train, nine[:1], "a"))
     assert both.labels.tolist() == [0, 1, 2, 2, 0]
     assert len(set(both.ids)) == 5 and both.ids[:2] == train.ids
     shown = [row for batch in raw_feed(both, 5).batches(1) for row in rows(batch)]

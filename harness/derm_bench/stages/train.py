@@ -93,15 +93,16 @@ def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, I
         if name.startswith("synthetic/"):
             label = name.removeprefix("synthetic/")
             pixels = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
-            images = _labelled(real, resize_images(pixels, params["size"]), label)
+            images = labelled(real, resize_images(pixels, params["size"]), label)
             cut = len(images) - int(params["holdout"] * len(images))
             kept.append(images.subset(range(cut)))
             held.append(images.subset(range(cut, len(images))))
-    none = _labelled(real, real.images[:0], real.classes[0])
+    none = labelled(real, real.images[:0], real.classes[0])
     return joined(none, *kept), joined(none, *held)
 
 
-def _labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
+def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
+    """Synthetic images of one class, each its own group, under names that no real image has."""
     n = len(pixels)
     names = tuple(f"synthetic/{label}/{k:06d}" for k in range(n))
     labels = torch.full((n,), like.classes.index(label), dtype=torch.int64)

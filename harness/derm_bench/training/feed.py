@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -16,29 +15,6 @@ from derm_bench.training.seeding import stream
 
 BatchTransform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 Balance = Literal["oversample", "class-weights"]
-
-
-def add_synthetic(
-    train: ImageSet, images: torch.Tensor, labels: torch.Tensor, prefix: str = "synthetic"
-) -> ImageSet:
-    """`train` with synthetic rows after the real ones: images uint8 [n,3,H,W] of the same size, labels int64
-    [n].
-
-    Each is its own group, has no attributes (None) and no auxiliary labels (-1); masks are left out.
-    """
-    names = tuple(f"{prefix}/{k}" for k in range(len(images)))
-    missing = [None] * len(images)
-    unknown = torch.full((len(images),), -1)
-    return replace(
-        train,
-        images=torch.cat([train.images, images]),
-        labels=torch.cat([train.labels, labels]),
-        ids=train.ids + names,
-        groups=train.groups + names,
-        attributes={name: [*column, *missing] for name, column in train.attributes.items()},
-        masks=None,
-        aux_labels={task: torch.cat([column, unknown]) for task, column in train.aux_labels.items()},
-    )
 
 
 class Pixels:
