@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from derm_bench.runner.forecast import earlier_stages
+from derm_bench.runner.earlier import Experience, earlier_stages, sort_of
 from derm_bench.store import Store
 
 
@@ -17,7 +17,7 @@ def planned(derm_bench, matrix, *flags):
 def publish(store, key, kind, params, result, seconds, peak):
     staged = store.stage()
     (staged / "state.safetensors").write_bytes(b"x" * 2**20)
-    identity = {"kind": kind, "params": params}
+    identity = {"kind": kind, "params": params, "numerics": {"device": "cpu"}}
     store.publish(
         key, staged, identity=identity, result=result, attempt={"seconds": seconds, "peak_memory_mb": peak}
     )
@@ -44,6 +44,72 @@ def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, wri
     )
     assert plan["estimated_peak_mb"] == 900.0
     assert plan["estimated_wall_seconds"] == pytest.approx(plan["estimated_seconds"] / plan["workers"])
+
+
+@pytest.mark.parametrize(
+    ("budget", "updates"), [({"updates": 12}, 12), ({"epochs": 3}, 24), ({"kimg": 0.08}, 10)]
+)
+def test_a_budget_in_any_form_is_scaled_from_earlier_updates(
+    derm_bench, write_matrix, tmp_path, budget, updates
+):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    publish(store, "01" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 6}, 6.0, 700)
+    publish(store, "02" * 20, "fit", {"generator": "toy-mean"}, {"updates": 4}, 8.0, 700)
+    matrix = write_matrix(
+        budget=budget,
+        protocol={"name": "paper", "allow": ["unmatched_budget"]},
+        strategies=[
+            {
+                "name": "mean",
+                "generator": {"name": "toy-mean", "scope": "pooled", "budget": budget},
+            },
+            {"name": "real-only"},
+        ],
+        seeds=[0],
+    )
+    # 62 training images in batches of 8 are 8 updates an epoch.
+    estimates = planned(derm_bench, matrix)["estimates"]
+    assert estimates["train"]["seconds"] == pytest.approx(updates)
+    assert estimates["fit"]["seconds"] == pytest.approx(2.0 * updates)
+
+
+def test_synthetic_images_count_toward_an_epoch(derm_bench, write_matrix, tmp_path):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    publish(store, "01" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 1}, 1.0, 700)
+    generator = {"name": "toy-mean", "budget": {"updates": 4}}
+    matrix = write_matrix(
+        budget={"epochs": 1},
+        protocol={"name": "paper", "allow": ["unmatched_budget"]},
+        strategies=[{"name": "more", "generator": generator, "synthetic": {"per_class": 40}}],
+        seeds=[0],
+    )
+    # 62 real and 3 x 40 synthetic images in batches of 8.
+    assert planned(derm_bench, matrix)["estimates"]["train"]["seconds"] == pytest.approx(23)
+
+
+def test_stages_with_the_same_options_count_more_than_others_of_the_plugin(tmp_path):
+    store = Store(tmp_path / "store")
+    store.prepare()
+
+    def params(model, size, updates=6):
+        options = {"model": model, "batch_size": 8, "budget": {"updates": updates}}
+        return {"generator": "net", "options": options, "size": size, "seed": updates}
+
+    took = {("small", 64): 1.0, ("large", 64): 10.0, ("large", 128): 40.0}
+    for k, ((model, size), seconds) in enumerate(took.items()):
+        publish(store, f"{k:02d}" * 20, "fit", params(model, size), {"updates": 6}, seconds, 1.0)
+    earlier = Experience(earlier_stages(store))
+
+    def seconds_of(model, size, device="cpu"):
+        identity = {"kind": "fit", "params": params(model, size, 99), "numerics": {"device": device}}
+        return sorted(one.seconds for one in earlier.alike(sort_of(identity)))
+
+    assert seconds_of("large", 64) == [10.0]  # whatever the seed and the budget were
+    assert seconds_of("large", 128) == [40.0]
+    assert seconds_of("huge", 64) == [1.0, 10.0, 40.0]
+    assert seconds_of("large", 64, device="cuda") == []
 
 
 def test_few_stages_of_a_large_store_are_read(tmp_path):

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
 
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.plan.numerics import Machine
-from derm_bench.store import STAGE_FILE, Store
-
-# Earlier stages that are looked at: enough for medians, few enough for a store of any size.
-SAMPLE = 400
-
-# (kind, plugin): stages of one are taken to cost alike, a unit of work for a unit of work.
-Sort = tuple[str, str]
-
-
-class Earlier(NamedTuple):
-    """What one finished stage took. `units`: its updates, or images sampled; None where it does not say."""
-
-    seconds: float
-    peak_mb: float
-    megabytes: float
-    units: float | None
+from derm_bench.runner.earlier import Earlier, Experience, earlier_stages, sort_of
+from derm_bench.runner.work import Work
+from derm_bench.store import Store
 
 
 @dataclass(frozen=True)
@@ -45,20 +29,20 @@ class KindForecast:
 
 def forecast(plan: Plan, store: Store, keys: Sequence[str]) -> dict[str, KindForecast]:
     """The forecast of each kind among the stages `keys`, in the order of the plan."""
-    earlier = earlier_stages(store)
+    earlier, work = Experience(earlier_stages(store)), Work(plan)
     grouped: dict[str, list[Stage]] = defaultdict(list)
     for key in keys:
         grouped[plan.stages[key].kind].append(plan.stages[key])
-    return {kind: _forecast(plan, stages, earlier) for kind, stages in grouped.items()}
+    return {kind: _forecast(work, stages, earlier) for kind, stages in grouped.items()}
 
 
-def _forecast(plan: Plan, stages: Sequence[Stage], earlier: Mapping[Sort, Sequence[Earlier]]) -> KindForecast:
+def _forecast(work: Work, stages: Sequence[Stage], earlier: Experience) -> KindForecast:
     known, seconds, megabytes, peaks = 0, 0.0, 0.0, [0.0]
-    images = stored_megabytes(plan, [stage.key for stage in stages])
+    images = stored_megabytes(work.plan, [stage.key for stage in stages])
     for stage in stages:
-        alike = earlier.get(_sort(stage.kind, stage.params), ())
+        alike = earlier.alike(sort_of(stage.identity))
         known += bool(alike)
-        seconds += _scaled(alike, _planned_units(stage.params)) if alike else stage.cost
+        seconds += _scaled(alike, work.units(stage)) if alike else stage.cost
         if alike:
             peaks.append(max(one.peak_mb for one in alike))
             if stage.kind not in ("decode", "sample"):  # whose images are counted exactly
@@ -85,52 +69,6 @@ def workers_of(machine: Machine) -> int:
         return len(machine.devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // machine.threads)
-
-
-# -------------------------------------------------------------------------- what the store knows
-
-
-def earlier_stages(store: Store, limit: int = SAMPLE) -> dict[Sort, list[Earlier]]:
-    """What at most `limit` finished stages of the store took. Keys are digests, so any of them are a fair sample."""
-    found: dict[Sort, list[Earlier]] = defaultdict(list)
-    for folder in islice(_folders(store), limit):
-        try:
-            with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
-                document = json.loads(file.read())
-            sort, one = _earlier(folder, document)
-        except (OSError, ValueError, KeyError, TypeError):  # spoiled, or just being removed
-            continue
-        found[sort].append(one)
-    return found
-
-
-def _folders(store: Store) -> Iterator[str]:
-    try:
-        for shelf in os.scandir(store.root / "objects"):
-            yield from (folder.path for folder in os.scandir(shelf.path))
-    except OSError:
-        return
-
-
-def _earlier(folder: str, document: Mapping[str, Any]) -> tuple[Sort, Earlier]:
-    attempt, identity, result = document["attempt"], document["identity"], document["result"]
-    size = sum(os.stat(f"{folder}/{name}").st_size for name in document["files"])  # noqa: PTH116
-    units = result.get("updates") or result.get("n")
-    one = Earlier(float(attempt["seconds"]), float(attempt.get("peak_memory_mb") or 0), size / 2**20, units)
-    return _sort(identity["kind"], identity["params"]), one
-
-
-def _sort(kind: str, params: Mapping[str, Any]) -> Sort:
-    """The kind and plugin of a stage; evaluations are as their classifier is, samples as their generator."""
-    name = params.get("classifier") or params.get("generator") or params.get("dataset") or ""
-    return kind, name if isinstance(name, str) else json.dumps(name, sort_keys=True)
-
-
-def _planned_units(params: Mapping[str, Any]) -> float | None:
-    if "n" in params:
-        return float(params["n"])
-    budget = params.get("budget") or params.get("options", {}).get("budget") or {}
-    return budget.get("updates")
 
 
 # --------------------------------------------------------------------------------- from the plan
