@@ -26,6 +26,33 @@ CASES = {
         "expected GeneratorSpec",
     ),
     "name": (GOOD.format(api=1, name="My Gan", create="m:A"), "no plugin name"),
+    "exit": ("import sys\nsys.exit('not on this machine')", "SystemExit: not on this machine"),
+    "old-api": (GOOD.format(api=0, name="a", create="m:A"), "port it to hook API 1"),
+    "no-api": ("from derm_bench import hookimpl", "write DERM_BENCH_API = 1"),
+    "unmarked": ("DERM_BENCH_API = 1\ndef derm_bench_generators():\n    return []", "put @hookimpl above it"),
+    "hook-arguments": (
+        "from derm_bench import hookimpl\nDERM_BENCH_API = 1\n"
+        "@hookimpl\ndef derm_bench_log(stage, loss):\n    return None",
+        "loss",
+    ),
+    "hook-raises": (
+        "from derm_bench import hookimpl\nDERM_BENCH_API = 1\n"
+        "@hookimpl\ndef derm_bench_metrics():\n    return 1 / 0",
+        "ZeroDivisionError",
+    ),
+    "one-spec": (
+        GOOD.format(api=1, name="a", create="m:A").replace("[Gen", "Gen").replace(")]", ")"),
+        "expected a list of specs",
+    ),
+    "twice": (GOOD.format(api=1, name="a", create="m:A").rstrip() + " * 2", "returned two named 'a'"),
+    "word": (
+        GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'reads="trian", create="m'),
+        "did you mean 'train'",
+    ),
+    "presets": (
+        GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'presets=["tiny"], create="m'),
+        "presets must be named option sets",
+    ),
     "create": (GOOD.format(api=1, name="a", create="m.A"), "package.module:attribute"),
 }
 
@@ -54,7 +81,7 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_the_others_work(install, 
     (broken,) = plugins.broken
     assert said in broken.error
     assert (broken.distribution, broken.version) == (f"broken-{case}", "1.5")
-    assert "Traceback" in broken.trace
+    assert "Traceback" in broken.traceback
     assert plugins.get("generator", "dcgan").name == "dcgan"
     (row,) = [row for row in plugins.listing() if row["status"] == "broken"]
     assert set(row) == {"name", "kind", "distribution", "version", "status", "error"}
@@ -67,6 +94,14 @@ def test_two_plugins_of_one_name_are_told_apart_by_their_distribution(install):
     with pytest.raises(UserError, match="'one-gan:my-gan' or 'other-gan:my-gan'"):
         plugins.get("generator", "my-gan")
     assert plugins.get("generator", "other-gan:my-gan").create == "other_gan:Gan"
+
+
+def test_what_a_broken_plugin_registered_is_taken_back(install):
+    text, _ = CASES["spec"]
+    install("half-good", text + "\n@hookimpl\ndef derm_bench_run_finish(matrix, out, statuses):\n    1 / 0\n")
+    plugins = Plugins()
+    assert [broken.distribution for broken in plugins.broken] == ["half-good"]
+    plugins.hook.derm_bench_run_finish(matrix="m", out=None, statuses={})
 
 
 def test_an_unknown_plugin_names_the_nearest():

@@ -74,7 +74,10 @@ def find_plugins(flags: dict[str, bool]) -> Plugins:
     plugins = Plugins(builtins_only=flags["no_plugins"])
     if flags["strict_plugins"] and plugins.broken:
         raise UserErrors(
-            [UserError(f"{b.distribution} {b.version}: {b.step} failed: {b.error}") for b in plugins.broken]
+            [
+                UserError(f"{b.distribution} {b.version} is broken: {b.stage}: {b.error}")
+                for b in plugins.broken
+            ]
         )
     return plugins
 

@@ -14,6 +14,7 @@ import click
 
 from derm_bench._version import __version__
 from derm_bench.cli.common import find_plugins
+from derm_bench.cli.plugins import notes
 from derm_bench.matrix.options import compose_options
 from derm_bench.plan.numerics import cuda_devices, profile_file, saved_profile
 from derm_bench.plugins import Plugins
@@ -80,8 +81,8 @@ def _problems(plugins: Plugins) -> list[str]:
         ):
             problems = load_object(installed.spec.preflight)(options())
             found += [f"{installed.kind} {installed.spec.name}: {problem}" for problem in problems]
-    found += [f"plugin {b.distribution} {b.version} is broken ({b.step}): {b.error}" for b in plugins.broken]
-    return found
+    found += [f"plugin {b.distribution} {b.version} is broken ({b.stage}): {b.error}" for b in plugins.broken]
+    return found + notes(plugins)
 
 
 def _probe(device: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from derm_bench.cli.common import find_plugins
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
-from derm_bench.specs import KINDS
+from derm_bench.plugins import Broken, Plugins
 
 
 @click.group()
@@ -36,15 +37,34 @@ def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
         click.echo(json.dumps(rows, indent=1))
         return 0
     table = Table()
-    for column in ("kind", "name", "distribution", "version", "summary"):
+    for column in ("kind", "name", "distribution", "version", "status", "summary"):
         table.add_column(column)
-    summaries = {(p.kind, p.spec.name): p.spec.summary for p in found.all()}
+    summaries = {(p.kind, p.spec.name, p.distribution): p.spec.summary for p in found.all()}
     for row in rows:
-        text = row["error"] or summaries.get((row["kind"], row["name"]), "")
-        kind = row["kind"] or row["status"]
-        table.add_row(kind, row["name"], row["distribution"], row["version"], text)
+        text = row["error"] or summaries[row["kind"], row["name"], row["distribution"]]
+        cells = (row["kind"], row["name"], row["distribution"], row["version"], row["status"], text)
+        table.add_row(*map(escape, cells))
     Console().print(table)
+    for note in notes(found):
+        click.echo(note)
     return 0
+
+
+def notes(found: Plugins) -> list[str]:
+    """What is wrong with plugins that work: names given twice, imports that every command waits for."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for plugin in found.all():
+        names.setdefault((plugin.kind, plugin.spec.name), []).append(plugin.distribution)
+    said = [
+        f"{kind} '{name}' is provided by {' and '.join(owners)}: write "
+        + " or ".join(f"'{owner}:{name}'" for owner in owners)
+        for (kind, name), owners in names.items()
+        if len(owners) > 1
+    ]
+    for slow in found.slow:
+        why = ": it imports torch, which belongs into the module that `create` names" if slow.torch else ""
+        said.append(f"{slow.distribution} took {slow.seconds:.1f} s to import{why}")
+    return said
 
 
 @plugins.command("show")
@@ -54,25 +74,37 @@ def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
 def show_plugin(flags: dict[str, bool], name: str, as_json: bool) -> int:
     """NAME's summary, paper, presets and options with their defaults."""
     found = find_plugins(flags)
-    bare = name.rpartition(":")[2]
-    kinds = [kind for kind in KINDS if bare in found.names(kind)]
-    if not kinds:
-        known = [known for kind in KINDS for known in found.names(kind)]
-        raise UserError(f"no plugin is named '{name}'", hint=did_you_mean(name, known))
-    for kind in kinds:
-        installed = found.installed(kind, name)
+    usable = found.named(name)
+    if not usable:
+        return _show_unusable(found, name)
+    for installed in usable:
         model = compose_options(installed.spec)
         if as_json:
             click.echo(json.dumps(model.model_json_schema(), indent=1))
             continue
         spec = installed.spec
-        click.echo(f"{spec.name} ({kind}, {installed.distribution} {installed.version})\n{spec.summary}")
+        origin = f"{installed.kind}, {installed.distribution} {installed.version}"
+        click.echo(f"{spec.name} ({origin})\n{spec.summary}")
         if spec.paper:
             click.echo(f"paper: {spec.paper}")
         for preset, values in spec.presets.items():
             click.echo(f"preset {preset}: {json.dumps(dict(values), default=str)}")
         _print_options(model)
     return 0
+
+
+def _show_unusable(found: Plugins, name: str) -> int:
+    """Why a plugin cannot be used, with its traceback; exits 2."""
+    entry = found.unusable(name)
+    if entry is None:
+        known = [plugin.spec.name for plugin in found.all()]
+        known += [unusable.name for unusable in found.broken] + [unusable.name for unusable in found.blocked]
+        raise UserError(f"no plugin is named '{name}'", hint=did_you_mean(name, known))
+    origin = f"{entry.name} ({entry.distribution} {entry.version})"
+    if not isinstance(entry, Broken):
+        raise UserError(f"{origin} is blocked: {entry.reason}")
+    click.echo(entry.traceback.rstrip(), err=True)
+    raise UserError(f"{origin} is broken: {entry.stage}: {entry.error}")
 
 
 def _print_options(model: Any) -> None:

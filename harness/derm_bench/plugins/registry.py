@@ -1,0 +1,281 @@
+"""Finds plugins and keeps the broken ones apart: one bad package never breaks a run that does not need it.
+
+Every entry point goes the way blocked? -> import -> register -> specs; what fails is rolled back and remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import re
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pluggy
+
+from derm_bench import hookspecs
+from derm_bench.errors import UserError, did_you_mean
+from derm_bench.markers import PROJECT
+from derm_bench.plugins.checks import check_module, specs_of
+from derm_bench.specs import KINDS, PluginSpec
+
+GROUP = "derm_bench"
+OWN_DISTRIBUTION = "derm-bench"
+ALLOW = "DERM_BENCH_PLUGINS"
+"""The variable that, when set, lists the distributions whose plugins may be loaded, with commas."""
+SLOW = 1.0
+"""Seconds of import above which `plugins list` says so: every command waits for them."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A plugin that may be used, and where it comes from."""
+
+    kind: str
+    spec: PluginSpec
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An entry point that could not be used: at which stage it failed and how."""
+
+    name: str
+    distribution: str
+    version: str
+    stage: Literal["import", "register", "specs"]
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """An entry point that was not even imported, and by what."""
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SlowImport:
+    """An entry module that took more than `SLOW` seconds to import; `torch`: because it imports torch."""
+
+    distribution: str
+    seconds: float
+    torch: bool
+
+
+class Plugins:
+    """All installed plugins, by kind and name. `broken` lists what could not be loaded, and why."""
+
+    def __init__(self, *, builtins_only: bool = False) -> None:
+        self.broken: list[Broken] = []
+        self.blocked: list[Blocked] = []
+        self.slow: list[SlowImport] = []
+        self._installed: dict[tuple[str, str], list[Installed]] = {}
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        points = sorted(importlib.metadata.entry_points(group=GROUP), key=_order)
+        allowed = None if builtins_only else _allow_list(points)
+        for point in points:
+            distribution, version = _distribution(point)
+            own = canonical(distribution) == OWN_DISTRIBUTION
+            if own or (not builtins_only and (allowed is None or canonical(distribution) in allowed)):
+                self._load(point)
+            else:
+                reason = "--no-plugins" if builtins_only else f"not in {ALLOW}"
+                self.blocked.append(Blocked(point.name, distribution, version, reason))
+
+    @property
+    def hook(self) -> Any:
+        """pluggy's caller, for the lifecycle hooks."""
+        return self._manager.hook
+
+    def get(self, kind: str, name: str) -> Any:
+        """The spec of the plugin `name` (or `distribution:name`), or a UserError that names the nearest one."""
+        return self.installed(kind, name).spec
+
+    def installed(self, kind: str, name: str) -> Installed:
+        """As `get`, with the distribution that it comes from."""
+        distribution, _, bare = name.rpartition(":")
+        found = [
+            plugin
+            for plugin in self._installed.get((kind, bare), [])
+            if not distribution or canonical(plugin.distribution) == canonical(distribution)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise self._absent(kind, name)
+        choices = " or ".join(f"'{plugin.distribution}:{bare}'" for plugin in found)
+        providers = " and ".join(plugin.distribution for plugin in found)
+        raise UserError(f"{kind} '{bare}' is provided by {providers}", hint=f"write {choices}")
+
+    def unusable(self, name: str) -> Broken | Blocked | None:
+        """The broken or blocked entry point that `name` (of a plugin, or `distribution:name`) must mean."""
+        distribution, _, bare = name.rpartition(":")
+        entries: list[Broken | Blocked] = [*self.broken, *self.blocked]
+        for entry in entries:
+            owner = canonical(entry.distribution)
+            if distribution and owner != canonical(distribution):
+                continue
+            if distribution or bare == entry.name or owner in (bare, f"{OWN_DISTRIBUTION}-{bare}"):
+                return entry
+        return None
+
+    def _absent(self, kind: str, name: str) -> UserError:
+        """The error for a name that no usable plugin has."""
+        entry = self.unusable(name)
+        if isinstance(entry, Broken):
+            return UserError(
+                f"{kind} '{name}': {entry.distribution} {entry.version} is broken: {entry.stage}: {entry.error}",
+                hint=f"`derm-bench plugins show {name}` prints its traceback",
+            )
+        if entry is not None:
+            return UserError(
+                f"{kind} '{name}': {entry.distribution} {entry.version} is blocked: {entry.reason}"
+            )
+        hint = did_you_mean(name, self.names(kind))
+        if self.broken:
+            hint += "; broken plugins: " + ", ".join(f"{b.distribution} ({b.error})" for b in self.broken)
+        if self.blocked:
+            hint += "; blocked plugins: " + ", ".join(f"{b.distribution} ({b.reason})" for b in self.blocked)
+        return UserError(f"no {kind} is named '{name}'", hint=hint)
+
+    def names(self, kind: str) -> list[str]:
+        """The names of all plugins of `kind`, sorted; `distribution:name` where several have that name."""
+        return sorted(
+            f"{plugin.distribution}:{name}" if len(plugins) > 1 else name
+            for (installed_kind, name), plugins in self._installed.items()
+            if installed_kind == kind
+            for plugin in plugins
+        )
+
+    def named(self, name: str) -> list[Installed]:
+        """The usable plugins of any kind that `name` (or `distribution:name`) may mean."""
+        distribution, _, bare = name.rpartition(":")
+        return [
+            plugin
+            for plugin in self.all()
+            if plugin.spec.name == bare
+            and (not distribution or canonical(plugin.distribution) == canonical(distribution))
+        ]
+
+    def specs(self, kind: str) -> list[Any]:
+        """The specs of all plugins of `kind`, sorted by name."""
+        return [plugin.spec for plugin in self.all() if plugin.kind == kind]
+
+    def all(self) -> list[Installed]:
+        """Every usable plugin, sorted by kind, name, distribution."""
+        everything = [plugin for plugins in self._installed.values() for plugin in plugins]
+        return sorted(everything, key=lambda p: (KINDS.index(p.kind), p.spec.name, p.distribution))
+
+    def listing(self) -> list[dict[str, str]]:
+        """What `plugins list --json` prints: `{name, kind, distribution, version, status, error}`."""
+        rows = [
+            _row(plugin.spec.name, plugin.kind, plugin.distribution, plugin.version, "ok")
+            for plugin in self.all()
+        ]
+        rows += [
+            _row(entry.name, "", entry.distribution, entry.version, "broken", f"{entry.stage}: {entry.error}")
+            for entry in self.broken
+        ]
+        rows += [
+            _row(entry.name, "", entry.distribution, entry.version, "blocked", entry.reason)
+            for entry in self.blocked
+        ]
+        return rows
+
+    def _load(self, point: importlib.metadata.EntryPoint) -> None:
+        """import -> register -> check specs; what fails is rolled back and remembered."""
+        distribution, version = _distribution(point)
+        name = f"{distribution}:{point.name}"
+        stage: Literal["import", "register", "specs"] = "import"
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # `--json` stays JSON, whatever a plugin prints
+                module = self._import(point, distribution)
+                stage = "register"
+                check_module(module)
+                self._manager.register(module, name=name)
+                stage = "specs"
+                found = [
+                    Installed(kind, s, distribution, version) for kind, s in specs_of(self._manager, module)
+                ]
+                self._check_new(found)
+        except (Exception, SystemExit) as error:  # a plugin may raise anything at all
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            trace = traceback.format_exc()
+            self.broken.append(Broken(point.name, distribution, version, stage, message, trace))
+            return
+        for plugin in found:
+            self._installed.setdefault((plugin.kind, plugin.spec.name), []).append(plugin)
+
+    def _import(self, point: importlib.metadata.EntryPoint, distribution: str) -> Any:
+        began, had_torch = time.perf_counter(), "torch" in sys.modules
+        module = point.load()
+        seconds = time.perf_counter() - began
+        if seconds > SLOW:
+            self.slow.append(SlowImport(distribution, seconds, not had_torch and "torch" in sys.modules))
+        return module
+
+    def _check_new(self, found: list[Installed]) -> None:
+        """`distribution:name` must choose: one distribution gives a name once."""
+        for plugin in found:
+            for other in self._installed.get((plugin.kind, plugin.spec.name), []):
+                if canonical(other.distribution) == canonical(plugin.distribution):
+                    raise UserError(
+                        f"{plugin.kind} '{plugin.spec.name}' comes from two entry points of this distribution"
+                    )
+
+
+def canonical(distribution: str) -> str:
+    """A distribution's name in the one spelling that stands for all (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _order(point: importlib.metadata.EntryPoint) -> tuple[bool, tuple[str, str], str]:
+    """Built-ins first, then by distribution and name: the same on every machine."""
+    distribution = _distribution(point)
+    return canonical(distribution[0]) != OWN_DISTRIBUTION, distribution, point.name
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    dist = point.dist
+    return ((dist.name or "unknown"), (dist.version or "0")) if dist else ("unknown", "0")
+
+
+def _allow_list(points: list[importlib.metadata.EntryPoint]) -> set[str] | None:
+    """The distributions that `DERM_BENCH_PLUGINS` allows; None where it is unset, so that all are."""
+    text = os.environ.get(ALLOW)
+    if text is None:
+        return None
+    allowed = {canonical(word.strip()) for word in text.split(",") if word.strip()}
+    installed = {canonical(_distribution(point)[0]) for point in points}
+    for name in sorted(allowed - installed):
+        raise UserError(
+            f"{ALLOW} allows '{name}', which has no derm-bench plugin here",
+            hint=did_you_mean(name, installed),
+        )
+    return allowed
+
+
+def _row(
+    name: str, kind: str, distribution: str, version: str, status: str, error: str = ""
+) -> dict[str, str]:
+    return {
+        "name": name,
+        "kind": kind,
+        "distribution": distribution,
+        "version": version,
+        "status": status,
+        "error": error,
+    }

@@ -1,0 +1,16 @@
+"""A plugin as it should be; what it creates is the toy generator."""
+
+from derm_bench import hookimpl
+from derm_bench.specs import GeneratorSpec
+from toy_plugins import MeanOptions
+
+DERM_BENCH_API = 1
+
+
+@hookimpl
+def derm_bench_generators():
+    return [
+        GeneratorSpec(
+            name="good-gan", summary="a good one", create="toy_plugins.nets:Mean", options=MeanOptions
+        )
+    ]
