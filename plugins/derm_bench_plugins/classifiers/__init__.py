@@ -42,7 +42,7 @@ def specs() -> list[ClassifierSpec]:
             options=TimmOptions,
             label_option="model",
             presets={
-                "tiny": {"model": "resnet10t", "batch_size": 8},
+                "tiny": {"model": "test_resnet", "batch_size": 8},
                 "smoke": {"model": "resnet10t", "batch_size": 16},
             },
         ),

@@ -12,7 +12,7 @@ from derm_bench.specs import GeneratorOptions, GeneratorSpec
 class DcganOptions(GeneratorOptions):
     """What the paper leaves open follows Radford et al. 2016; `base` 128 gives their widths."""
 
-    z_dim: int = Field(100, ge=1, le=4096)
+    z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector z")
     prior: Literal["uniform", "normal"] = Field("uniform", description="z ~ U(-1,1) or N(0,1)")
     base: int = Field(
         128, ge=2, le=1024, multiple_of=2, description="channels of G's last hidden layer; D starts at half"
@@ -20,9 +20,9 @@ class DcganOptions(GeneratorOptions):
     head: Literal["flatten", "gap"] = Field(
         "flatten", description="how D reduces its last 4x4 map to a logit"
     )
-    batch_size: int = Field(64, ge=2, le=65536)
-    lr: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    batch_size: int = Field(64, ge=2, le=65536, description="real images an update of D")
+    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, of G and of D")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="of Adam")
 
 
 def specs() -> list[GeneratorSpec]:

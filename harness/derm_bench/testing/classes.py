@@ -1,0 +1,75 @@
+"""Test classes to subclass, one a kind: every rule of the kind is a test method."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from derm_bench.errors import UserError
+from derm_bench.testing import rules
+from derm_bench.testing.kit import CASES, rules_of
+from derm_bench.testing.subject import installed
+
+
+class Conformance:
+    """Subclass one of the kinds below, name it `Test...` and set `plugin`.
+
+    plugin: an installed plugin's name. options: on top of preset `tiny` (or of the defaults). size: side in pixels
+    of the phantoms that generators, classifiers and transforms get. limits: seconds that presets may take.
+    """
+
+    kind: ClassVar[str] = ""
+    plugin: ClassVar[str] = ""
+    options: Mapping[str, Any] = {}
+    size: ClassVar[int] = 32
+    limits: ClassVar[rules.Limits] = rules.Limits()
+    _cases: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls._cases = {}
+        if "kind" in vars(cls):
+            for rule in rules_of(cls.kind):
+                setattr(cls, f"test_{rules.name(rule)}", _test_of(rule))
+
+    def case(self) -> Any:
+        """The plugin under test; kept for the class, so that its rules share fits."""
+        key = json.dumps(dict(self.options), sort_keys=True, default=str)
+        if key not in self._cases:
+            try:
+                subject = installed(self.kind, self.plugin, self.options)
+            except UserError as error:
+                pytest.fail(str(error), pytrace=False)
+            self._cases.clear()
+            self._cases[key] = CASES[self.kind](subject, size=self.size, limits=self.limits)
+        return self._cases[key]
+
+
+def _test_of(rule: rules.Rule) -> Callable[[Conformance], None]:
+    def test(self: Conformance) -> None:
+        try:
+            remark = rule(self.case())
+        except rules.NotApplicable as reason:
+            pytest.skip(str(reason))
+        except rules.ConformanceError as error:
+            pytest.fail(str(error), pytrace=False)
+        if remark:
+            warnings.warn(remark, rules.ConformanceWarning, stacklevel=1)
+
+    test.__doc__ = rule.__doc__
+    return pytest.mark.slow(test) if rules.is_slow(rule) else test
+
+
+class GeneratorConformance(Conformance):
+    """The rules for generators."""
+
+    kind = "generator"
+
+
+class ClassifierConformance(Conformance):
+    """The rules for classifiers."""
+
+    kind = "classifier"

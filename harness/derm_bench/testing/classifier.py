@@ -1,0 +1,167 @@
+"""The rules for classifiers."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from derm_bench.images import ImageSet
+from derm_bench.testing.fitting import ABOUT_FITS, Change, FitCase
+from derm_bench.testing.phantoms import phantoms
+from derm_bench.testing.rules import Rule, plugin_code, require
+from derm_bench.testing.runs import RecordedRun
+from derm_bench.testing.spec import ABOUT_SPECS
+from derm_bench.testing.watch import Watch
+from derm_bench.training.feed import Pixels
+
+UPDATES = {"tiny": 4, "smoke": 20}
+HALF = (0.5, 0.5, 0.5)
+
+
+class ClassifierCase(FitCase):
+    """A classifier on phantoms of three classes; the matrix gives classifiers their budget, here the kit does."""
+
+    @cached_property
+    def train(self) -> ImageSet:
+        return phantoms(size=self.size)
+
+    @property
+    def side(self) -> int:
+        """The side that the network sees."""
+        return int(self.subject.options().input_size or self.size)
+
+    def task(self, device: str = "cpu") -> Any:
+        return type(super().task())(self.train.classes, self.side, device)
+
+    def run(self, plugin: Any, options: Any, change: Change) -> RecordedRun:
+        return RecordedRun(
+            seed=change.seed,
+            budget=UPDATES[change.preset],
+            device=change.device,
+            batch_size=options.batch_size,
+            input_size=self.side,
+            mean=getattr(plugin, "mean", HALF),
+            std=getattr(plugin, "std", HALF),
+            label_smoothing=options.label_smoothing,
+            select=options.select,
+            evaluations=2,
+            val=phantoms(per_class=6, size=self.size, seed=1),
+            checkpoints=change.folder,
+            checkpoint_seconds=0,
+            die_at=change.die_at,
+        )
+
+    def call_fit(self, plugin: Any, run: Any, change: Change) -> None:
+        plugin.fit(self.train, phantoms(per_class=6, size=self.size, seed=change.val_seed), run)
+
+    def outputs(self, plugin: Any, watch: Watch | None = None) -> list[torch.Tensor]:
+        return [self.predict(plugin, self.test, watch)]
+
+    @cached_property
+    def test(self) -> ImageSet:
+        return phantoms(per_class=5, size=self.size, seed=2)
+
+    def predict(self, plugin: Any, images: ImageSet, watch: Watch | None = None) -> torch.Tensor:
+        """Probabilities, on the CPU, of images normalised as the harness does."""
+        parts = list(plugin.parts().values())
+        where = next((str(p.device) for part in parts for p in part.parameters()), "cpu")
+        mean, std = getattr(plugin, "mean", HALF), getattr(plugin, "std", HALF)
+        pixels = next(Pixels(images.images, where, self.side, mean, std).chunks(len(images)))
+        watched = watch or nullcontext()
+        with torch.inference_mode(), watched, plugin_code(f"{self.name}: predict_proba()"):
+            proba = plugin.predict_proba(pixels)
+        require(
+            isinstance(proba, torch.Tensor),
+            f"{self.name}: predict_proba() returned {type(proba).__name__}; return a float32 tensor [N,classes]",
+        )
+        return torch.as_tensor(proba).detach().cpu()
+
+
+def probabilities_have_the_right_shape(case: ClassifierCase) -> None:
+    """[N,classes], for one image as for several."""
+    classes = len(case.train.classes)
+    for n in (1, 5):
+        shape = list(case.predict(case.first.plugin, case.test.subset(range(n))).shape)
+        require(
+            shape == [n, classes],
+            f"{case.name}: predict_proba() of {n} images returned shape {shape}, expected {[n, classes]}; one row an "
+            "image, one column for each of task.classes",
+        )
+
+
+def probabilities_are_float32(case: ClassifierCase) -> None:
+    """Floating point, not class numbers or half precision."""
+    dtype = case.first.outputs[0].dtype
+    require(
+        dtype == torch.float32,
+        f"{case.name}: probabilities are {dtype}, expected torch.float32; end predict_proba() with .float()",
+    )
+
+
+def probabilities_sum_to_one(case: ClassifierCase) -> None:
+    """Rows in [0,1] that sum to 1."""
+    proba = case.first.outputs[0].double()
+    good = proba.isfinite().all() and proba.min() >= 0 and ((proba.sum(-1) - 1).abs() < 1e-4).all()
+    require(
+        bool(good),
+        f"{case.name}: probabilities from {float(proba.min()):.3g} to {float(proba.max()):.3g}, rows that sum to "
+        f"{float(proba.sum(-1).min()):.3g} or more; return logits.softmax(dim=1), not logits",
+    )
+
+
+def an_image_is_predicted_by_itself(case: ClassifierCase) -> None:
+    """A probability does not depend on the images beside it: test images must not inform each other."""
+    plugin, whole = case.first.plugin, case.first.outputs[0]
+    parts = [case.predict(plugin, case.test.subset(range(k, k + 5))) for k in range(0, len(case.test), 5)]
+    alone = torch.cat(parts)
+    require(
+        alone.shape != whole.shape or torch.allclose(alone.float(), whole.float(), atol=1e-4),
+        f"{case.name}: an image's probabilities change with the images predicted beside it; call eval() before "
+        "predicting, and use no statistic of the batch",
+    )
+
+
+def images_make_a_difference(case: ClassifierCase) -> None:
+    """Not all images get the same probabilities."""
+    rows = case.first.outputs[0]
+    require(
+        len(rows) < 2 or bool((rows != rows[:1]).any()),
+        f"{case.name}: every image gets the same probabilities after {case.first.run.budget} updates; let the output "
+        "depend on the images, and give preset tiny a learning rate that moves it",
+    )
+
+
+def validation_images_are_not_trained_on(case: ClassifierCase) -> None:
+    """What `fit` is given as validation changes nothing: selection happens in run.evaluate."""
+    other = case.fit(Change(val_seed=9))
+    require(
+        torch.equal(other.outputs[0], case.first.outputs[0]),
+        f"{case.name}: the fit depends on the pixels of `val`; train on run.batches(train) alone, and leave selection "
+        "to run.evaluate and run.selected",
+    )
+
+
+def evaluates_after_every_update(case: ClassifierCase) -> None:
+    """So that all arms are evaluated at the same steps, `select: best` works and curves are drawn."""
+    missing = case.first.run.evaluation_steps - set(case.first.run.evaluated)
+    require(
+        not missing,
+        f"{case.name}: fit() did not call run.evaluate(step, predict, state) at update {sorted(missing)}; call it "
+        "after every update with batch.step, the harness picks the steps",
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *ABOUT_SPECS,
+    probabilities_have_the_right_shape,
+    probabilities_are_float32,
+    probabilities_sum_to_one,
+    an_image_is_predicted_by_itself,
+    images_make_a_difference,
+    validation_images_are_not_trained_on,
+    evaluates_after_every_update,
+    *ABOUT_FITS,
+)

@@ -1,0 +1,147 @@
+"""The rules for generators."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from derm_bench.images import ImageSet, Samples
+from derm_bench.specs import SampleRequest
+from derm_bench.testing.fitting import ABOUT_FITS, Change, FitCase, Fitted
+from derm_bench.testing.phantoms import phantoms
+from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
+from derm_bench.testing.runs import RecordedRun
+from derm_bench.testing.spec import ABOUT_SPECS
+from derm_bench.testing.watch import Watch
+from derm_bench.training.seeding import seed_everything
+
+N = 8  # samples a request
+
+
+class GeneratorCase(FitCase):
+    """A generator on phantoms of three classes, or of one where it knows no classes."""
+
+    @cached_property
+    def train(self) -> ImageSet:
+        images = phantoms(size=self.size)
+        return images if self.spec.conditional else images.of_classes(images.classes[:1])
+
+    def run(self, plugin: Any, options: Any, change: Change) -> RecordedRun:
+        batch_size = getattr(options, "batch_size", 64)
+        return RecordedRun(
+            seed=change.seed,
+            budget=options.budget.in_updates(len(self.train), batch_size),
+            device=change.device,
+            batch_size=batch_size,
+            checkpoints=change.folder,
+            checkpoint_seconds=0,
+            die_at=change.die_at,
+        )
+
+    def call_fit(self, plugin: Any, run: Any, change: Change) -> None:
+        plugin.fit(self.train, run)
+
+    def outputs(self, plugin: Any, watch: Watch | None = None) -> list[torch.Tensor]:
+        """Samples of every class."""
+        labels = range(len(self.train.classes))
+        drawn = [self.draw(plugin, label, watch=watch).images for label in labels]
+        return [images.cpu() if isinstance(images, torch.Tensor) else torch.empty(0) for images in drawn]
+
+    def draw(
+        self, plugin: Any, label: int = 0, n: int = N, seed: int = 5, watch: Watch | None = None
+    ) -> Samples:
+        """One chunk, as the sample stage asks for it."""
+        seed_everything(seed)
+        given = self.train if self.spec.conditions_on != "none" else None
+        with watch or nullcontext(), plugin_code(f"{self.name}: sample({n} of label {label})"):
+            drawn: Samples = plugin.sample(SampleRequest(label, n, seed), given)
+        require(
+            isinstance(drawn, Samples) and isinstance(drawn.images, torch.Tensor),
+            f"{self.name}: sample() returned {type(drawn).__name__}; return "
+            "derm_bench.images.Samples(images) with a tensor",
+        )
+        return drawn
+
+    @property
+    def fitted(self) -> Fitted:
+        return self.first
+
+
+def samples_have_the_right_shape(case: GeneratorCase) -> None:
+    """[n,3,size,size], for one image as for several."""
+    for n in (1, N):
+        shape = tuple(case.draw(case.fitted.plugin, n=n).images.shape)
+        require(
+            shape == (n, 3, case.size, case.size),
+            f"{case.name}: sample() of n={n} returned shape {list(shape)}, expected "
+            f"{[n, 3, case.size, case.size]}; return request.n images of side task.size, channels first",
+        )
+
+
+def samples_are_uint8(case: GeneratorCase) -> None:
+    """Pixels are uint8."""
+    dtype = case.fitted.outputs[0].dtype
+    require(
+        dtype == torch.uint8,
+        f"{case.name}: samples are {dtype}, expected torch.uint8; from [-1,1] write "
+        "images.mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)",
+    )
+
+
+def samples_span_the_pixel_range(case: GeneratorCase) -> None:
+    """Pixels are 0 to 255, not 0 to 1."""
+    brightest = max(float(images.max()) if images.numel() else 0.0 for images in case.fitted.outputs)
+    require(
+        brightest > 1.0 or case.fitted.outputs[0].dtype != torch.uint8,
+        f"{case.name}: no pixel of {N} samples is above {brightest:g}; uint8 images go from 0 to 255: scale before "
+        "the conversion (from [0,1] times 255, from [-1,1] times 127.5 plus 127.5)",
+    )
+
+
+def equal_requests_give_equal_samples(case: GeneratorCase) -> None:
+    """A request depends on its seed, not on what was asked before."""
+    plugin = case.fitted.plugin
+    one, other = case.draw(plugin).images, case.draw(plugin).images
+    require(
+        one.shape == other.shape and torch.equal(one, other),
+        f"{case.name}: the same request gave other samples the second time; draw noise from "
+        "stream(request.seed, NAME) anew in every call of sample(), and switch to eval mode",
+    )
+
+
+def other_requests_give_other_samples(case: GeneratorCase) -> None:
+    """Another seed of the request, other samples."""
+    plugin = case.fitted.plugin
+    one, other = case.draw(plugin, seed=5).images, case.draw(plugin, seed=6).images
+    require(
+        one.shape != other.shape or not torch.equal(one, other),
+        f"{case.name}: requests with seeds 5 and 6 gave the same samples; make the noise depend on request.seed",
+    )
+
+
+def classes_differ(case: GeneratorCase) -> None:
+    """A conditional generator gives other samples for another class."""
+    if not case.spec.conditional:
+        raise NotApplicable("it is unconditional: the harness fits one for each class")
+    red, green, blue = case.fitted.outputs
+    same = [a for a, b in ((0, green), (1, blue)) if torch.equal((red, green)[a], b)]
+    require(
+        not same,
+        f"{case.name}: samples of label {', '.join(f'{k} and {k + 1}' for k in same)} are the same; make them depend "
+        "on request.label, or leave `conditional=True` out of the spec",
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *ABOUT_SPECS,
+    samples_have_the_right_shape,
+    samples_are_uint8,
+    samples_span_the_pixel_range,
+    equal_requests_give_equal_samples,
+    other_requests_give_other_samples,
+    classes_differ,
+    *ABOUT_FITS,
+)

@@ -1,0 +1,75 @@
+"""All rules by kind, and checking a plugin by all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from derm_bench.testing import classifier, generator
+from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Rule, is_slow, name
+from derm_bench.testing.subject import Subject, at_path, by_name
+
+CASES: dict[str, Any] = {
+    "generator": generator.GeneratorCase,
+    "classifier": classifier.ClassifierCase,
+}
+RULES: dict[str, tuple[Rule, ...]] = {
+    "generator": generator.RULES,
+    "classifier": classifier.RULES,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule said of a plugin."""
+
+    kind: str
+    plugin: str
+    rule: str
+    status: Literal["ok", "failed", "skipped", "look"]
+    message: str = ""
+
+
+def rules_of(kind: str) -> tuple[Rule, ...]:
+    return RULES[kind]
+
+
+def check(
+    subject: Subject, *, size: int = 32, limits: Limits | None = None, slow: bool = True
+) -> Iterator[Verdict]:
+    """A verdict for each rule of the subject's kind, as they come."""
+    spec = subject.spec
+    try:
+        case = CASES[subject.kind](subject, size=size, limits=limits)
+    except ConformanceError as error:
+        yield Verdict(subject.kind, spec.name, "can_be_imported", "failed", str(error))
+        return
+    for rule in rules_of(subject.kind):
+        if slow or not is_slow(rule):
+            yield _verdict(rule, case, subject)
+
+
+def check_target(
+    target: str, given: Mapping[str, Any], *, size: int = 32, slow: bool = True
+) -> Iterator[Verdict]:
+    """Verdicts of every plugin that `target` names: a path where one is there, else an installed plugin."""
+    with ExitStack() as stack:
+        path = Path(target)
+        subjects = stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given)
+        for subject in subjects:
+            yield from check(subject, size=size, slow=slow)
+
+
+def _verdict(rule: Rule, case: Any, subject: Subject) -> Verdict:
+    said: tuple[Literal["ok", "failed", "skipped", "look"], str]
+    try:
+        remark = rule(case)
+        said = ("look", remark) if remark else ("ok", "")
+    except ConformanceError as error:
+        said = ("failed", str(error))
+    except NotApplicable as reason:
+        said = ("skipped", str(reason))
+    return Verdict(subject.kind, subject.spec.name, name(rule), *said)

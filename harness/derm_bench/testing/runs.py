@@ -1,0 +1,55 @@
+"""The run that the kit hands to a plugin: a StageRun that counts, dies on request, and shows its protocol only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from derm_bench.images import ImageSet
+from derm_bench.run import Batch, Run
+from derm_bench.training.stage_run import StageRun
+
+PROTOCOL = {name for name in (*vars(Run), *Run.__annotations__) if not name.startswith("_")}
+
+
+class Interrupted(BaseException):
+    """Stands for SIGKILL: no `except Exception` of a plugin stops it."""
+
+
+class RecordedRun(StageRun):
+    """Counts what a fit takes. `die_at`: the update after whose checkpoint it is interrupted."""
+
+    def __init__(self, *, die_at: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.die_at = die_at
+        self.taken = 0
+        self.checkpointed: list[int] = []
+        self.evaluated: list[int] = []
+
+    def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
+        for batch in super().batches(train, batch_size):
+            self.taken += 1
+            yield batch
+
+    def evaluate(self, step: int, predict: Callable[..., Any], state: Callable[[], Any]) -> None:
+        self.evaluated.append(step)
+        super().evaluate(step, predict, state)
+
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
+        self.checkpointed.append(step)
+        super().checkpoint(step, state)
+        if step == self.die_at:
+            raise Interrupted
+
+
+class Shown:
+    """A run as plugins may use it: whatever else of it is touched is remembered in `touched`."""
+
+    def __init__(self, run: RecordedRun) -> None:
+        self._run = run
+        self.touched: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in PROTOCOL:
+            self.touched.append(name)
+        return getattr(self._run, name)

@@ -1,0 +1,82 @@
+"""Rules that every kind shares: what the spec says and what importing costs."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from derm_bench.specs import ClassifierOptions, GeneratorOptions, Options
+from derm_bench.testing.rules import ConformanceError, require
+
+COMMON: dict[str, type[Options]] = {"generator": GeneratorOptions, "classifier": ClassifierOptions}
+PRESETS = {"generator": ("tiny", "smoke"), "classifier": ("tiny", "smoke")}
+
+
+def entry_module_imports_no_torch(case: Any) -> None:
+    """The parent process reads specs of all plugins; it stays light."""
+    for module in case.subject.entry_modules:
+        heavy = _heavy_imports(module, tuple(sys.path))
+        require(
+            not heavy,
+            f"importing the entry module '{module}' imports {heavy}; keep specs and options in it, and move networks "
+            "into the module that `create` names, which only workers import",
+        )
+
+
+def says_what_it_is(case: Any) -> None:
+    """`summary` is what lists and reports show."""
+    require(
+        bool(case.subject.spec.summary.strip()),
+        f"{case.subject.spec.name}: give the spec a `summary`, one line",
+    )
+
+
+def options_are_documented(case: Any) -> None:
+    """Every option of the plugin's own has a description, and a default unless it names a file or folder."""
+    spec = case.subject.spec
+    common = COMMON.get(case.subject.kind, Options).model_fields
+    tried = {**spec.presets.get("tiny", {}), **case.subject.given}
+    for name, option in case.subject.model.model_fields.items():
+        shared = common.get(name)
+        require(
+            bool(option.description or shared),
+            f"{spec.name}: option '{name}' says nothing of itself; write "
+            f'{name}: TYPE = Field(DEFAULT, description="what it does, with its unit")',
+        )
+        require(
+            not option.is_required() or name in tried or option.annotation is Path,
+            f"{spec.name}: option '{name}' has no default; give it one, or a value in preset tiny",
+        )
+
+
+def presets_are_valid(case: Any) -> None:
+    """The presets users expect are there, and every preset is valid."""
+    spec = case.subject.spec
+    missing = [name for name in PRESETS.get(case.subject.kind, ()) if name not in spec.presets]
+    require(
+        not missing,
+        f"{spec.name}: no preset {' and '.join(missing)}; give the spec presets={{'tiny': ..., 'smoke': ...}}: sizes "
+        "for tests of 3 s and of 60 s",
+    )
+    for preset in spec.presets:
+        case.subject.options(preset)
+
+
+ABOUT_SPECS = (entry_module_imports_no_torch, says_what_it_is, options_are_documented, presets_are_valid)
+
+
+@functools.cache
+def _heavy_imports(module: str, path: tuple[str, ...]) -> str:
+    """The heavy packages that importing `module` brings in, asked of a fresh interpreter."""
+    program = (
+        f"import sys; sys.path[:0] = {list(path)!r}; import {module}; "
+        "print(','.join(sorted({'torch', 'torchvision', 'timm'} & sys.modules.keys())))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ConformanceError(f"importing the entry module '{module}' failed: {last}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""

@@ -1,0 +1,135 @@
+"""The plugin under test: found by name, or by the path of a package that nobody has installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from derm_bench.errors import UserError, did_you_mean
+from derm_bench.matrix.options import compose_options
+from derm_bench.plugins import Plugins
+from derm_bench.specs import PluginSpec
+from derm_bench.testing.rules import ConformanceError
+
+KINDS = ("dataset", "generator", "classifier", "metric", "transform")
+GROUP = "derm_bench"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One plugin: its spec, the modules of its distribution's entry points, and options given on top of a preset."""
+
+    kind: str
+    spec: PluginSpec
+    entry_modules: tuple[str, ...]
+    given: Mapping[str, Any]
+
+    @property
+    def package(self) -> str:
+        """The top-level package of the plugin's code."""
+        return self.spec.create.partition(":")[0].partition(".")[0]
+
+    @property
+    def model(self) -> type[BaseModel]:
+        return compose_options(self.spec)
+
+    def options(self, preset: str = "tiny") -> Any:
+        """The preset's options (the defaults where there is no such preset) with the given ones on top."""
+        values = {**self.spec.presets.get(preset, {}), **self.given}
+        try:
+            return self.model.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            source = f"preset '{preset}'" if preset in self.spec.presets else "the defaults"
+            raise ConformanceError(
+                f"{self.spec.name}: {source} with {dict(self.given)} is not valid at '{where}': {first['msg']}; "
+                "put what has no default into the preset, or give it as `options` (on the command line: --set)"
+            ) from error
+
+
+def installed(kind: str, plugin: str, given: Mapping[str, Any] | None = None) -> Subject:
+    """The installed plugin of that kind and name (or `distribution:name`)."""
+    found = Plugins().installed(kind, plugin)
+    return Subject(kind, found.spec, _entry_modules(found.distribution), given or {})
+
+
+def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
+    """All installed plugins of that name, of whatever kind."""
+    plugins = Plugins()
+    bare = plugin.rpartition(":")[2]
+    kinds = [kind for kind in KINDS if bare in plugins.names(kind)]
+    if not kinds:
+        known = [known for kind in KINDS for known in plugins.names(kind)]
+        raise UserError(
+            f"no plugin is named '{plugin}', and there is nothing at {Path(plugin).absolute()}",
+            hint=did_you_mean(plugin, known),
+        )
+    return [installed(kind, plugin, given) for kind in kinds]
+
+
+@contextmanager
+def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
+    """All plugins of a module, a package folder, or a project folder whose pyproject.toml has entry points. The loader
+    finds them as it would if the project were installed. UserError where they cannot be loaded."""
+    name, points, roots = _project(path.absolute())
+    with tempfile.TemporaryDirectory() as made:
+        info = Path(made) / f"{name.replace('-', '_')}-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
+        lines = "\n".join(f"{point} = {module}" for point, module in points.items())
+        (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
+        before = list(sys.path)
+        sys.path[:0] = [made, *map(str, roots)]
+        try:
+            plugins = Plugins()
+            _refuse_broken(plugins, name, path)
+            found = [p for p in plugins.all() if p.distribution == name and p.kind in KINDS]
+            if not found:
+                raise UserError(f"{path} provides no plugin", hint="a hook returns a list of specs")
+            yield [Subject(p.kind, p.spec, tuple(points.values()), given) for p in found]
+        finally:
+            sys.path[:] = before
+
+
+def _project(path: Path) -> tuple[str, dict[str, str], list[Path]]:
+    """Distribution name, entry points, and the folders to import from."""
+    pyproject = path / "pyproject.toml"
+    if pyproject.is_file():
+        try:
+            project = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("project", {})
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"not valid TOML: {error}", file=pyproject) from error
+        points = project.get("entry-points", {}).get(GROUP, {})
+        if not points:
+            raise UserError(
+                "there is no entry point",
+                file=pyproject,
+                hint='write [project.entry-points.derm_bench] and below it: my-gan = "my_gan"',
+            )
+        return project.get("name", path.name), dict(points), [path, path / "src"]
+    if (path / "__init__.py").is_file() or path.suffix == ".py":
+        return f"{path.stem.replace('_', '-')}-under-test", {path.stem: path.stem}, [path.parent]
+    raise UserError(
+        f"{path} holds no plugin", hint="expected a folder with pyproject.toml or __init__.py, or a .py file"
+    )
+
+
+def _refuse_broken(plugins: Plugins, distribution: str, path: Path) -> None:
+    for broken in plugins.broken:
+        if broken.distribution == distribution:
+            raise UserError(f"{path} cannot be loaded: {broken.stage} failed: {broken.error}")
+
+
+def _entry_modules(distribution: str) -> tuple[str, ...]:
+    points = importlib.metadata.distribution(distribution).entry_points
+    return tuple(point.module for point in points if point.group == GROUP)
