@@ -40,7 +40,15 @@ def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, wri
     plan = planned(derm_bench, write_matrix(), "--only", "strategy=real-only,seed=0")
     # 12 updates, of which 6 took 6 s in the median.
     assert plan["estimates"]["train"] == pytest.approx(
-        {"stages": 1, "known": 1, "seconds": 12.0, "megabytes": 1.0, "peak_mb": 900.0}
+        {
+            "stages": 1,
+            "known": 1,
+            "probed": 0,
+            "source": "records",
+            "seconds": 12.0,
+            "megabytes": 1.0,
+            "peak_mb": 900.0,
+        }
     )
     assert plan["estimated_peak_mb"] == 900.0
     assert plan["estimated_wall_seconds"] == pytest.approx(plan["estimated_seconds"] / plan["workers"])
@@ -50,7 +58,7 @@ def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, wri
     ("budget", "updates"), [({"updates": 12}, 12), ({"epochs": 3}, 24), ({"kimg": 0.08}, 10)]
 )
 def test_a_budget_in_any_form_is_scaled_from_earlier_updates(
-    derm_bench, write_matrix, tmp_path, budget, updates
+    in_process, write_matrix, tmp_path, budget, updates
 ):
     store = Store(tmp_path / "store")
     store.prepare()
@@ -69,12 +77,12 @@ def test_a_budget_in_any_form_is_scaled_from_earlier_updates(
         seeds=[0],
     )
     # 62 training images in batches of 8 are 8 updates an epoch.
-    estimates = planned(derm_bench, matrix)["estimates"]
+    estimates = planned(in_process, matrix)["estimates"]
     assert estimates["train"]["seconds"] == pytest.approx(updates)
     assert estimates["fit"]["seconds"] == pytest.approx(2.0 * updates)
 
 
-def test_synthetic_images_count_toward_an_epoch(derm_bench, write_matrix, tmp_path):
+def test_synthetic_images_count_toward_an_epoch(in_process, write_matrix, tmp_path):
     store = Store(tmp_path / "store")
     store.prepare()
     publish(store, "01" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 1}, 1.0, 700)
@@ -86,7 +94,7 @@ def test_synthetic_images_count_toward_an_epoch(derm_bench, write_matrix, tmp_pa
         seeds=[0],
     )
     # 62 real and 3 x 40 synthetic images in batches of 8.
-    assert planned(derm_bench, matrix)["estimates"]["train"]["seconds"] == pytest.approx(23)
+    assert planned(in_process, matrix)["estimates"]["train"]["seconds"] == pytest.approx(23)
 
 
 def test_stages_with_the_same_options_count_more_than_others_of_the_plugin(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
+from derm_bench.runner.earlier import Experience, Sort, earlier_stages
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.forecast import (
     detectable_difference,
@@ -21,18 +22,29 @@ from derm_bench.runner.forecast import (
     wall_seconds,
     workers_of,
 )
+from derm_bench.runner.probe import Probes, probe, unknown
 from derm_bench.runner.run import targets
+
+Prober = Callable[[Request, Mapping[Sort, str]], Probes]
 
 
 @click.command()
 @selection_options
 @click.option("--dag", is_flag=True, help="Print every stage with what it is made from.")
+@click.option(
+    "--probe",
+    "probing",
+    is_flag=True,
+    help="Time what has no earlier record by running a small version of it in a temporary folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
-def plan(flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, **options: Any) -> int:
-    """Show what `run` with the same options would do; nothing is executed."""
+def plan(
+    flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, probing: bool, **options: Any
+) -> int:
+    """Show what `run` with the same options would do; nothing is executed but what --probe asks for."""
     request = plan_request(flags, matrix, **options)
-    summary = describe(request)
+    summary = describe(request, _prober(flags, quiet=as_json) if probing else None)
     if as_json:
         click.echo(_as_json(summary))
     elif dag:
@@ -42,13 +54,27 @@ def plan(flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, **op
     return 0
 
 
-def describe(request: Request) -> dict[str, Any]:
-    """The plan as JSON: stages to run and cached by kind, cells with what each still needs, forecasts."""
+def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    def run(request: Request, chosen: Mapping[Sort, str]) -> Probes:
+        return probe(request.plan, chosen, request.plugins, builtins_only=flags["no_plugins"], say=say)
+
+    return run
+
+
+def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
+    """The plan as JSON: stages to run and cached by kind, cells with what each still needs, forecasts. A `prober`
+    times stages of a sort that has no record."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
     todo = execution.needed(targets(planned))
     missing = set(todo)
-    kinds = forecast(planned, store, todo)
+    earlier = Experience(earlier_stages(store))
+    probes = prober(request, unknown(planned, todo, earlier)) if prober else Probes()
+    kinds = forecast(planned, todo, earlier, probes.found)
     workers = workers_of(planned.machine)
     stages = [
         {
@@ -72,7 +98,8 @@ def describe(request: Request) -> dict[str, Any]:
         "workers": workers,
         "estimated_megabytes": sum(one.megabytes for one in kinds.values()),
         "estimated_peak_mb": max((one.peak_mb for one in kinds.values() if one.peak_mb), default=None),
-        "estimates": {kind: asdict(one) for kind, one in kinds.items()},
+        "estimates": {kind: asdict(one) | {"source": one.source} for kind, one in kinds.items()},
+        "probe_failures": [failure._asdict() for failure in probes.failures],
         "detectable_difference": detectable_difference(planned),
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
         "cells": [_cell(request, cell, missing) for cell in planned.cells],
@@ -118,6 +145,8 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         if any(counts):
             table.add_row(kind, *map(str, counts), *_row(summary["estimates"].get(kind)))
     console.print(table)
+    for failure in summary["probe_failures"]:
+        click.echo(f"  no probe of '{failure['stage']}': {failure['status']}: {failure['error']}")
     for cell in summary["cells"]:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
         click.echo(f"  {cell['cell']}: {state}")
@@ -140,9 +169,7 @@ def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:
     """Time, peak memory, and what they rest on."""
     if one is None:
         return "", "", ""
-    sources = {one["stages"]: "records", 0: "a guess"}
-    source = sources.get(one["known"], f"records of {one['known']}, the rest a guess")
-    return _time(one["seconds"]), f"{one['peak_mb']:.0f}" if one["peak_mb"] else "", source
+    return _time(one["seconds"]), f"{one['peak_mb']:.0f}" if one["peak_mb"] else "", one["source"]
 
 
 def _time(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a plan will take, from earlier stages of the same kind, and the smallest difference it can show."""
+"""What a plan will take, from earlier stages or probes of them, and the smallest difference it can show."""
 
 from __future__ import annotations
 
@@ -6,48 +6,112 @@ import math
 import os
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.plan.numerics import Machine
-from derm_bench.runner.earlier import Earlier, Experience, earlier_stages, sort_of
+from derm_bench.runner.earlier import Earlier, Experience, Sort, sort_of
+from derm_bench.runner.probe import Probed
 from derm_bench.runner.work import Work
-from derm_bench.store import Store
+
+# As often is a classifier evaluated on the validation images while it is trained (`StageRun`).
+EVALUATIONS = 10
+# A stage holds its images twice for a while: as they are read, and as they are used.
+COPIES = 2
 
 
 @dataclass(frozen=True)
 class KindForecast:
-    """What the stages of one kind will take. `known` of the `stages` rest on records, the others are guesses."""
+    """What the stages of one kind will take. `known` of the `stages` rest on records, `probed` on probes, the
+    others are guesses."""
 
     stages: int
     known: int
+    probed: int
     seconds: float
     megabytes: float
     peak_mb: float | None
 
+    @property
+    def source(self) -> str:
+        """What the forecast rests on, in words."""
+        counts = {
+            "records": self.known,
+            "a probe": self.probed,
+            "a guess": self.stages - self.known - self.probed,
+        }
+        parts = [(name, n) for name, n in counts.items() if n]
+        if len(parts) < 2:
+            return "".join(name for name, _ in parts)
+        return ", ".join(f"{name} for {n}" for name, n in parts)
 
-def forecast(plan: Plan, store: Store, keys: Sequence[str]) -> dict[str, KindForecast]:
-    """The forecast of each kind among the stages `keys`, in the order of the plan."""
-    earlier, work = Experience(earlier_stages(store)), Work(plan)
-    grouped: dict[str, list[Stage]] = defaultdict(list)
+
+class _Share(NamedTuple):
+    """What one stage adds to the forecast of its kind."""
+
+    seconds: float
+    megabytes: float = 0.0
+    peak_mb: float = 0.0
+    known: bool = False
+    probed: bool = False
+
+
+def forecast(
+    plan: Plan, keys: Sequence[str], earlier: Experience, probed: Mapping[Sort, Probed] | None = None
+) -> dict[str, KindForecast]:
+    """The forecast of each kind among the stages `keys`, in the order of the plan.
+
+    A stage is taken to cost what earlier ones with its options and size did, else what a probe of it found, else
+    what earlier ones of its plugin did, else a guess.
+    """
+    forecaster = _Forecaster(plan, earlier, probed or {})
+    grouped: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        grouped[plan.stages[key].kind].append(plan.stages[key])
-    return {kind: _forecast(work, stages, earlier) for kind, stages in grouped.items()}
+        grouped[plan.stages[key].kind].append(key)
+    return {kind: forecaster.of_kind(some) for kind, some in grouped.items()}
 
 
-def _forecast(work: Work, stages: Sequence[Stage], earlier: Experience) -> KindForecast:
-    known, seconds, megabytes, peaks = 0, 0.0, 0.0, [0.0]
-    images = stored_megabytes(work.plan, [stage.key for stage in stages])
-    for stage in stages:
-        alike = earlier.alike(sort_of(stage.identity))
-        known += bool(alike)
-        seconds += _scaled(alike, work.units(stage)) if alike else stage.cost
+class _Forecaster:
+    def __init__(self, plan: Plan, earlier: Experience, probed: Mapping[Sort, Probed]) -> None:
+        self.plan, self.earlier, self.probed, self.work = plan, earlier, probed, Work(plan)
+        self._evaluations = {
+            stage.inputs["train"]: stage for stage in plan.stages.values() if stage.kind == "evaluate"
+        }
+
+    def of_kind(self, keys: Sequence[str]) -> KindForecast:
+        shares = [self._share(self.plan.stages[key]) for key in keys]
+        return KindForecast(
+            len(shares),
+            sum(one.known for one in shares),
+            sum(one.probed for one in shares),
+            sum(one.seconds for one in shares),
+            stored_megabytes(self.plan, keys) + sum(one.megabytes for one in shares),
+            max(one.peak_mb for one in shares) or None,
+        )
+
+    def _share(self, stage: Stage) -> _Share:
+        sort = sort_of(stage.identity)
+        probe = self.probed.get(sort)
+        alike = self.earlier.of_sort(sort) if probe else self.earlier.alike(sort)
+        counted = stage.kind in ("decode", "sample")  # whose images `stored_megabytes` counts exactly
         if alike:
-            peaks.append(max(one.peak_mb for one in alike))
-            if stage.kind not in ("decode", "sample"):  # whose images are counted exactly
-                megabytes += statistics.median(one.megabytes for one in alike)
-    return KindForecast(len(stages), known, seconds, images + megabytes, max(peaks) or None)
+            megabytes = 0.0 if counted else statistics.median(one.megabytes for one in alike)
+            seconds = _scaled(alike, self.work.units(stage))
+            return _Share(seconds, megabytes, max(one.peak_mb for one in alike), known=True)
+        if probe is None:
+            return _Share(stage.cost)
+        more = self.work.images(stage) - probe.images
+        peak = probe.peak_mb + max(0.0, COPIES * 3 * int(stage.params.get("size", 0)) ** 2 * more / 2**20)
+        seconds = probe.seconds(self.work.units(stage)) + self._evaluating(stage)
+        return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
+
+    def _evaluating(self, stage: Stage) -> float:
+        """Seconds of the evaluations within a training, which its probe does without."""
+        evaluate = self._evaluations.get(stage.key)
+        probe = self.probed.get(sort_of(evaluate.identity)) if evaluate is not None else None
+        return EVALUATIONS * probe.per_unit * self.work.validation_images(stage) if probe else 0.0
 
 
 def _scaled(alike: Sequence[Earlier], units: float | None) -> float:

@@ -1,0 +1,229 @@
+"""What stages take that the store has no record of: each is run small, in a real worker and a throw-away store.
+
+A first run of a stage warms the worker up, a short and a longer one tell start-up from work.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.plan.model import Plan, Stage
+from derm_bench.plugins import Plugins
+from derm_bench.runner.earlier import Experience, Sort, sort_of
+from derm_bench.runner.execute import Execution
+from derm_bench.runner.small import Size, SmallPlan
+from derm_bench.runner.work import Work
+from derm_bench.specs import load_object
+from derm_bench.store import Store
+
+# The longest that any run of a stage may take; longer than `SLOW` tells enough, and it is not run again.
+LIMIT_SECONDS = 60.0
+SLOW_SECONDS = 10.0
+# The longer run of a training is to take about this long, within these numbers of updates.
+LONG_SECONDS, LONG_UPDATES = 5.0, (4, 64)
+FEW_IMAGES, MORE_IMAGES = 16, 64
+# Generators are asked for whole chunks of 128.
+FEW_SAMPLES, MORE_SAMPLES = 128, 384
+
+
+class Probed(NamedTuple):
+    """What a probe found: seconds are `fixed` + `per_unit` * units; the peak is that with `images` in memory."""
+
+    fixed: float
+    per_unit: float
+    peak_mb: float
+    megabytes: float
+    images: int
+
+    def seconds(self, units: float | None) -> float:
+        return self.fixed + self.per_unit * (units or 0.0)
+
+
+class Failure(NamedTuple):
+    """A stage that could not be probed, and why."""
+
+    stage: str
+    status: str
+    error: str
+
+
+@dataclass
+class Probes:
+    """What was found by sort, and what failed."""
+
+    found: dict[Sort, Probed] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def unknown(plan: Plan, keys: Iterable[str], earlier: Experience) -> dict[Sort, str]:
+    """One stage among `keys` of each sort without a record: of several, one that needs the fewest others."""
+    chosen: dict[Sort, str] = {}
+    for key in keys:
+        stage = plan.stages[key]
+        sort = sort_of(stage.identity)
+        if earlier.of_sort(sort):
+            continue
+        if sort not in chosen or len(stage.inputs) < len(plan.stages[chosen[sort]].inputs):
+            chosen[sort] = key
+    return chosen
+
+
+def probe(
+    plan: Plan,
+    chosen: Mapping[Sort, str],
+    plugins: Plugins,
+    *,
+    builtins_only: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Probes:
+    """Runs the `chosen` stages small. Raises KeyboardInterrupt at Ctrl-C; nothing outside a temporary folder is
+    written."""
+    if not chosen:
+        return Probes()
+    with tempfile.TemporaryDirectory(prefix="derm-bench-probe-", ignore_cleanup_errors=True) as folder:
+        store = Store(Path(folder))
+        store.prepare()
+        limits = plan.matrix.limits
+        settings = ExecutorSettings(
+            store=store.root,
+            machine=plan.machine,
+            workers=1,
+            timeout=min(LIMIT_SECONDS, limits.timeout or LIMIT_SECONDS),
+            memory=limits.memory,
+            builtins_only=builtins_only,
+        )
+        executor: Executor = load_object(plugins.get("executor", "local").create)(settings)
+        try:
+            return _Prober(plan, chosen, store, executor, say).probes()
+        finally:
+            executor.stop()
+
+
+class _Run(NamedTuple):
+    """One small run of a stage."""
+
+    seconds: float
+    units: float | None
+    peak_mb: float
+    megabytes: float
+    images: int
+
+
+class _Prober:
+    def __init__(
+        self,
+        plan: Plan,
+        chosen: Mapping[Sort, str],
+        store: Store,
+        executor: Executor,
+        say: Callable[[str], None],
+    ) -> None:
+        self.plan, self.chosen, self.store, self.executor, self.say = plan, chosen, store, executor, say
+        self.failures: dict[str, Failure] = {}
+
+    def probes(self) -> Probes:
+        """Three rounds: a warm-up of everything, then short and longer runs of what is quick and can be longer."""
+        keys = list(self.chosen.values())
+        self.say(f"probing {len(keys)} sorts of stages, at most {LIMIT_SECONDS:.0f} s a run")
+        ready, warm = self._round(keys, Size("warm", FEW_IMAGES, FEW_SAMPLES, {}), {})
+        quick = {key for key, run in warm.items() if run.units is not None and run.seconds < SLOW_SECONDS}
+        wanted = [key for key in keys if key in quick]
+        kept = {
+            key: small
+            for key, small in ready.items()
+            if key not in wanted and not (self.plan.stages[key].kind == "decode" and key in quick)
+        }
+        size = Size("short", FEW_IMAGES, FEW_SAMPLES, dict.fromkeys(wanted, 2))
+        _, short = self._round(wanted, size, kept)
+        updates = {key: _long_updates(min(run.seconds / 2, warm[key].seconds)) for key, run in short.items()}
+        again = [key for key in wanted if key in short]
+        _, long = self._round(again, Size("long", MORE_IMAGES, MORE_SAMPLES, updates), kept)
+        found = {
+            sort: _fitted(short.get(key, warm[key]), long.get(key), warm[key])
+            for sort, key in self.chosen.items()
+            if key in warm
+        }
+        return Probes(found, list(self.failures.values()))
+
+    def _round(
+        self, keys: Collection[str], size: Size, ready: Mapping[str, str]
+    ) -> tuple[dict[str, str], dict[str, _Run]]:
+        """Runs `keys` in one size: the small stage of each stage that took part, and how the finished ones went."""
+        small = SmallPlan(self.plan, size, ready)
+        targets = small.add(keys)
+        for content in small.plan.data.values():
+            self.store.put(content)
+        execution = Execution(small.plan, self.store)
+        execution.run(self.executor, targets, _Spoken(self.say))
+        if execution.interrupted:
+            raise KeyboardInterrupt
+        for key, outcome in execution.outcomes.items():
+            if outcome.status not in ("done", "skipped"):
+                title = small.plan.stages[key].title
+                self.failures[title] = Failure(title, outcome.status, outcome.error)
+        work, runs = Work(small.plan), {}
+        for key, small_key in small.keys.items():
+            stage = small.plan.stages.get(small_key)
+            if stage is not None and (run := self._measured(stage, work)) is not None:
+                runs[key] = run
+        return small.keys, runs
+
+    def _measured(self, stage: Stage, work: Work) -> _Run | None:
+        finished = self.store.finished(stage.key)
+        if finished is None:
+            return None
+        size = sum((finished.folder / name).stat().st_size for name in finished.files)
+        return _Run(
+            float(finished.attempt["seconds"]),
+            work.units(stage),
+            float(finished.attempt.get("peak_memory_mb") or 0.0),
+            size / 2**20,
+            work.images(stage),
+        )
+
+
+def _long_updates(seconds: float) -> int:
+    """How many updates of at most `seconds` each the longer run makes."""
+    least, most = LONG_UPDATES
+    return max(least, min(most, int(LONG_SECONDS / max(seconds, 1e-3))))
+
+
+def _fitted(short: _Run, long: _Run | None, warm: _Run) -> Probed:
+    """The line through two runs; through the origin where there is one only, or more work did not take longer."""
+    last = long or short
+    largest = max((short, last, warm), key=lambda run: run.peak_mb)
+    found = Probed(last.seconds, 0.0, largest.peak_mb, last.megabytes, largest.images)
+    if not last.units or short.units is None:
+        return found
+    if last.units <= short.units or last.seconds <= short.seconds:
+        return found._replace(fixed=0.0, per_unit=last.seconds / last.units)
+    per_unit = (last.seconds - short.seconds) / (last.units - short.units)
+    return found._replace(fixed=max(0.0, short.seconds - per_unit * short.units), per_unit=per_unit)
+
+
+class _Spoken:
+    """Tells how each small run went."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def begin(self, total: int, cached: int) -> None:
+        pass
+
+    def started(self, stage: Stage) -> None:
+        pass
+
+    def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
+        pass
+
+    def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
+        size = stage.identity["probe"]
+        self.say(f"  {stage.title} ({size} probe): {record['status']} in {record['seconds']:.1f} s")
+
+    def end(self) -> None:
+        pass

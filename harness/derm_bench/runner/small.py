@@ -1,0 +1,124 @@
+"""Small versions of planned stages: few images, few updates, the same plugins, options and functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from derm_bench.plan.keys import key_of
+from derm_bench.plan.model import Plan, Stage
+from derm_bench.plan.split import PlannedSplit
+
+
+class Size(NamedTuple):
+    """How small: images a class and part, images to sample, updates a stage (by its key in the large plan)."""
+
+    name: str
+    images: int
+    samples: int
+    updates: Mapping[str, int]
+
+
+class SmallPlan:
+    """Makes small stages of those of `plan`. `keys` leads from a planned stage to the small one that stands for it.
+
+    `ready` are small stages of an earlier `SmallPlan`, which serve again as inputs.
+    """
+
+    def __init__(self, plan: Plan, size: Size, ready: Mapping[str, str] | None = None) -> None:
+        self.large, self.size = plan, size
+        self.plan = Plan(plan.matrix, plan.machine)
+        self.keys: dict[str, str] = dict(ready or {})
+        self._splits = self._small_splits()
+
+    def add(self, keys: Collection[str]) -> list[str]:
+        """Enters the stages `keys` with what they need; their small keys."""
+        return [self._enter(key) for key in keys]
+
+    def _enter(self, key: str) -> str:
+        if key not in self.keys:
+            stage = self.large.stages[key]
+            inputs = {name: self._enter(other) for name, other in self._inputs(stage).items()}
+            params = self._params(stage)
+            # The size is part of the identity, so that each probe runs although an equal one has run before.
+            identity = {**stage.identity, "params": params, "inputs": inputs, "probe": self.size.name}
+            small = replace(stage, key=key_of(identity), params=params, inputs=inputs, identity=identity)
+            self.plan.stages[small.key] = small
+            self.keys[key] = small.key
+        return self.keys[key]
+
+    @staticmethod
+    def _inputs(stage: Stage) -> Mapping[str, str]:
+        """What an update of a classifier costs does not depend on whether its images are real."""
+        real = stage.kind == "train"
+        return {n: key for n, key in stage.inputs.items() if not (real and n.startswith("synthetic/"))}
+
+    # ------------------------------------------------------------------------------------ params
+
+    def _params(self, stage: Stage) -> dict[str, Any]:
+        params = dict(stage.params)
+        if "split" in params:
+            split = self._splits[params["split"]]
+            params |= {"split": self._keep(split), "fraction": 1.0, "clean": {}, "select_on_test": False}
+        budget = {"updates": self.size.updates.get(stage.key, 1)}
+        if stage.kind == "decode":
+            params |= {"images": self._images(stage), "unreadable": 1.0}
+        elif stage.kind == "sample":
+            params |= {"n": self.size.samples, "snapshot": None}
+        elif stage.kind == "train":
+            # No evaluation in between: at each of few updates they would outweigh the updates.
+            params |= {"budget": budget, "val": "held_out", "holdout": 0.0, "replace_real": False}
+        elif stage.kind == "fit" and "budget" in params.get("options", {}):
+            params |= {"options": {**params["options"], "budget": budget}, "snapshots": None}
+        return params
+
+    def _images(self, stage: Stage) -> str:
+        """The digest of the lines of those images that the small splits hold."""
+        labels = {label for label, key in self.large.decodes.items() if key == stage.key}
+        digests = [s.digest for (label, _), s in self.large.splits.items() if label in labels]
+        wanted = {name for digest in digests for name in self._splits[digest].ids}
+        lines = self.large.data[stage.params["images"]].split(b"\n")
+        kept = [line for line in lines if line.split(b"\t")[0].decode() in wanted]
+        content = b"\n".join(kept or lines[: self.size.images])
+        return self._put(content)
+
+    def _keep(self, split: PlannedSplit) -> str:
+        self.plan.splits[split.digest, 0] = split
+        return self._put(split.csv)
+
+    def _put(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        self.plan.data[digest] = content
+        return digest
+
+    def _small_splits(self) -> dict[str, PlannedSplit]:
+        """The small split that stands for each planned one: those of equal images share the first one's."""
+        first: dict[tuple[str, ...], PlannedSplit] = {}
+        found = {}
+        for split in self.large.splits.values():
+            if split.ids not in first:
+                first[split.ids] = small_split(split, self.size.images)
+            found[split.digest] = first[split.ids]
+        return found
+
+
+def small_split(split: PlannedSplit, n: int) -> PlannedSplit:
+    """At most `n` images of each class in each part, evenly taken."""
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, place in enumerate(zip(split.parts, split.labels, strict=True)):
+        places[place].append(i)
+    kept = sorted(i for where in places.values() for i in _evenly(where, n))
+
+    def column(values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(values[i] for i in kept)
+
+    return PlannedSplit(
+        column(split.ids), column(split.labels), column(split.groups), column(split.parts), split.classes
+    )
+
+
+def _evenly(where: Sequence[int], n: int) -> Sequence[int]:
+    return where if len(where) <= n else [where[k * len(where) // n] for k in range(n)]
