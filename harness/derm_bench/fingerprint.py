@@ -1,4 +1,5 @@
-"""Content digests of many files, cached by path, size and modification time so that planning stays quick."""
+"""Content digests of many files, cached by path, size and modification time so that planning stays quick, and small
+texts kept by digest."""
 
 from __future__ import annotations
 
@@ -82,6 +83,24 @@ def _settled(
 # ------------------------------------------------------------------------------------- the cache
 
 
+def recall(name: str) -> str | None:
+    """A small text kept under a digest of all that it follows from; None where there is none."""
+    row = _cached(
+        lambda database: database.execute("SELECT text FROM texts WHERE name = ?", (name,)).fetchone()
+    )
+    return row[0] if row and isinstance(row[0], str) else None
+
+
+def remember(name: str, text: str) -> None:
+    """Keeps a text for `recall`, where there is a writable place."""
+
+    def write(database: sqlite3.Connection) -> None:
+        with database:
+            database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?)", (name, text))
+
+    _cached(write)
+
+
 def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
     """What `work` returns on the open cache; None where there can be none. A broken file is replaced."""
     file = cache_folder() / "digests-1.sqlite"
@@ -92,6 +111,9 @@ def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS digests"
                     " (place TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT) WITHOUT ROWID"
+                )
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID"
                 )
                 return work(database)
         except sqlite3.OperationalError:  # locked, read-only or full: not a broken file

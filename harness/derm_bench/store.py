@@ -66,6 +66,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
+        self._objects = str(self.root / "objects")
         self._finished: dict[str, Finished] = {}
         self._sound: set[str] = set()
 
@@ -118,8 +119,8 @@ class Store:
 
     def _read(self, key: str) -> dict[str, Any] | None:
         """The stage file of a finished stage, which from now on counts as used."""
-        folder = self.folder(key)
-        if not folder.is_dir():
+        folder = f"{self._objects}/{key[:2]}/{key}"
+        if not os.path.isdir(folder):  # noqa: PTH112  (asked of every stage of a plan)
             return None
         try:
             document = read_stage(folder)
@@ -248,8 +249,9 @@ class Store:
             if path.is_file()
         }
         document = {"key": key, "identity": identity, "result": result, "attempt": attempt, "files": files}
-        document["digest"] = document_digest(document)
-        (staged / STAGE_FILE).write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=True))
+        # Written without indentation: a matrix has thousands of them, and only then is Python's encoder quick.
+        text = json.dumps(document | {"digest": document_digest(document)})
+        (staged / STAGE_FILE).write_text(text)
         for path in staged.rglob("*"):
             if path.is_file():
                 path.chmod(0o444)
@@ -323,11 +325,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def read_stage(folder: Path) -> dict[str, Any]:
+def read_stage(folder: str | Path) -> dict[str, Any]:
     """The stage file of a folder, with the files it lists in their places; a ValueError or OSError says what is wrong
     otherwise. Contents are not read: `upkeep.verify` does."""
     try:
-        document = json.loads((folder / STAGE_FILE).read_bytes())
+        with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (thousands of them)
+            document = json.loads(file.read())
     except FileNotFoundError:
         raise ValueError(f"{STAGE_FILE} is missing") from None
     except ValueError as error:
@@ -336,7 +339,7 @@ def read_stage(folder: Path) -> dict[str, Any]:
     if absent:
         raise ValueError(f"{STAGE_FILE} lacks {', '.join(absent)}")
     for name in document["files"]:
-        if not (folder / name).is_file():
+        if not os.path.isfile(f"{folder}/{name}"):  # noqa: PTH113
             raise ValueError(f"{name} is missing")
     return document
 

@@ -52,7 +52,7 @@ def test_a_corrupted_output_is_found_set_aside_and_made_again(in_process, write_
     assert in_process("store", "verify").code == 0
 
     # One bit flips in predictions: the evaluation is made again, and nothing else.
-    path = next((tmp_path / "store/objects").rglob("predictions.parquet"))
+    path = next((tmp_path / "store/objects").rglob("predictions.arrow"))
     path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -60,7 +60,7 @@ def test_a_corrupted_output_is_found_set_aside_and_made_again(in_process, write_
     key = path.parent.name
     ran = in_process("store", "verify")
     assert ran.code == 1
-    assert "evaluate toy-centroid" in ran.out and "predictions.parquet changed" in ran.out
+    assert "evaluate toy-centroid" in ran.out and "predictions.arrow changed" in ran.out
     assert f"{key}-1" in ran.out and (tmp_path / f"store/aside/{key}-1").is_dir()
     assert not store.has(key)
 

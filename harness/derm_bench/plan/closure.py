@@ -11,12 +11,19 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from derm_bench.fingerprint import recall, remember
+
 OWN_PACKAGES = ("derm_bench",)
+# What reads a source text: `ast.dump` differs between versions of Python, and the number is raised with this code.
+_READER = f"1/{sys.version_info[:2]}"
+# A module that is imported, and the names that are taken from it.
+_Statement = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -113,31 +120,47 @@ def _file_of(module: str) -> Path | None:
 
 @functools.cache
 def _parsed(path: Path, module: str) -> _Module:
-    tree = ast.parse(path.read_bytes(), str(path))
-    imports = sorted(set(_imports(tree, module, is_package=path.name == "__init__.py")))
+    """A module's digest and what it imports. Parsing takes most of the time of a small plan: what a source text
+    comes to is kept by the text's own digest, so it is never out of date; which files are there is asked anew."""
+    content = path.read_bytes()
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    name = hashlib.sha256(f"{_READER}\0{package}\0".encode() + content).hexdigest()
+    kept = recall(name)
+    digest, statements = json.loads(kept) if kept else _read_source(content, str(path), package)
+    if not kept:
+        remember(name, json.dumps((digest, statements)))
+    return _Module(digest, tuple(sorted(set(_resolved(statements)))))
+
+
+def _read_source(content: bytes, file: str, package: str) -> tuple[str, list[_Statement]]:
+    tree = ast.parse(content, file)
+    statements = list(_imports(tree, package))
     _strip_docstrings(tree)
-    digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
-    return _Module(digest, tuple(imports))
+    return hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), statements
 
 
-def _imports(tree: ast.Module, module: str, *, is_package: bool) -> Iterator[str]:
-    """Absolute names of all modules that the tree may import, and of names that may be submodules."""
-    package = module if is_package else module.rpartition(".")[0]
+def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
+    """Absolute names of the modules that import statements may reach: a name may be a submodule, or lie in its base."""
+    for base, names in statements:
+        found = [f"{base}.{name}" for name in names if _file_of(f"{base}.{name}")]
+        yield from found
+        if not names or len(found) < len(names):
+            yield base
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[_Statement]:
+    """(module, names taken from it) of every import that may run; relative ones made absolute."""
     for node in _runtime_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parent = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parent, base] if base else parent)
-            submodules = [f"{base}.{alias.name}" for alias in node.names]
-            found = [name for name in submodules if _file_of(name)]
-            yield from found
-            if len(found) < len(submodules):
-                yield base
+            yield base, [alias.name for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_import_path(node.value):
-            yield node.value.partition(":")[0]
+            yield node.value.partition(":")[0], []
 
 
 def _is_import_path(text: str) -> bool:

@@ -99,7 +99,10 @@ def figure(width: float, height: float) -> Figure:
 
 def save(fig: Figure, path: Path) -> None:
     """Writes an SVG without a date in it. Letters are outlines: it looks the same on every machine."""
-    fig.savefig(path, format="svg", metadata={"Date": None, "Creator": "derm-bench"})
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    # Not `savefig`, which draws everything once more, unseen, to lay it out: drawing lays it out anyhow.
+    FigureCanvasSVG(fig).print_svg(path, metadata={"Date": None, "Creator": "derm-bench"})
 
 
 def short(label: str, width: int = 26) -> str:

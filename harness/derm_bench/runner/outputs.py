@@ -167,7 +167,8 @@ def write_predictions(results: Results, path: Path) -> None:
             )
             if finished is None:
                 continue
-            table = pq.read_table(finished.folder / "predictions.parquet").replace_schema_metadata()
+            with pa.memory_map(str(finished.folder / "predictions.arrow")) as file:
+                table = pa.ipc.open_file(file).read_all()
             if number:
                 table = table.filter(pc.equal(table["split"], "test"))
             names = pc.if_else(pc.equal(table["split"], "test"), test_set, "")

@@ -72,10 +72,9 @@ class StageContext:
     @functools.cached_property
     def decoded(self) -> Decoded:
         """The decoded images with the stage's split, cleaned."""
-        return Decoded.load(
-            self.inputs["decode"],
-            read_split((self.data / self.params["split"]).read_bytes(), self.params["classes"]),
-            self.params["clean"],
+        clean = json.dumps(self.params["clean"], sort_keys=True)
+        return _decoded(
+            self.inputs["decode"], self.data / self.params["split"], tuple(self.params["classes"]), clean
         )
 
     def images(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> ImageSet:
@@ -131,6 +130,12 @@ class Decoded:
             },
             masks=torch.from_numpy(_rows(self.folder / "masks.npy", rows)) if self.index["masks"] else None,
         )
+
+
+@functools.lru_cache(maxsize=2)
+def _decoded(folder: Path, split: Path, classes: tuple[str, ...], clean: str) -> Decoded:
+    """Kept by a warm worker from one stage to the next: both files are named by their content and never change."""
+    return Decoded.load(folder, read_split(split.read_bytes(), classes), json.loads(clean))
 
 
 def set_aside(

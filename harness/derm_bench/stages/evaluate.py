@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import torch
 
 from derm_bench.images import ImageSet
@@ -21,7 +21,7 @@ BATCH = 256
 
 
 def evaluate(context: StageContext) -> dict[str, Any]:
-    """Writes predictions.parquet (one row an image of val and test) and metrics.json."""
+    """Writes predictions.arrow (one row an image of val and test) and metrics.json."""
     params = context.params
     spec = context.plugins.get("classifier", params["classifier"])
     options = context.options("classifier", params["classifier"])
@@ -40,8 +40,14 @@ def evaluate(context: StageContext) -> dict[str, Any]:
     )
     for use in params["metrics"]:
         scores |= _plugin_scores(context, use, test, proba["test"])
-    frames = [predictions(name, part, proba[name]) for name, part in (("val", val), ("test", test))]
-    pd.concat(frames, ignore_index=True).to_parquet(context.out / "predictions.parquet", index=False)
+    tables = [predictions(name, part, proba[name]) for name, part in (("val", val), ("test", test))]
+    table = pa.concat_tables(tables)
+    # Arrow's own format: a run directory of thousands of cells gathers these without decoding one.
+    with (
+        pa.OSFile(str(context.out / "predictions.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as file,
+    ):
+        file.write_table(table)
     (context.out / "metrics.json").write_text(json.dumps(scores, indent=1))
     return {"n_test": len(test), "n_val": len(val), "scores": scores}
 
@@ -57,25 +63,22 @@ def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
     return proba / proba.sum(axis=1, keepdims=True)
 
 
-def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pd.DataFrame:
+def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pa.Table:
     """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns."""
     names = np.array(images.classes, dtype=object)
-    frame = pd.DataFrame(
-        {
-            "split": split,
-            "image_id": list(images.ids),
-            "group": list(images.groups),
-            "label": names[images.labels.numpy()],
-            "predicted": names[proba.argmax(axis=1)] if len(proba) else names[:0],
-        }
-    )
-    for k, name in enumerate(images.classes):
-        frame[f"p_{name}"] = proba[:, k]
+    columns = {
+        "split": pa.array([split] * len(images), pa.string()),
+        "image_id": pa.array(images.ids, pa.string()),
+        "group": pa.array(images.groups, pa.string()),
+        "label": pa.array(names[images.labels.numpy()], pa.string()),
+        "predicted": pa.array(names[proba.argmax(axis=1)], pa.string()),
+    }
+    columns |= {f"p_{name}": pa.array(proba[:, k]) for k, name in enumerate(images.classes)}
     for name, column in images.attributes.items():
-        frame[name] = pd.Series(
-            column, dtype="string" if any(isinstance(v, str) for v in column) else "float64"
-        )
-    return frame
+        known = [value if value == value else None for value in column]  # NaN is no value
+        textual = any(isinstance(value, str) for value in known)
+        columns[name] = pa.array(known, pa.string() if textual else pa.float64())
+    return pa.table(columns)
 
 
 def _plugin_scores(
