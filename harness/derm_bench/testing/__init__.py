@@ -19,15 +19,21 @@ from derm_bench.testing.rules import ConformanceError, ConformanceWarning, NotAp
 if TYPE_CHECKING:
     from derm_bench.testing.classes import (
         ClassifierConformance,
+        DatasetConformance,
         GeneratorConformance,
+        MetricConformance,
+        TransformConformance,
     )
 
 __all__ = [
     "ClassifierConformance",
     "ConformanceError",
     "ConformanceWarning",
+    "DatasetConformance",
     "GeneratorConformance",
+    "MetricConformance",
     "NotApplicable",
+    "TransformConformance",
 ]
 
 

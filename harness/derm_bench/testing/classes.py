@@ -73,3 +73,21 @@ class ClassifierConformance(Conformance):
     """The rules for classifiers."""
 
     kind = "classifier"
+
+
+class DatasetConformance(Conformance):
+    """The rules for data sets."""
+
+    kind = "dataset"
+
+
+class MetricConformance(Conformance):
+    """The rules for metrics."""
+
+    kind = "metric"
+
+
+class TransformConformance(Conformance):
+    """The rules for transforms."""
+
+    kind = "transform"

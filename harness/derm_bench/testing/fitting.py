@@ -15,13 +15,12 @@ from derm_bench.images import ImageSet
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.stages.weights import load_state, save_state
+from derm_bench.testing.calls import THREADS
 from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, plugin_code, require, slow
 from derm_bench.testing.runs import Interrupted, RecordedRun, Shown
 from derm_bench.testing.subject import Subject
 from derm_bench.testing.watch import Watch, temporary, warm_up
 from derm_bench.training.seeding import seed_everything
-
-THREADS = 2  # what a worker has
 
 
 @dataclass
@@ -93,7 +92,7 @@ class FitCase:
         options = self.subject.options(change.preset)
         allowed = [value for _, value in options if isinstance(value, Path)]
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
-        prepare(change.device, THREADS)
+        prepare(change.device, min(THREADS, torch.get_num_threads()))
         began = time.perf_counter()
         plugin = self.make(change, watch)
         run = self.run(plugin, options, change)

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from derm_bench.testing import classifier, generator
+from derm_bench.testing import classifier, dataset, generator, metric, transform
 from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Rule, is_slow, name
 from derm_bench.testing.subject import Subject, at_path, by_name
 
 CASES: dict[str, Any] = {
+    "dataset": dataset.DatasetCase,
     "generator": generator.GeneratorCase,
     "classifier": classifier.ClassifierCase,
+    "metric": metric.MetricCase,
+    "transform": transform.TransformCase,
 }
 RULES: dict[str, tuple[Rule, ...]] = {
+    "dataset": dataset.RULES,
     "generator": generator.RULES,
     "classifier": classifier.RULES,
+    "metric": metric.RULES,
+    "transform": transform.RULES,
 }
 
 

@@ -18,7 +18,7 @@ PRESETS = {"generator": ("tiny", "smoke"), "classifier": ("tiny", "smoke")}
 def entry_module_imports_no_torch(case: Any) -> None:
     """The parent process reads specs of all plugins; it stays light."""
     for module in case.subject.entry_modules:
-        heavy = _heavy_imports(module, tuple(sys.path))
+        heavy = heavy_imports(module)
         require(
             not heavy,
             f"importing the entry module '{module}' imports {heavy}; keep specs and options in it, and move networks "
@@ -68,9 +68,13 @@ def presets_are_valid(case: Any) -> None:
 ABOUT_SPECS = (entry_module_imports_no_torch, says_what_it_is, options_are_documented, presets_are_valid)
 
 
+def heavy_imports(module: str) -> str:
+    """The heavy packages that importing `module` brings in, asked of a fresh interpreter."""
+    return _heavy_imports(module, tuple(sys.path))
+
+
 @functools.cache
 def _heavy_imports(module: str, path: tuple[str, ...]) -> str:
-    """The heavy packages that importing `module` brings in, asked of a fresh interpreter."""
     program = (
         f"import sys; sys.path[:0] = {list(path)!r}; import {module}; "
         "print(','.join(sorted({'torch', 'torchvision', 'timm'} & sys.modules.keys())))"

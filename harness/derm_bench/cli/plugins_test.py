@@ -1,0 +1,58 @@
+"""`derm-bench plugins test`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from derm_bench.errors import UserError
+from derm_bench.specs import load_object
+from derm_bench.yamlio import parse_yaml
+
+COLOURS = {"ok": "green", "failed": "red", "look": "yellow", "skipped": "dim"}
+
+
+@click.command("test")
+@click.argument("target")
+@click.option(
+    "--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the plugin; VALUE is YAML."
+)
+@click.option("--size", default=32, show_default=True, help="Side in pixels of the images the kit makes.")
+@click.option("--quick", is_flag=True, help="Leave out what takes up to a minute: preset smoke.")
+def check_plugin(target: str, sets: Sequence[str], size: int, quick: bool) -> int:
+    """Check TARGET, an installed plugin's name or the path of a project, package or module, against the rules.
+
+    A line a rule; exits 1 where one is broken. The same rules as derm_bench.testing offers to pytest.
+    """
+    check_target = load_object("derm_bench.testing.kit:check_target")
+    console, seen, shown = Console(soft_wrap=True, highlight=False), Counter[str](), ("", "")
+    for verdict in check_target(target, _given(sets), size=size, slow=not quick):
+        if (verdict.kind, verdict.plugin) != shown:
+            shown = (verdict.kind, verdict.plugin)
+            console.print(Text(f"{verdict.kind} {verdict.plugin}", style="bold"))
+        line = Text(f"  {verdict.status:<8}", style=COLOURS[verdict.status])
+        line.append(verdict.rule.replace("_", " "), style="default")
+        console.print(line.append(f": {verdict.message}" if verdict.message else "", style="default"))
+        seen[verdict.status] += 1
+    console.print(", ".join(f"{seen[status]} {status}" for status in COLOURS if seen[status]))
+    return 1 if seen["failed"] else 0
+
+
+def _given(sets: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for expression in sets:
+        name, equals, text = expression.partition("=")
+        if not equals or not name.strip():
+            raise UserError(
+                f"--set {expression}: not of the form OPTION=VALUE", hint="for example --set base=8"
+            )
+        try:
+            given[name.strip()] = parse_yaml(text).data
+        except UserError as error:
+            raise UserError(f"--set {expression}: {error.message}", hint=error.hint) from None
+    return given

@@ -1,0 +1,115 @@
+"""What data sets, metrics and transforms share: calls that are watched, and the rules about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from derm_bench.specs import Task, create, load_object
+from derm_bench.stages.runtime import prepare
+from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
+from derm_bench.testing.subject import Subject
+from derm_bench.testing.watch import Watch, rng_digest, warm_up
+
+THREADS = 2  # of a worker; fewer where the caller has set fewer
+CLASSES = ("red", "green", "blue")
+
+
+class CallCase:
+    """A plugin that is called and not fitted. `use` is what its kind does with it, once; rules share the outcome."""
+
+    def __init__(self, subject: Subject, *, size: int = 32, limits: Limits | None = None) -> None:
+        self.subject, self.size, self.limits = subject, size, limits or Limits()
+        self.name = subject.spec.name
+        prepare("cpu", min(THREADS, torch.get_num_threads()))
+        warm_up()
+        self.watch = Watch(subject.package, self._allowed())
+        with self.watch, plugin_code(f"importing {subject.spec.create}"):
+            load_object(subject.spec.create)
+
+    @property
+    def spec(self) -> Any:
+        return self.subject.spec
+
+    def make(self) -> Any:
+        """A fresh object of the plugin."""
+        options, task = self.subject.options(), Task(CLASSES, self.size)
+        return self.call("create(options, task)", lambda: create(self.spec, options, task))
+
+    @cached_property
+    def made(self) -> Any:
+        return self.make()
+
+    def call(self, what: str, function: Callable[[], Any]) -> Any:
+        """The plugin's own code, watched."""
+        with self.watch, plugin_code(f"{self.name}: {what}"):
+            return function()
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether it may draw from the global generators."""
+        return False
+
+    def use(self) -> Any:
+        """Everything the kind asks of a plugin, once."""
+        raise NotImplementedError
+
+    @cached_property
+    def used(self) -> tuple[float, bool]:
+        """The seconds that `use` takes the second time, and whether the global generators were drawn from."""
+        self.use()
+        before, began = rng_digest(), time.perf_counter()
+        self.use()
+        return time.perf_counter() - began, rng_digest() != before
+
+    def _allowed(self) -> list[Path]:
+        return [value for _, value in self.subject.options() if isinstance(value, Path)]
+
+
+def leaves_global_state_alone(case: CallCase) -> None:
+    """Nothing of the process is changed, seeded or drawn from: what is random takes the generator it is given."""
+    _, drawn = case.used
+    once = {"os.environ", "sys.path"}
+    changed = {*case.watch.changed} - once | {*case.watch.seeded}
+    changed |= {"the state of the global random generators"} if drawn and not case.may_draw else set()
+    require(
+        not changed,
+        f"{case.name}: changes {', '.join(sorted(changed))}, which belongs to the process; draw from the generator "
+        "that is passed in, or from one of your own with a fixed seed, and leave settings as they are",
+    )
+
+
+def opens_no_file(case: CallCase) -> None:
+    """Only files named in an option of type Path may be read; nothing is written."""
+    if case.spec.depends_on:
+        raise NotApplicable("it says by `depends_on` which files it reads")
+    require(
+        bool(case.used) and not case.watch.opened,
+        f"{case.name}: opens {'; '.join(sorted(set(case.watch.opened))[:3])}; let an option of type Path name what is "
+        "read (its content then enters the key), and write nothing",
+    )
+
+
+def picks_no_device(case: CallCase) -> None:
+    """Everything is where task.device, or the tensor that is passed in, says."""
+    picked = sorted(set(case.watch.devices)) if case.used else []
+    require(
+        not picked,
+        f"{case.name}: picks a device by itself: {'; '.join(picked)}; use task.device, or that of the input",
+    )
+
+
+def is_quick(case: CallCase) -> str | None:
+    """One use of small inputs within 3 s on 2 cores."""
+    seconds, limit = case.used[0], case.limits.tiny
+    said = f"{case.name}: took {seconds:.1f} s on small inputs, the limit is {limit:g} s on 2 cores; do less"
+    require(seconds <= limit * case.limits.failing, said)
+    return said if seconds > limit else None
+
+
+ABOUT_CALLS = (leaves_global_state_alone, opens_no_file, picks_no_device, is_quick)

@@ -1,0 +1,177 @@
+"""The rules for data sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+from derm_bench.testing.calls import ABOUT_CALLS, CallCase
+from derm_bench.testing.rules import Rule, require
+from derm_bench.testing.spec import ABOUT_SPECS, heavy_imports
+
+READ = 12  # images that a rule decodes
+GIVEN = {"train", "val", "test", ""}
+
+
+class DatasetCase(CallCase):
+    """A data set under preset tiny, or under the options that say where it lies."""
+
+    @cached_property
+    def description(self) -> DatasetDescription:
+        options = self.subject.options()
+        found: DatasetDescription = self.call("describe()", lambda: self.made.describe(options))
+        return found
+
+    @cached_property
+    def some(self) -> list[str]:
+        """A few ids, spread over the set."""
+        ids = list(self.description.ids)
+        return ids[:: max(1, len(ids) // READ)][:READ]
+
+    def fingerprint(self, dataset: Any) -> dict[str, str]:
+        options = self.subject.options()
+        return dict(self.call("fingerprint()", lambda: dataset.fingerprint(options)))
+
+    def read(self, ids: list[str], dataset: Any = None) -> list[Any]:
+        which = self.made if dataset is None else dataset
+        return list(self.call("read()", lambda: list(which.read(ids))))
+
+    def use(self) -> None:
+        dataset, options = self.make(), self.subject.options()
+        self.call("describe()", lambda: dataset.describe(options))
+        self.fingerprint(dataset)
+        self.read(self.some, dataset)
+
+
+def planner_needs_no_torch(case: DatasetCase) -> None:
+    """The planner calls describe() and fingerprint(): the module of `create` imports no torch."""
+    module = case.spec.create.partition(":")[0]
+    heavy = heavy_imports(module)
+    require(
+        not heavy,
+        f"{case.name}: importing '{module}' imports {heavy}; decode with Pillow and NumPy, since planning uses it too",
+    )
+
+
+def columns_run_parallel(case: DatasetCase) -> None:
+    """One label, group and attribute an id; ids are unique."""
+    found, n = case.description, len(case.description.ids)
+    columns = {"labels": found.labels, **{f"attributes['{k}']": v for k, v in found.attributes.items()}}
+    columns |= {"groups": found.groups} if found.groups is not None else {}
+    columns |= {"given_split": found.given_split} if found.given_split is not None else {}
+    wrong = [f"{name} has {len(column)}" for name, column in columns.items() if len(column) != n]
+    require(n > 0, f"{case.name}: describe() lists no image; check what the options point at")
+    require(
+        not wrong,
+        f"{case.name}: describe() lists {n} ids, but {', '.join(wrong)}; one entry for each id, in order",
+    )
+    twice = [name for name, count in Counter(found.ids).items() if count > 1]
+    require(not twice, f"{case.name}: id '{(twice or [''])[0]}' is listed twice; make ids unique")
+    strange = set(found.given_split or ()) - GIVEN
+    require(
+        not strange, f"{case.name}: given_split says {sorted(strange)}; write train, val, test or nothing"
+    )
+
+
+def every_class_has_images(case: DatasetCase) -> None:
+    """Labels are among the classes, and no class is empty."""
+    found = case.description
+    unknown = sorted(set(found.labels) - set(found.classes))
+    empty = sorted(set(found.classes) - set(found.labels))
+    require(
+        not unknown,
+        f"{case.name}: label '{(unknown or [''])[0]}' is not among the classes {list(found.classes)}; add it",
+    )
+    require(
+        not empty and len(set(found.classes)) == len(found.classes) > 1,
+        f"{case.name}: classes are {list(found.classes)}, without images {empty}; list two or more, each once, each "
+        "with images",
+    )
+
+
+def describes_the_same_every_time(case: DatasetCase) -> None:
+    """Two fresh objects describe and fingerprint alike, as two runs must."""
+    options, again = case.subject.options(), case.make()
+    same = case.call("describe()", lambda: again.describe(options)) == case.description
+    require(
+        same and case.fingerprint(again) == case.fingerprint(case.made),
+        f"{case.name}: a second object describes or fingerprints otherwise; sort listings, and seed what is drawn from "
+        "the options alone",
+    )
+
+
+def fingerprint_covers_every_image(case: DatasetCase) -> None:
+    """A digest of content for each id: keys are made of them."""
+    prints = case.fingerprint(case.made)
+    odd = sorted(set(case.description.ids) ^ set(prints))
+    require(
+        not odd and all(isinstance(value, str) and value for value in prints.values()),
+        f"{case.name}: fingerprint() and describe() disagree on {odd[:3] or 'what a digest is'}; give a digest of the "
+        "content, a string, for each id",
+    )
+
+
+def images_are_rgb(case: DatasetCase) -> None:
+    """uint8 [H,W,3], with a mask uint8 [H,W] of 0 and 255 where masks are announced; one an id."""
+    images = case.read(case.some)
+    require(
+        len(images) == len(case.some),
+        f"{case.name}: read() of {len(case.some)} ids gave {len(images)}; yield one RawImage or Unreadable each",
+    )
+    for name, image in zip(case.some, images, strict=True):
+        if not isinstance(image, Unreadable):
+            _check_image(case, name, image)
+
+
+def _check_image(case: DatasetCase, name: str, image: Any) -> None:
+    require(
+        isinstance(image, RawImage),
+        f"{case.name}: read() gave {type(image).__name__} for '{name}'; yield RawImage(pixels, mask)",
+    )
+    pixels, mask = image.pixels, image.mask
+    require(
+        isinstance(pixels, np.ndarray)
+        and pixels.dtype == np.uint8
+        and pixels.ndim == 3
+        and pixels.shape[2] == 3,
+        f"{case.name}: '{name}' has pixels {getattr(pixels, 'dtype', '')} {np.shape(pixels)}; give uint8 [H,W,3]",
+    )
+    if mask is not None:
+        require(
+            mask.dtype == np.uint8 and mask.shape == pixels.shape[:2] and set(np.unique(mask)) <= {0, 255},
+            f"{case.name}: the mask of '{name}' is {mask.dtype} {mask.shape}; give uint8 [H,W], 0 or 255, of the "
+            "image's size",
+        )
+
+
+def an_image_does_not_depend_on_the_order(case: DatasetCase) -> None:
+    """The same id gives the same pixels, whatever is read before it and by whichever object."""
+    forward = case.read(case.some)
+    backward = case.read(case.some[::-1], case.make())[::-1]
+    other = [
+        name
+        for name, a, b in zip(case.some, forward, backward, strict=True)
+        if isinstance(a, RawImage) and not (isinstance(b, RawImage) and np.array_equal(a.pixels, b.pixels))
+    ]
+    require(
+        not other,
+        f"{case.name}: '{(other or [''])[0]}' has other pixels when ids are read in another order; look images up by "
+        "id, and draw from a generator seeded by it",
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *ABOUT_SPECS,
+    planner_needs_no_torch,
+    columns_run_parallel,
+    every_class_has_images,
+    describes_the_same_every_time,
+    fingerprint_covers_every_image,
+    images_are_rgb,
+    an_image_does_not_depend_on_the_order,
+    *ABOUT_CALLS,
+)

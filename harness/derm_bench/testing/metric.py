@@ -1,0 +1,119 @@
+"""The rules for metrics."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from derm_bench.specs import load_object
+from derm_bench.testing.calls import ABOUT_CALLS, CLASSES, CallCase
+from derm_bench.testing.phantoms import phantoms
+from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
+from derm_bench.testing.spec import ABOUT_SPECS
+
+N, D = 64, 12
+
+
+class MetricCase(CallCase):
+    """A metric on made-up probabilities, or on features of phantoms or of a normal distribution."""
+
+    @cached_property
+    def made(self) -> Any:
+        """The metric; where it says itself that something is missing (weights, say), the rules do not apply."""
+        options = self.subject.options()
+        if self.spec.preflight:
+            with plugin_code(f"{self.name}: preflight"):
+                problems = load_object(self.spec.preflight)(options)
+            if problems:
+                raise NotApplicable(problems[0])
+        return self.make()
+
+    def arguments(self, quality: float, seed: int = 0) -> tuple[Any, ...]:
+        """What compute() gets of a model or generator between useless (0) and perfect (1)."""
+        rng = np.random.default_rng(seed)
+        if self.spec.level == "predictions":
+            labels = np.arange(N) % len(CLASSES)
+            proba = quality * np.eye(len(CLASSES))[labels] + (1 - quality) * rng.dirichlet(
+                np.ones(len(CLASSES)), N
+            )
+            groups = tuple(f"lesion-{k // 2:03d}" for k in range(N))
+            return labels, proba / proba.sum(1, keepdims=True), groups, CLASSES
+        if self.spec.extractor not in ("", "domain"):
+            return self._features
+        return rng.normal(size=(N, D)), rng.normal(size=(N, D)) * (3 - 2 * quality) + 4 * (1 - quality)
+
+    @cached_property
+    def _features(self) -> tuple[Any, ...]:
+        _ = self.made  # which says first what is missing
+        with plugin_code(f"{self.name}: extractor"):
+            extract = load_object(self.spec.extractor)(self.subject.options(), "cpu")
+            return tuple(extract(phantoms(per_class=8, seed=seed).images) for seed in (0, 1))
+
+    def compute(self, quality: float = 0.5) -> dict[str, float]:
+        arguments = self.arguments(quality)
+        return dict(self.call("compute()", lambda: self.made.compute(*arguments)))
+
+    def use(self) -> None:
+        self.compute()
+
+
+def values_are_numbers(case: MetricCase) -> None:
+    """{name: float}, finite, and one of them bears the metric's name."""
+    values = case.compute()
+    odd = {k: v for k, v in values.items() if not isinstance(v, (int, float)) or not math.isfinite(v)}
+    require(
+        not odd and bool(values) and all(isinstance(name, str) for name in values),
+        f"{case.name}: compute() returned {odd or values}; return {{name: float}}, finite where it is defined "
+        "(write float(value) around an array's element)",
+    )
+    require(
+        case.name in values or len(values) > 1,
+        f"{case.name}: compute() named its value '{next(iter(values))}'; name it '{case.name}', as the spec does",
+    )
+
+
+def equal_inputs_give_equal_values(case: MetricCase) -> None:
+    """Calling it again changes nothing."""
+    require(
+        case.compute() == case.compute(),
+        f"{case.name}: equal inputs gave other values the second time; seed what is drawn with a fixed number",
+    )
+
+
+def inputs_stay_as_they_are(case: MetricCase) -> None:
+    """Other metrics read the same arrays."""
+    arguments = case.arguments(0.5)
+    before = [value.copy() for value in arguments if isinstance(value, np.ndarray)]
+    case.call("compute()", lambda: case.made.compute(*arguments))
+    after = [value for value in arguments if isinstance(value, np.ndarray)]
+    require(
+        all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)),
+        f"{case.name}: compute() changes the arrays it is given; work on a copy",
+    )
+
+
+def better_is_better(case: MetricCase) -> None:
+    """A nearly perfect input scores better than a useless one, in the direction that the spec says."""
+    if case.spec.extractor not in ("", "domain"):
+        raise NotApplicable("its features come from its own extractor")
+    good, bad = (case.compute(quality).get(case.name) for quality in (0.95, 0.0))
+    if good is None or bad is None:
+        raise NotApplicable("it computes several values, none under its own name")
+    require(
+        (good > bad) == case.spec.higher_is_better and good != bad,
+        f"{case.name}: {good:.3g} for a nearly perfect input, {bad:.3g} for a useless one, with higher_is_better="
+        f"{case.spec.higher_is_better}; turn higher_is_better round, or look at the order of the arguments",
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *ABOUT_SPECS,
+    values_are_numbers,
+    equal_inputs_give_equal_values,
+    inputs_stay_as_they_are,
+    better_is_better,
+    *ABOUT_CALLS,
+)
