@@ -16,7 +16,10 @@ COMMANDS = {
     "plan": ("derm_bench.cli.plan:plan", "Show cells and stages, and which of them the store already has."),
     "report": ("derm_bench.cli.report:report", "Rebuild tables, figures and report of a run directory."),
     "explain": ("derm_bench.cli.explain:explain", "Tell why each stage of a cell would hit or miss."),
-    "plugins": ("derm_bench.cli.plugins:plugins", "List plugins, or show one with its options."),
+    "plugins": (
+        "derm_bench.cli.plugins:plugins",
+        "List plugins, show one with its options, or write a new one.",
+    ),
     "store": ("derm_bench.cli.store:store", "Sizes, digests and safe clean-up of the store."),
     "schema": ("derm_bench.cli.schema:schema", "Print the JSON Schema of the matrix file."),
     "doctor": (

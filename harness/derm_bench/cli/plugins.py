@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from derm_bench.cli.common import find_plugins
+from derm_bench.cli.plugins_new import new_plugin
+from derm_bench.cli.plugins_test import check_plugin
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
 from derm_bench.plugins import Broken, Plugins
@@ -18,7 +20,11 @@ from derm_bench.plugins import Broken, Plugins
 
 @click.group()
 def plugins() -> None:
-    """List plugins, or show one with its options."""
+    """List plugins, show one with its options, write a new one, or test one."""
+
+
+plugins.add_command(new_plugin)
+plugins.add_command(check_plugin)
 
 
 @plugins.command("list")

@@ -1,0 +1,23 @@
+"""`derm-bench plugins new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from derm_bench.cli.common import find_plugins
+from derm_bench.scaffold import KINDS, write_package
+
+
+@click.command("new")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.pass_obj
+def new_plugin(flags: dict[str, bool], kind: str, name: str) -> int:
+    """Write ./NAME, the package derm-bench-NAME: a plugin of KIND that works, with its tests."""
+    written = write_package(kind, name, find_plugins(flags), Path.cwd())
+    for path in written:
+        click.echo(f"  {path.relative_to(Path.cwd())}")
+    click.echo(f"next: pip install -e {name} && pytest {name}; {name}/README.md has a matrix to run")
+    return 0
