@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from derm_bench.images import ImageSet
 from derm_bench.testing.fitting import ABOUT_FITS, Change, FitCase
 from derm_bench.testing.phantoms import phantoms
-from derm_bench.testing.rules import Rule, plugin_code, require
+from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.testing.spec import ABOUT_SPECS
 from derm_bench.testing.watch import Watch
@@ -104,6 +105,8 @@ def probabilities_are_float32(case: ClassifierCase) -> None:
 def probabilities_sum_to_one(case: ClassifierCase) -> None:
     """Rows in [0,1] that sum to 1."""
     proba = case.first.outputs[0].double()
+    if proba.ndim != 2:
+        raise NotApplicable("they have the wrong shape")
     good = proba.isfinite().all() and proba.min() >= 0 and ((proba.sum(-1) - 1).abs() < 1e-4).all()
     require(
         bool(good),
@@ -136,6 +139,8 @@ def images_make_a_difference(case: ClassifierCase) -> None:
 
 def validation_images_are_not_trained_on(case: ClassifierCase) -> None:
     """What `fit` is given as validation changes nothing: selection happens in run.evaluate."""
+    if not case.deterministic:
+        raise NotApplicable("fits under one seed differ, so that nothing can be compared")
     other = case.fit(Change(val_seed=9))
     require(
         torch.equal(other.outputs[0], case.first.outputs[0]),
@@ -154,6 +159,23 @@ def evaluates_after_every_update(case: ClassifierCase) -> None:
     )
 
 
+def kept_states_are_copies(case: ClassifierCase) -> None:
+    """What `state` gives run.evaluate does not change when training goes on, or the best would be the last."""
+    require(
+        all(_equal(kept, copy) for kept, copy in case.first.run.kept),
+        f"{case.name}: the state given to run.evaluate changes as training goes on; give copies: "
+        "{key: value.detach().clone() for key, value in net.state_dict().items()}",
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, Mapping):
+        return all(_equal(one[key], other[key]) for key in other)
+    return not isinstance(one, (list, tuple)) or all(map(_equal, one, other))
+
+
 RULES: tuple[Rule, ...] = (
     *ABOUT_SPECS,
     probabilities_have_the_right_shape,
@@ -163,5 +185,6 @@ RULES: tuple[Rule, ...] = (
     images_make_a_difference,
     validation_images_are_not_trained_on,
     evaluates_after_every_update,
+    kept_states_are_copies,
     *ABOUT_FITS,
 )

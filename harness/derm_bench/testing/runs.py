@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class RecordedRun(StageRun):
         self.taken = 0
         self.checkpointed: list[int] = []
         self.evaluated: list[int] = []
+        self.kept: list[tuple[Any, Any]] = []
 
     def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
         for batch in super().batches(train, batch_size):
@@ -33,7 +35,11 @@ class RecordedRun(StageRun):
 
     def evaluate(self, step: int, predict: Callable[..., Any], state: Callable[[], Any]) -> None:
         self.evaluated.append(step)
-        super().evaluate(step, predict, state)
+        super().evaluate(step, predict, lambda: self._keep(state()))
+
+    def _keep(self, state: Any) -> Any:
+        self.kept.append((state, copy.deepcopy(state)))
+        return state
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
         self.checkpointed.append(step)

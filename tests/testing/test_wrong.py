@@ -1,0 +1,138 @@
+"""The kit fails each wrong plugin by exactly the rule that it breaks, and says what to change."""
+
+from pathlib import Path
+
+import pytest
+
+from derm_bench.testing.kit import check
+from derm_bench.testing.rules import Limits
+from derm_bench.testing.subject import at_path
+
+WRONG = Path(__file__).parent / "wrong"
+# Short, so that a nap of 0.3 s is past them; for the right plugins they say nothing.
+SHORT = Limits(tiny=0.05, smoke=0.05)
+# plugin -> the rule it breaks, and words of the advice
+BROKEN = {
+    "gan-shape": ("samples_have_the_right_shape", "channels first"),
+    "gan-dtype": ("samples_are_uint8", "to(torch.uint8)"),
+    "gan-range": ("samples_span_the_pixel_range", "scale before"),
+    "gan-unseeded": ("equal_seeds_give_equal_fits", "global generators"),
+    "gan-same-fit": ("other_seeds_give_other_fits", "run.seed"),
+    "gan-same-samples": ("other_requests_give_other_samples", "request.seed"),
+    "gan-unrepeatable": ("equal_requests_give_equal_samples", "stream(request.seed"),
+    "gan-unconditional": ("classes_differ", "request.label"),
+    "gan-state": ("state_round_trip", "put every tensor"),
+    "gan-resume": ("interrupt_and_resume", "optimizers"),
+    "gan-short": ("takes_the_whole_budget", "2 of 4 batches"),
+    "gan-reaches": ("uses_nothing_but_the_protocol", "run for val"),
+    "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
+    "gan-sets-threads": ("leaves_global_state_alone", "torch.get_num_threads()"),
+    "gan-sets-environment": ("leaves_global_state_alone", "os.environ"),
+    "gan-writes": ("opens_no_file", r"my-gan.log for writing (generators.py:"),
+    "gan-reads": ("opens_no_file", "test.png for reading (generators.py:"),
+    "gan-picks-device": ("picks_no_device", "task.device"),
+    "gan-undocumented": ("options_are_documented", "'width'"),
+    "gan-no-presets": ("presets_are_valid", "tiny and smoke"),
+    "gan-slow-tiny": ("tiny_is_quick", "limit is 0.05 s"),
+    "gan-slow-smoke": ("smoke_is_quick", "limit is 0.05 s"),
+    "net-shape": ("probabilities_have_the_right_shape", "one row an image"),
+    "net-dtype": ("probabilities_are_float32", ".float()"),
+    "net-logits": ("probabilities_sum_to_one", "softmax"),
+    "net-neighbours": ("an_image_is_predicted_by_itself", "eval()"),
+    "net-constant": ("images_make_a_difference", "depend on the images"),
+    "net-trains-on-val": ("validation_images_are_not_trained_on", "run.batches(train) alone"),
+    "net-unevaluated": ("evaluates_after_every_update", "after every update"),
+    "net-aliased": ("kept_states_are_copies", "give copies"),
+    "data-twice": ("columns_run_parallel", "'i0' is listed twice"),
+    "data-empty-class": ("every_class_has_images", "without images ['c']"),
+    "data-unstable": ("describes_the_same_every_time", "sort listings"),
+    "data-grey": ("images_are_rgb", "uint8 [H,W,3]"),
+    "data-order": ("an_image_does_not_depend_on_the_order", "by id"),
+    "data-uncovered": ("fingerprint_covers_every_image", "'i9'"),
+    "data-torch": ("planner_needs_no_torch", "imports torch"),
+    "metric-backwards": ("better_is_better", "turn higher_is_better round"),
+    "metric-nan": ("values_are_numbers", "f1_of_nobody"),
+    "metric-changes-input": ("inputs_stay_as_they_are", "work on a copy"),
+    "metric-draws": ("leaves_global_state_alone", "global random generators"),
+    "metric-renamed": ("values_are_numbers", "name it 'metric-renamed'"),
+    "transform-range": ("output_fits_its_phase", "clamp(0, 1)"),
+    "transform-shape": ("output_fits_its_phase", "keep both"),
+    "transform-alike": ("images_are_changed_one_by_one", "one for each image"),
+    "transform-in-place": ("inputs_stay_as_they_are", "in place"),
+    "transform-scalar": ("bare_value_is_an_option", "names no option"),
+}
+RIGHT = ["gan-right", "net-right", "data-right", "metric-right", "transform-right"]
+# What they break, others of their rules rest on.
+BROKEN_TWICE = {
+    "transform-own-seed": {"equal_generators_give_equal_outputs", "leaves_global_state_alone"},
+}
+
+
+@pytest.fixture(scope="module")
+def subjects():
+    with at_path(WRONG, {}) as found:
+        yield {subject.spec.name: subject for subject in found}
+
+
+@pytest.fixture
+def failures(subjects, tmp_path, monkeypatch):
+    """What fails of a plugin: message by rule."""
+    (tmp_path / "test.png").write_bytes(b"somebody's")
+    monkeypatch.setenv("WRONG_READS", str(tmp_path))
+
+    def call(plugin):
+        limits = SHORT if "slow" in plugin else None
+        verdicts = list(check(subjects[plugin], limits=limits))
+        return {verdict.rule: verdict.message for verdict in verdicts if verdict.status == "failed"}
+
+    return call
+
+
+@pytest.mark.parametrize("plugin", BROKEN)
+def test_a_wrong_plugin_fails_its_rule_and_no_other(failures, plugin):
+    rule, advice = BROKEN[plugin]
+    failed = failures(plugin)
+    assert set(failed) == {rule}
+    assert advice in failed[rule]
+    assert plugin in failed[rule]
+
+
+@pytest.mark.parametrize("plugin", RIGHT)
+def test_a_right_plugin_passes(failures, plugin):
+    assert failures(plugin) == {}
+
+
+@pytest.mark.parametrize("plugin", BROKEN_TWICE)
+def test_what_rests_on_each_other_fails_together(failures, plugin):
+    assert set(failures(plugin)) >= BROKEN_TWICE[plugin]
+
+
+def test_an_exception_is_told_with_its_place(failures):
+    failed = failures("gan-raises")
+    assert "fit() raised RuntimeError: no mood (generators.py:" in failed["equal_seeds_give_equal_fits"]
+
+
+def test_all_wrong_plugins_are_tried(subjects):
+    assert set(subjects) == {*BROKEN, *RIGHT, *BROKEN_TWICE, "gan-raises"}
+
+
+ENTRY = """
+import torch
+from derm_bench import hookimpl
+from derm_bench.specs import TransformSpec
+DERM_BENCH_API = 1
+@hookimpl
+def derm_bench_transforms():
+    return [TransformSpec(name="heavy", summary="x", create="heavy_entry:Heavy", phase="image")]
+class Heavy:
+    def __init__(self, options, task): pass
+    def __call__(self, images, generator): return images.clone()
+"""
+
+
+def test_an_entry_module_that_imports_torch_is_told_so(tmp_path):
+    (tmp_path / "heavy_entry.py").write_text(ENTRY)
+    with at_path(tmp_path / "heavy_entry.py", {}) as (subject,):
+        failed = {v.rule: v.message for v in check(subject) if v.status == "failed"}
+    assert set(failed) == {"entry_module_imports_no_torch"}
+    assert "imports torch" in failed["entry_module_imports_no_torch"]
