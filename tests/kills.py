@@ -129,7 +129,7 @@ def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random
 def _start(matrix: Path, place: Path, flags: tuple[str, ...]) -> subprocess.Popen[str]:
     place.mkdir(exist_ok=True)
     command = [sys.executable, "-c", "from derm_bench.cli import main; main()", "run", str(matrix)]
-    command += ["--out", str(place / "out"), "--store", str(place / "store"), "--retry-failed", *flags]
+    command += ["--out", str(place / "out"), "--store", str(place / "store"), *flags]
     paths = os.pathsep.join(filter(None, [str(TOYS), os.environ.get("PYTHONPATH", "")]))
     environment = os.environ | {"PYTHONPATH": paths}
     log = (place / "log.txt").open("a")

@@ -6,6 +6,7 @@
     <store>/data/<digest>                  plan-level data (splits), named by content
     <store>/staging/<attempt>/             what a running attempt writes; renamed into objects/ when done
     <store>/staging/<attempt>.json         who runs it, until its record is appended
+    <store>/checkpoints/<key>/             what an unfinished stage goes on from after an interruption
     <store>/running/<pid>.json             a run at work: what it has asked for is not cleaned away
     <store>/aside/<key>-<n>/               a stage found spoiled; `store gc` removes it
 
@@ -181,7 +182,7 @@ class Store:
         folder.mkdir(parents=True)
         if key is not None:
             record = {"started": _now(), **(attempt or {}), "attempt": name, "key": key}
-            note = {"record": record, "process": identify(), "parent": os.getppid()}
+            note = {"record": record, "process": identify()}
             _write_atomically(self._note(name), json.dumps(note).encode())
         return folder
 
@@ -210,7 +211,7 @@ class Store:
     def _last_words(self, note: Mapping[str, Any], staged: Path) -> dict[str, Any] | None:
         """The record of an attempt that died without one; None where its run has recorded it."""
         record = dict(note["record"])
-        if any(_is_record_of(line, note) for line in self.records(record["key"])):
+        if any(line.get("attempt") == record["attempt"] for line in self.records(record["key"])):
             return None
         finished = self.finished(record["key"])
         if finished is not None and finished.attempt.get("attempt") == record["attempt"]:
@@ -272,6 +273,14 @@ class Store:
             flush_folders(target.parent, target.parent.parent)
         return True
 
+    def checkpoint(self, key: str) -> Path:
+        """The folder in which a stage keeps what it needs to go on after an interruption."""
+        return self.root / "checkpoints" / key
+
+    def forget_checkpoint(self, key: str) -> None:
+        """Removes the checkpoint of a stage that is finished."""
+        shutil.rmtree(self.checkpoint(key), ignore_errors=True)
+
     def discard(self, staged: Path) -> None:
         """Removes what an attempt left in staging."""
         shutil.rmtree(staged, ignore_errors=True)
@@ -290,6 +299,8 @@ class Store:
             os.close(descriptor)
         if "attempt" in record:
             self._note(record["attempt"]).unlink(missing_ok=True)
+            if record["status"] != "done":  # a worker that was killed could not clean up
+                self.discard(self._note(record["attempt"]).with_suffix(""))
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """All attempts at a stage, oldest first; a line torn by a crash is left out."""
@@ -376,16 +387,6 @@ def _fsync(path: Path) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _is_record_of(record: Mapping[str, Any], note: Mapping[str, Any]) -> bool:
-    """Whether a record tells how the noted attempt ended: its own, or the one that its run made when it lost the
-    worker, which bears the pid of the run."""
-    mine = note["record"]
-    if record.get("attempt") == mine["attempt"]:
-        return True
-    by_its_run = record.get("pid") == note["parent"] and record.get("host") == note["process"]["host"]
-    return by_its_run and record.get("started", "") >= mine["started"]
 
 
 def _seconds_alive(started: str, staged: Path) -> float:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.conftest import read_csv, toy_matrix
+
+from derm_bench.store import Store
 
 
 def troubled(kind: str) -> dict:
@@ -38,6 +41,7 @@ def test_a_stage_in_trouble_costs_its_own_cells_only(
     call = derm_bench if kind in ("exit", "segfault") else in_process
     ran = call("run", write_matrix(troubled(kind)), "--out", "out")
     assert ran.code == 1
+    assert not list((tmp_path / "store/staging").iterdir()), "nothing of a dead worker is left"
     assert "Traceback" not in ran.out + ran.err
     rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
     assert rows["real-only"]["status"] == rows["flipped"]["status"] == "done"
@@ -110,30 +114,78 @@ def test_max_failures_leaves_the_rest_pending(in_process, write_matrix, tmp_path
     assert statuses == ["failed", "pending", "pending"]
 
 
-def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, derm_bench):
-    matrix = write_matrix(troubled("hang"))
-    command = [
-        sys.executable,
-        "-c",
-        "from derm_bench.cli import main; main()",
-        "run",
-        str(matrix),
-        "--out",
-        "out",
-    ]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list((tmp_path / "store/objects").glob("*/*/stage.json"))) < 1:
-        time.sleep(0.2)
+def started(matrix: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """A run in a process of its own, going on while the test looks at it."""
+    command = [sys.executable, "-c", "from derm_bench.cli import main; main()"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([*command, "run", str(matrix), "--out", "out"], cwd=folder, **quiet)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60) -> bool:
+    """Whether `what` came true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def workers_of(parent: int) -> list[str]:
+    """The pids of the workers of a run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"derm_bench.executors.worker" in words and str(parent).encode() in words:
+            found.append(path.parent.name)
+    return found
+
+
+def at_work(folder: Path) -> list[Path]:
+    """Notes of the attempts that are under way."""
+    return list((folder / "store/staging").glob("*.json"))
+
+
+def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, toys, derm_bench):
+    process = started(matrix := write_matrix(troubled("hang")), tmp_path)
+    assert wait_for(lambda: list((tmp_path / "store/objects").glob("*/*/stage.json")))
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.wait(timeout=60) == 130
     assert "pending" in {row["status"] for row in read_csv(tmp_path / "out/results.csv")}
     ran = derm_bench("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
     assert ran.code == 0, ran.err
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_it_goes_on_all_the_same(
+    write_matrix, tmp_path, toys, derm_bench
+):
+    process = started(matrix := write_matrix(troubled("hang")), tmp_path)
+    assert wait_for(lambda: at_work(tmp_path))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert wait_for(lambda: not workers_of(process.pid))
+    ran = derm_bench("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
+    assert ran.code == 0, ran.err
+    assert {row["status"] for row in read_csv(tmp_path / "out/results.csv")} == {"done"}
+
+
+def test_a_checkpoint_goes_only_once_its_stage_is_published(in_process, write_matrix, monkeypatch):
+    forgotten = []
+    forget = Store.forget_checkpoint
+
+    def note(store: Store, key: str) -> None:
+        forgotten.append(store.has(key))
+        forget(store, key)
+
+    monkeypatch.setattr(Store, "forget_checkpoint", note)
+    assert in_process("run", write_matrix(seeds=[0], strategies=["real-only"]), "--out", "out").code == 0
+    assert forgotten and all(forgotten)
 
 
 # ------------------------------------------------------------------------------ wrong input
@@ -293,53 +345,16 @@ def test_missing_weights_are_refused_before_anything_runs(derm_bench, write_matr
 
 
 def test_workers_die_with_their_parent(write_matrix, tmp_path, toys):
-    command = [sys.executable, "-c", "from derm_bench.cli import main; main()"]
-    parent = subprocess.Popen(
-        [*command, "run", str(write_matrix(troubled("hang"))), "--out", "out"], cwd=tmp_path
-    )
-
-    def workers() -> list[str]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"derm_bench.executors.worker" in words and str(parent.pid).encode() in words:
-                found.append(path.parent.name)
-        return found
-
-    def wait_until(there: bool) -> bool:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and bool(workers()) != there:
-            time.sleep(0.1)
-        return bool(workers()) == there
-
-    assert wait_until(True)
+    parent = started(write_matrix(troubled("hang")), tmp_path)
+    assert wait_for(lambda: workers_of(parent.pid))
     parent.kill()
     parent.wait()
-    assert wait_until(False)
+    assert wait_for(lambda: not workers_of(parent.pid))
 
 
-def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path, derm_bench):
-    matrix = write_matrix(troubled("hang"))
-    command = [
-        sys.executable,
-        "-c",
-        "from derm_bench.cli import main; main()",
-        "run",
-        str(matrix),
-        "--out",
-        "out",
-    ]
-    parent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while (
-        time.monotonic() < deadline
-        and not list((tmp_path / "store/checkpoints").glob("*"))
-        and not list((tmp_path / "store/staging").glob("*.json"))
-    ):
-        time.sleep(0.1)
+def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path, toys, derm_bench):
+    parent = started(matrix := write_matrix(troubled("hang")), tmp_path)
+    assert wait_for(lambda: at_work(tmp_path))
     time.sleep(2)
     parent.kill()
     parent.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,9 @@ class Executor(Protocol):
 
 
 def job_of(stage: Stage, settings: ExecutorSettings) -> dict[str, Any]:
-    """A stage as JSON for a worker."""
+    """A stage as JSON for a worker, and the name of this attempt at it."""
     return {
+        "attempt": uuid.uuid4().hex,
         "key": stage.key,
         "kind": stage.kind,
         "title": stage.title,

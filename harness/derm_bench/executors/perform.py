@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +55,7 @@ def _attempt(
         result = _call(job, store, staged, device, plugins, report)
         attempt = record | _spent(began, device)
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
+        store.forget_checkpoint(job["key"])  # only now is there nothing left to resume
         return attempt | {"status": "done"}
     except Exception as error:
         if staged is not None:
@@ -89,7 +89,7 @@ def _call(
 def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
     """The part of a record that is known before the stage runs."""
     return {
-        "attempt": uuid.uuid4().hex,
+        "attempt": job["attempt"],
         "key": job["key"],
         "kind": job["kind"],
         "title": job["title"],

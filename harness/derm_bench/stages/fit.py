@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,8 +49,9 @@ def fit(context: StageContext) -> dict[str, Any]:
         save_state(context.out / "state.safetensors", generator.state())
         context.write_history(run.history())
         ratios = distance_ratios(spec, generator, train, params["seed"], may_stop=budget >= STRETCH)
-    _move(snapshots, context.out / "snapshots")
-    run.finished()
+    if snapshots.is_dir() and context.checkpoints:
+        # Copied: until the stage is published an interruption still needs them.
+        shutil.copytree(snapshots, context.out / "snapshots")
     return {
         "updates": budget,
         "images": len(train),
@@ -88,12 +88,6 @@ def distance_ratios(
                 "training images"
             )
     return ratios
-
-
-def _move(source: Path, target: Path) -> None:
-    """Snapshots outlive an interruption beside the checkpoint, and are moved to the output at the end."""
-    if source != target and source.is_dir():
-        shutil.move(source, target)
 
 
 def training_images(context: StageContext, size: int) -> ImageSet:

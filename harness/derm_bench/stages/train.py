@@ -38,7 +38,6 @@ def train(context: StageContext) -> dict[str, Any]:
         classifier.fit(images, val, run)
         save_state(context.out / "state.safetensors", classifier.state())
         context.write_history(run.history())
-    run.finished()
     return {
         "updates": run.budget,
         "selected_step": run.best_step if options.select == "best" else run.budget,
