@@ -51,7 +51,7 @@ def check(
     try:
         case = CASES[subject.kind](subject, size=size, limits=limits)
     except ConformanceError as error:
-        yield Verdict(subject.kind, spec.name, "can_be_imported", "failed", str(error))
+        yield Verdict(subject.kind, spec.name, "can_be_tried", "failed", str(error))
         return
     for rule in rules_of(subject.kind):
         if slow or not is_slow(rule):

@@ -82,14 +82,15 @@ def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
     """All plugins of a module, a package folder, or a project folder whose pyproject.toml has entry points. The loader
     finds them as it would if the project were installed. UserError where they cannot be loaded."""
     name, points, roots = _project(path.absolute())
+    before = list(sys.path)
     with tempfile.TemporaryDirectory() as made:
+        sys.path[:0] = [made, *map(str, roots)]
+        name = _installed_as(points) or name
         info = Path(made) / f"{name.replace('-', '_')}-0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
         lines = "\n".join(f"{point} = {module}" for point, module in points.items())
         (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
-        before = list(sys.path)
-        sys.path[:0] = [made, *map(str, roots)]
         try:
             plugins = Plugins()
             _refuse_broken(plugins, name, path)
@@ -122,6 +123,12 @@ def _project(path: Path) -> tuple[str, dict[str, str], list[Path]]:
     raise UserError(
         f"{path} holds no plugin", hint="expected a folder with pyproject.toml or __init__.py, or a .py file"
     )
+
+
+def _installed_as(points: Mapping[str, str]) -> str | None:
+    """The distribution that has these modules as entry points already; the loader takes a module only once."""
+    known = importlib.metadata.entry_points(group=GROUP)
+    return next((p.dist.name for p in known if p.dist and p.module in points.values()), None)
 
 
 def _refuse_broken(plugins: Plugins, distribution: str, path: Path) -> None:

@@ -54,7 +54,7 @@ class Watch:
         module = sys.modules.get(package)
         own = getattr(module, "__file__", None)
         self._readable = [sys.prefix, sys.base_prefix, *SYSTEM, *([str(Path(own).parent)] if own else [])]
-        self._allowed = [str(path) for path in allowed]
+        self._allowed = [str(path.absolute()) for path in allowed]
         self._undo: list[Callable[[], None]] = []
         self._before: dict[str, Any] = {}
 
