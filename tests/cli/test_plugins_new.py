@@ -141,6 +141,9 @@ def test_an_unknown_kind_is_refused_with_the_kinds(in_process):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_installs_with_pip_and_passes_all_its_tests(in_process, tmp_path, kind):
+    pytest.importorskip(
+        "setuptools", minversion="77", reason="builds offline, with the setuptools that is here"
+    )
     project = made(in_process, kind, f"pip-{kind}", tmp_path)
     target = tmp_path / "site"
     offline = ["--no-build-isolation", "--no-deps", "--no-index", "-q", "--target", str(target)]

@@ -4,6 +4,7 @@ import pytest
 
 from derm_bench.errors import UserError
 from derm_bench.plugins import Plugins
+from derm_bench.testing.subject import by_name
 
 GOOD = """
 from derm_bench import hookimpl
@@ -94,6 +95,9 @@ def test_two_plugins_of_one_name_are_told_apart_by_their_distribution(install):
     with pytest.raises(UserError, match="'one-gan:my-gan' or 'other-gan:my-gan'"):
         plugins.get("generator", "my-gan")
     assert plugins.get("generator", "other-gan:my-gan").create == "other_gan:Gan"
+    assert {"one-gan:my-gan", "other-gan:my-gan"} <= set(plugins.names("generator"))
+    assert [plugin.distribution for plugin in plugins.named("Other_Gan:my-gan")] == ["other-gan"]
+    assert [subject.spec.create for subject in by_name("one-gan:my-gan", {})] == ["one_gan:Gan"]
 
 
 def test_what_a_broken_plugin_registered_is_taken_back(install):

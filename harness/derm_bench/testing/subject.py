@@ -8,7 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
 from derm_bench.plugins import Plugins
 from derm_bench.specs import PluginSpec
-from derm_bench.testing.rules import ConformanceError
+from derm_bench.testing.rules import ConformanceError, NotApplicable
 
 KINDS = ("dataset", "generator", "classifier", "metric", "transform")
 GROUP = "derm_bench"
@@ -26,12 +26,14 @@ GROUP = "derm_bench"
 
 @dataclass(frozen=True)
 class Subject:
-    """One plugin: its spec, the modules of its distribution's entry points, and options given on top of a preset."""
+    """One plugin: its spec, the modules of its distribution's entry points, options given on top of a preset, and
+    stand-ins for what it `requires`."""
 
     kind: str
     spec: PluginSpec
     entry_modules: tuple[str, ...]
     given: Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -56,25 +58,35 @@ class Subject:
                 "put what has no default into the preset, or give it as `options` (on the command line: --set)"
             ) from error
 
+    def inputs_for(self, options: Any) -> Mapping[str, Any]:
+        """What the plugin requires under `options`; NotApplicable where no stand-in was given."""
+        needed = self.spec.requires(options) if self.spec.requires else {}
+        if missing := sorted(set(needed) - set(self.inputs)):
+            raise NotApplicable(
+                f"it requires {', '.join(missing)} of other plugins; give stand-ins as `inputs` of the test class"
+            )
+        return {name: self.inputs[name] for name in needed}
 
-def installed(kind: str, plugin: str, given: Mapping[str, Any] | None = None) -> Subject:
+
+def installed(
+    kind: str, plugin: str, given: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None
+) -> Subject:
     """The installed plugin of that kind and name (or `distribution:name`)."""
     found = Plugins().installed(kind, plugin)
-    return Subject(kind, found.spec, _entry_modules(found.distribution), given or {})
+    return Subject(kind, found.spec, _entry_modules(found.distribution), given or {}, inputs or {})
 
 
 def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
     """All installed plugins of that name, of whatever kind."""
     plugins = Plugins()
-    bare = plugin.rpartition(":")[2]
-    kinds = [kind for kind in KINDS if bare in plugins.names(kind)]
+    kinds = [found.kind for found in plugins.named(plugin) if found.kind in KINDS]
     if not kinds:
         known = [known for kind in KINDS for known in plugins.names(kind)]
         raise UserError(
             f"no plugin is named '{plugin}', and there is nothing at {Path(plugin).absolute()}",
             hint=did_you_mean(plugin, known),
         )
-    return [installed(kind, plugin, given) for kind in kinds]
+    return [installed(kind, plugin, given) for kind in dict.fromkeys(kinds)]
 
 
 @contextmanager
