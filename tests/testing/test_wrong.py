@@ -1,9 +1,12 @@
 """The kit fails each wrong plugin by exactly the rule that it breaks, and says what to change."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from derm_bench.specs import Ref
+from derm_bench.testing.generator import GeneratorCase
 from derm_bench.testing.kit import check
 from derm_bench.testing.rules import Limits
 from derm_bench.testing.subject import at_path
@@ -110,6 +113,28 @@ def test_what_rests_on_each_other_fails_together(failures, plugin):
 def test_an_exception_is_told_with_its_place(failures):
     failed = failures("gan-raises")
     assert "fit() raised RuntimeError: no mood (generators.py:" in failed["equal_seeds_give_equal_fits"]
+
+
+def test_a_fit_without_checkpoints_passes_with_a_remark(subjects):
+    said = {verdict.rule: verdict for verdict in check(subjects["gan-short"])}["interrupt_and_resume"]
+    assert (said.status, "starts afresh" in said.message) == ("look", True)
+
+
+def test_an_option_size_is_the_side_of_the_samples(subjects):
+    smaller = replace(subjects["gan-right"], given={"size": 16})
+    assert not [verdict for verdict in check(smaller) if verdict.status == "failed"]
+    assert GeneratorCase(smaller).first.outputs[0].shape[-1] == 16
+
+
+def test_what_requires_other_plugins_is_fitted_once_stand_ins_are_given(subjects):
+    right = subjects["gan-right"]
+    needy = replace(
+        right, spec=replace(right.spec, requires=lambda options: {"grader": Ref("classifier", "net")})
+    )
+    said = {verdict.rule: verdict for verdict in check(needy)}
+    assert said["state_round_trip"].status == "skipped"
+    assert "it requires grader of other plugins" in said["state_round_trip"].message
+    assert not [v for v in check(replace(needy, inputs={"grader": object()})) if v.status == "failed"]
 
 
 def test_all_wrong_plugins_are_tried(subjects):

@@ -38,7 +38,8 @@ class CallCase:
 
     def make(self) -> Any:
         """A fresh object of the plugin."""
-        options, task = self.subject.options(), Task(CLASSES, self.size)
+        options = self.subject.options()
+        task = Task(CLASSES, self.size, inputs=self.subject.inputs_for(options))
         return self.call("create(options, task)", lambda: create(self.spec, options, task))
 
     @cached_property

@@ -20,11 +20,13 @@ class Conformance:
 
     plugin: an installed plugin's name. options: on top of preset `tiny` (or of the defaults). size: side in pixels
     of the phantoms that generators, classifiers and transforms get. limits: seconds that presets may take.
+    inputs: stand-ins for what the plugin `requires`, by name.
     """
 
     kind: ClassVar[str] = ""
     plugin: ClassVar[str] = ""
     options: Mapping[str, Any] = {}
+    inputs: Mapping[str, Any] = {}
     size: ClassVar[int] = 32
     limits: ClassVar[rules.Limits] = rules.Limits()
     _cases: ClassVar[dict[str, Any]] = {}
@@ -40,7 +42,7 @@ class Conformance:
         key = json.dumps(dict(self.options), sort_keys=True, default=str)
         if key not in self._cases:
             try:
-                subject = installed(self.kind, self.plugin, self.options)
+                subject = installed(self.kind, self.plugin, self.options, self.inputs)
             except UserError as error:
                 pytest.fail(str(error), pytrace=False)
             self._cases.clear()

@@ -31,23 +31,19 @@ class ClassifierCase(FitCase):
 
     @property
     def side(self) -> int:
-        """The side that the network sees."""
-        return int(self.subject.options().input_size or self.size)
+        return int(self.options.input_size or self.size)
 
-    def task(self, device: str = "cpu") -> Any:
-        return type(super().task())(self.train.classes, self.side, device)
-
-    def run(self, plugin: Any, options: Any, change: Change) -> RecordedRun:
+    def run(self, plugin: Any, change: Change) -> RecordedRun:
         return RecordedRun(
             seed=change.seed,
-            budget=UPDATES[change.preset],
+            budget=UPDATES[self.preset],
             device=change.device,
-            batch_size=options.batch_size,
+            batch_size=self.options.batch_size,
             input_size=self.side,
             mean=getattr(plugin, "mean", HALF),
             std=getattr(plugin, "std", HALF),
-            label_smoothing=options.label_smoothing,
-            select=options.select,
+            label_smoothing=self.options.label_smoothing,
+            select=self.options.select,
             evaluations=2,
             val=phantoms(per_class=6, size=self.size, seed=1),
             checkpoints=change.folder,

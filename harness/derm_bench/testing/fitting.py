@@ -41,7 +41,6 @@ class Change:
     """How a fit differs from the first one."""
 
     seed: int = 0
-    preset: str = "tiny"
     device: str = "cpu"
     folder: Path | None = None
     die_at: int | None = None
@@ -51,8 +50,10 @@ class Change:
 class FitCase:
     """A plugin that is fitted. `size`: side in pixels of the phantoms; fits are kept, so that rules share them."""
 
-    def __init__(self, subject: Subject, *, size: int = 32, limits: Limits | None = None) -> None:
-        self.subject, self.size, self.limits = subject, size, limits or Limits()
+    def __init__(
+        self, subject: Subject, *, size: int = 32, limits: Limits | None = None, preset: str = "tiny"
+    ) -> None:
+        self.subject, self.size, self.limits, self.preset = subject, size, limits or Limits(), preset
         self.name = subject.spec.name
         warm_up()
         self.importing = Watch(subject.package)
@@ -62,6 +63,15 @@ class FitCase:
     @property
     def spec(self) -> Any:
         return self.subject.spec
+
+    @cached_property
+    def options(self) -> Any:
+        return self.subject.options(self.preset)
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of what the plugin sees and makes."""
+        return self.size
 
     @cached_property
     def first(self) -> Fitted:
@@ -93,7 +103,7 @@ class FitCase:
         return ", ".join(words)
 
     def task(self, device: str = "cpu") -> Task:
-        return Task(self.train.classes, self.size, device)
+        return Task(self.train.classes, self.side, device, self.subject.inputs_for(self.options))
 
     @property
     def train(self) -> ImageSet:
@@ -101,20 +111,19 @@ class FitCase:
 
     def make(self, change: Change, watch: Watch) -> Any:
         """A fresh plugin, as a stage makes one: everything is seeded first."""
-        options, task = self.subject.options(change.preset), self.task(change.device)
+        task = self.task(change.device)
         seed_everything(change.seed)
         with watch, plugin_code(f"{self.name}: create(options, task)"):
-            return create(self.spec, options, task)
+            return create(self.spec, self.options, task)
 
     def fit(self, change: Change) -> Fitted:
         """Makes, fits and asks for outputs, watched. Raises ConformanceError where the plugin raises."""
-        options = self.subject.options(change.preset)
-        allowed = [value for _, value in options if isinstance(value, Path)]
+        allowed = [value for _, value in self.options if isinstance(value, Path)]
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
         prepare(change.device, min(THREADS, torch.get_num_threads()))
         began = time.perf_counter()
         plugin = self.make(change, watch)
-        run = self.run(plugin, options, change)
+        run = self.run(plugin, change)
         shown = Shown(run)
         with watch, plugin_code(f"{self.name}: fit()"):
             self.call_fit(plugin, shown, change)
@@ -124,7 +133,7 @@ class FitCase:
             state = {name: value.detach().cpu().clone() for name, value in plugin.state().items()}
         return Fitted(plugin, run, shown, watch, state, outputs, seconds)
 
-    def run(self, plugin: Any, options: Any, change: Change) -> RecordedRun:
+    def run(self, plugin: Any, change: Change) -> RecordedRun:
         raise NotImplementedError
 
     def call_fit(self, plugin: Any, run: Any, change: Change) -> None:
@@ -285,7 +294,8 @@ def smoke_is_quick(case: FitCase) -> str | None:
     """Preset smoke is made, fitted and asked within 60 s on 2 cores."""
     if "smoke" not in case.spec.presets:
         raise NotApplicable("it has no preset smoke")
-    return _within(case, "smoke", case.fit(Change(preset="smoke")).seconds, case.limits.smoke)
+    larger = type(case)(case.subject, size=case.size, preset="smoke")
+    return _within(case, "smoke", larger.first.seconds, case.limits.smoke)
 
 
 def runs_on_a_gpu(case: FitCase) -> None:

@@ -24,16 +24,20 @@ N = 8  # samples a request
 class GeneratorCase(FitCase):
     """A generator on phantoms of three classes, or of one where it knows no classes."""
 
+    @property
+    def side(self) -> int:
+        return int(self.options.size or self.size)
+
     @cached_property
     def train(self) -> ImageSet:
-        images = phantoms(size=self.size)
+        images = phantoms(size=self.side)
         return images if self.spec.conditional else images.of_classes(images.classes[:1])
 
-    def run(self, plugin: Any, options: Any, change: Change) -> RecordedRun:
-        batch_size = getattr(options, "batch_size", 64)
+    def run(self, plugin: Any, change: Change) -> RecordedRun:
+        batch_size = getattr(self.options, "batch_size", 64)
         return RecordedRun(
             seed=change.seed,
-            budget=options.budget.in_updates(len(self.train), batch_size),
+            budget=self.options.budget.in_updates(len(self.train), batch_size),
             device=change.device,
             batch_size=batch_size,
             checkpoints=change.folder,
@@ -75,9 +79,9 @@ def samples_have_the_right_shape(case: GeneratorCase) -> None:
     for n in (1, N):
         shape = tuple(case.draw(case.fitted.plugin, n=n).images.shape)
         require(
-            shape == (n, 3, case.size, case.size),
+            shape == (n, 3, case.side, case.side),
             f"{case.name}: sample() of n={n} returned shape {list(shape)}, expected "
-            f"{[n, 3, case.size, case.size]}; return request.n images of side task.size, channels first",
+            f"{[n, 3, case.side, case.side]}; return request.n images of side task.size, channels first",
         )
 
 

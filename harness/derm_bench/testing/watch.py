@@ -53,7 +53,7 @@ class Watch:
         self.changed: list[str] = []
         module = sys.modules.get(package)
         own = getattr(module, "__file__", None)
-        self._readable = [sys.prefix, sys.base_prefix, *SYSTEM, *([str(Path(own).parent)] if own else [])]
+        self._readable = [sys.prefix, sys.base_prefix, *SYSTEM, *_own_files(own)]
         self._allowed = [str(path.absolute()) for path in allowed]
         self._undo: list[Callable[[], None]] = []
         self._before: dict[str, Any] = {}
@@ -146,6 +146,13 @@ def _put_back(before: dict[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(before["os.environ"])
     sys.path[:] = before["sys.path"]
+
+
+def _own_files(module: str | None) -> list[str]:
+    """A package's folder; of a single module, only its file."""
+    if module is None:
+        return []
+    return [str(Path(module).parent if Path(module).name == "__init__.py" else module)]
 
 
 def warm_up() -> None:
