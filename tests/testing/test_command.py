@@ -135,3 +135,8 @@ def test_an_author_subclasses_a_class_and_reads_advice_without_a_traceback(tmp_p
     of_mean = {name.partition(" ")[0] for name in failed if name.startswith("TestMean")}
     assert of_mean == {"TestMean::test_options_are_documented", "TestMean::test_presets_are_valid"}
     assert not any(name.startswith("TestFlip") for name in failed)
+
+
+def test_what_every_pytest_of_the_environment_loads_imports_no_torch():
+    program = "import sys, derm_bench.testing.pytest_plugin; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=100).returncode == 0
