@@ -103,8 +103,19 @@ class TrainingState:
         for name, part in self.parts.items():
             if isinstance(part, torch.Generator):
                 part.set_state(saved[name])
+            elif isinstance(part, torch.optim.Optimizer):
+                load_optimizer(part, saved[name])
             else:
                 part.load_state_dict(saved[name])
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """`load_state_dict` that keeps a learning rate which lives on the device where it is."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(dict(saved))
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(rate, torch.Tensor):
+            group["lr"] = rate.fill_(float(group["lr"]))
 
 
 def plain(value: Any, where: str = "state") -> Any:

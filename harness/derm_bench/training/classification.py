@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch, Run
 from derm_bench.specs import ClassifierOptions
-from derm_bench.training.checkpoints import TrainingState
+from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.losses import CLASSIFICATION_LOSSES
 from derm_bench.training.optim import make_optimizer, make_schedule
-from derm_bench.training.precision import autocast
 
 CHUNK = 256
 
@@ -30,36 +31,31 @@ def fit_classifier(
     `val` is not read here: the run holds the validation images and, under `select: best`, the state that did
     best on them, which is restored at the end.
     """
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    engine = Engine(run, net=net)
     _freeze(net, head if options.freeze else None)
     optimizer = make_optimizer(options, net.parameters())
     schedule = make_schedule(options.schedule, optimizer, options.lr, run.budget)
-    live = TrainingState(net=net, optimizer=optimizer, schedule=schedule)
-    live.load(run.resume())
-    for batch in run.batches(train, options.batch_size):
+    engine.keep("optimizer", optimizer)
+    engine.keep("schedule", schedule)
+    loss_of = CLASSIFICATION_LOSSES[options.loss]
+
+    def step(batch: Batch) -> dict[str, torch.Tensor]:
         _set_mode(net, head if options.freeze else None)
-        loss = _update(net, batch, run, options, optimizer)
-        schedule(batch.step, loss)
+        with engine.autocast():
+            logits = net(batch.images)
+        loss = loss_of(logits, batch.targets, batch.weights) + run.extra_loss(net, batch)
+        minimise(loss, optimizer)
+        correct = logits.detach().argmax(dim=1) == batch.targets.argmax(dim=1)
+        return {"loss": loss, "accuracy": correct.float().mean()}
+
+    def after(batch: Batch, logs: Mapping[str, torch.Tensor]) -> None:
+        schedule(batch.step, logs["loss"])
         run.evaluate(batch.step, lambda images: predict_proba(net, images, options.loss), lambda: _copy(net))
-        run.checkpoint(batch.step, live.state)
+
+    engine.fit(step, train, options.batch_size, after=after)
     best = run.selected()
     if best is not None:
         net.load_state_dict(best)
-
-
-def _update(
-    net: nn.Module, batch: Batch, run: Run, options: ClassifierOptions, optimizer: torch.optim.Optimizer
-) -> torch.Tensor:
-    with autocast(run.device, run.precision):
-        logits = net(batch.images)
-    fit = CLASSIFICATION_LOSSES[options.loss](logits, batch.targets, batch.weights)
-    loss = fit + run.extra_loss(net, batch)
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    optimizer.step()
-    correct = logits.detach().argmax(dim=1) == batch.targets.argmax(dim=1)
-    run.log(batch.step, loss=loss.detach(), accuracy=correct.float().mean())
-    return loss.detach()
 
 
 @torch.inference_mode()

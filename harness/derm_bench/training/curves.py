@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -42,16 +43,20 @@ class Curves:
         self.points: list[Point] = []
         self.latest: dict[str, float] = {}
         self.watch = DiscriminatorWatch(budget)
-        self._waiting: list[tuple[int, str, float | torch.Tensor]] = []
+        self._waiting: list[tuple[int, tuple[str, ...], list[float] | torch.Tensor]] = []
         self._open: dict[str, _Window] = {}
         self._read_at = 0
 
     def add(self, step: int, values: dict[str, float | torch.Tensor]) -> None:
         """Buffers scalars of update `step`; the device is read every 50 updates and by `read`."""
-        for name, value in values.items():
-            # a copy: under a captured step the next update overwrites the loss in place
-            kept = value.detach().clone() if isinstance(value, torch.Tensor) else float(value)
-            self._waiting.append((step, name, kept))
+        numbers = {k: float(v) for k, v in values.items() if not isinstance(v, torch.Tensor)}
+        tensors = {
+            k: v.detach().float().reshape(()) for k, v in values.items() if isinstance(v, torch.Tensor)
+        }
+        if numbers:
+            self._waiting.append((step, tuple(numbers), list(numbers.values())))
+        if tensors:  # copied by one kernel: the plugin may write to them again in the next update
+            self._waiting.append((step, tuple(tensors), torch.stack(list(tensors.values()))))
         if step - self._read_at >= READ_EVERY:
             self.read()
 
@@ -59,10 +64,11 @@ class Curves:
         """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity, or where
         the discriminator has died."""
         waiting, self._waiting = self._waiting, []
-        numbers = _to_floats([value for _, _, value in waiting])
-        for (step, name, _), value in zip(waiting, numbers, strict=True):
+        rows = _to_floats([values for _, _, values in waiting])
+        for (step, names, _), row in zip(waiting, rows, strict=True):
             self._read_at = max(self._read_at, step)
-            self._take(step, name, value)
+            for name, value in zip(names, row, strict=True):
+                self._take(step, name, value)
 
     def add_point(self, step: int, split: str, metric: str, value: float) -> None:
         """A point as it is, such as a validation score."""
@@ -123,8 +129,8 @@ def _mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _to_floats(values: list[float | torch.Tensor]) -> list[float]:
+def _to_floats(rows: list[list[float] | torch.Tensor]) -> list[list[float]]:
     """All tensors in one transfer."""
-    tensors = [value.float().reshape(()) for value in values if isinstance(value, torch.Tensor)]
-    read = iter(torch.stack(tensors).tolist() if tensors else [])
-    return [next(read) if isinstance(value, torch.Tensor) else value for value in values]
+    tensors = [row for row in rows if isinstance(row, torch.Tensor)]
+    read = iter(torch.cat(tensors).tolist() if tensors else [])
+    return [row if isinstance(row, list) else list(islice(read, len(row))) for row in rows]

@@ -88,7 +88,7 @@ class Feed:
         self.image_transforms = compose(image_transforms)
         self.batch_transforms = list(batch_transforms)
         self.label_smoothing = label_smoothing
-        self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment")
+        self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment", device)
         self._waiting = torch.empty(0, dtype=torch.int64)  # rows of the epoch that are still to be shown
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -26,8 +26,17 @@ class OptimizerOptions(Protocol):
 def make_adam(
     params: Iterable[nn.Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.999)
 ) -> torch.optim.Adam:
-    """Fused Adam (one kernel for all parameters; on the CPU too)."""
-    return torch.optim.Adam(params, lr=lr, betas=betas, fused=True)
+    """Fused Adam (one kernel for all parameters; on the CPU too), which a CUDA graph can hold."""
+    params = list(params)
+    rate, graphs = _for_graphs(params, lr)
+    return torch.optim.Adam(params, lr=rate, betas=betas, fused=True, capturable=graphs)
+
+
+def _for_graphs(params: Sequence[nn.Parameter], lr: float) -> tuple[float | torch.Tensor, bool]:
+    """A learning rate as a CUDA graph needs it, on the device, where it can be changed under the graph; elsewhere a
+    number."""
+    on_gpu = bool(params) and params[0].is_cuda
+    return (torch.tensor(lr, device=params[0].device), True) if on_gpu else (lr, False)
 
 
 def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -37,16 +46,21 @@ def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) ->
     Fused except for Adagrad, which has no fused kernel on GPUs in every supported torch.
     """
     trainable = [p for p in params if p.requires_grad]
-    lr, decay, betas = options.lr, options.weight_decay, options.betas
+    decay, betas = options.weight_decay, options.betas
+    lr, graphs = _for_graphs(trainable, options.lr)
     match options.optimizer:
         case "adam":
-            return torch.optim.Adam(trainable, lr=lr, betas=betas, weight_decay=decay, fused=True)
+            return torch.optim.Adam(
+                trainable, lr=lr, betas=betas, weight_decay=decay, fused=True, capturable=graphs
+            )
         case "adamw":
-            return torch.optim.AdamW(trainable, lr=lr, betas=betas, weight_decay=decay, fused=True)
+            return torch.optim.AdamW(
+                trainable, lr=lr, betas=betas, weight_decay=decay, fused=True, capturable=graphs
+            )
         case "sgd":
             return torch.optim.SGD(trainable, lr=lr, momentum=betas[0], weight_decay=decay, fused=True)
         case "adagrad":
-            return torch.optim.Adagrad(trainable, lr=lr, weight_decay=decay)
+            return torch.optim.Adagrad(trainable, lr=options.lr, weight_decay=decay)
         case other:
             raise ValueError(f"no optimizer is called '{other}'")
 
@@ -90,7 +104,11 @@ class _Factor:
 
     def __call__(self, step: int, loss: torch.Tensor) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * self.factor(step / self.budget)
+            rate = self.lr * self.factor(step / self.budget)
+            if isinstance(group["lr"], torch.Tensor):  # where a CUDA graph reads it
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -17,14 +17,12 @@ from torch import nn
 
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Run
+from derm_bench.run import Batch, Run
 from derm_bench.specs import SampleRequest, Task
-from derm_bench.training.checkpoints import TrainingState
+from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.module_plugin import ModulePlugin
-from derm_bench.training.optim import make_adam
-from derm_bench.training.precision import autocast
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators import DcganOptions
 
@@ -44,42 +42,31 @@ class Dcgan(ModulePlugin):
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """One update of D, then one of G, a batch."""
-        g = self.generator.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        d = self.discriminator.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer_g = make_adam(g.parameters(), self.options.lr, self.options.betas)
-        optimizer_d = make_adam(d.parameters(), self.options.lr, self.options.betas)
-        noise = stream(run.seed, "z", run.device)
+        g, d = self.generator, self.discriminator
+        engine = Engine(run, generator=g, discriminator=d)
+        adam_g = engine.adam(g, self.options.lr, self.options.betas)
+        adam_d = engine.adam(d, self.options.lr, self.options.betas)
+        noise = engine.stream("z")
         start_statistics(g, self.prior(self.options.batch_size, noise))
-        live = TrainingState(g=g, d=d, optimizer_g=optimizer_g, optimizer_d=optimizer_d, noise=noise)
-        live.load(run.resume())
 
-        for batch in run.batches(train, self.options.batch_size):
-            with autocast(run.device, run.precision):
+        def step(batch: Batch) -> dict[str, torch.Tensor]:
+            with engine.autocast():
                 fake = g(self.prior(len(batch.images), noise))
                 real_logits, fake_logits = d(batch.images), d(fake.detach())
             loss_d = discriminator_loss(real_logits, fake_logits)
-            optimizer_d.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss_d)
-            optimizer_d.step()
+            minimise(loss_d, adam_d)
 
-            d.requires_grad_(False)  # D's own gradients are not needed for G's step
-            with autocast(run.device, run.precision):
+            with frozen(d), engine.autocast():
                 logits = d(fake)
             loss_g = generator_loss(logits)
-            optimizer_g.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss_g)
-            optimizer_g.step()
-            d.requires_grad_(True)
+            minimise(loss_g, adam_g)
 
-            run.log(
-                batch.step,
-                loss_d=loss_d,
-                loss_g=loss_g,
-                d_real=real_logits.detach().float().sigmoid().mean(),
-                d_fake=fake_logits.detach().float().sigmoid().mean(),
-            )
-            run.snapshot(batch.step, self.state)
-            run.checkpoint(batch.step, live.state)
+            seen = {"d_real": real_logits, "d_fake": fake_logits}
+            return {"loss_d": loss_d, "loss_g": loss_g} | {
+                name: logits.detach().float().sigmoid().mean() for name, logits in seen.items()
+            }
+
+        engine.fit(step, train, self.options.batch_size, after=lambda b, _: run.snapshot(b.step, self.state))
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """z, float32 [n,z_dim]."""

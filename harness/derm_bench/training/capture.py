@@ -1,0 +1,114 @@
+"""Training steps as CUDA graphs: recorded once a variant, then replayed with one launch instead of hundreds."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from derm_bench.run import Batch
+
+# Updates of a variant before it is recorded: libraries choose and set up their kernels in the first ones, optimizers
+# make their state.
+WARM_UP = 3
+
+Variant = tuple[tuple[str, bool], ...]
+
+
+# One update: plain tensor code on a batch, and on flags by name; returns scalar tensors to log.
+Step = Callable[..., Mapping[str, torch.Tensor]]
+
+
+class PlainStep:
+    """Calls the step as it is."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    def __call__(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+        return self.step(replace(batch, step=0), **flags)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    graph: torch.cuda.CUDAGraph
+    names: tuple[str, ...]
+    values: torch.Tensor
+
+
+class CapturedStep:
+    """Runs a step eagerly a few times, records it, and replays the recording.
+
+    streams: the random generators that the step draws from, beside the device's own. All batches must have the
+    shapes of the first. Where a variant cannot be recorded (it waits for the device, say), it and those after it
+    run eagerly; `reason` says why, and so does a line on stderr.
+    """
+
+    def __init__(self, step: Step, device: str, streams: Iterable[torch.Generator] = ()) -> None:
+        self.plain = PlainStep(step)
+        self.reason = ""
+        self._streams = list(streams)
+        # Warm-up and recording share a side stream: autograd ties gradients to the stream they first came on.
+        self._side = torch.cuda.Stream(device)
+        self._batch: Batch | None = None
+        self._recordings: dict[Variant, _Recording] = {}
+        self._seen: Counter[Variant] = Counter()
+
+    def __call__(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+        variant = tuple(sorted(flags.items()))
+        recording = self._recordings.get(variant)
+        if recording is None:
+            self._seen[variant] += 1
+            if self.reason or self._seen[variant] <= WARM_UP:
+                return self._eagerly(batch, flags)
+            self._load(batch)
+            recording = self._record(flags)
+            if recording is None:
+                return self._eagerly(batch, flags)
+            self._recordings[variant] = recording
+        self._load(batch)
+        recording.graph.replay()
+        # A copy, as the next replay writes to the same place.
+        return dict(zip(recording.names, recording.values.clone().unbind(), strict=True))
+
+    def _eagerly(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+        self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side):
+            logs = self.plain(batch, flags)
+        torch.cuda.current_stream().wait_stream(self._side)
+        return logs
+
+    def _load(self, batch: Batch) -> None:
+        """Moves a batch to where the recordings read theirs."""
+        if self._batch is None:
+            aux = {task: rows.clone() for task, rows in batch.aux.items()}
+            self._batch = Batch(batch.images.clone(), batch.targets.clone(), batch.weights.clone(), aux)
+            return
+        torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
+
+    def _record(self, flags: Mapping[str, bool]) -> _Recording | None:
+        """Records one update, which is not performed; None where that is impossible, with everything as before."""
+        assert self._batch is not None
+        graph = torch.cuda.CUDAGraph()
+        before = [stream.get_state() for stream in self._streams]
+        for stream in self._streams:
+            graph.register_generator_state(stream)
+        try:
+            with torch.cuda.graph(graph, stream=self._side):
+                logs = self.plain(self._batch, flags)
+                values = torch.stack([value.float().reshape(()) for value in logs.values()])
+        except Exception as error:  # whatever a step does that a graph cannot hold
+            torch.cuda.synchronize()
+            for stream, state in zip(self._streams, before, strict=True):
+                stream.set_state(state)
+            self.reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            sys.stderr.write(f"the training step runs without a CUDA graph: {self.reason}\n")
+            return None
+        return _Recording(graph, tuple(logs), values)
+
+
+def _tensors(batch: Batch) -> list[torch.Tensor]:
+    return [batch.images, batch.targets, batch.weights, *batch.aux.values()]

@@ -1,0 +1,53 @@
+"""Exponential moving averages of weights (Polyak and Juditsky 1992; as GANs use them, Yazıcı et al. 2019)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """`net` is the average of `source`: average <- decay * average + (1 - decay) * weights, buffers copied.
+
+    Under `warm_up` the decay of update t is at most (1 + t) / (10 + t), so that the first weights, which are noise,
+    are soon forgotten. (torch.optim.swa_utils.AveragedModel waits for the device at every update, which a CUDA
+    graph cannot hold.)
+    """
+
+    def __init__(self, source: nn.Module, decay: float, *, warm_up: bool = False) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"the decay of an average lies in [0, 1), not {decay}")
+        self.source, self.decay, self.warm_up = source, decay, warm_up
+        self.net = copy.deepcopy(source).eval().requires_grad_(False)
+        device = next(source.parameters()).device
+        self.updates = torch.zeros((), device=device)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes the present weights into the average: one kernel for all of them."""
+        self.updates += 1
+        weight: torch.Tensor | float = 1 - self.decay
+        if self.warm_up:
+            weight = 1 - ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
+        own: list[torch.Tensor] = list(self.net.parameters())
+        theirs: list[torch.Tensor] = list(self.source.parameters())
+        if isinstance(weight, torch.Tensor):  # average += weight * (value - average)
+            gap = torch._foreach_sub(theirs, own)
+            torch._foreach_mul_(gap, weight)
+            torch._foreach_add_(own, gap)
+        else:
+            torch._foreach_lerp_(own, theirs, weight)
+        buffers = list(self.net.buffers())
+        if buffers:
+            torch._foreach_copy_(buffers, list(self.source.buffers()))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.updates.copy_(state["updates"])
