@@ -8,16 +8,24 @@ repeat images, which a Frechet distance mistakes for a smaller sample and answer
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+# Which images of each side.
+Pair = tuple[Indices, Indices]
 
 GROUPS = 20
+# Matrices up to this side are decomposed to the last digit.
+EXACT = 512
+# Images a block of the kernel matrix: all of it need not fit into memory.
+ROWS = 1024
 ALPHA = 0.05
 
 
@@ -29,36 +37,36 @@ class Interval(NamedTuple):
     high: float
 
 
-def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: str = "cpu") -> Interval:
     """Squared Frechet distance of the Gaussians fitted to the features (Heusel et al. 2017, eq. 6):
 
         |m_r - m_f|^2 + Tr(S_r + S_f - 2 (S_r S_f)^(1/2))
 
     S are the plain sample covariances (denominator N - 1), without shrinkage: for N < D they are singular,
     which the formula allows, and the value is biased upwards by about as much as two samples of real images
-    differ. Compare only values of equal N. `groups=0` leaves the interval out.
+    differ. Compare only values of equal N. `groups=0` leaves the interval out; `device` computes, in float64.
     Raises ValueError below two images a side.
     """
     _require(real, fake)
-    value = _frechet(real, fake)
-    deleted = [
-        _frechet(np.delete(real, without_real, 0), np.delete(fake, without_fake, 0))
-        for without_real, without_fake in _groups(len(real), len(fake), groups)
-    ]
-    low, high = _jackknife(value, deleted)
+    dealt = _groups(len(real), len(fake), groups)
+    x, y = (torch.from_numpy(np.ascontiguousarray(side)).to(device) for side in (real, fake))
+    sides = _Wide(x, y) if min(len(real), len(fake)) <= real.shape[1] else _Tall(x, y)
+    value = sides.distance(None)
+    low, high = _jackknife(value, [sides.distance(one) for one in dealt])
     return Interval(value, float(np.maximum(low, 0.0)), high)
 
 
-def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: str = "cpu") -> Interval:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 (KID, Binkowski et al. 2018, sect. 4).
 
     The unbiased estimator over all images: what the customary mean over random subsets converges to, with
     less variance and no subset size to choose. It is negative about half of the time for equal distributions.
-    `groups=0` leaves the interval out. Raises ValueError below two images a side.
+    `groups=0` leaves the interval out; `device` computes, in float64. Raises ValueError below two images a side.
     """
     _require(real, fake)
     dealt = _groups(len(real), len(fake), groups) or [(np.arange(len(real)), np.arange(len(fake)))]
-    sums = _KernelSums.of([real[i] for i, _ in dealt], [fake[j] for _, j in dealt])
+    x, y = (torch.from_numpy(np.ascontiguousarray(side)).to(device) for side in (real, fake))
+    sums = _KernelSums.of([x[i] for i, _ in dealt], [y[j] for _, j in dealt])
     which = np.arange(len(dealt))
     value = sums.mmd2(which >= 0)
     deleted = [sums.mmd2(which != g) for g in which] if len(dealt) > 1 else []
@@ -75,23 +83,104 @@ def _require(real: Floats, fake: Floats) -> None:
 # ---------------------------------------------------------------------------------------- Frechet
 
 
-def _frechet(real: Floats, fake: Floats) -> float:
-    """With F'F = S, Tr (S_r S_f)^(1/2) is the sum of the singular values of F_r F_f'; no matrix root is
-    taken, and with N < D the matrices are only N wide."""
-    mean_gap = real.mean(0) - fake.mean(0)
-    left, right = _factor(real), _factor(fake)
-    cross = np.linalg.svd(left @ right.T, compute_uv=False).sum()
-    distance = mean_gap @ mean_gap + (left**2).sum() + (right**2).sum() - 2 * cross
-    return float(max(distance, 0.0))
+class _Wide:
+    """Fewer images than features. Tr (S_r S_f)^(1/2) is the sum of the singular values of C_r C_f', C the centred
+    features over sqrt(N - 1): as wide as there are images. Products of images are taken once; leaving images out
+    takes rows and columns of them away and centres what is left."""
+
+    def __init__(self, real: torch.Tensor, fake: torch.Tensor) -> None:
+        self.real, self.fake = real, fake
+        self.products = real @ fake.T
+
+    def distance(self, without: Pair | None) -> float:
+        x, y, products = self.real, self.fake, self.products
+        if without is not None:
+            rows, columns = (_others(side, gone) for side, gone in zip((x, y), without, strict=True))
+            x, y, products = x[rows], y[columns], products[rows][:, columns]
+        centred = products - products.mean(0) - products.mean(1, keepdim=True) + products.mean()
+        cross = _nuclear_norm(centred / math.sqrt((len(x) - 1) * (len(y) - 1)))
+        gap = x.mean(0) - y.mean(0)
+        spread = sum(float((side - side.mean(0)).square().sum()) / (len(side) - 1) for side in (x, y))
+        return max(float(gap @ gap) + spread - 2 * cross, 0.0)
 
 
-def _factor(features: Floats) -> Floats:
-    """F with F'F = sample covariance: centred features, or their triangular factor where N > D."""
-    centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
-    if len(centred) <= centred.shape[1]:
-        return centred
-    factor: Floats = np.linalg.qr(centred, mode="r")  # type: ignore[assignment]
-    return factor
+class _Tall:
+    """More images than features: means and covariances from sums, of which leaving images out subtracts a share."""
+
+    def __init__(self, real: torch.Tensor, fake: torch.Tensor) -> None:
+        self.sides = [_Moments(real), _Moments(fake)]
+        self.rows = real, fake
+
+    def distance(self, without: Pair | None) -> float:
+        x, y = self.sides
+        if without is not None:
+            x, y = (
+                side.minus(rows[torch.from_numpy(gone).to(rows.device)])
+                for side, rows, gone in zip(self.sides, self.rows, without, strict=True)
+            )
+        gap = x.mean - y.mean
+        s, t = x.covariance, y.covariance
+        cross = _root_trace(s, t)
+        return max(float(gap @ gap) + float(s.trace()) + float(t.trace()) - 2 * cross, 0.0)
+
+
+class _Moments:
+    """Sums of features, and of their products, about a fixed centre (which keeps digits: the mean of all)."""
+
+    def __init__(self, features: torch.Tensor) -> None:
+        self.centre = features.mean(0)
+        around = features - self.centre
+        self.n, self.total, self.products = len(features), around.sum(0), _square(around)
+
+    def minus(self, features: torch.Tensor) -> _Moments:
+        """Of the images that are not these."""
+        rest = copy.copy(self)
+        around = features - self.centre
+        rest.n = self.n - len(features)
+        rest.total = self.total - around.sum(0)
+        rest.products = self.products - _square(around)
+        return rest
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self.centre + self.total / self.n
+
+    @property
+    def covariance(self) -> torch.Tensor:
+        """Denominator N - 1."""
+        return (self.products - torch.outer(self.total, self.total) / self.n) / (self.n - 1)
+
+
+def _square(rows: torch.Tensor) -> torch.Tensor:
+    """rows' rows; NumPy sees the symmetry and takes half of the time that torch does on the CPU."""
+    if rows.is_cuda:
+        return rows.T @ rows
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)
+
+
+def _others(side: torch.Tensor, gone: Indices) -> torch.Tensor:
+    keep = torch.ones(len(side), dtype=torch.bool)
+    keep[torch.from_numpy(gone)] = False
+    return keep.nonzero().flatten().to(side.device)
+
+
+def _nuclear_norm(matrix: torch.Tensor) -> float:
+    """The sum of the singular values; of a large matrix as roots of the eigenvalues of its square, which takes a
+    fraction of the time and is good to some 1e-8 of the largest for each."""
+    if min(matrix.shape) <= EXACT:
+        return float(torch.linalg.svdvals(matrix).sum())
+    square = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+    return float(torch.linalg.eigvalsh(square).clamp(min=0).sqrt().sum())
+
+
+def _root_trace(s: torch.Tensor, t: torch.Tensor) -> float:
+    """Tr (S T)^(1/2), from a factor S = L L' and the symmetric L' T L, which has the eigenvalues of S T."""
+    factor, failed = torch.linalg.cholesky_ex(s)
+    if bool(failed):  # features that never vary make a covariance singular
+        values, vectors = torch.linalg.eigh(s)
+        factor = vectors * values.clamp(min=0).sqrt()
+    return float(torch.linalg.eigvalsh(factor.T @ t @ factor).clamp(min=0).sqrt().sum())
 
 
 # ----------------------------------------------------------------------------------------- kernel
@@ -111,18 +200,10 @@ class _KernelSums(NamedTuple):
     n_fake: Floats
 
     @classmethod
-    def of(cls, real: list[Floats], fake: list[Floats]) -> _KernelSums:
-        def sums(rows: list[Floats], columns: list[Floats], same: bool) -> Floats:
-            table = np.array([[_kernel(x, y).sum() for y in columns] for x in rows])
-            if same:
-                table -= np.diag([np.trace(_kernel(x, x)) for x in rows])
-            return table
-
-        def sizes(groups: list[Floats]) -> Floats:
-            return np.array([len(x) for x in groups], np.float64)
-
-        tables = sums(real, real, True), sums(fake, fake, True), sums(real, fake, False)
-        return cls(*tables, sizes(real), sizes(fake))
+    def of(cls, real: list[torch.Tensor], fake: list[torch.Tensor]) -> _KernelSums:
+        between = np.array([[_kernel_sum(x, y) for y in fake] for x in real])
+        sizes = (np.array([len(x) for x in groups], np.float64) for groups in (real, fake))
+        return cls(_within(real), _within(fake), between, *sizes)
 
     def mmd2(self, keep: NDArray[np.bool_]) -> float:
         both = np.ix_(keep, keep)
@@ -131,8 +212,26 @@ class _KernelSums(NamedTuple):
         return float(within - 2 * self.rf[both].sum() / (m * n))
 
 
-def _kernel(x: Floats, y: Floats) -> Floats:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+def _within(groups: list[torch.Tensor]) -> Floats:
+    """Sums over pairs of one side: the table is symmetric, so half of it is computed."""
+    table = np.zeros((len(groups), len(groups)))
+    for a, x in enumerate(groups):
+        own = float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum())
+        blocks = x.split(ROWS)
+        across = sum(_kernel_sum(block, other) for k, block in enumerate(blocks) for other in blocks[:k])
+        table[a, a] = sum(_kernel_sum(block, block) for block in blocks) + 2 * across - own
+        for b in range(a):
+            table[a, b] = table[b, a] = _kernel_sum(x, groups[b])
+    return table
+
+
+def _kernel_sum(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Sum of (x.y / D + 1)^3 over all pairs, some thousand rows at a time."""
+    total = 0.0
+    for rows in x.split(ROWS):
+        k = torch.addmm(x.new_ones(()), rows, y.T, alpha=1 / x.shape[1])
+        total += float((k * k).mul_(k).sum())
+    return total
 
 
 # --------------------------------------------------------------------------------------- jackknife
