@@ -12,6 +12,7 @@ def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matr
         {"name": "toy-centroid", "label": "broken", "trouble": "raise"},
     ]
     matrix = write_matrix(classifiers=classifiers, budget={"updates": 500}, seeds=[0])
+    (tmp_path / "cache").mkdir()
     before = sorted(tmp_path.iterdir())
     ran = derm_bench("plan", matrix, "--probe", "--json", env={"TMPDIR": str(tmp_path / "temporary")})
     assert ran.code == 0, ran.err

@@ -250,6 +250,7 @@ def code(path):
 def test_a_checkpoint_that_cannot_be_used_is_ignored_in_words(tmp_path, harm, capfd):
     with pytest.raises(Killed):
         classify(tmp_path, 5, budget=10)
+    Checkpoints(tmp_path).wait()
     harm(tmp_path / "checkpoint.pt")
     net, _ = classify(tmp_path, budget=10)
     assert same(dict(net.state_dict()), dict(classify(budget=10)[0].state_dict()))
@@ -268,14 +269,17 @@ def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypa
         raise Killed
 
     monkeypatch.setattr(torch, "save", dies)
+    kept.wait()
     with pytest.raises(Killed):
-        kept.save({"step": 2})
+        kept._write({"step": 2})
     assert kept.load() == {"format": 1, "step": 1}
 
 
 def test_a_disk_that_takes_nothing_costs_no_stage(tmp_path, capfd):
     (tmp_path / "file").write_text("in the way")
-    Checkpoints(tmp_path / "file" / "key", 0).save({"step": 1})
+    checkpoints = Checkpoints(tmp_path / "file" / "key", 0)
+    checkpoints.save({"step": 1})
+    checkpoints.wait()
     assert "no checkpoint was written" in capfd.readouterr().err
 
 
@@ -328,3 +332,12 @@ def test_other_failures_keep_the_checkpoint(tmp_path):
         raise MemoryError
     assert StageRun(seed=0, budget=400, checkpoints=tmp_path / "key").resume() == {}
     shutil.rmtree(tmp_path / "key")
+
+
+def test_what_is_being_written_is_not_what_training_changes_meanwhile(tmp_path):
+    checkpoints, weight = Checkpoints(tmp_path / "key"), torch.zeros(1000, 1000)
+    checkpoints.save({"weight": weight, "nested": [{"weight": weight[:2]}]})
+    weight.fill_(1.0)
+    loaded = checkpoints.load()
+    assert not loaded["weight"].any() and not loaded["nested"][0]["weight"].any()
+    assert [path.name for path in (tmp_path / "key").iterdir()] == ["checkpoint.pt"]

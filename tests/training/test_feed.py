@@ -5,7 +5,7 @@ import torch
 
 from derm_bench.images import ImageSet
 from derm_bench.stages.train import joined, labelled
-from derm_bench.training.feed import Feed
+from derm_bench.training.feed import Feed, Pixels
 
 
 def image_set(labels, size=8, classes=("a", "b", "c")):
@@ -128,3 +128,12 @@ def test_synthetic_rows_follow_the_real_ones_under_names_of_their_own():
 def test_nothing_to_train_on_is_an_error():
     with pytest.raises(ValueError, match="no image"):
         raw_feed(image_set([]), 4)
+
+
+def test_images_that_do_not_fit_on_the_device_are_served_the_same():
+    images = torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8)
+    grey = (0.5, 0.5, 0.5)
+    here, elsewhere = (Pixels(images, "cpu", 8, grey, grey, resident=resident) for resident in (True, False))
+    index = torch.tensor([3, 0, 3, 8])
+    assert torch.equal(here.gather(index), elsewhere.gather(index))
+    assert all(torch.equal(a, b) for a, b in zip(here.chunks(4), elsewhere.chunks(4), strict=True))

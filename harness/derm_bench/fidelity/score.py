@@ -81,6 +81,10 @@ class Scorer:
                 self._groups.append((_make_extractor(spec, options, task, reference), {}))
             self._groups[made[key]][1][spec.name] = create(spec, options, task)
 
+    def __len__(self) -> int:
+        """How many extractors there are."""
+        return len(self._groups)
+
     def features(self, images: torch.Tensor) -> list[Floats]:
         """Features of uint8 images [N,3,H,W], one array for each extractor."""
         return [extract(extractor, images) for extractor, _ in self._groups]

@@ -218,22 +218,38 @@ class GeneratorPlanner:
     def _fidelity(self, label: str, split_seed: int, name: str, source: str) -> str:
         """Compares images with the fixed half of a class: those of the sample stage `source`, or a control."""
         control = source in CONTROLS
-        params = self.data.view(label, split_seed, 1.0) | {
-            "class": name,
-            "control": source if control else None,
-            "metrics": [self.book.metric(use.name, use.options) for use in self.metrics],
-        }
-        inputs = {"decode": self.data.decode(label)}
+        real = self._measure("real_features", f"features of real {name} of {label}", label, split_seed, name)
+        return self._measure(
+            "fidelity",
+            f"score {source if control else self.plan.stages[source].title} [{name}]",
+            label,
+            split_seed,
+            name,
+            {"control": source if control else None},
+            {"real": real} if control else {"real": real, "sample": source},
+        )
+
+    def _measure(
+        self,
+        function: str,
+        title: str,
+        label: str,
+        split_seed: int,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+    ) -> str:
+        """A stage that needs the extractors of all image metrics, on a class of a split."""
+        given = {"decode": self.data.decode(label)} | dict(inputs or {})
         if any(self.book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics):
-            inputs["reference"] = self._reference(label, split_seed)
-        if not control:
-            inputs["sample"] = source
+            given["reference"] = self._reference(label, split_seed)
+        metrics = [self.book.metric(use.name, use.options) for use in self.metrics]
         return self.book.enter(
             "fidelity",
-            "derm_bench.stages.fidelity:fidelity",
-            f"score {source if control else self.plan.stages[source].title} [{name}]",
-            params,
-            inputs,
+            f"derm_bench.stages.fidelity:{function}",
+            title,
+            self.data.view(label, split_seed, 1.0) | {"class": name, "metrics": metrics} | dict(params or {}),
+            given,
             [("metric", use.name) for use in self.metrics],
             local={"metrics": [split_paths(use.options)[1] for use in self.metrics]},
             cost=costs.FIDELITY,

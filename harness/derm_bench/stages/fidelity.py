@@ -18,41 +18,59 @@ from derm_bench.stages.context import StageContext
 from derm_bench.stages.weights import load_state
 
 
+def real_features(context: StageContext) -> dict[str, Any]:
+    """Writes features-<k>.npy float64 [N,D] of the fixed half, one an extractor: computed once for all that is
+    compared with it."""
+    half, _ = _halves(context)
+    for k, features in enumerate(_scorer(context).features(half.images)):
+        np.save(context.out / f"features-{k}.npy", features, allow_pickle=False)
+    return {"n_real": len(half), "images": len(half)}
+
+
 def fidelity(context: StageContext) -> dict[str, Any]:
     """Writes values.json: a row a metric with `value, ci_low, ci_high, extractor, reference, n_real, n_synthetic`."""
     params = context.params
-    train = context.images("train")
-    name = params["class"]
-    real = train if name == "all" else train.of_classes([name])
-    half, holdout = (real.subset(where) for where in split_halves(real.ids, real.groups))
-    other = compared_images(context, half, holdout)[: len(half)]
-    scorer = _scorer(context, train)
-    rows = scorer.rows(scorer.features(half.images), scorer.features(other)) if len(other) else []
+    scorer = _scorer(context)
+    real = [
+        np.load(context.inputs["real"] / f"features-{k}.npy", allow_pickle=False) for k in range(len(scorer))
+    ]
+    n = len(real[0])
+    other = compared_images(context)[:n]
+    rows = scorer.rows(real, scorer.features(other)) if len(other) else []
     for row in rows:
-        row["reference"] = f"half of train [{name}], split {params['split'][:12]}"
+        row["reference"] = f"half of train [{params['class']}], split {params['split'][:12]}"
     (context.out / "values.json").write_text(json.dumps(rows, indent=1))
-    return {"n_real": len(half), "n_synthetic": len(other)}
+    return {"n_real": n, "n_synthetic": len(other)}
 
 
-def compared_images(context: StageContext, half: ImageSet, holdout: ImageSet) -> torch.Tensor:
+def compared_images(context: StageContext) -> torch.Tensor:
     """uint8 [N,3,S,S]: the sample's images; the other half of the reals; or uniform pixels, as many as the half."""
     control = context.params["control"]
+    if control is None:
+        return torch.from_numpy(np.load(context.inputs["sample"] / "images.npy", allow_pickle=False))
+    half, holdout = _halves(context)
     if control == "real-holdout":
         return holdout.images
-    if control == "noise":
-        generator = torch.Generator().manual_seed(derive_seed("noise"))
-        return torch.randint(0, 256, half.images.shape, dtype=torch.uint8, generator=generator)
-    return torch.from_numpy(np.load(context.inputs["sample"] / "images.npy", allow_pickle=False))
+    generator = torch.Generator().manual_seed(derive_seed("noise"))
+    return torch.randint(0, 256, half.images.shape, dtype=torch.uint8, generator=generator)
 
 
-def _scorer(context: StageContext, train: ImageSet) -> Scorer:
+def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
+    """The fixed half of the class's real training images, and the other."""
+    train, name = context.images("train"), context.params["class"]
+    real = train if name == "all" else train.of_classes([name])
+    half, holdout = split_halves(real.ids, real.groups)
+    return real.subset(half), real.subset(holdout)
+
+
+def _scorer(context: StageContext) -> Scorer:
     """All metrics of the stage, on the reference network where one of them needs it."""
     uses = []
     for use, local in zip(context.params["metrics"], context.local["metrics"], strict=True):
         spec = context.plugins.get("metric", use["name"])
         uses.append((spec, spec.options.model_validate(merge_paths(use["options"], local))))
-    reference = None
+    classes, reference = tuple(context.params["classes"]), None
     if "reference" in context.inputs:
         state = load_state(context.inputs["reference"] / "state.safetensors")
-        reference = Reference.load(state, train.classes, context.device)
-    return Scorer(uses, Task(train.classes, train.size, context.device), reference)
+        reference = Reference.load(state, classes, context.device)
+    return Scorer(uses, Task(classes, context.params["size"], context.device), reference)

@@ -6,6 +6,7 @@ import contextlib
 import random
 import shutil
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Collection, Mapping
@@ -18,6 +19,10 @@ import torch
 FORMAT = 1
 SECONDS = 60.0  # between two checkpoints of a stage, at least
 FILE = "checkpoint.pt"
+
+
+# Checkpoints that are being written, by folder.
+_WRITERS: dict[Path, threading.Thread] = {}
 
 
 class Checkpoints:
@@ -34,10 +39,23 @@ class Checkpoints:
         return time.monotonic() - self._written_at >= self.seconds
 
     def save(self, document: Mapping[str, Any]) -> None:
-        """Writes beside the last one and renames over it. A disk that takes no more costs the checkpoint, not
-        the stage: a line on stderr says so."""
+        """Copies the document and writes it in the background, beside the last one and then over it by a rename;
+        training goes on meanwhile. A disk that takes no more costs the checkpoint, not the stage: a line on stderr
+        says so."""
         self._written_at = time.monotonic()
-        content = plain({"format": FORMAT, **document})
+        self.wait()
+        content = _copied(plain({"format": FORMAT, **document}))
+        writer = threading.Thread(target=self._write, args=(content,), daemon=True)
+        _WRITERS[self.folder] = writer
+        writer.start()
+
+    def wait(self) -> None:
+        """Until what is being written is written."""
+        writer = _WRITERS.pop(self.folder, None)
+        if writer is not None:
+            writer.join()
+
+    def _write(self, content: Any) -> None:
         part = self.folder / f"{FILE}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +69,7 @@ class Checkpoints:
     def load(self, needed: Collection[str] = ()) -> dict[str, Any] | None:
         """The last document, on the CPU; None where there is none or it cannot be used (unreadable, of another
         format, without one of the keys `needed`), which a line on stderr tells."""
+        self.wait()
         path = self.folder / FILE
         if not path.is_file():
             return None
@@ -73,6 +92,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Removes the folder: the stage has ended, or has diverged and would do so again."""
+        self.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -137,6 +157,15 @@ def plain(value: Any, where: str = "state") -> Any:
         f"{where} is of type {type(value).__name__}: a checkpoint holds tensors, numbers, strings, None, "
         "and lists, tuples and dicts of them"
     )
+
+
+def _copied(value: Any) -> Any:
+    """The same with tensors of its own, which training does not write to."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
 def rng_state(device: str) -> dict[str, Any]:

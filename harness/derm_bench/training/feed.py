@@ -17,16 +17,31 @@ BatchTransform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[t
 Balance = Literal["oversample", "class-weights"]
 
 
-class Pixels:
-    """Images on the device as uint8, served as normalised float32.
+# The share of a GPU's free memory that images may take; more are kept in pinned host memory and sent as needed.
+ROOM = 0.4
 
-    Stored as [N,H,W,3], so that a gathered batch is channels_last without a copy.
+
+class Pixels:
+    """Images as uint8, on the device where they fit, served as normalised float32 on the device.
+
+    Stored as [N,H,W,3], so that a gathered batch is channels_last without a copy. resident: whether they lie on the
+    device (default: where they take at most 40% of what it has free).
     """
 
     def __init__(
-        self, images: torch.Tensor, device: str, size: int, mean: Sequence[float], std: Sequence[float]
+        self,
+        images: torch.Tensor,
+        device: str,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        resident: bool | None = None,
     ) -> None:
-        self.data = images.permute(0, 2, 3, 1).contiguous().to(device)
+        data = images.permute(0, 2, 3, 1).contiguous()
+        self.device = torch.device(device)
+        self.resident = _fits(data, self.device) if resident is None else resident
+        self.pinned = not self.resident and self.device.type == "cuda"
+        self.data = data.to(device) if self.resident else data.pin_memory() if self.pinned else data
         self.size = size
         self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
@@ -35,11 +50,20 @@ class Pixels:
         return len(self.data)
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
-        """float32 [n,3,size,size] in [0,1]; bilinear with antialiasing where the stored size differs."""
-        images = self.data.index_select(0, index).permute(0, 3, 1, 2).float().div_(255.0)
+        """float32 [n,3,size,size] in [0,1] of the rows `index` (int64, on the device or, which spares it a wait, not
+        yet); bilinear with antialiasing where the stored size differs."""
+        images = self._rows(index).permute(0, 3, 1, 2).float().div_(255.0)
         if images.shape[-1] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return images
+
+    def _rows(self, index: torch.Tensor) -> torch.Tensor:
+        """uint8 [n,H,W,3] on the device."""
+        index = index.to(self.data.device, non_blocking=True)
+        if self.resident:
+            return self.data.index_select(0, index)
+        rows = torch.empty((len(index), *self.data.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
+        return torch.index_select(self.data, 0, index, out=rows).to(self.device, non_blocking=True)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """(images - mean) / std."""
@@ -47,8 +71,7 @@ class Pixels:
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
         """All images once, in order, normalised, `n` at a time."""
-        rows = torch.arange(len(self), device=self.data.device)
-        for index in torch.split(rows, n):
+        for index in torch.split(torch.arange(len(self)), n):
             yield self.normalise(self.gather(index))
 
 
@@ -112,7 +135,7 @@ class Feed:
     def batches(self, updates: int, after: int = 0) -> Iterator[Batch]:
         """The batches of the updates `after` + 1 to `updates`, steps counted from 1."""
         for step, index in zip(range(after + 1, updates + 1), self.indices(), strict=False):
-            yield self.batch(index.to(self.device, non_blocking=True), step)
+            yield self.batch(index, step)
 
     def state(self) -> dict[str, Any]:
         """Where the feed stands: what is left of the epoch, and its random streams."""
@@ -129,8 +152,10 @@ class Feed:
         self.augmentation.set_state(state["augmentation"])
 
     def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
-        """The batch of the rows `index` (int64, on the device), augmented, normalised, then mixed."""
-        images, targets = self.pixels.gather(index), self.onehot.index_select(0, index)
+        """The batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
+        images = self.pixels.gather(index)
+        index = index.to(self.device, non_blocking=True)
+        targets = self.onehot.index_select(0, index)
         for transform in self.image_transforms:
             images = transform(images, self.augmentation)
         images = self.pixels.normalise(images)
@@ -154,6 +179,13 @@ class Feed:
             return torch.ones(self.n_classes)
         present = int((counts > 0).sum())
         return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
+
+
+def _fits(data: torch.Tensor, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return data.nbytes <= ROOM * free
 
 
 def _repeat_to(rows: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:

@@ -201,6 +201,9 @@ class StageRun:
             error.curve = error.curve or self.curve()
             self.finished()
             raise
+        finally:
+            if self._checkpoints is not None:
+                self._checkpoints.wait()
 
     def curve(self) -> list[list[int | str | float]]:
         """The last 200 rows `[step, metric, value]` of the training curves, for the record of a failure."""
