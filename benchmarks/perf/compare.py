@@ -1,0 +1,221 @@
+"""Runs the rows of the performance table beside their baselines, A B A B, and prints ratio, spread and parity.
+
+    python benchmarks/perf/compare.py [--row N]... [--quick] [--json] [--guard FILE] [--save FILE]
+
+Exit codes: 0; 1 where parity failed, a side failed, or the guard found a ratio fallen by more than a quarter; 2 for
+wrong flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import Bench, machine, probe
+from pairs import Side, SideFailed, alternate, compare, fallen
+from parity import NOTHING, Parity
+from rich.console import Console
+from rich.table import Table
+from rows import LATER, ROWS, Measure, Row
+
+from derm_bench.plan.numerics import cuda_devices
+
+MEMORY_TARGET = 1.2  # our peak against the baseline's, on the CPU
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = _parse(argv)
+    device = given.device or ("cuda:0" if cuda_devices() else "cpu")
+    earlier = _read_ratios(given.guard) if given.guard else {}
+    with tempfile.TemporaryDirectory() as folder:
+        precision = given.precision or probe(device.partition(":")[0])
+        bench = Bench(Path(folder), device, precision, given.quick, benchopt=given.benchopt)
+        where = machine(bench)
+        say(", ".join(f"{name} {value}" for name, value in where.items()))
+        lines, complete = measure_all(bench, given.row or sorted([*ROWS, *LATER]), given.pairs, given.json)
+    if not given.json:
+        Console(width=None if sys.stdout.isatty() else 150).print(table(lines))
+    ratios = {str(line["row"]): line["ratio"] for line in lines if line["ratio"]}
+    if given.save:
+        _save_ratios(given.save, bench.kind, ratios, where)
+    worse = fallen(ratios, earlier.get(bench.kind, {}).get("ratios", {}))
+    for sentence in worse:
+        say(sentence)
+    return 0 if complete and not worse and all(line["passed"] is not False for line in lines) else 1
+
+
+def measure_all(
+    bench: Bench, numbers: Sequence[int], pairs: int | None, as_json: bool
+) -> tuple[list[dict[str, Any]], bool]:
+    """A line a row, and whether none of those that could be measured failed; says on stderr what is left out."""
+    lines, complete = [], True
+    for number in numbers:
+        reason = left_out(bench, number)
+        if reason:
+            say(f"row {number} is left out: {reason}")
+            continue
+        began = time.perf_counter()
+        try:
+            line = measure(bench, ROWS[number], pairs)
+        except SideFailed as error:
+            say(f"row {number} failed: {error}")
+            complete = False
+            continue
+        say(f"row {number} took {time.perf_counter() - began:.0f} s")
+        lines.append(line)
+        if as_json:
+            print(json.dumps(line), flush=True)
+    return lines, complete
+
+
+def left_out(bench: Bench, number: int) -> str:
+    """Why a row cannot be measured here; empty where it can."""
+    if number in LATER:
+        return f"it comes with its generator, {LATER[number]}"
+    row = ROWS[number]
+    if bench.kind == "cuda" and not row.on_gpu:
+        return "it has no column for a GPU; use --device cpu"
+    missing = bench.missing(row)
+    return f"its baseline needs {', '.join(missing)}: pip install '.[perf]'" if missing else ""
+
+
+def measure(bench: Bench, row: Row, pairs: int | None = None) -> dict[str, Any]:
+    """Runs the pairs of one row, then its parity check. Raises SideFailed."""
+    arguments = bench.arguments(row)
+    ours, baseline = alternate(
+        lambda: bench.ours(row, arguments),
+        lambda: bench.baseline(row, arguments),
+        pairs or bench.sizes(row)["pairs"],
+    )
+    return line_of(bench, row, ours, baseline, _parity(bench, row, ours[-1], baseline[-1]))
+
+
+def line_of(
+    bench: Bench, row: Row, ours: Sequence[Side], baseline: Sequence[Side], parity: Parity
+) -> dict[str, Any]:
+    """What --json prints of a row: its first measure, `also` the others, memory and parity."""
+    first, *others = [_measured(measure, bench.kind, ours, baseline) for measure in row.measures]
+    peaks = [max(side.peak_mb for side in sides) for sides in (ours, baseline)]
+    return {
+        "row": row.number,
+        **first,
+        "parity": str(parity),
+        "passed": parity.passed,
+        "pairs": len(ours),
+        "also": others,
+        "process_seconds": [
+            round(statistics.median(s.seconds for s in sides), 2) for sides in (ours, baseline)
+        ],
+        "peak_mb": [round(peak) for peak in peaks],
+        "memory_ratio": round(peaks[0] / peaks[1], 3) if peaks[1] else None,
+        "machine": machine(bench),
+    }
+
+
+def _measured(measure: Measure, kind: str, ours: Sequence[Side], baseline: Sequence[Side]) -> dict[str, Any]:
+    mine = [side.values[measure.key] for side in ours if measure.key in side.values]
+    theirs = [side.values[measure.key] for side in baseline if measure.key in side.values]
+    line: dict[str, Any] = {
+        "metric": measure.name,
+        "ours": None,
+        "baseline": None,
+        "ratio": None,
+        "spread": None,
+    }
+    line["target"] = measure.targets.get(kind)
+    if mine and theirs:
+        line |= compare(mine, theirs, lower_is_better=measure.lower_is_better)._asdict()
+    elif mine:
+        line["ours"] = statistics.median(mine)
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
+
+
+def _parity(bench: Bench, row: Row, ours: Side, baseline: Side) -> Parity:
+    if row.check:
+        return row.check(bench, row)
+    return row.judge(bench, row, ours.values, baseline.values) if row.judge else NOTHING
+
+
+def table(lines: Sequence[dict[str, Any]]) -> Table:
+    """A line a measure; ratio and target are ours against the baseline, so above 1 is better."""
+    out = Table(
+        "row", "metric", "ours", "baseline", "ratio", "spread", "target", "MB ours / theirs", "parity"
+    )
+    for line in lines:
+        memory = " / ".join(map(str, line["peak_mb"]))
+        out.add_row(str(line["row"]), *_figures(line), memory, line["parity"])
+        for other in line["also"]:
+            out.add_row("", *_figures(other), "", "")
+    return out
+
+
+def _figures(line: dict[str, Any]) -> list[str]:
+    def text(name: str, form: str) -> str:
+        return "-" if line[name] is None else format(line[name], form)
+
+    spread = "-" if line["spread"] is None else f"{line['spread']:.0%}"
+    return [
+        line["metric"],
+        text("ours", ".4g"),
+        text("baseline", ".4g"),
+        text("ratio", ".2f"),
+        spread,
+        text("target", "g"),
+    ]
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _read_ratios(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        say(f"--guard {path.absolute()} cannot be read as JSON: {error}")
+        raise SystemExit(2) from error
+
+
+def _save_ratios(path: Path, kind: str, ratios: dict[str, float], where: dict[str, Any]) -> None:
+    """Adds the ratios of a device type to the file; rows that were not measured keep theirs."""
+    known = _read_ratios(path) if path.exists() else {}
+    kept = known.get(kind, {}).get("ratios", {})
+    known[kind] = {"machine": where, "ratios": kept | ratios}
+    path.write_text(json.dumps(known, indent=1) + "\n")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    known = sorted([*ROWS, *LATER])
+    parser.add_argument("--row", type=int, action="append", choices=known, help="may be given several times")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: all rows within 20 minutes on 2 cores"
+    )
+    parser.add_argument("--json", action="store_true", help="a line of JSON a row")
+    parser.add_argument("--pairs", type=int, help="instead of the row's own number, 5 for most")
+    parser.add_argument("--device", help="cpu or cuda:N; default a GPU where there is one")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], help="of our side; default what a probe finds faster"
+    )
+    parser.add_argument("--benchopt", type=Path, help="an executable of benchopt in another environment")
+    parser.add_argument(
+        "--guard", type=Path, help="JSON of earlier ratios; exit 1 where one fell by over a quarter"
+    )
+    parser.add_argument("--save", type=Path, help="write the ratios there, for --guard")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as failure:
+        say(f"the probe of precisions failed: {failure.stderr}")
+        sys.exit(1)

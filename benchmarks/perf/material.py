@@ -1,0 +1,115 @@
+"""What the rows work on, made once a run: phantom JPEGs, arrays of images, Inception weights, features."""
+
+from __future__ import annotations
+
+import functools
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from derm_bench.imageio import fit_square
+from derm_bench.specs import Task
+from derm_bench_plugins.datasets.options import PhantomOptions
+from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy, plan_views
+
+WIDTH, HEIGHT = 600, 450
+QUALITY = 90
+RENDERED = 192  # different phantoms; further images are flips of them with other noise
+
+
+class Material:
+    """Files in one folder; each is made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def jpegs(self, images: int, name: str = "jpegs") -> Path:
+        """A folder a class of `images` JPEGs of 600 x 450 with the grain of a camera."""
+        root = self.folder / f"{name}-{images}"
+        if not root.exists():
+            self._write_jpegs(root, images)
+        return root
+
+    def split_jpegs(self, train: int, test: int) -> Path:
+        """train/class/* and test/class/*, of different lesions."""
+        root = self.folder / f"split-{train}-{test}"
+        if not root.exists():
+            whole = self.jpegs(train + test, "whole")
+            for path in sorted(whole.glob("*/*.jpg")):
+                number = int(path.stem)
+                place = root / ("test" if number >= train else "train") / path.parent.name / path.name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(place)
+        return root
+
+    def images(self, count: int, size: int = 64) -> Path:
+        """uint8 [count,3,size,size] as .npy."""
+        path = self.folder / f"images-{count}-{size}.npy"
+        if not path.exists():
+            small = [fit_square(pixels, None, size, "squash")[0] for pixels, _ in self._rendered]
+            rows = [small[k % len(small)].transpose(2, 0, 1) for k in range(count)]
+            np.save(path, np.stack(rows), allow_pickle=False)
+        return path
+
+    def inception(self) -> Path:
+        """Random weights in torch-fidelity's file format: the published ones cannot be had everywhere."""
+        path = self.folder / "weights-inception-2015-12-05-6726825d.pth"
+        if not path.exists():
+            random_inception(path)
+        return path
+
+    def features(self, count: int) -> Path:
+        """float32 [2,count,2048] as .npy: two sets that differ a little, with correlated columns."""
+        path = self.folder / f"features-{count}.npy"
+        if not path.exists():
+            rng = np.random.default_rng(0)
+            mix = rng.normal(size=(256, 2048)).astype(np.float32) / 16
+            low = rng.normal(size=(2, count, 256)).astype(np.float32)
+            own = rng.normal(size=(2, count, 2048)).astype(np.float32)
+            features = np.abs(low @ mix + 0.3 * own)
+            features[1] += 0.02
+            np.save(path, features, allow_pickle=False)
+        return path
+
+    @functools.cached_property
+    def _rendered(self) -> list[tuple[np.ndarray, str]]:
+        options = PhantomOptions(images=RENDERED, side=128)
+        views = plan_views(options)
+        data = PhantomDermoscopy(options, Task(options.classes, 64))
+        read = data.read([view.name for view in views])
+        return [(raw.pixels, view.diagnosis) for raw, view in zip(read, views, strict=True)]
+
+    def _write_jpegs(self, root: Path, images: int) -> None:
+        for _, label in self._rendered:
+            (root / label).mkdir(parents=True, exist_ok=True)
+
+        def write(number: int) -> None:
+            pixels, label = self._rendered[number % RENDERED]
+            turned = np.rot90(pixels, number // RENDERED % 4)
+            large = Image.fromarray(np.ascontiguousarray(turned)).resize((WIDTH, HEIGHT))
+            grain = np.random.default_rng(number).normal(0, 6, (HEIGHT, WIDTH, 1))
+            noisy = np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(root / label / f"{number:06d}.jpg", quality=QUALITY)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(write, range(images)))
+
+
+def random_inception(path: Path) -> None:
+    """Writes seeded random values in the layout of the published weights."""
+    import torch
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Bare(FeatureExtractorInceptionV3):
+        def load_state_dict(self, state_dict, *args, **kwargs):
+            """Keeps the random initial values."""
+
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    torch.manual_seed(0)
+    network = Bare("random", ["2048"], feature_extractor_weights_path=nothing)
+    torch.save(network.state_dict(), path)

@@ -1,0 +1,71 @@
+"""Images for our sides: a folder of JPEGs through the decode stage, or an array that is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from derm_bench.images import ImageSet
+from derm_bench.plugins import Plugins
+from derm_bench.specs import Task
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.decode import decode
+from derm_bench_plugins.datasets.image_folder import ImageFolder
+from derm_bench_plugins.datasets.options import ImageFolderOptions
+
+
+def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
+    """The folder's images at `size`: listed and fingerprinted as a plan does, decoded unless `store` has them."""
+    os.environ["DERM_BENCH_CACHE"] = str(store / "fingerprints")  # a fresh store knows no digest of any file
+    options = ImageFolderOptions(root=root)
+    dataset = ImageFolder(options, Task((), size))
+    description = dataset.describe(options)
+    digests = dataset.fingerprint(options)
+    rows = zip(description.ids, description.ids, description.labels, strict=True)
+    listed = "\n".join(f"{name}\t{group}\t{label}\t{digests[name]}" for name, group, label in rows)
+    out = store / hashlib.sha256(listed.encode()).hexdigest()
+    if not (out / "index.json").exists():
+        out.mkdir(parents=True)
+        (out / "listed").write_text(listed)
+        decode(_context(root, out, tuple(description.classes), size, threads))
+    label_of = dict(zip(description.ids, description.labels, strict=True))
+    ids = tuple(json.loads((out / "index.json").read_text())["ids"])
+    images = torch.from_numpy(np.load(out / "images.npy", allow_pickle=False))
+    classes = tuple(description.classes)
+    return ImageSet(images, torch.tensor([classes.index(label_of[name]) for name in ids]), classes, ids, ids)
+
+
+def in_memory(path: Path) -> ImageSet:
+    """uint8 images [N,3,S,S] of an .npy file, as one class."""
+    images = torch.from_numpy(np.load(path, allow_pickle=False))
+    names = tuple(map(str, range(len(images))))
+    return ImageSet(images, torch.zeros(len(images), dtype=torch.int64), ("all",), names, names)
+
+
+def _context(root: Path, out: Path, classes: tuple[str, ...], size: int, threads: int) -> StageContext:
+    params = {
+        "dataset": "image-folder",
+        "options": {},
+        "images": "listed",
+        "classes": classes,
+        "size": size,
+        "resize": "center-crop",
+        "preprocess": [],
+        "unreadable": 0.0,
+    }
+    return StageContext(
+        params=params,
+        local={"paths": {"root": str(root)}},
+        inputs={},
+        out=out,
+        data=out,
+        device="cpu",
+        precision="fp32",
+        threads=threads,
+        plugins=Plugins(builtins_only=True),
+    )

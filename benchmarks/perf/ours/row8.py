@@ -1,0 +1,31 @@
+"""An epoch of JPEG files served: decoded into the store first, read from there after a restart."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+from ours.data import decoded
+from side import arguments, now, report
+from twice import twice
+
+from derm_bench.training.stage_run import StageRun
+
+
+def main() -> None:
+    given = arguments(__doc__, folder=None, store=None, pixels=None, epoch=0)
+    if not given.epoch:
+        shutil.rmtree(given.store, ignore_errors=True)
+        return twice("ours.row8", len(list(given.folder.glob("*/*.jpg"))))
+    began = now(given.device)
+    train = decoded(given.folder, given.store, 64, given.threads)
+    run = StageRun(seed=0, budget=-(-len(train) // given.batch), device=given.device, batch_size=given.batch)
+    served = sum(len(batch.images) for batch in run.batches(train))
+    seconds = now(given.device) - began
+    if given.pixels:
+        np.save(given.pixels, train.images[:64].numpy(), allow_pickle=False)
+    return report(seconds=seconds, images=served)
+
+
+if __name__ == "__main__":
+    main()

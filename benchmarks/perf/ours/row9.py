@@ -1,0 +1,84 @@
+"""The same study as one matrix: `derm-bench run`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ours.command import DERM_BENCH
+from side import arguments, report
+
+
+def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
+    """Generator option sets x classifiers x seeds, metrics on Inception features."""
+    options = {
+        "name": "dcgan",
+        "base": 64,
+        "batch_size": given.batch,
+        "budget": {"updates": given.gan_updates},
+    }
+    return {
+        "name": "row9",
+        "dataset": {
+            "name": "image-folder",
+            "root": str(given.folder),
+            "size": 64,
+            "split": {"method": "given", "val": 0},
+        },
+        "seeds": plan["seeds"],
+        "budget": {"updates": given.updates},
+        "strategies": [
+            {"name": f"lr-{lr:g}", "generator": options | {"lr": lr}, "synthetic": {"balance": True}}
+            for lr in plan["lrs"]
+        ],
+        "classifiers": [
+            {"name": "timm", "model": model, "batch_size": given.batch, "lr": 1e-3, "select": "last"}
+            for model in plan["models"]
+        ],
+        "compare": {"baselines": [f"lr-{plan['lrs'][0]:g}"]},
+        "metrics": ["fid", "kid"],
+        "numerics": {"precision": given.precision, "threads": given.threads},
+    }
+
+
+def sharing(rows: list[dict[str, str]]) -> float:
+    """Seconds of all cells had each made its own generators, over the seconds spent; fidelity stages left out."""
+    own = sum(float(row["train_seconds"]) + float(row["eval_seconds"]) for row in rows)
+    alone, shared = (
+        sum(float(row[name]) for row in rows) for name in ("generator_seconds", "generator_seconds_shared")
+    )
+    return (alone + own) / (shared + own)
+
+
+def main() -> None:
+    given = arguments(__doc__, folder=None, weights=None, plan="{}", gan_updates=10)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = folder / "matrix.yaml"
+        file.write_text(yaml.safe_dump(matrix(given, json.loads(given.plan))))
+        device = given.device.partition(":")[0]
+        command = [*DERM_BENCH, "run", str(file), "--out", str(folder / "out"), "--device", device]
+        places = {"DERM_BENCH_STORE": str(folder / "store"), "DERM_BENCH_CACHE": str(folder / "cache")}
+        environment = os.environ | places | {"DERM_BENCH_INCEPTION": str(given.weights)}
+        done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+        if done.returncode:
+            raise SystemExit(f"derm-bench run ended with exit code {done.returncode}")
+        with (folder / "out" / "results.csv").open(newline="") as handle:
+            rows = list(csv.DictReader(handle))
+    cells = [
+        {"balanced_accuracy": float(row["balanced_accuracy"])}
+        | {name: int(row[name]) for name in ("n_train_real", "n_train_synthetic", "n_test")}
+        for row in rows
+    ]
+    report(cells=cells, sharing=sharing(rows))
+
+
+if __name__ == "__main__":
+    main()

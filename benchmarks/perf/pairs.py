@@ -1,0 +1,147 @@
+"""One process beside the other, A B A B: runs them, watches their memory, and reduces the pairs to a ratio."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+SAMPLE_SECONDS = 0.25
+FALL = 0.25  # what a ratio may fall by before the guard speaks
+
+
+class SideFailed(Exception):
+    """A side ended with an error; the message holds what it said last."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one process came to: the values it printed, its wall time, its peak memory in MB."""
+
+    values: dict[str, Any]
+    seconds: float
+    peak_mb: float
+
+
+class Comparison(NamedTuple):
+    """Medians of both sides, and ours against the baseline: above 1 is better, whatever the measure.
+
+    spread: (largest - smallest ratio of a pair) / median ratio.
+    """
+
+    ours: float
+    baseline: float
+    ratio: float
+    spread: float
+
+
+def compare(ours: Sequence[float], baseline: Sequence[float], *, lower_is_better: bool = False) -> Comparison:
+    """Reduces equally many values of both sides, pair by pair; the ratio is the median of the pairs' ratios.
+
+    Raises ValueError where the pairs are none, uneven or not positive.
+    """
+    if not ours or len(ours) != len(baseline) or min(*ours, *baseline) <= 0:
+        raise ValueError(f"pairs of positive values are needed, not {list(ours)} and {list(baseline)}")
+    both = zip(ours, baseline, strict=True)
+    ratios = [(b / a if lower_is_better else a / b) for a, b in both]
+    middle = statistics.median(ratios)
+    spread = (max(ratios) - min(ratios)) / middle
+    return Comparison(statistics.median(ours), statistics.median(baseline), middle, spread)
+
+
+def alternate(
+    ours: Callable[[], Side], baseline: Callable[[], Side], pairs: int
+) -> tuple[list[Side], list[Side]]:
+    """Runs A B A B ..., ours first, so that a machine that slows down slows both."""
+    done: tuple[list[Side], list[Side]] = ([], [])
+    for _ in range(pairs):
+        done[0].append(ours())
+        done[1].append(baseline())
+    return done
+
+
+def fallen(measured: dict[str, float], earlier: dict[str, float]) -> list[str]:
+    """A sentence for every row whose ratio fell by more than a quarter. Rows of only one of both are passed over."""
+    return [
+        f"row {row}: the ratio fell from {earlier[row]:.2f} to {ratio:.2f}"
+        for row, ratio in measured.items()
+        if row in earlier and ratio < (1 - FALL) * earlier[row]
+    ]
+
+
+def run_side(module: str, arguments: Sequence[str], environment: dict[str, str]) -> Side:
+    """Runs `python -m module arguments` in this folder; the last line it prints is JSON with its values.
+
+    Raises SideFailed.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    with tempfile.TemporaryFile("w+") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=HERE, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        with Watch(process.pid) as watch:
+            out, _ = process.communicate()
+        seconds = time.perf_counter() - began
+        log.seek(0)
+        said = log.read()
+    lines = out.strip().splitlines()
+    if process.returncode or not lines:
+        raise SideFailed(
+            f"{module} ended with exit code {process.returncode}:\n{(out + said)[-2000:].strip()}"
+        )
+    return Side(json.loads(lines[-1]), seconds, watch.peak_mb)
+
+
+class Watch:
+    """Samples the summed PSS of a process and all below it while the `with` block lasts; 0 where Linux has none."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.peak_mb = pid, 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            self.peak_mb = max(self.peak_mb, sum(map(pss_mb, family(self.pid))))
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        for children in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                waiting += map(int, children.read_text().split())
+            except OSError:  # the thread is over
+                continue
+    return found
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size of one process: shared pages are divided among those that map them."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it is over, or belongs to somebody else
+        return 0.0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024

@@ -1,0 +1,106 @@
+"""Whether both sides compute the same, row by row. Bounds are stated here; what was seen is in README.md."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bench import Bench
+    from rows import Row
+
+STEPS = 50
+# Largest relative difference of a loss over the first 50 steps, by the precision of our side.
+LOSS_BOUND = {"fp32": 3e-3, "bf16": 3e-2}
+# At its usual learning rate a GAN is chaotic: a plain fp32 loop and the same loop in channels_last part by a tenth
+# within 20 steps, because Adam divides small gradients by their own size. At this one the paths stay comparable.
+CALM = 5e-6
+VALUE_BOUND = 1e-3
+PIXEL_BOUND = (
+    4.0  # mean absolute difference in grey levels of 255; filters differ (Lanczos here, bilinear there)
+)
+
+
+class Parity(NamedTuple):
+    """`passed` is None where there is nothing to compare."""
+
+    passed: bool | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text if self.passed is None else f"{'ok' if self.passed else 'FAILED'}: {self.text}"
+
+
+NOTHING = Parity(None, "-")
+
+
+def losses(bench: Bench, row: Row) -> Parity:
+    """Records 50 steps of our side, replays them in the plain fp32 loop, and compares each loss."""
+    record = bench.folder / f"row{row.number}.safetensors"
+    flags = ["--updates", str(STEPS), "--batch", str(bench.sizes(row)["parity_batch"]), "--lr", str(CALM)]
+    arguments = [*bench.arguments(row), *flags]
+    ours = bench.ours(row, [*arguments, "--record", str(record)]).values["losses"]
+    plain = bench.baseline(row, [*arguments, "--replay", str(record)]).values["losses"]
+    record.unlink()
+    return judge_losses(ours, plain, LOSS_BOUND[bench.precision], bench.precision)
+
+
+def judge_losses(
+    ours: Mapping[str, Sequence[float]], plain: Mapping[str, Sequence[float]], bound: float, precision: str
+) -> Parity:
+    """Passes where both have equally many losses and none is farther than `bound` (relative) from its twin."""
+    if {name: len(values) for name, values in ours.items()} != {n: len(v) for n, v in plain.items()}:
+        return Parity(False, "the sides logged different losses")
+    largest = max(difference(a, b) for name in ours for a, b in zip(ours[name], plain[name], strict=True))
+    return Parity(
+        largest <= bound, f"losses of {STEPS} steps {largest:.1e} apart, {precision} (bound {bound:g})"
+    )
+
+
+def features(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Parity:
+    """FID and KID of the images, FID of the stored features, to 1e-3."""
+    pairs = [
+        (ours[where][name], plain[where][name])
+        for where in ("of_images", "of_stored")
+        for name in ours[where]
+    ]
+    largest = max(difference(a, b) for a, b in pairs)
+    return Parity(largest <= VALUE_BOUND, f"FID and KID {largest:.1e} apart (bound {VALUE_BOUND:g})")
+
+
+def pixels(bench: Bench, row: Row) -> Parity:
+    """The first decoded images against PIL's Resize."""
+    files = [bench.folder / f"pixels-{side}.npy" for side in ("ours", "baseline")]
+    arguments = bench.arguments(row)
+    bench.ours(row, [*arguments, "--epoch", "1", "--pixels", str(files[0])])
+    bench.baseline(row, [*arguments, "--epoch", "1", "--pixels", str(files[1])])
+    ours, plain = (np.load(file, allow_pickle=False).astype(np.float64) for file in files)
+    mean = float(np.abs(ours - plain).mean())
+    return Parity(mean <= PIXEL_BOUND, f"pixels {mean:.2f} of 255 apart (bound {PIXEL_BOUND:g})")
+
+
+def cells(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Parity:
+    """As many cells with equal counts, and a mean of the primary metric within the spread over cells."""
+    names = ("n_train_real", "n_train_synthetic", "n_test")
+    counted = [
+        sorted(tuple(cell[name] for name in names) for cell in side["cells"]) for side in (ours, plain)
+    ]
+    if counted[0] != counted[1]:
+        return Parity(False, f"cells differ in their counts: {counted[0][:1]} and {counted[1][:1]}")
+    scores = [[cell["balanced_accuracy"] for cell in side["cells"]] for side in (ours, plain)]
+    means, spread = [statistics.mean(side) for side in scores], max(map(statistics.pstdev, scores))
+    text = (
+        f"{len(counted[0])} cells; balanced accuracy {means[0]:.3f} and {means[1]:.3f}, spread {spread:.3f}"
+    )
+    return Parity(abs(means[0] - means[1]) <= spread, text)
+
+
+def difference(a: float, b: float) -> float:
+    """|a - b| / |b|."""
+    return abs(a - b) / max(abs(b), 1e-12)
+
+
+__all__ = ["NOTHING", "Parity", "cells", "features", "judge_losses", "losses", "pixels"]

@@ -1,0 +1,198 @@
+"""The rows of the performance table: workload, measures, targets, sizes, and how parity is checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import parity
+from bench import Bench
+from parity import Parity
+
+Sizes = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure that both sides print under `key`; `targets` are ratios by device type, above 1 is better."""
+
+    key: str
+    name: str
+    targets: Mapping[str, float] = field(default_factory=dict)
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; its sides are `ours/row<number>.py` and `baselines/row<number>.py`.
+
+    measures: the first gives the row's ratio. arguments: flags of both sides. check: parity from runs of its
+    own; judge: parity from the values of the last pair. needs: modules or executables of the baseline.
+    """
+
+    number: int
+    measures: tuple[Measure, ...]
+    quick: Sizes
+    full: Sizes
+    arguments: Callable[[Bench, Sizes], dict[str, Any]]
+    check: Callable[[Bench, Row], Parity] | None = None
+    judge: Callable[[Bench, Row, Mapping[str, Any], Mapping[str, Any]], Parity] | None = None
+    needs: tuple[str, ...] = ()
+    on_gpu: bool = True
+
+
+def _rate(name: str, key: str, cpu: float, cuda: float) -> tuple[Measure, ...]:
+    """The rate that counts, then the other one of `rate` (from the first byte on) and `steady`."""
+    other = {"rate": "steady", "steady": "rate"}[key]
+    names = {"rate": "from the first byte read", "steady": "steady rate"}
+    return (
+        Measure(key, f"{name}, {names[key]}", {"cpu": cpu, "cuda": cuda}),
+        Measure(other, f"{name}, {names[other]}"),
+    )
+
+
+def _from_jpegs(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return {"folder": bench.material.jpegs(sizes["images"]), **_training(sizes)}
+
+
+def _from_memory(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return {"images": bench.material.images(sizes["images"]), **_training(sizes)}
+
+
+def _training(sizes: Sizes) -> dict[str, Any]:
+    return {name: sizes[name] for name in ("batch", "updates", "warmup")}
+
+
+def _classifier(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    model = "resnetv2_50" if bench.kind == "cuda" else "resnet18"
+    return _from_jpegs(bench, sizes) | {"model": model}
+
+
+def _features(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return {
+        "images": bench.material.images(sizes["images"]),
+        "features": bench.material.features(sizes["features"]),
+        "weights": bench.material.inception(),
+    }
+
+
+def _epoch(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return {"folder": bench.material.jpegs(sizes["images"]), "store": bench.folder / "row8-store"}
+
+
+def _study(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    plan = {
+        "lrs": [2e-4, 1e-4, 4e-4][: sizes["generators"]],
+        "models": ["resnet18", "resnet10t", "mobilenetv3_small_050"][: sizes["classifiers"]],
+        "seeds": [0, 1][: sizes["seeds"]],
+    }
+    return {
+        "folder": bench.material.split_jpegs(sizes["images"], sizes["images"] // 2),
+        "weights": bench.material.inception(),
+        "plan": json.dumps(plan),
+        "gan-updates": sizes["updates"],
+        **{name: sizes[name] for name in ("batch", "updates")},
+    }
+
+
+def _overhead(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return {"cells": sizes["cells"], "planned": sizes["planned"], "benchopt": bench.executable("benchopt")}
+
+
+_GAN_QUICK = {"images": 512, "batch": 64, "updates": 20, "warmup": 4, "parity_batch": 16, "pairs": 5}
+_GAN_FULL = {"images": 1600, "batch": 64, "updates": 100, "warmup": 10, "parity_batch": 64, "pairs": 5}
+
+ROWS = {
+    row.number: row
+    for row in (
+        Row(
+            1,
+            _rate("DCGAN-64 from JPEG files, img/s", "rate", 2.2, 15),
+            quick=_GAN_QUICK,
+            full=_GAN_FULL,
+            arguments=_from_jpegs,
+            check=parity.losses,
+        ),
+        Row(
+            2,
+            _rate("DCGAN-64 from memory, img/s", "steady", 2.0, 4),
+            quick=_GAN_QUICK,
+            full=_GAN_FULL,
+            arguments=_from_memory,
+            check=parity.losses,
+        ),
+        Row(
+            3,
+            _rate("WGAN-GP at 64 px, critic img/s", "steady", 1.8, 4),
+            quick=_GAN_QUICK | {"updates": 16},
+            full=_GAN_FULL,
+            arguments=_from_memory,
+            check=parity.losses,
+        ),
+        Row(
+            6,
+            _rate("timm classifier at 64 px, img/s", "steady", 1.8, 4),
+            quick=_GAN_QUICK | {"updates": 24},
+            full=_GAN_FULL,
+            arguments=_classifier,
+            check=parity.losses,
+            needs=("timm",),
+        ),
+        Row(
+            7,
+            (
+                Measure("rate", "Inception features in fp32, img/s", {"cpu": 1.3, "cuda": 4}),
+                Measure("statistics_seconds", "FID and KID of stored features, s", {"cpu": 3, "cuda": 10}, True),
+            ),
+            quick={"images": 128, "features": 3000, "pairs": 5},
+            full={"images": 512, "features": 10_000, "pairs": 5},
+            arguments=_features,
+            judge=parity.features,
+            needs=("torch_fidelity",),
+        ),
+        Row(
+            8,
+            (
+                Measure("rate", "first epoch served from JPEG files, img/s", {"cpu": 2.5, "cuda": 2.5}),
+                Measure("warm_seconds", "the epoch after a restart, s", {"cpu": 50, "cuda": 50}, True),
+            ),
+            quick={"images": 1000, "pairs": 5},
+            full={"images": 10_000, "pairs": 5},
+            arguments=_epoch,
+            check=parity.pixels,
+        ),
+        Row(
+            9,
+            (
+                Measure("wall_seconds", "a whole matrix, s", {"cpu": 4, "cuda": 10}, True),
+                Measure("sharing", "of which sharing generators (x)"),
+            ),
+            quick={
+                "images": 200, "batch": 32, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 1,
+            },
+            full={
+                "images": 600, "batch": 64, "updates": 30, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 3,
+            },
+            arguments=_study,
+            judge=parity.cells,
+            needs=("torch_fidelity", "timm"),
+        ),
+        Row(
+            10,
+            (
+                Measure("cell_ms", "overhead of a no-op cell, ms", {"cpu": 1.2}, True),
+                Measure("cached_ms", "of a cached cell, ms", {"cpu": 5}, True),
+                Measure("help_seconds", "--help, s", {"cpu": 3}, True),
+                Measure("plan_seconds", "plan of many cells, s", {}, True),
+            ),
+            quick={"cells": 200, "planned": 2000, "pairs": 5},
+            full={"cells": 1000, "planned": 10_000, "pairs": 5},
+            arguments=_overhead,
+            needs=("benchopt",),
+            on_gpu=False,
+        ),
+    )
+}  # fmt: skip
+LATER = {4: "StyleGAN2", 5: "the 3D conditional GAN"}

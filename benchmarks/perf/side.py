@@ -1,0 +1,60 @@
+"""What every side shares: its command line, the clock, and the line it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
+    """Parses the flags of a side and sets torch's threads. `extra` adds flags by name with their defaults."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], default="fp32", help="baselines know fp32 only"
+    )
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--updates", type=int, default=50)
+    parser.add_argument("--warmup", type=int, default=3, help="updates before the steady rate is taken")
+    parser.add_argument("--record", type=Path, help="ours: write batches, initial weights and losses there")
+    parser.add_argument("--replay", type=Path, help="baselines: train on what was recorded, print the losses")
+    for name, default in extra.items():
+        kind = Path if default is None else type(default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    return given
+
+
+class Clock:
+    """Seconds from its making to the end, and from the end of the warm-up to the end."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.began = self.warm = now(device)
+
+    def warmed_up(self) -> None:
+        self.warm = now(self.device)
+
+    def rates(self, images: int, images_after_warmup: int) -> dict[str, float]:
+        """`rate`: images a second from the first byte read to the last update; `steady`: after the warm-up."""
+        end = now(self.device)
+        return {"rate": images / (end - self.began), "steady": images_after_warmup / (end - self.warm)}
+
+
+def now(device: str) -> float:
+    """The time when all that was asked of the device is done."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def report(**values: Any) -> None:
+    """Prints the line that compare.py reads."""
+    print(json.dumps(values))
