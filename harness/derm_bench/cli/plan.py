@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
-from derm_bench.runner.earlier import Experience, Sort, earlier_stages
+from derm_bench.executors.base import default_workers
+from derm_bench.plan.sorts import Sort
+from derm_bench.runner.earlier import Experience, earlier_stages
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.forecast import (
     detectable_difference,
     forecast,
     wall_seconds,
-    workers_of,
 )
 from derm_bench.runner.probe import Probes, probe, unknown
 from derm_bench.runner.run import targets
@@ -75,7 +76,7 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     earlier = Experience(earlier_stages(store))
     probes = prober(request, unknown(planned, todo, earlier)) if prober else Probes()
     kinds = forecast(planned, todo, earlier, probes.found)
-    workers = workers_of(planned.machine)
+    workers = default_workers(planned.machine)
     stages = [
         {
             "key": stage.key,

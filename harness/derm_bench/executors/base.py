@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from derm_bench.executors.slots import SHARES
 from derm_bench.plan.model import Stage
 from derm_bench.plan.numerics import Machine
 
@@ -36,7 +38,9 @@ class Event:
 
 
 class Executor(Protocol):
-    """Runs stages. `free` says how many more it takes now; `poll` waits up to `timeout` seconds for events."""
+    """Runs stages. `free` says how many more it takes now; `poll` waits up to `timeout` seconds for events.
+
+    One that shares devices among stages also has `has_room(stage) -> bool`: whether this stage may start now."""
 
     def free(self) -> int: ...
 
@@ -47,6 +51,15 @@ class Executor(Protocol):
     def stop(self) -> Sequence[Event]:
         """Ends what is running; each gets a record `interrupted`."""
         ...
+
+
+def default_workers(machine: Machine) -> int:
+    """As many as the cores have threads for; several share a GPU, where memory allows (see `slots`)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    fed = max(1, cores // machine.threads)
+    if machine.device != "cuda":
+        return fed
+    return max(len(machine.devices), min(fed, SHARES * len(machine.devices)))
 
 
 def job_of(stage: Stage, settings: ExecutorSettings) -> dict[str, Any]:

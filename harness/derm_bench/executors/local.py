@@ -19,10 +19,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from derm_bench.executors.base import Event, ExecutorSettings, job_of
+from derm_bench.executors.base import Event, ExecutorSettings, default_workers, job_of
 from derm_bench.executors.perform import new_record
+from derm_bench.executors.slots import Slots
 from derm_bench.executors.watermarks import resident_mb
 from derm_bench.plan.model import Stage
+from derm_bench.plan.numerics import device_megabytes
 
 LOG_BYTES = 16_384
 WATCH_SECONDS = 0.25
@@ -42,20 +44,36 @@ class LocalExecutor:
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
         devices = settings.machine.devices
-        count = settings.workers or _default_workers(settings)
+        count = settings.workers or default_workers(settings.machine)
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker | None] = [None] * count
         self._devices = [devices[k % len(devices)] for k in range(count)]
+        self._slots = Slots(devices, device_megabytes(devices))
 
     def free(self) -> int:
         """Workers without a stage."""
         return sum(worker is None or worker.stage is None for worker in self._workers)
 
+    def has_room(self, stage: Stage) -> bool:
+        """Whether a worker is idle whose device has the memory that the stage is known to take, or is all idle."""
+        return self._slots.place(stage, self._has_idle_worker) is not None
+
+    def _has_idle_worker(self, device: str) -> bool:
+        return any(
+            own == device and (worker is None or worker.stage is None)
+            for own, worker in zip(self._devices, self._workers, strict=True)
+        )
+
     def submit(self, stage: Stage) -> None:
         """Hands a stage to an idle worker, starting one where there is none."""
-        place = next((k for k, w in enumerate(self._workers) if w is not None and w.stage is None), None)
+        device = self._slots.place(stage, self._has_idle_worker)
+        assert device is not None, "has_room says whether a stage may be submitted"
+        self._slots.take(stage, device)
+        here = [k for k, own in enumerate(self._devices) if own == device]
+        warm = (k for k in here if (w := self._workers[k]) is not None and w.stage is None)
+        place = next(warm, None)
         if place is None:
-            place = self._workers.index(None)
+            place = next(k for k in here if self._workers[k] is None)
         worker = self._workers[place]
         if worker is None:
             worker = self._workers[place] = _Worker(self._devices[place], self.settings)
@@ -70,7 +88,7 @@ class LocalExecutor:
         for place, worker in enumerate(self._workers):
             verdict = worker.over_limit(self.settings) if worker is not None else None
             if worker is not None and verdict is not None:
-                events.append(worker.lost(*verdict))
+                events.append(self._lost(worker, *verdict))
                 self._remove(place)
         return events
 
@@ -80,7 +98,7 @@ class LocalExecutor:
         for place, worker in enumerate(self._workers):
             if worker is not None:
                 if worker.stage is not None:
-                    events.append(worker.lost("interrupted", "the run was interrupted"))
+                    events.append(self._lost(worker, "interrupted", "the run was interrupted"))
                 self._remove(place)
         return events
 
@@ -96,6 +114,8 @@ class LocalExecutor:
                 worker.began = time.monotonic()
                 continue
             if message["event"] == "finished":
+                assert worker.stage is not None
+                self._slots.release(worker.stage, payload)
                 payload = payload | {"log_tail": worker.log_tail() if payload["status"] != "done" else ""}
                 worker.stage = None
             events.append(Event(message["event"], message["key"], payload))
@@ -105,9 +125,14 @@ class LocalExecutor:
         if lines or not worker.closed:
             return events
         if worker.stage is not None:
-            events.append(worker.lost(*worker.describe_exit()))
+            events.append(self._lost(worker, *worker.describe_exit()))
         self._remove(place)
         return events
+
+    def _lost(self, worker: _Worker, status: str, message: str) -> Event:
+        assert worker.stage is not None
+        self._slots.release(worker.stage)
+        return worker.lost(status, message)
 
     def _remove(self, place: int) -> None:
         worker = self._workers[place]
@@ -261,14 +286,6 @@ def kernel_kills() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def _default_workers(settings: ExecutorSettings) -> int:
-    """One worker a GPU; on the CPU as many as the cores have threads for."""
-    if settings.machine.device == "cuda":
-        return len(settings.machine.devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // settings.machine.threads)
 
 
 def _environment(device: str, settings: ExecutorSettings) -> dict[str, str]:

@@ -7,6 +7,7 @@ import functools
 import importlib.metadata
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def cuda_devices() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def device_megabytes(devices: Sequence[str]) -> dict[str, float]:
+    """Memory in MB of each CUDA device among `devices`; empty for the CPU."""
+    found = {}
+    for name in devices:
+        if name.startswith("cuda") and cuda_devices():
+            driver = ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+            device, size = ctypes.c_int(0), ctypes.c_size_t(0)
+            index = int(name.partition(":")[2] or 0)
+            if driver.cuDeviceGet(ctypes.byref(device), index) == 0:
+                total = getattr(driver, "cuDeviceTotalMem_v2", driver.cuDeviceTotalMem)
+                if total(ctypes.byref(size), device) == 0:
+                    found[name] = size.value / 2**20
+    return found
 
 
 def profile_file() -> Path:

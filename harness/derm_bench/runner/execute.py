@@ -164,7 +164,10 @@ class Execution:
         """A stage that ran out of device memory is tried again with nothing beside it."""
         if self._enough_failures() or any(k in self._alone for k in running):
             return False
-        return not running if key in self._alone else executor.free() > 0
+        if key in self._alone:
+            return not running
+        has_room = getattr(executor, "has_room", None)
+        return has_room(self.plan.stages[key]) if has_room is not None else executor.free() > 0
 
     def _settle(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
         """Takes note of how a stage ended; seconds after which it is to be tried again, None where it is settled."""

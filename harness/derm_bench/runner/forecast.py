@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.numerics import Machine
-from derm_bench.runner.earlier import Earlier, Experience, Sort, sort_of
+from derm_bench.plan.sorts import Sort, sort_of
+from derm_bench.runner.earlier import Earlier, Experience
 from derm_bench.runner.probe import Probed
 from derm_bench.runner.work import Work
 
@@ -125,14 +124,6 @@ def _scaled(alike: Sequence[Earlier], units: float | None) -> float:
 def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
     """With all workers busy all the time, which the last stages never quite are."""
     return sum(one.seconds for one in forecasts) / workers
-
-
-def workers_of(machine: Machine) -> int:
-    """The workers that `run` takes unless told: one a GPU, else cores // threads."""
-    if machine.device == "cuda":
-        return len(machine.devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // machine.threads)
 
 
 # --------------------------------------------------------------------------------- from the plan

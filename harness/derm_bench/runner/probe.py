@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from derm_bench.executors.base import Executor, ExecutorSettings
 from derm_bench.plan.model import Plan, Stage
+from derm_bench.plan.sorts import Sort, sort_of
 from derm_bench.plugins import Plugins
-from derm_bench.runner.earlier import Experience, Sort, sort_of
+from derm_bench.runner.earlier import Experience
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.small import Size, SmallPlan
 from derm_bench.runner.work import Work

@@ -137,6 +137,10 @@ class LazyExecutor:
     def free(self) -> int:
         return self._made().free()
 
+    def has_room(self, stage: Any) -> bool:
+        made = self._made()
+        return made.has_room(stage) if hasattr(made, "has_room") else made.free() > 0
+
     def submit(self, stage: Any) -> None:
         self._made().submit(stage)
 
