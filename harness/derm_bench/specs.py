@@ -151,11 +151,26 @@ class Task:
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One chunk of samples: `n` images of class index `label` (None: any, over pooled classes) under `seed`."""
+    """One chunk of samples: `n` images of class index `label` (None: any, over pooled classes) under `seed`.
+
+    `start` images of the same sample came in chunks before; `total` of them are kept in all (None: start + n).
+    """
 
     label: int | None
     n: int
     seed: int
+    start: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where images come from that no stage here is trained for: `statement` goes on after "its images are". `split`:
+    digest (or its first digits) of the split whose training part was trained on; `sees_test`: val or test were too."""
+
+    statement: str
+    split: str = ""
+    sees_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -288,11 +303,20 @@ class DatasetSpec(PluginSpec):
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec(PluginSpec):
     """A generator of images. `conditional`: one fit covers all classes. `conditions_on`: what `sample` is given
-    of the training set. `reads: reserve` draws from the reserve split instead of train."""
+    of the training set. `reads: reserve` draws from the reserve split instead of train.
+
+    Import paths for what is not trained here: `provenance(options) -> Provenance`; `finite(options) -> {class: n}`, or
+    one n for all: there are no more images, drawn without repetition in an order that the fit fixes (by
+    `SampleRequest.start`, whatever its seed); `commands(options, classes, size, seed)`: argv lists of the programs that
+    `fit` runs, which needs `--allow-commands`; only such a fit writes files, temporary ones.
+    """
 
     conditional: bool = False
     conditions_on: Literal["none", "images", "masks"] = "none"
     reads: Literal["train", "reserve"] = "train"
+    provenance: str | None = None
+    finite: str | None = None
+    commands: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,6 +397,7 @@ __all__ = [
     "MetricSpec",
     "Options",
     "PluginSpec",
+    "Provenance",
     "RawImage",
     "Ref",
     "SampleRequest",

@@ -16,6 +16,7 @@ from rich.table import Table
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import default_workers
 from derm_bench.plan.sorts import Sort
+from derm_bench.runner.commands import commands, line_of, refuse_commands
 from derm_bench.runner.earlier import Experience, earlier_stages
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.forecast import (
@@ -73,6 +74,9 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     execution = Execution(planned, store)
     todo = execution.needed(targets(planned))
     missing = set(todo)
+    programs = commands(planned, todo, request.plugins)
+    if prober:
+        refuse_commands(programs, "`run --allow-commands`: --probe never runs them, so plan without it")
     earlier = Experience(earlier_stages(store))
     probes = prober(request, unknown(planned, todo, earlier)) if prober else Probes()
     kinds = forecast(planned, todo, earlier, probes.found)
@@ -102,6 +106,8 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
         "estimates": {kind: asdict(one) | {"source": one.source} for kind, one in kinds.items()},
         "probe_failures": [failure._asdict() for failure in probes.failures],
         "detectable_difference": detectable_difference(planned),
+        "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
+        "warnings": planned.warnings,
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
         "cells": [_cell(request, cell, missing) for cell in planned.cells],
         "stages": stages,
@@ -164,6 +170,12 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
         )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
+    if summary["commands"]:
+        click.echo("external programs that `run --allow-commands` would run:")
+        for program in summary["commands"]:
+            click.echo(f"  {program['stage']}: {line_of(program['argv'])}")
+    for warning in summary["warnings"]:
+        click.echo(f"keep in mind: {warning}")
 
 
 def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:

@@ -9,10 +9,10 @@ from typing import Any
 from derm_bench.errors import did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import is_label, matches
-from derm_bench.matrix.model import PERMITS, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.model import PERMITS, GeneratorUse, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.source import Problem
-from derm_bench.specs import GeneratorSpec
+from derm_bench.specs import GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
 
 CLASSIFICATION_METRICS = [
@@ -40,7 +40,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     """Everything that the matrix itself shows to be wrong, a data set's contents apart."""
     found = [
         *_names(matrix),
-        *_protocol(matrix),
+        *_protocol(matrix, plugins),
         *_datasets(matrix),
         *_budgets(matrix),
         *_strategies(matrix, plugins),
@@ -88,7 +88,7 @@ def _unique(section: str, labels: Sequence[str], hint: str) -> Iterator[Problem]
 # -------------------------------------------------------------------------------------- protocol
 
 
-def _protocol(matrix: Matrix) -> Iterator[Problem]:
+def _protocol(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     for index, permit in enumerate(matrix.protocol.allow):
         if permit not in PERMITS:
             yield Problem(
@@ -97,13 +97,13 @@ def _protocol(matrix: Matrix) -> Iterator[Problem]:
     if matrix.protocol.allow and matrix.protocol.name == "fair":
         hint = "write protocol: {name: paper, allow: [...]}"
         yield Problem(("protocol", "allow"), "the protocol `fair` permits nothing", hint)
-    for path, permit, leak in _leaks(matrix):
+    for path, permit, leak in _leaks(matrix, plugins):
         if matrix.protocol.name != "paper" or permit not in matrix.protocol.allow:
             hint = f"mend it, or permit it: protocol: {{name: paper, allow: [{permit}]}}"
             yield Problem(path, f"{leak}; it needs the permit {permit}", hint)
 
 
-def _leaks(matrix: Matrix) -> Iterator[tuple[KeyPath, str, str]]:
+def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str, str]]:
     """(path, permit, what leaks) of what the matrix asks for."""
     for index, dataset in enumerate(matrix.datasets):
         if dataset.split.group == "none":
@@ -115,6 +115,9 @@ def _leaks(matrix: Matrix) -> Iterator[tuple[KeyPath, str, str]]:
         if strategy.generator is not None and strategy.generator.options.fit_on == "all":
             message = "`fit_on: all` shows the generator validation and test images"
             yield ("strategies", index, "generator", "fit_on"), "generator_sees_test", message
+        if strategy.generator is not None and (stated := _stated(strategy.generator, plugins)).sees_test:
+            message = f"its images are {stated.statement}: validation or test images are among it"
+            yield ("strategies", index, "generator"), "generator_sees_test", message
     for index, test_set in enumerate(matrix.test_sets):
         if test_set.synthetic is not None:
             message = "a synthetic test set does not measure real skin"
@@ -123,6 +126,12 @@ def _leaks(matrix: Matrix) -> Iterator[tuple[KeyPath, str, str]]:
         message = "a budget other than updates gives larger training sets more updates"
         key = "epochs" if matrix.budget.epochs is not None else "kimg"
         yield ("budget", key), "unmatched_budget", message
+
+
+def _stated(use: GeneratorUse, plugins: PluginLookup) -> Provenance:
+    """What is stated of images that are not made here; nothing where they are."""
+    path = getattr(plugins.get("generator", use.name), "provenance", None)
+    return load_object(path)(use.options) if path else Provenance("")
 
 
 # -------------------------------------------------------------------- data sets, budgets, strategies

@@ -14,6 +14,7 @@ from derm_bench.plan.generators import GeneratorPlanner
 from derm_bench.plan.keys import derive_seed
 from derm_bench.plan.model import Plan, PlannedCell, Stage
 from derm_bench.plan.numerics import Machine
+from derm_bench.plan.provenance import check_provenance
 from derm_bench.plugins import Plugins
 
 
@@ -28,6 +29,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
                 planner.generators.fits(run, strategy)
     planner.generators.add_controls()
     planner.generators.add_grids()
+    check_provenance(planner.plan, plugins)
     return planner.plan
 
 

@@ -70,7 +70,8 @@ def distance_ratios(
     ratios = {}
     for label in labels:
         real = train.images if label is None else train.images[train.labels == label]
-        request = SampleRequest(label, JUDGED, child_seed(seed, "health") % 2**31)
+        # None is kept: who has fewer images than these may repeat them.
+        request = SampleRequest(label, JUDGED, child_seed(seed, "health") % 2**31, total=0)
         seed_everything(request.seed)
         images = generator.sample(request, train if spec.conditions_on != "none" else None).images
         if (

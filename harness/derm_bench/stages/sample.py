@@ -39,7 +39,7 @@ def sample(context: StageContext) -> dict[str, Any]:
     for start in range(0, params["n"], CHUNK):
         seed = (params["seed"] + start // CHUNK) % 2**31
         seed_everything(seed)
-        drawn = generator.sample(SampleRequest(label, CHUNK, seed), train)
+        drawn = generator.sample(SampleRequest(label, CHUNK, seed, start, params["n"]), train)
         images.append(resize_images(_checked(drawn, CHUNK), params["size"]))
         sources += list(drawn.source_ids or ())
         context.report({"done": min(start + CHUNK, params["n"]), "total": params["n"]})

@@ -265,6 +265,8 @@ def leaves_global_state_alone(case: FitCase) -> None:
 
 def opens_no_file(case: FitCase) -> None:
     """Data come from the harness; files named in an option of type Path may be read."""
+    if getattr(case.spec, "commands", None):
+        raise NotApplicable("its fit runs external programs, which are given files")
     opened = [*case.importing.opened, *case.first.watch.opened]
     require(
         not opened,

@@ -117,7 +117,9 @@ def equal_requests_give_equal_samples(case: GeneratorCase) -> None:
 
 
 def other_requests_give_other_samples(case: GeneratorCase) -> None:
-    """Another seed of the request, other samples."""
+    """Another seed of the request, other samples; what is finite has a fixed order instead."""
+    if case.spec.finite:
+        raise NotApplicable("it has so many images, in an order that the fit fixes")
     plugin = case.fitted.plugin
     one, other = case.draw(plugin, seed=5).images, case.draw(plugin, seed=6).images
     require(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
-from derm_bench.imageio import UnreadableImage, read_image, read_mask
+from derm_bench.imageio import SUFFIXES, UnreadableImage, read_image, read_mask
 from derm_bench.specs import DatasetDescription, RawImage, Unreadable
 
 MAX_TABLE_BYTES = 256 * 2**20
@@ -33,6 +34,20 @@ def existing_folder(root: Path, what: str) -> Path:
     if not place.is_dir():
         raise UserError(f"{place} is a file; `root` must be the {what} folder")
     return place
+
+
+def folders(parent: Path) -> list[Path]:
+    """The folders in `parent`, sorted, without hidden ones."""
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def images_below(folder: Path) -> Iterator[Path]:
+    """Images at any depth, sorted, without hidden ones; linked folders are not entered."""
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place, name)
 
 
 def digests(catalogue: Catalogue) -> dict[str, str]:

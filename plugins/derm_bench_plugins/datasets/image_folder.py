@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     labels, splits = [], []
     filled = set()
     for split, folder in class_folders:
-        for path in _images_below(folder):
+        for path in files.images_below(folder):
             images[path.relative_to(root).as_posix()] = path
             labels.append(folder.name)
             splits.append(split)
@@ -78,37 +77,24 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
 
 def _class_folders(root: Path) -> list[tuple[str, Path]]:
     """(split or "", class folder) in a fixed order."""
-    tops = _folders(root)
-    split_tops = [top for top in tops if top.name.lower() in SPLITS and _folders(top)]
+    tops = files.folders(root)
+    split_tops = [top for top in tops if top.name.lower() in SPLITS and files.folders(top)]
     if not split_tops:
         found = [("", top) for top in tops]
     else:
-        strays = [top.name for top in tops if top not in split_tops and any(_images_below(top))]
+        strays = [top.name for top in tops if top not in split_tops and any(files.images_below(top))]
         if strays:
             raise UserError(
                 f"{root} holds both split folders ({split_tops[0].name}) and other folders of images "
                 f"({files.some(strays)})",
                 hint="use either root/class/* or root/train|val|test/class/*",
             )
-        found = [(SPLITS[top.name.lower()], folder) for top in split_tops for folder in _folders(top)]
+        found = [(SPLITS[top.name.lower()], folder) for top in split_tops for folder in files.folders(top)]
     if not found:
         raise UserError(
             f"no class folders in {root}", hint="expected root/class/* or root/train|val|test/class/*"
         )
     return found
-
-
-def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images_below(folder: Path) -> Iterator[Path]:
-    """Images at any depth, sorted, without hidden ones; linked folders are not entered."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(place, name)
 
 
 def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str] | None:

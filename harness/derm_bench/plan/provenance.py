@@ -1,0 +1,89 @@
+"""Checks of a plan whose generators are not trained here: which split is stated, and are there images enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from derm_bench.errors import UserError, UserErrors
+from derm_bench.plan.model import Plan, PlannedFit
+from derm_bench.plugins import Plugins
+from derm_bench.specs import Provenance, load_object
+
+
+def check_provenance(plan: Plan, plugins: Plugins) -> None:
+    """Adds warnings to the plan. UserErrors where a statement names another split than the one that is planned, or
+    a quota is larger than what is there."""
+    strategies = {entry.name: (k, entry) for k, entry in enumerate(plan.matrix.strategies)}
+    problems: dict[str, UserError] = {}
+    for fit in plan.fits:
+        place, strategy = strategies[fit.strategy]
+        assert strategy.generator is not None
+        spec = plugins.get("generator", strategy.generator.name)
+        if spec.provenance:
+            stated = load_object(spec.provenance)(strategy.generator.options)
+            problem = _other_split(plan, fit, stated, ("strategies", place, "generator", "split"))
+            if problem is not None:
+                problems.setdefault(problem.message, problem)
+            _warn(plan, _remarks(fit, stated))
+    for problem in _shortages(plan, plugins, strategies):
+        problems.setdefault(problem.message, problem)
+    if problems:
+        raise UserErrors(list(problems.values()))
+
+
+def _other_split(
+    plan: Plan, fit: PlannedFit, stated: Provenance, at: tuple[str | int, ...]
+) -> UserError | None:
+    digest = plan.splits[fit.dataset, fit.split_seed].digest
+    if not stated.split or digest.startswith(stated.split):
+        return None
+    message = f"the images were trained on the split {stated.split}, {fit.dataset} is split as {digest}"
+    hint = (
+        "its test images may be among what they were trained on: use a strategy and split.seed for each split"
+    )
+    return plan.matrix.error(message, at, hint)
+
+
+def _remarks(fit: PlannedFit, stated: Provenance) -> Iterator[str]:
+    """What a reader of the tables has to know."""
+    if stated.sees_test:
+        yield f"{fit.strategy}: its images are {stated.statement}: validation or test images are among it"
+    elif not stated.split:
+        yield f"{fit.strategy}: its images are {stated.statement}; that no test image was seen is not verified"
+    if stated.split and fit.train_fraction < 1:
+        yield f"{fit.strategy}@{fit.train_fraction:g}: its images were trained on the whole training split"
+
+
+def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
+    """A quota that cannot be met is an error; a score that cannot be computed a warning."""
+    for planned in plan.cells:
+        place, strategy = strategies[planned.cell.strategy]
+        for name, n in planned.quota.items():
+            there = _there(plugins, strategy.generator, name)
+            if n and there is not None and n > there:
+                message = f"{strategy.generator.label} has {there} images of '{name}', the quota is {n}"
+                yield plan.matrix.error(
+                    message, ("strategies", place, "synthetic"), "ask for fewer, or add some"
+                )
+    for row in plan.fidelity:
+        if row.strategy in strategies:
+            there = _there(plugins, strategies[row.strategy][1].generator, row.class_name)
+            sample = plan.stages[row.key].inputs["sample"]
+            n = plan.stages[sample].params["n"]
+            if there is not None and n > there:
+                remark = f"{row.strategy}: {there} images of '{row.class_name}' are too few to be scored: it takes {n}"
+                _warn(plan, [remark])
+
+
+def _there(plugins: Plugins, use: Any, name: str) -> int | None:
+    """Images of a class that a generator has; None where it makes as many as one likes."""
+    path = plugins.get("generator", use.name).finite
+    if path is None:
+        return None
+    counts = load_object(path)(use.options)
+    return counts if isinstance(counts, int) else int(counts.get(name, 0))
+
+
+def _warn(plan: Plan, remarks: Any) -> None:
+    plan.warnings += [remark for remark in dict.fromkeys(remarks) if remark not in plan.warnings]
