@@ -6,14 +6,12 @@ replaced, and gets a record; the other stages go on.
 
 from __future__ import annotations
 
-import collections
 import json
 import os
 import selectors
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +20,11 @@ from typing import IO, Any
 from derm_bench.executors.base import Event, ExecutorSettings, default_workers, job_of
 from derm_bench.executors.perform import new_record
 from derm_bench.executors.slots import Slots
+from derm_bench.executors.tail import Tail
 from derm_bench.executors.watermarks import resident_mb
 from derm_bench.plan.model import Stage
 from derm_bench.plan.numerics import device_megabytes
 
-LOG_BYTES = 16_384
 WATCH_SECONDS = 0.25
 # A stage's time counts from when its worker begins it; a worker that never does has this long to get ready.
 START_SECONDS = 300.0
@@ -175,7 +173,7 @@ class _Worker:
         self.began = 0.0
         self._kernel_kills = kernel_kills()
         self._partial = b""
-        self._log = _Tail(self.process.stdout)
+        self._log = Tail(self.process.stdout)
 
     def start(self, stage: Stage, settings: ExecutorSettings) -> None:
         """Sends a stage. A worker that died meanwhile is noticed when its events are read."""
@@ -253,30 +251,6 @@ class _Worker:
                     stream.close()
                 except BrokenPipeError:
                     continue
-
-
-class _Tail:
-    """Drains a stream in a thread and keeps its last bytes, however much is printed."""
-
-    def __init__(self, stream: IO[bytes] | None) -> None:
-        self._chunks: collections.deque[bytes] = collections.deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        assert stream is not None
-        threading.Thread(target=self._drain, args=(stream,), daemon=True).start()
-
-    def _drain(self, stream: IO[bytes]) -> None:
-        with stream:
-            while chunk := os.read(stream.fileno(), LOG_BYTES):
-                with self._lock:
-                    self._chunks.append(chunk)
-                    self._size += len(chunk)
-                    while self._size - len(self._chunks[0]) >= LOG_BYTES:
-                        self._size -= len(self._chunks.popleft())
-
-    def text(self) -> str:
-        with self._lock:
-            return b"".join(self._chunks)[-LOG_BYTES:].decode(errors="replace")
 
 
 def kernel_kills() -> int:
