@@ -69,7 +69,7 @@ def derm_bench_stage_finish(record: Mapping[str, Any]) -> None:
 
 
 @hookspec
-def derm_bench_log(stage: str, step: int, values: Mapping[str, float]) -> None:
+def derm_bench_log(stage: str, key: str, step: int, values: Mapping[str, float]) -> None:
     """Called in the parent with the values a running stage logs (rate-limited)."""
 
 

@@ -12,9 +12,10 @@ from derm_bench.specs import (
     TransformSpec,
 )
 
-from . import classifiers, datasets, generators, metrics, transforms
+from . import classifiers, datasets, generators, metrics, trackers, transforms
 
 DERM_BENCH_API = 1
+DERM_BENCH_TRACKERS = trackers.TRACKERS
 
 
 @hookimpl

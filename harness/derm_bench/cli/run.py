@@ -44,6 +44,13 @@ from derm_bench.runner.run import RunOptions, execute_request
 )
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
 @click.option("--allow-commands", is_flag=True, help="Let generators run external programs.")
+@click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME[=PLACE]",
+    help="Also log to a tracker: tensorboard[=DIR], mlflow[=DIR or URI], or an installed plugin's (repeatable).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
@@ -81,6 +88,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             retry_failed=options["retry_failed"],
             command=tuple(sys.argv[1:]),
             quiet=options["as_json"],
+            trackers=options["trackers"],
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)

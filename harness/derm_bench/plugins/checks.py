@@ -28,6 +28,7 @@ def check_module(module: object) -> None:
             f"the entry point names {module!r}, which is no module", hint='write it as my-gan = "my_gan"'
         )
     check_api(getattr(module, "DERM_BENCH_API", None))
+    trackers_of(module)
     for name, value in vars(module).items():
         marked = getattr(value, f"{PROJECT}_impl", None)
         if isinstance(marked, dict):
@@ -49,6 +50,21 @@ def check_api(declared: object) -> None:
         f"the module says DERM_BENCH_API = {declared!r}, this derm-bench speaks {API_VERSION}",
         hint="upgrade derm-bench" if newer else f"port it to hook API {API_VERSION}: CONTRIBUTING.md has it",
     )
+
+
+def trackers_of(module: ModuleType) -> dict[str, str]:
+    """`DERM_BENCH_TRACKERS` of an entry module, checked: the import path of each tracker, by name."""
+    trackers = getattr(module, "DERM_BENCH_TRACKERS", {})
+    if not isinstance(trackers, Mapping):
+        raise UserError(
+            f"DERM_BENCH_TRACKERS is {type(trackers).__name__}", hint='write {"name": "package.module:Class"}'
+        )
+    for name, path in trackers.items():
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise UserError(f"{name!r} is no tracker's name", hint="lower-case words joined by '-'")
+        if not (isinstance(path, str) and _IMPORT_PATH.fullmatch(path)):
+            raise UserError(f"tracker {name}: {path!r}", hint="expected 'package.module:Class'")
+    return dict(trackers)
 
 
 def specs_of(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[tuple[str, PluginSpec]]:

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,8 +21,8 @@ import pluggy
 from derm_bench import hookspecs
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.markers import PROJECT
-from derm_bench.plugins.checks import check_module, specs_of
-from derm_bench.specs import KINDS, PluginSpec
+from derm_bench.plugins.checks import check_module, specs_of, trackers_of
+from derm_bench.specs import KINDS, PluginSpec, load_object
 
 GROUP = "derm_bench"
 OWN_DISTRIBUTION = "derm-bench"
@@ -80,6 +81,7 @@ class Plugins:
         self.blocked: list[Blocked] = []
         self.slow: list[SlowImport] = []
         self._installed: dict[tuple[str, str], list[Installed]] = {}
+        self._trackers: dict[str, str] = {}
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         points = sorted(importlib.metadata.entry_points(group=GROUP), key=_order)
@@ -193,6 +195,50 @@ class Plugins:
         ]
         return rows
 
+    def trackers(self) -> list[str]:
+        """The names that `--tracker` takes; `distribution:name` where another distribution had the name first."""
+        return sorted(self._trackers)
+
+    @contextlib.contextmanager
+    def tracking(self, trackers: Iterable[str]) -> Iterator[None]:
+        """Makes and registers trackers, each `NAME` or `NAME=PLACE`, for the time of the block."""
+        made: dict[str, object] = {}
+        for word in trackers:
+            name, _, place = word.partition("=")
+            if name in made:
+                raise UserError(f"the tracker '{name}' is asked for twice")
+            made[name] = self._tracker(name, place or None)
+        for name, tracker in made.items():
+            self._manager.register(tracker, name=f"tracker {name}")
+        try:
+            yield
+        finally:
+            for name in made:
+                self._manager.unregister(name=f"tracker {name}")
+
+    def _tracker(self, name: str, place: str | None) -> object:
+        if name not in self._trackers:
+            raise UserError(f"no tracker is named '{name}'", hint=did_you_mean(name, self._trackers))
+        try:
+            return load_object(self._trackers[name])(place)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"the tracker '{name}' cannot start: {type(error).__name__}: {error}") from error
+
+    def listeners(self, hooks: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Callable[..., Any]]]]:
+        """(name, its own caller a hook) of everything registered that implements one of `hooks`."""
+        registered = self._manager.list_name_plugin()
+        for name, plugin in registered:
+            others = [other for _, other in registered if other is not plugin and other is not None]
+            mine = {
+                hook: self._manager.subset_hook_caller(hook, others)
+                for hook in hooks
+                if any(found.plugin is plugin for found in getattr(self.hook, hook).get_hookimpls())
+            }
+            if mine:
+                yield name, mine
+
     def _load(self, point: importlib.metadata.EntryPoint) -> None:
         """import -> register -> check specs; what fails is rolled back and remembered."""
         distribution, version = _distribution(point)
@@ -218,6 +264,9 @@ class Plugins:
             return
         for plugin in found:
             self._installed.setdefault((plugin.kind, plugin.spec.name), []).append(plugin)
+        for tracker, path in trackers_of(module).items():
+            bare = f"{distribution}:{tracker}" if tracker in self._trackers else tracker
+            self._trackers[bare] = path
 
     def _import(self, point: importlib.metadata.EntryPoint, distribution: str) -> Any:
         began, had_torch = time.perf_counter(), "torch" in sys.modules

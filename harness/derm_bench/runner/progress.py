@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from derm_bench.plan.model import Stage
-from derm_bench.plugins import Plugins
+from derm_bench.runner.lifecycle import Lifecycle
 
 
 class PlainProgress:
@@ -120,20 +120,20 @@ class BarProgress:
 class Announced:
     """Passes everything on to another observer, and to the plugins' lifecycle hooks."""
 
-    def __init__(self, inner: PlainProgress | BarProgress, plugins: Plugins) -> None:
+    def __init__(self, inner: PlainProgress | BarProgress, lifecycle: Lifecycle) -> None:
         self.inner = inner
-        self.plugins = plugins
+        self.lifecycle = lifecycle
         self.begin, self.started, self.end = inner.begin, inner.started, inner.end
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         self.inner.progressed(stage, payload)
         if payload.get("values"):
             step = int(payload.get("done", 0))
-            self.plugins.hook.derm_bench_log(stage=stage.title, step=step, values=payload["values"])
+            self.lifecycle.log(stage.title, stage.key, step, payload["values"])
 
     def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
         self.inner.finished(stage, record)
-        self.plugins.hook.derm_bench_stage_finish(record=record)
+        self.lifecycle.stage_finish(record)
 
 
 def _values(payload: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from derm_bench.plugins import Plugins
 from derm_bench.report.html import write_report
 from derm_bench.report.tables import summarise_for_terminal
 from derm_bench.runner.execute import Execution
+from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.outputs import prepare_out, provenance_of, table_digests, write_tables
 from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
 from derm_bench.runner.rows import Results
@@ -37,6 +38,7 @@ class RunOptions:
     retry_failed: bool = False
     command: tuple[str, ...] = ()
     quiet: bool = False
+    trackers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Done:
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
     """Runs what is missing and writes the run directory, whatever became of the stages."""
+    with lifecycle(plugins, options.trackers) as told:
+        return _execute(plan, store, plugins, options, told)
+
+
+def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, told: Lifecycle) -> Done:
     began = time.monotonic()
     store.prepare()
     store.recover()
@@ -60,24 +67,24 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     for digest, content in plan.data.items():
         if not store.data(digest).exists():
             store.put(content)
-    observer = Announced(_progress(options), plugins)
+    observer = Announced(_progress(options), told)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
     executor = LazyExecutor(plugins, options)
     _finish_cleanly_when_terminated()
-    plugins.hook.derm_bench_run_start(matrix=plan.matrix.name, out=options.out, stages=len(plan.stages))
+    told.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
         execution.run(executor, targets(plan), observer)
         results = Results(plan, execution.outcomes, store)
         rows = write_tables(results, options.out, provenance_of(plan, options.command))
         ran = sum(outcome.fresh for outcome in execution.outcomes.values())
         if not execution.interrupted:
-            draw(plan, store, executor, options, plugins)
+            draw(plan, store, executor, options, plugins, told)
     finally:
         executor.stop()
     statuses = {
         status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}
     }
-    plugins.hook.derm_bench_run_finish(matrix=plan.matrix.name, out=options.out, statuses=statuses)
+    told.run_finish(plan.matrix.name, options.out, statuses)
     table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began)
 
@@ -99,12 +106,20 @@ def targets(plan: Plan) -> list[str]:
     return [*found, *plan.grids.values()]
 
 
-def draw(plan: Plan, store: Store, executor: Executor, options: RunOptions, plugins: Plugins) -> None:
+def draw(
+    plan: Plan,
+    store: Store,
+    executor: Executor,
+    options: RunOptions,
+    plugins: Plugins,
+    told: Lifecycle | None = None,
+) -> None:
     """Draws the figures in a worker, unless these very tables were drawn before, and writes the report."""
     stage = figures_stage(plugins, plan, table_digests(options.out), options.out)
     plan.stages[stage.key] = stage
     execution = Execution(plan, store, retry_failed=True)
-    execution.run(executor, [stage.key], Announced(PlainProgress(quiet=True), plugins))
+    quiet = PlainProgress(quiet=True)
+    execution.run(executor, [stage.key], Announced(quiet, told) if told else quiet)
     finished = store.finished(stage.key)
     write_report(options.out, finished.folder if finished else None)
 

@@ -16,6 +16,9 @@ from derm_bench.specs import (
 )
 
 DERM_BENCH_API = 1
+DERM_BENCH_TRACKERS = {
+    f"toy-{name.lower()}": f"toy_plugins.trackers:{name}" for name in ("Diary", "Broken", "Hanging", "Unable")
+}
 
 
 class BlobOptions(Options):

@@ -1,0 +1,44 @@
+"""Trackers: what a run logs, in the place where you watch your other experiments. Off unless `--tracker` names one."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TRACKERS = {
+    "tensorboard": "derm_bench_plugins.trackers.tensorboard:TensorBoardTracker",
+    "mlflow": "derm_bench_plugins.trackers.mlflow:MlflowTracker",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over seeds of summary.csv. `arm` is dataset/strategy/classifier, `metric` test_set/metric."""
+
+    arm: str
+    metric: str
+    mean: float
+
+
+def scores(out: Path) -> Iterator[Score]:
+    """The means of a run directory's summary.csv, each once (it has a row a baseline)."""
+    path = out / "summary.csv"
+    if not path.exists():
+        return
+    seen = set()
+    with path.open(newline="") as handle:
+        for row in csv.DictReader(handle):
+            dataset = row["dataset"] + ("" if row["train_fraction"] == "1.0" else f"@{row['train_fraction']}")
+            arm = "/".join(filter(None, [dataset, row["strategy"], row["classifier"]]))
+            metric = "/".join(filter(None, [row["test_set"], row["metric"]]))
+            if row["mean"] and (arm, metric) not in seen:
+                seen.add((arm, metric))
+                yield Score(arm, metric, float(row["mean"]))
+
+
+def plain(name: str) -> str:
+    """A name in letters, digits and `-_./ `, which file systems and tracking servers take."""
+    return re.sub(r"[^\w\-./ ]+", "_", name, flags=re.ASCII)
