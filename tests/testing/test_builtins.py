@@ -22,6 +22,30 @@ class TestDcgan(GeneratorConformance):
     plugin = "dcgan"
 
 
+class TestFolder(GeneratorConformance):
+    plugin = "folder"
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path):
+        for k, name in enumerate(("red", "green", "blue")):
+            for j in range(9):
+                draw(tmp_path / "made" / name / f"{j}.png", 10 * k + j)
+        self.options = {"root": tmp_path / "made", "trained_on": "another data set"}
+
+
+class TestCommand(GeneratorConformance):
+    plugin = "command"
+
+    @pytest.fixture(autouse=True)
+    def program(self, tmp_path):
+        (tmp_path / "copy.sh").write_text('for c in "$1"/*; do cp "$c"/* "$2/${c##*/}"; done\n')
+        self.options = {
+            "argv": ("sh", "{program}", "{train}", "{out}"),
+            "program": tmp_path / "copy.sh",
+            "samples_per_fit": 8,
+        }
+
+
 class TestDermaganCnn(ClassifierConformance):
     plugin = "dermagan-cnn"
 

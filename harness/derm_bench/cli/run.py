@@ -43,7 +43,7 @@ from derm_bench.runner.run import RunOptions, execute_request
     "--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB."
 )
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
-@click.option("--allow-commands", is_flag=True, help="Let generators run external programs.")
+@click.option("--allow-commands", is_flag=True, help="Let generators run the external programs that `plan` lists.")
 @click.option(
     "--tracker",
     "trackers",
@@ -89,6 +89,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             command=tuple(sys.argv[1:]),
             quiet=options["as_json"],
             trackers=options["trackers"],
+            allow_commands=options["allow_commands"],
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)

@@ -94,8 +94,8 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
         raise UserError(f"derm_bench_{kind}s returned {type(spec).__name__}, expected {spec_type.__name__}")
     if not (isinstance(spec.name, str) and NAME.fullmatch(spec.name)):
         raise UserError(f"'{spec.name}' is no plugin name", hint="lower-case words joined by '-'")
-    for field in ("create", "preflight", "depends_on"):
-        path = getattr(spec, field)
+    for field in ("create", "preflight", "depends_on", "provenance", "finite", "commands"):
+        path = getattr(spec, field, None)
         if path is None and field != "create":
             continue
         if not (isinstance(path, str) and _IMPORT_PATH.fullmatch(path)):

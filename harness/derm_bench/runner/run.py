@@ -18,6 +18,7 @@ from derm_bench.plan.planner import figures_stage
 from derm_bench.plugins import Plugins
 from derm_bench.report.html import write_report
 from derm_bench.report.tables import summarise_for_terminal
+from derm_bench.runner.commands import commands, refuse_commands
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.outputs import prepare_out, provenance_of, table_digests, write_tables
@@ -39,6 +40,7 @@ class RunOptions:
     command: tuple[str, ...] = ()
     quiet: bool = False
     trackers: tuple[str, ...] = ()
+    allow_commands: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ class Done:
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
-    """Runs what is missing and writes the run directory, whatever became of the stages."""
+    """Runs what is missing and writes the run directory, whatever became of the stages. UserError, before anything
+    runs, where a stage would run an external program without leave."""
+    if not options.allow_commands:
+        refuse_commands(commands(plan, Execution(plan, store).needed(targets(plan)), plugins))
     with lifecycle(plugins, options.trackers) as told:
         return _execute(plan, store, plugins, options, told)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench_plugins.generators.adapters import CommandOptions, FolderOptions
 
 
 class DcganOptions(GeneratorOptions):
@@ -37,5 +38,30 @@ def specs() -> list[GeneratorSpec]:
                 "tiny": {"base": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
                 "smoke": {"base": 16, "batch_size": 16, "budget": {"updates": 20}},
             },
+        ),
+        GeneratorSpec(
+            name="folder",
+            summary="images that somebody has made already, one folder a class",
+            create="derm_bench_plugins.generators.folder:Folder",
+            options=FolderOptions,
+            conditional=True,
+            presets={"tiny": {}, "smoke": {}},
+            preflight="derm_bench_plugins.generators.planned:folder_preflight",
+            depends_on="derm_bench_plugins.generators.planned:folder_digests",
+            provenance="derm_bench_plugins.generators.planned:folder_provenance",
+            finite="derm_bench_plugins.generators.planned:folder_counts",
+        ),
+        GeneratorSpec(
+            name="command",
+            summary="an external program that is handed training images and leaves samples",
+            create="derm_bench_plugins.generators.command:Command",
+            options=CommandOptions,
+            conditional=True,
+            presets={"tiny": {"samples_per_fit": 64, "timeout": 60}, "smoke": {"samples_per_fit": 64}},
+            preflight="derm_bench_plugins.generators.planned:command_preflight",
+            depends_on="derm_bench_plugins.generators.planned:command_digests",
+            provenance="derm_bench_plugins.generators.planned:command_provenance",
+            finite="derm_bench_plugins.generators.planned:command_counts",
+            commands="derm_bench_plugins.generators.planned:command_lines",
         ),
     ]

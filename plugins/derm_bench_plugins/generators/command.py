@@ -1,0 +1,84 @@
+"""command: an external program that is handed training images and leaves samples: any GAN repository on earth."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from derm_bench.errors import UserError
+from derm_bench.imageio import SUFFIXES
+from derm_bench.images import ImageSet
+from derm_bench.run import Run
+from derm_bench.specs import Task
+from derm_bench_plugins.generators.adapters import CommandOptions, filled
+from derm_bench_plugins.generators.finite import FiniteImages
+from derm_bench_plugins.generators.folder import read_images
+from derm_bench_plugins.generators.planned import placeholders
+from derm_bench_plugins.generators.program import Limits, run_program
+
+
+class Command(FiniteImages):
+    """Runs the program once a fit; what is drawn later comes from the state."""
+
+    def __init__(self, options: CommandOptions, task: Task) -> None:
+        super().__init__(task, "the program")
+        self.options = options
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """Writes `train` as {train}/<class>/*.png, runs the program, and takes the first `samples_per_fit` images, by
+        name, of each {out}/<class>. UserError where it fails, passes a limit, or leaves links, too few images or some
+        that cannot be read."""
+        options, classes = self.options, self.task.classes
+        with tempfile.TemporaryDirectory(prefix="derm-bench-command-", ignore_cleanup_errors=True) as made:
+            folder = Path(made).resolve()
+            for name in classes:
+                for place in ("train", "out"):
+                    _class_folder(folder / place, name).mkdir(parents=True)
+            write_images(train, folder / "train")
+            values = placeholders(options, classes, self.task.size, run.seed)
+            values |= {"train": folder / "train", "out": folder / "out"}
+            limits = Limits(options.timeout, options.max_megabytes * 10**6, options.max_files)
+            run_program(filled(options.argv, values), folder, limits)
+            paths = [left_images(folder / "out", name, options.samples_per_fit) for name in classes]
+            images = [read_images(found, folder / "out", self.task.size) for found in paths]
+        self.keep(images, run.seed)
+
+
+def write_images(train: ImageSet, folder: Path) -> None:
+    """`folder`/<class>/<number>.png."""
+    for k, (image, label) in enumerate(zip(train.images, train.labels.tolist(), strict=True)):
+        pixels = image.permute(1, 2, 0).contiguous().numpy()
+        Image.fromarray(pixels).save(folder / train.classes[label] / f"{k:06d}.png", compress_level=1)
+
+
+def left_images(out: Path, name: str, n: int) -> list[Path]:
+    """The first `n` images in `out`/`name`, by name. UserError at links, and where there are fewer."""
+    folder = out / name
+    for place in (out, folder):
+        if not place.exists() or not stat.S_ISDIR(place.lstat().st_mode):
+            raise UserError(f"the program left no folder {{out}}/{name}, or a link in its place")
+    found = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_symlink():
+            raise UserError(f"the program left a link, {{out}}/{name}/{entry.name}; only files are taken")
+        if entry.is_file(follow_symlinks=False) and Path(entry.name).suffix.lower() in SUFFIXES:
+            found.append(Path(entry.path))
+    if len(found) < n:
+        raise UserError(
+            f"the program left {len(found)} images in {{out}}/{name}, samples_per_fit is {n}",
+            hint="{out} holds a folder for each class; hand the number on with {n}",
+        )
+    return found[:n]
+
+
+def _class_folder(folder: Path, name: str) -> Path:
+    """The folder of a class; UserError for a name that is no plain folder name."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
+        raise UserError(
+            f"the class '{name}' cannot name a folder", hint="rename it with the data set's classes"
+        )
+    return folder / name

@@ -1,0 +1,117 @@
+"""Running an external program: it is heard, held to its limits, and never outlives its caller."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from derm_bench.errors import UserError
+from derm_bench_plugins.generators.adapters import CommandOptions, filled
+from derm_bench_plugins.generators.program import Limits, run_program
+
+GENEROUS = Limits(seconds=20, size=10**8, files=1000)
+
+
+def shell(tmp_path, script, limits=GENEROUS):
+    run_program(["sh", "-c", script], tmp_path, limits)
+
+
+def gone(pid) -> bool:
+    """Whether a process has ended, within five seconds."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_arguments_arrive_as_they_are_and_no_shell_sees_them(tmp_path):
+    word = "$HOME; `id` 'a b' *"
+    run_program(
+        [sys.executable, "-c", "import sys; open('said', 'w').write(sys.argv[1])", word], tmp_path, GENEROUS
+    )
+    assert (tmp_path / "work" / "said").read_text() == word
+
+
+def test_it_sees_a_home_of_its_own_and_none_of_the_users_variables(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    shell(tmp_path, 'env > seen; [ "$HOME" = "$PWD" ]')
+    assert "hunter2" not in (tmp_path / "work" / "seen").read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "said"),
+    [
+        ("echo why; exit 3", GENEROUS, r"exit code 3; it said last:\nwhy"),
+        ("kill -SEGV $$", GENEROUS, "ended by signal 11"),
+        ("sleep 60", GENEROUS._replace(seconds=0.3), "stopped after 0.3 s, its `timeout`"),
+        ("head -c 3000000 /dev/zero > big", GENEROUS._replace(size=10**6), "`max_megabytes`"),
+        (
+            "i=0; while :; do i=$((i+1)); head -c 90000 /dev/zero > $i; done",
+            GENEROUS._replace(size=10**6),
+            "stopped: it left",
+        ),
+        ("i=0; while :; do i=$((i+1)); : > $i; done", GENEROUS._replace(files=50), "`max_files` allows 50"),
+        ("for i in 1 2 3 4; do : > $i; done", GENEROUS._replace(files=3), "`max_files` allows 3"),
+    ],
+)
+def test_what_goes_wrong_is_said(tmp_path, script, limits, said):
+    with pytest.raises(UserError, match=said):
+        shell(tmp_path, script, limits)
+
+
+def test_what_it_leaves_running_is_ended(tmp_path):
+    shell(tmp_path, "sleep 300 & echo $! > pid")
+    assert gone(int((tmp_path / "work" / "pid").read_text()))
+
+
+def test_it_ends_with_its_caller(tmp_path):
+    script = "sleep 300 & echo $! > pid.part; mv pid.part pid; wait"
+    code = f"""
+from pathlib import Path
+from derm_bench_plugins.generators.program import Limits, run_program
+run_program(["sh", "-c", {script!r}], Path({str(tmp_path)!r}), Limits(60, 10**9, 1000))
+"""
+    caller = subprocess.Popen([sys.executable, "-c", code])
+    pid = tmp_path / "work" / "pid"
+    while not pid.exists():
+        assert caller.poll() is None
+        time.sleep(0.02)
+    caller.send_signal(signal.SIGKILL)
+    caller.wait()
+    assert gone(int(pid.read_text()))
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="no program 'no-such-gan'"):
+        run_program(["no-such-gan"], tmp_path, GENEROUS)
+
+
+def test_placeholders_are_replaced_once_and_inside_words():
+    argv = ("--data={train}", "{n}", '{"json": 1}', "{class}")
+    values = {"train": "/a/{n}", "n": 5, "class": "{seed}", "seed": 1}
+    assert filled(argv, values) == ["--data=/a/{n}", "5", '{"json": 1}', "{seed}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"argv": ("gan", "{output}")}, "did you mean 'out'"),
+        ({"argv": ("gan", "{train}")}, "never says {out}"),
+        ({"argv": ("gan", "{out}", "{class}"), "scope": "pooled"}, "write scope: per_class"),
+        ({"argv": ("{program}", "{out}")}, "with `program`"),
+        ({"argv": "gan {train} {out}"}, "tuple"),
+    ],
+)
+def test_an_argv_that_cannot_work_is_refused(given, said):
+    with pytest.raises(ValidationError, match=said):
+        CommandOptions(**given)
