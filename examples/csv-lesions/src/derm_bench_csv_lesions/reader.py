@@ -1,0 +1,96 @@
+"""Reads a table and the images it names. Imports no torch: the planner calls `describe` and `fingerprint` too."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from derm_bench.errors import UserError, did_you_mean
+from derm_bench.fingerprint import file_digests
+from derm_bench.imageio import UnreadableImage, read_image, read_mask
+from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+from derm_bench_csv_lesions import CsvLesionsOptions
+
+
+class CsvLesions:
+    """Ids are the file names of the table."""
+
+    def __init__(self, options: CsvLesionsOptions, task: Task) -> None:
+        self.options = options
+
+    def describe(self, options: CsvLesionsOptions) -> DatasetDescription:
+        """Images of one lesion form a group: they never fall on both sides of a split."""
+        rows = read_table(options)
+        return DatasetDescription(
+            ids=[row[options.image] for row in rows],
+            labels=[row[options.label] for row in rows],
+            classes=sorted({row[options.label] for row in rows}),
+            groups=[row[options.group] for row in rows] if options.group else None,
+            attributes={name: _column([row[name] for row in rows]) for name in options.attributes},
+            masks=options.masks is not None,
+            licence=options.licence,
+        )
+
+    def fingerprint(self, options: CsvLesionsOptions) -> Mapping[str, str]:
+        """SHA-256 of each image, and of its mask, by id. (What the table says enters keys through the split.)"""
+        names = [row[options.image] for row in read_table(options)]
+        images = file_digests({name: options.root / options.images / name for name in names})
+        if options.masks is None:
+            return images
+        masks = file_digests({name: mask_of(options, name) for name in names})
+        return {name: f"{images[name]} {masks[name]}" for name in names}
+
+    def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
+        """One image at a time; a file that cannot be decoded is reported, not raised."""
+        options, root = self.options, self.options.root
+        for name in ids:
+            try:
+                pixels = read_image(root / options.images / name, root=root)
+                mask = read_mask(mask_of(options, name), root=root) if options.masks else None
+                yield RawImage(pixels, mask)
+            except UnreadableImage as error:
+                yield Unreadable(error.reason)
+
+
+def mask_of(options: CsvLesionsOptions, name: str) -> Path:
+    """The mask of an image: masks/a.png of images/a.jpg."""
+    assert options.masks is not None
+    return (options.root / options.masks / name).with_suffix(".png")
+
+
+def read_table(options: CsvLesionsOptions) -> list[dict[str, str]]:
+    """The rows of the table. UserError: no table, no such column, a missing value, an image that is there twice."""
+    file = options.root / options.table
+    if not file.is_file():
+        raise UserError(f"there is no {file.absolute()}", hint="`root` is the folder that holds the table")
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except UnicodeDecodeError as error:
+        raise UserError("not a text file in UTF-8", file=file) from error
+    needed = [options.image, options.label, *([options.group] if options.group else [])]
+    for column in [*needed, *options.attributes]:
+        if column not in columns:
+            hint = did_you_mean(column, columns) or f"it has {', '.join(columns)}"
+            raise UserError(f"there is no column '{column}'", file=file, line=1, hint=hint)
+    seen: set[str] = set()
+    for line, row in enumerate(rows, start=2):
+        empty = [column for column in needed if not row[column]]
+        if empty:
+            raise UserError(f"{', '.join(empty)} missing", file=file, line=line)
+        if row[options.image] in seen:
+            raise UserError(f"'{row[options.image]}' is there twice", file=file, line=line)
+        seen.add(row[options.image])
+    if not rows:
+        raise UserError("holds no images", file=file)
+    return rows
+
+
+def _column(texts: list[str]) -> list[float | str | None]:
+    """Numbers where all that is there are numbers, else texts; None where nothing is there."""
+    try:
+        return [float(text) if text else None for text in texts]
+    except ValueError:
+        return [text or None for text in texts]
