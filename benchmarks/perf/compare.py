@@ -44,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given.json:
         Console(width=None if sys.stdout.isatty() else 150).print(table(lines))
     ratios = {str(line["row"]): line["ratio"] for line in lines if line["ratio"]}
+    kind = bench.kind + (" quick" if bench.quick else "")  # small sizes have ratios of their own
     if given.save:
-        _save_ratios(given.save, bench.kind, ratios, where)
-    worse = fallen(ratios, earlier.get(bench.kind, {}).get("ratios", {}))
+        _save_ratios(given.save, kind, ratios, where)
+    worse = fallen(ratios, earlier.get(kind, {}).get("ratios", {}))
     for sentence in worse:
         say(sentence)
     return 0 if complete and not worse and all(line["passed"] is not False for line in lines) else 1
@@ -185,7 +186,7 @@ def _read_ratios(path: Path) -> dict[str, Any]:
 
 
 def _save_ratios(path: Path, kind: str, ratios: dict[str, float], where: dict[str, Any]) -> None:
-    """Adds the ratios of a device type to the file; rows that were not measured keep theirs."""
+    """Adds the ratios of a device type and size to the file; rows that were not measured keep theirs."""
     known = _read_ratios(path) if path.exists() else {}
     kept = known.get(kind, {}).get("ratios", {})
     known[kind] = {"machine": where, "ratios": kept | ratios}

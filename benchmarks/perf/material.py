@@ -99,7 +99,7 @@ class Material:
 
 
 def random_inception(path: Path) -> None:
-    """Writes seeded random values in the layout of the published weights."""
+    """Writes seeded random values in the layout of the published weights, of a size that keeps signals alive."""
     import torch
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -112,4 +112,7 @@ def random_inception(path: Path) -> None:
     nothing.seek(0)
     torch.manual_seed(0)
     network = Bare("random", ["2048"], feature_extractor_weights_path=nothing)
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            torch.nn.init.kaiming_normal_(weight)
     torch.save(network.state_dict(), path)

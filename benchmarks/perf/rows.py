@@ -170,7 +170,7 @@ ROWS = {
                 Measure("sharing", "of which sharing generators (x)"),
             ),
             quick={
-                "images": 200, "batch": 32, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 1,
+                "images": 100, "batch": 16, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 1,
             },
             full={
                 "images": 600, "batch": 64, "updates": 30, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 3,
