@@ -145,6 +145,12 @@ def test_a_quota_that_the_folder_cannot_meet_is_seen_while_planning(
     assert refused.code == 2 and said in refused.err and "strategies.1.synthetic" in refused.err
 
 
+def test_a_folder_too_small_to_be_scored_is_said_while_planning(in_process, write_matrix, folder):
+    arm = strategy("bought", folder, green=2)
+    planned = in_process("plan", write_matrix(adapters(arm, metrics=["fd_domain"])))
+    assert planned.code == 0 and "2 images of 'green' are too few to be scored" in planned.out
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

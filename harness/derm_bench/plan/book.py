@@ -83,9 +83,12 @@ class StageBook:
         return self._memo[memo][0]
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
-        """What a plugin says its numbers depend on beside options and code."""
+        """What a plugin says its numbers depend on beside options and code, asked once for all stages."""
         path = self.plugins.get(kind, name).depends_on
-        return {"depends_on": load_object(path)(options)} if path else {}
+        memo = ("depends_on", path, id(options))
+        if path and memo not in self._memo:
+            self._memo[memo] = ({"depends_on": load_object(path)(options)}, options)  # as in `hashed`
+        return self._memo[memo][0] if path else {}
 
     def metric(self, name: str, options: Any) -> dict[str, Any]:
         """A metric as stages are told of it."""

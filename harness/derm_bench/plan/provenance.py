@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from derm_bench.errors import UserError, UserErrors
@@ -57,33 +59,34 @@ def _remarks(fit: PlannedFit, stated: Provenance) -> Iterator[str]:
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
     """A quota that cannot be met is an error; a score that cannot be computed a warning."""
+    there = {
+        name: _there(plugins, entry.generator) for name, (_, entry) in strategies.items() if entry.generator
+    }
     for planned in plan.cells:
         place, strategy = strategies[planned.cell.strategy]
         for name, n in planned.quota.items():
-            there = _there(plugins, strategy.generator, name)
-            if n and there is not None and n > there:
-                message = f"{strategy.generator.label} has {there} images of '{name}', the quota is {n}"
-                yield plan.matrix.error(
-                    message, ("strategies", place, "synthetic"), "ask for fewer, or add some"
-                )
+            has = there[strategy.name][name] if n else math.inf
+            if n > has:
+                message = f"{strategy.generator.label} has {has:.0f} images of '{name}', the quota is {n}"
+                at = ("strategies", place, "synthetic")
+                yield plan.matrix.error(message, at, "ask for fewer, or add some")
     for row in plan.fidelity:
-        if row.strategy in strategies:
-            there = _there(plugins, strategies[row.strategy][1].generator, row.class_name)
-            sample = plan.stages[row.key].inputs["sample"]
-            n = plan.stages[sample].params["n"]
-            if there is not None and n > there:
-                remark = f"{row.strategy}: {there} images of '{row.class_name}' are too few to be scored: it takes {n}"
-                _warn(plan, [remark])
+        if row.strategy in there:
+            n = plan.stages[plan.stages[row.key].inputs["sample"]].params["n"]
+            has = there[row.strategy][row.class_name]
+            if n > has:
+                few = f"{row.strategy}: {has:.0f} images of '{row.class_name}' are too few to be scored"
+                _warn(plan, [f"{few}: it takes {n}"])
 
 
-def _there(plugins: Plugins, use: Any, name: str) -> int | None:
-    """Images of a class that a generator has; None where it makes as many as one likes."""
+def _there(plugins: Plugins, use: Any) -> Mapping[str, float]:
+    """Images of each class that a generator has; infinitely many where it makes as many as one likes."""
     path = plugins.get("generator", use.name).finite
-    if path is None:
-        return None
-    counts = load_object(path)(use.options)
-    return counts if isinstance(counts, int) else int(counts.get(name, 0))
+    found = load_object(path)(use.options) if path else math.inf
+    if isinstance(found, Mapping):
+        return defaultdict(int, found)
+    return defaultdict(lambda: found)
 
 
-def _warn(plan: Plan, remarks: Any) -> None:
+def _warn(plan: Plan, remarks: Iterable[str]) -> None:
     plan.warnings += [remark for remark in dict.fromkeys(remarks) if remark not in plan.warnings]

@@ -54,7 +54,7 @@ def folder_provenance(options: FolderOptions) -> Provenance:
     parts = options.parts
     sees_test = bool(parts - {"train", "training"})
     return Provenance(
-        f"by its maker's word trained on '{options.trained_on}'", options.split or "", sees_test
+        f"by their maker's word made from training on '{options.trained_on}'", options.split or "", sees_test
     )
 
 
@@ -97,7 +97,8 @@ def command_digests(options: CommandOptions) -> dict[str, str]:
     argv = _with_program(options)
     program = shutil.which(argv[0]) if argv else None
     named = {"argv.0": Path(program)} if program else {}
-    named |= {f"argv.{k}": Path(word) for k, word in enumerate(argv) if k and Path(word).is_absolute()}
+    words = dict(enumerate(options.argv[1:], start=1))
+    named |= {f"argv.{k}": Path(word) for k, word in words.items() if Path(word).is_absolute()}
     found = file_digests({name: path for name, path in named.items() if path.is_file()})
     if options.program is not None and options.program.is_dir():
         found["program"] = _tree_digest(_code_below(options.program))

@@ -102,10 +102,10 @@ def usage(folder: Path) -> tuple[int, int]:
 def _watched(
     process: subprocess.Popen[bytes], folder: Path, before: tuple[int, int], limits: Limits
 ) -> str | None:
-    """Waits for the program's end without reaping it, so that its group keeps its number; what was wrong, or None."""
+    """Waits for the program's end; what was wrong, or None."""
     began = time.monotonic()
     look_at = began
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+    while process.poll() is None:
         now = time.monotonic()
         if now - began > limits.seconds:
             return f"was stopped after {limits.seconds:g} s, its `timeout`"
