@@ -14,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.fidelity.score import Scorer
 from derm_bench.specs import Task, load_object
 from derm_bench_plugins.metrics import InceptionOptions, specs
-from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, load_weights
+from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded, load_weights
 from derm_bench_plugins.metrics.inception_weights import FILE, find_weights, places, preflight
 
 SPECS = {spec.name: spec for spec in specs()}
@@ -134,6 +134,27 @@ def test_values_agree_with_torch_fidelity(weights):
     assert rows["inception_score"]["value"] == pytest.approx(theirs["inception_score_mean"], rel=1e-3)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert {row["extractor"] for row in rows.values()} == {f"inception-v3-compat:{digest}"}
+
+
+def test_folded_norms_leave_the_features_as_they_are():
+    torch.manual_seed(0)
+
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.BatchNorm2d(4, eps=0.001)
+
+        def forward(self, x):
+            return self.bn(self.conv(x)).relu()
+
+    network = torch.nn.Sequential(Block())
+    for _ in range(3):
+        network(torch.randn(4, 3, 8, 8) * 2 + 1)  # statistics other than 0 and 1
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        want = network.eval()(images)
+        assert torch.allclose(folded(network)(images), want, atol=1e-6)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
 
 
 def test_inception_score_is_exp_of_the_mutual_information_by_hand():

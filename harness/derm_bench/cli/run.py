@@ -43,7 +43,9 @@ from derm_bench.runner.run import RunOptions, execute_request
     "--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB."
 )
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
-@click.option("--allow-commands", is_flag=True, help="Let generators run the external programs that `plan` lists.")
+@click.option(
+    "--allow-commands", is_flag=True, help="Let generators run the external programs that `plan` lists."
+)
 @click.option(
     "--tracker",
     "trackers",

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from derm_bench.errors import UserError
 from derm_bench.fidelity.distances import Interval
@@ -43,12 +44,22 @@ class InceptionFeatures:
             network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=safe)
         except RuntimeError as error:
             raise UserError(f"not the weights of torch-fidelity's InceptionV3: {error}", file=path) from error
-        self.network = network.to(device).eval()
+        self.network = folded(network.eval()).to(device)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> NDArray[np.float64]:
         parts = [self.network(part.to(self.device))[0].double().cpu() for part in images.split(BATCH)]
         return torch.cat(parts).numpy() if parts else np.empty((0, 2048))
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """The network with each BatchNorm folded into the convolution before it: the same features to 1e-6 of their
+    size, with fewer passes over memory."""
+    for module in network.modules():
+        conv, norm = getattr(module, "conv", None), getattr(module, "bn", None)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module.conv, module.bn = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network
 
 
 class InceptionScore:
