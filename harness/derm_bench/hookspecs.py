@@ -30,49 +30,154 @@ from derm_bench.specs import (
 
 @hookspec
 def derm_bench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
-    """Data sets: where labels, groups and pixels come from."""
+    """Data sets: where labels, groups and pixels come from. `create` names a class with `describe`, `fingerprint`
+    and `read`, in a module without torch: the planner calls the first two.
+
+        class MyOptions(Options):
+            root: Path = Field(description="the folder with labels.csv and images/")
+
+        @hookimpl
+        def derm_bench_datasets():
+            create = "my_clinic.reader:Clinic"
+            return [DatasetSpec(name="my-clinic", summary="our own images", create=create, options=MyOptions)]
+    """
 
 
 @hookspec
 def derm_bench_generators() -> Iterable[GeneratorSpec]:  # type: ignore[empty-body]
-    """Generators of synthetic images, controls among them."""
+    """Generators of synthetic images, controls among them. `create` names a class with `fit`, `sample`, `parts`,
+    `state` and `load_state`.
+
+        class MyOptions(GeneratorOptions):
+            z_dim: int = Field(100, ge=1, description="length of the latent vector")
+
+        @hookimpl
+        def derm_bench_generators():
+            return [
+                GeneratorSpec(
+                    name="my-gan",
+                    summary="a GAN of 64 pixels",
+                    paper="Somebody et al., 2026, arXiv:2601.00000",
+                    create="my_gan.model:MyGan",
+                    options=MyOptions,
+                    presets={"tiny": {"z_dim": 8, "budget": {"updates": 2}}, "smoke": {"budget": {"updates": 20}}},
+                )
+            ]
+    """
 
 
 @hookspec
 def derm_bench_classifiers() -> Iterable[ClassifierSpec]:  # type: ignore[empty-body]
-    """Classifiers that are trained with and without synthetic images."""
+    """Classifiers that are trained with and without synthetic images. `create` names a class with `fit` and
+    `predict_proba`.
+
+        class MyOptions(ClassifierOptions):
+            width: int = Field(32, ge=1, description="channels of the first layer")
+
+        @hookimpl
+        def derm_bench_classifiers():
+            create = "my_net.model:MyNet"
+            return [ClassifierSpec(name="my-net", summary="a small network", create=create, options=MyOptions)]
+    """
 
 
 @hookspec
 def derm_bench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
-    """Metrics of predictions or of images."""
+    """Metrics of predictions, or of images. `create` names a class with `compute`, called as `level` says:
+    with labels and probabilities, or with features of real and synthetic images.
+
+        @hookimpl
+        def derm_bench_metrics():
+            return [
+                MetricSpec(
+                    name="my-distance",
+                    summary="distance between the mean features of real and synthetic images",
+                    create="my_metric.score:Distance",
+                    level="images",
+                    extractor="domain",
+                    higher_is_better=False,
+                )
+            ]
+    """
 
 
 @hookspec
 def derm_bench_transforms() -> Iterable[TransformSpec]:  # type: ignore[empty-body]
-    """Preprocessing, augmentation, mixing and regularisers."""
+    """Preprocessing, augmentation, mixing and regularisers. `create` names a class whose objects are called as the
+    `phase` says.
+
+        class MyOptions(Options):
+            strength: float = Field(0.1, ge=0, description="standard deviation of the noise, pixels in [0,1]")
+
+        @hookimpl
+        def derm_bench_transforms():
+            return [
+                TransformSpec(
+                    name="my-noise",
+                    summary="Gaussian noise",
+                    create="my_noise.transform:Noise",
+                    options=MyOptions,
+                    phase="image",
+                    scalar="strength",
+                )
+            ]
+    """
 
 
 @hookspec
 def derm_bench_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
-    """Ways to execute stages: in this process, in local workers, on a cluster."""
+    """Ways to execute stages: in this process, in local workers, on a cluster. `create` names a class that is called
+    with `ExecutorSettings` and has `free`, `submit`, `poll` and `stop` (`derm_bench/executors/base.py`).
+
+        @hookimpl
+        def derm_bench_executors():
+            return [ExecutorSpec(name="my-cluster", summary="our own cluster", create="my_cluster.jobs:Cluster")]
+    """
 
 
 @hookspec
 def derm_bench_run_start(matrix: str, out: Path, stages: int) -> None:
-    """Called in the parent when a run begins to execute `stages` stages of the matrix named `matrix`."""
+    """Called when a run of the matrix named `matrix` begins; its run directory is `out`, its plan has `stages`
+    stages, those included that the store already has.
+
+        @hookimpl
+        def derm_bench_run_start(matrix, out, stages):
+            print(f"{matrix}: {stages} stages, into {out}", file=sys.stderr)
+
+    The lifecycle hooks are called in the parent, in order, in a thread of each plugin's own. An implementation takes
+    only the arguments that it needs. What it raises is a warning, and its last call in this run.
+    """
 
 
 @hookspec
 def derm_bench_stage_finish(record: Mapping[str, Any]) -> None:
-    """Called in the parent after each attempt at a stage, with its record."""
+    """Called after each attempt at a stage, with its record: `key`, `kind`, `title`, `status`, `seconds`, `device`,
+    `host`, `peak_memory_mb`, `peak_device_mb`, and `error` (`type`, `message`, `traceback`) or None.
+
+        @hookimpl
+        def derm_bench_stage_finish(record):
+            if record["status"] != "done":
+                print(f"{record['title']}: {record['error']['message']}", file=sys.stderr)
+    """
 
 
 @hookspec
 def derm_bench_log(stage: str, key: str, step: int, values: Mapping[str, float]) -> None:
-    """Called in the parent with the values a running stage logs (rate-limited)."""
+    """Called with the latest values that a running stage logged, at most five times a second: `stage` is its title,
+    `key` its key (titles may be equal), `step` the updates done. The whole curve is in history.csv afterwards.
+
+        @hookimpl
+        def derm_bench_log(stage, step, values):
+            print(stage, step, values.get("loss"), file=sys.stderr)
+    """
 
 
 @hookspec
 def derm_bench_run_finish(matrix: str, out: Path, statuses: Mapping[str, int]) -> None:
-    """Called in the parent when the run directory has been written."""
+    """Called when the run directory `out` has been written, after an interruption too; `statuses` counts the cells
+    (`done`, `failed`, `pending`, ...).
+
+        @hookimpl
+        def derm_bench_run_finish(out, statuses):
+            print(f"{statuses.get('done', 0)} cells done: {out / 'report.html'}", file=sys.stderr)
+    """

@@ -71,8 +71,8 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a generator returns: uint8 images [n,3,S,S]; `source_ids` name the real image each was made from, where
-    one was; attributes are columns by name."""
+    """What a generator returns: `images` uint8 [n,3,S,S]; `source_ids` name the real image each was made from, where
+    one was; `attributes` are columns by name."""
 
     images: torch.Tensor
     source_ids: Sequence[str] | None = None

@@ -41,9 +41,9 @@ class Options(BaseModel):
 class Budget(Options):
     """How long to train: exactly one of updates (optimizer steps), epochs, kimg (thousands of images)."""
 
-    updates: int | None = Field(None, ge=1, le=100_000_000)
-    epochs: float | None = Field(None, gt=0, le=1_000_000)
-    kimg: float | None = Field(None, gt=0, le=1_000_000)
+    updates: int | None = Field(None, ge=1, le=100_000_000, description="optimizer steps")
+    epochs: float | None = Field(None, gt=0, le=1_000_000, description="passes over the training images")
+    kimg: float | None = Field(None, gt=0, le=1_000_000, description="thousands of images seen")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Budget:
@@ -64,8 +64,8 @@ class Budget(Options):
 class TransformUse(Options):
     """A transform as a matrix writes it: `hflip`, `{rotate: 30}` or `{bilateral: {d: 9}}`."""
 
-    name: str
-    options: Any = None
+    name: str = Field(description="the transform")
+    options: Any = Field(None, description="its options, or a bare value for the one that it names")
 
     @model_validator(mode="before")
     @classmethod
@@ -104,21 +104,27 @@ class GeneratorOptions(Options):
 class ClassifierOptions(Options):
     """Options that every classifier takes; a plugin's own model may give one of them another default."""
 
-    optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = Field(
+        "adam", description="the optimizer; sgd with momentum, adamw with decoupled decay"
+    )
+    lr: float = Field(1e-3, gt=0, description="learning rate at the start")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty; decoupled for adamw")
     betas: tuple[float, float] = Field(
         (0.9, 0.999), description="of adam and adamw; the first is sgd's momentum"
     )
-    batch_size: int = Field(64, ge=2, le=65536)
-    schedule: Literal["none", "cosine", "step", "plateau"] = "none"
+    batch_size: int = Field(64, ge=2, le=65536, description="images an update")
+    schedule: Literal["none", "cosine", "step", "plateau"] = Field(
+        "none", description="how the learning rate falls; step: to a tenth at one half and at three quarters"
+    )
     select: Literal["best", "last"] = Field(
         "best", description="best: the checkpoint with the best primary metric on validation"
     )
     patience: int | None = Field(
         None, ge=1, description="evaluations without gain before stopping; refused with a matched budget"
     )
-    loss: Literal["ce", "bce"] = "ce"
+    loss: Literal["ce", "bce"] = Field(
+        "ce", description="ce: cross-entropy over classes; bce: binary, each class by itself"
+    )
     input_size: int | None = Field(
         None, ge=8, le=1024, description="side in pixels that the network sees; default the stored size"
     )
@@ -128,8 +134,12 @@ class ClassifierOptions(Options):
         None, description="start from the same network trained on another data set"
     )
     freeze: bool = Field(False, description="train only the head")
-    dropout: float = Field(0.0, ge=0, lt=1)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of features dropped before the head while training"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target spread evenly over the classes"
+    )
 
 
 # ------------------------------------------------------------------------------- what create gets
@@ -139,8 +149,8 @@ class ClassifierOptions(Options):
 class Task:
     """What a plugin's `create(options, task)` is told.
 
-    `size` is the side in pixels of the images it gets; `device` a torch device string; `inputs` the outputs of
-    what it `requires`, by name.
+    `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device` a
+    torch device string; `inputs` the outputs of what it `requires`, by name.
     """
 
     classes: tuple[str, ...]
@@ -175,7 +185,11 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Ref:
-    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage."""
+    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage.
+
+    `kind` says what of the `plugin`, run with `options` and (a generator) `scope`, is wanted; `data` what it is fitted
+    on: the training split, the reserve, or what another `Ref` makes.
+    """
 
     kind: Literal["generator", "classifier", "samples"]
     plugin: str
@@ -191,6 +205,7 @@ class Ref:
 class DatasetDescription:
     """A data set without its pixels: all that splitting needs. Lists run parallel to `ids`.
 
+    `labels` are names out of `classes`. `masks`: images come with one each. `licence` and `citation` are shown.
     `groups` holds the lesion or patient of each image (None: no grouping is known). `given_split` holds
     `train | val | test | ""` where the source fixes one. `attributes` holds typed columns (age, sex, site, ...).
     """
@@ -216,7 +231,7 @@ class RawImage:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that could not be decoded, and why; it is listed and set aside, never silently dropped."""
+    """An image that could not be decoded, and its `reason`; it is listed and set aside, never silently dropped."""
 
     reason: str
 
@@ -276,7 +291,9 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PluginSpec:
-    """What all kinds share. `create` is `"package.module:attribute"`, called `create(options, task)`.
+    """What all kinds share. `name` is in kebab-case, `summary` a line, `paper` a reference; `create` is
+    `"package.module:attribute"`, called `create(options, task)`; `options` a pydantic model, each field with a
+    description; `requires(options)` returns the `Ref`s, by name, of what other stages must make first.
 
     `presets` are named option sets; `tiny` (tests) and `smoke` are expected of generators and classifiers.
     `preflight`, an import path called with the options in the parent before anything runs, returns the problems
@@ -328,7 +345,8 @@ class ClassifierSpec(PluginSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(PluginSpec):
-    """A metric. `level: predictions` computes from probabilities, `images` from features of `extractor`.
+    """A metric. `level: predictions` computes from probabilities, `images` from features of `extractor`;
+    `higher_is_better` says which way is up.
 
     `create(options, task)` returns an object with `compute(labels, proba, groups, classes)` or
     `compute(real, synthetic)` (float64 features [N,D] of its `extractor`), `-> {name: float}`.

@@ -37,31 +37,46 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class Protocol(Options):
     """`fair`, or `paper` with its permits. A permit only permits; the leak is written where it happens."""
 
-    name: Literal["fair", "paper"] = "fair"
-    allow: tuple[str, ...] = ()
+    name: Literal["fair", "paper"] = Field(
+        "fair", description="fair keeps all rules; paper allows what `allow` lists"
+    )
+    allow: tuple[str, ...] = Field(
+        (),
+        description=f"permits: {', '.join(PERMITS)}",
+    )
 
 
 class PluginUse(Options):
     """A plugin by name with its validated options (`Any`: the model belongs to the plugin)."""
 
-    name: str
-    options: Any = None
+    name: str = Field(description="the plugin")
+    options: Any = Field(None, description="the plugin's options, written beside its name")
 
 
 class PerClass(Options):
     """A count, one for all classes or one a class."""
 
-    per_class: Count | dict[str, Count] | None = None
+    per_class: Count | dict[str, Count] | None = Field(
+        None, description="a count for every class, or a map of counts; whole groups are taken"
+    )
 
 
 class Clean(Options):
     """What to set aside once pixels are known. `unreadable`: the share that may be, before the run fails."""
 
-    duplicates: Literal["keep", "drop"] = "keep"
+    duplicates: Literal["keep", "drop"] = Field(
+        "keep",
+        description="drop: of images with equal pixels one stays, the one in test before that in val before the first",
+    )
     blurred: float | None = Field(
         None, ge=0, description="drop images whose variance of the Laplacian is below"
     )
-    unreadable: float = Field(0.0, ge=0, lt=1)
+    unreadable: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of images that may be unreadable before the data set counts as failed",
+    )
 
 
 class Split(Options):
@@ -70,36 +85,55 @@ class Split(Options):
     test, val, reserve: a share of the whole, or {per_class: count}. `val: test` needs a permit.
     """
 
-    method: Literal["random", "given", "kfold"] = "random"
-    test: Share | PerClass = 0.2
-    val: Share | PerClass | Literal["test"] = 0.1
-    reserve: Share | PerClass = 0.0
-    group: Literal["auto", "none"] | str = "auto"
-    seed: Seed = 0
-    folds: int = Field(5, ge=2, le=100)
+    method: Literal["random", "given", "kfold"] = Field(
+        "random", description="random; given: the split of the source; kfold: `seeds.split` counts folds"
+    )
+    test: Share | PerClass = Field(0.2, description="share of the whole, or {per_class: n}")
+    val: Share | PerClass | Literal["test"] = Field(
+        0.1, description="as `test`; `test` selects on the test set and needs the permit select_on_test"
+    )
+    reserve: Share | PerClass = Field(
+        0.0, description="real images that no arm trains on but `more-real`, as `test`"
+    )
+    group: Literal["auto", "none"] | str = Field(
+        "auto",
+        description="what stays together: auto (lesion or patient), an attribute, or none (permit: ungrouped_split)",
+    )
+    seed: Seed = Field(0, description="seed of the split, frozen unless `seeds.split` lists some")
+    folds: int = Field(5, ge=2, le=100, description="number of folds of `kfold`")
 
 
 class DatasetEntry(PluginUse):
-    label: str
+    label: str = Field(description="what tables and selections call it; default its name")
     size: int = Field(64, ge=8, le=1024, description="stored side in pixels")
-    resize: Literal["center-crop", "squash", "pad"] = "center-crop"
+    resize: Literal["center-crop", "squash", "pad"] = Field(
+        "center-crop", description="how images become square"
+    )
     classes: dict[str, tuple[str, ...]] | None = Field(
         None, description="class -> source labels merged into it; None: all"
     )
-    limit: PerClass = PerClass()
-    preprocess: tuple[TransformUse, ...] = ()
-    clean: Clean = Clean()
-    split: Split = Split()
-    train_fraction: tuple[Fraction, ...] = Field((1.0,), min_length=1)
+    limit: PerClass = Field(PerClass(), description="the most images a class")
+    preprocess: tuple[TransformUse, ...] = Field(
+        (), description="preprocess transforms, in order, before images are stored"
+    )
+    clean: Clean = Field(Clean(), description="what to set aside once pixels are known")
+    split: Split = Field(Split(), description="how images go to test, val, reserve and train")
+    train_fraction: tuple[Fraction, ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="nested shares of the training set, an axis of the matrix; val and test stay the same",
+    )
 
 
 class Seeds(Options):
     """`together` where YAML gave a list; else the axes of the map, None where it names no such axis."""
 
-    together: tuple[Seed, ...] | None = Field((0,), min_length=1)
-    split: tuple[Seed, ...] | None = Field(None, min_length=1)
-    generator: tuple[Seed, ...] | None = Field(None, min_length=1)
-    classifier: tuple[Seed, ...] | None = Field(None, min_length=1)
+    together: tuple[Seed, ...] | None = Field(
+        (0,), min_length=1, description="seeds that move generator and classifier together"
+    )
+    split: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of the split, or folds")
+    generator: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of generators")
+    classifier: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of classifiers")
 
 
 class GeneratorUse(PluginUse):
@@ -109,22 +143,35 @@ class GeneratorUse(PluginUse):
 
 
 class Filter(Options):
-    by: Literal["confidence", "discriminator"]
-    keep: float = Field(0.5, gt=0, le=1)
+    by: Literal["confidence", "discriminator"] = Field(
+        description="what grades the synthetic images, fitted on train"
+    )
+    keep: float = Field(
+        0.5, gt=0, le=1, description="share of the images that is kept; the quota is met after filtering"
+    )
 
 
 class Synthetic(Options):
     """How many synthetic images a class: exactly one of balance, ratio, per_class, total."""
 
-    balance: Literal[True] | Positive | None = None
-    ratio: float | None = Field(None, gt=0, le=1000)
-    per_class: Positive | dict[str, Count] | None = None
-    total: int | None = Field(None, ge=1)
-    replace_real: bool = False
-    holdout: float = Field(0.0, ge=0, lt=1)
-    val: Literal["real", "held_out"] = "real"
-    filter: Filter | None = None
-    snapshot: Literal["last", "best_fd"] | Positive = "last"
+    balance: Literal[True] | Positive | None = Field(
+        None, description="true fills each class to the largest, a number to that many images"
+    )
+    ratio: float | None = Field(None, gt=0, le=1000, description="times the class's real training images")
+    per_class: Positive | dict[str, Count] | None = Field(
+        None, description="images a class, or a map of counts"
+    )
+    total: int | None = Field(None, ge=1, description="images in all, spread evenly")
+    replace_real: bool = Field(False, description="train on synthetic images alone")
+    holdout: float = Field(
+        0.0, ge=0, lt=1, description="share of the samples, the last ones, kept out of training"
+    )
+    val: Literal["real", "held_out"] = Field("real", description="held_out: validate on the samples held out")
+    filter: Filter | None = Field(None, description="keep only the better samples")
+    snapshot: Literal["last", "best_fd"] | Positive = Field(
+        "last",
+        description="which state of the generator draws: the last, that of the best fd_domain, or that of a step",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Synthetic:
@@ -139,12 +186,19 @@ class Synthetic(Options):
 
 
 class StrategyEntry(Options):
-    name: str
-    augment: tuple[TransformUse, ...] = ()
-    balance: Literal["oversample", "class-weights"] | None = None
-    generator: GeneratorUse | None = None
-    synthetic: Synthetic | None = None
-    seed_offset: Seed = 0
+    name: str = Field(description="its label")
+    augment: tuple[TransformUse, ...] = Field(
+        (), description="transforms applied on the fly, mixing among them"
+    )
+    balance: Literal["oversample", "class-weights"] | None = Field(
+        None, description="oversample: draw classes equally often; class-weights: weight the loss"
+    )
+    generator: GeneratorUse | None = Field(None, description="the generator to fit")
+    synthetic: Synthetic | None = Field(
+        None,
+        description="how many synthetic images a class; without it the generator is only fitted and scored",
+    )
+    seed_offset: Seed = Field(0, description="added to every generator and classifier seed")
 
     @property
     def makes_cells(self) -> bool:
@@ -155,46 +209,73 @@ class StrategyEntry(Options):
 class ClassifierEntry(PluginUse):
     """A classifier; `options` is a ClassifierOptions with the plugin's own fields."""
 
-    label: str
-    source: dict[str, Any] | None = Field(None, alias="from")
+    label: str = Field(
+        description="what tables and selections call it; default its name (of timm and torchvision, the model)"
+    )
+    source: dict[str, Any] | None = Field(
+        None,
+        alias="from",
+        description="a part of a fitted generator to start from: {generator: ..., part: ...}",
+    )
 
 
 class TestSet(Options):
     __test__ = False  # not a test class of pytest's
 
-    name: str
-    dataset: DatasetEntry | None = None
-    label_map: Path | None = None
-    synthetic: Literal["only", "added"] | None = None
+    name: str = Field(description="what tables call it; `test` is the split's own")
+    dataset: DatasetEntry | None = Field(None, description="an external data set, used whole")
+    label_map: Path | None = Field(
+        None, description="YAML file: source label -> class of the main data set, or null to leave out"
+    )
+    synthetic: Literal["only", "added"] | None = Field(
+        None,
+        description="only: score on held-out samples; added: on them and the real test set; both need a permit",
+    )
 
 
 class Compare(Options):
-    baselines: tuple[str, ...] = ()
-    across: Literal["strategy", "classifier"] = "strategy"
-    pairs: tuple[tuple[dict[str, str], dict[str, str]], ...] = ()
-    questions: tuple[int, ...] = ()
+    baselines: tuple[str, ...] = Field(
+        (), description="strategies (or classifiers) to compare with; default real-only, where it is"
+    )
+    across: Literal["strategy", "classifier"] = Field(
+        "strategy", description="what is compared within a data set: strategies, or classifiers"
+    )
+    pairs: tuple[tuple[dict[str, str], dict[str, str]], ...] = Field(
+        (), description="pairs of {strategy, classifier, dataset}; the second is the baseline"
+    )
+    questions: tuple[int, ...] = Field((), description="numbers of the questions that `answer` answers")
 
 
 class Analysis(Options):
-    primary: str = "balanced_accuracy"
-    margin: float = Field(0.02, gt=0)
-    alpha: float = Field(0.05, gt=0, lt=1)
-    sweeps: Literal["all", "best_on_val"] = "all"
+    primary: str = Field("balanced_accuracy", description="the metric that verdicts are about")
+    margin: float = Field(0.02, gt=0, description="differences within it count as equivalent")
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="level of tests; intervals cover 1 - alpha"
+    )
+    sweeps: Literal["all", "best_on_val"] = Field(
+        "all", description="all points as arms, or the best on validation"
+    )
 
 
 class Limits(Options):
     timeout: float | None = Field(None, gt=0, description="seconds a stage")
     memory: int | None = Field(None, gt=0, description="resident MB a stage")
-    max_failures: int | None = Field(None, ge=1)
+    max_failures: int | None = Field(None, ge=1, description="start no more stages after so many failures")
 
 
 class Numerics(Options):
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int = Field(2, ge=1, le=1024)
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: the profile that `doctor --probe` saved, else fp32"
+    )
+    threads: int = Field(2, ge=1, le=1024, description="threads a worker")
 
 
 class Snapshots(Options):
-    every: int | None = Field(None, ge=1)
+    every: int | None = Field(
+        None,
+        ge=1,
+        description="updates between snapshots of a generator, each scored; default only the last state",
+    )
 
 
 class Matrix(Options):
@@ -203,24 +284,31 @@ class Matrix(Options):
     # (message, key path, hint) -> an error that knows the line; set by the loader.
     _blame: Callable[[str, tuple[str | int, ...], str], UserError] | None = PrivateAttr(None)
 
-    name: str
-    file: Path
-    protocol: Protocol = Protocol()
-    datasets: tuple[DatasetEntry, ...]
-    seeds: Seeds = Seeds()
-    test_sets: tuple[TestSet, ...] = (TestSet(name="test"),)
-    budget: Budget = Budget(updates=2000)
-    strategies: tuple[StrategyEntry, ...]
-    classifiers: tuple[ClassifierEntry, ...] = ()
-    metrics: tuple[PluginUse, ...]
-    snapshots: Snapshots = Snapshots()
-    compare: Compare = Compare()
-    analysis: Analysis = Analysis()
-    limits: Limits = Limits()
-    numerics: Numerics = Numerics()
-    exclude: tuple[dict[str, Any], ...] = ()
-    include: tuple[dict[str, Any], ...] = ()
-    product: bool = True
+    name: str = Field(description="the name of the run directory and of the run")
+    file: Path = Field(description="the file that it was read from")
+    protocol: Protocol = Field(Protocol(), description="fair, or paper with permits")
+    datasets: tuple[DatasetEntry, ...] = Field(description="the data sets; `dataset:` is short for one")
+    seeds: Seeds = Field(Seeds(), description="a list, or a map of split, generator and classifier seeds")
+    test_sets: tuple[TestSet, ...] = Field((TestSet(name="test"),), description="what cells are scored on")
+    budget: Budget = Field(
+        Budget(updates=2000),
+        description="of every classifier, the same in every arm; {epochs: n} needs the permit unmatched_budget",
+    )
+    strategies: tuple[StrategyEntry, ...] = Field(description="how training sets are made")
+    classifiers: tuple[ClassifierEntry, ...] = Field((), description="what is trained")
+    metrics: tuple[PluginUse, ...] = Field(
+        description="image metrics, beside the classification metrics that are always there; default the _domain family"
+    )
+    snapshots: Snapshots = Field(Snapshots(), description="states of generators to keep and score")
+    compare: Compare = Field(Compare(), description="which arms are compared with which")
+    analysis: Analysis = Field(Analysis(), description="how differences are judged")
+    limits: Limits = Field(Limits(), description="limits of stages and of the run")
+    numerics: Numerics = Field(Numerics(), description="precision and threads")
+    exclude: tuple[dict[str, Any], ...] = Field(
+        (), description="drops every cell that matches all keys of an element"
+    )
+    include: tuple[dict[str, Any], ...] = Field((), description="adds cells; a missing key means all")
+    product: bool = Field(True, description="false: only the cells of `include`")
 
     def error(self, message: str, path: Sequence[str | int] = (), hint: str = "") -> UserError:
         """An error that planning found, with file, key path and line."""

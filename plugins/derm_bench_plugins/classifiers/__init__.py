@@ -26,9 +26,9 @@ class DermaganCnnOptions(ClassifierOptions):
     """Paper 003's settings are the defaults."""
 
     pooled: bool = Field(False, description="pools of stride 2 and 5: 1,800 features, not 162,450")
-    dropout: float = Field(0.2, ge=0, lt=1)
-    lr: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped, at two places")
+    lr: float = Field(2e-4, gt=0, description="learning rate at the start")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="of adam and adamw; sgd's momentum")
     pretrained: Literal[False] = Field(False, description="none were published; `weights` takes your own")
 
 
