@@ -1,0 +1,378 @@
+"""Writes the reference pages (hooks, matrix, plugins, command line) from the code, as Markdown. Needs no Sphinx.
+
+python docs/generate.py FOLDER
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from derm_bench import hookspecs, run, specs
+from derm_bench.cli import COMMANDS, main_group
+from derm_bench.matrix import model
+from derm_bench.matrix.options import compose_options
+from derm_bench.matrix.schema import json_schema
+from derm_bench.matrix.shape import entry_fields
+from derm_bench.plugins import Installed, Plugins
+from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
+
+Lines = Iterator[str]
+HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("derm_bench_")}
+COMMON = {"generator": GeneratorOptions, "classifier": ClassifierOptions}
+"""Options that every plugin of a kind takes: documented once."""
+PLACES = {
+    model.Protocol: "protocol",
+    model.DatasetEntry: "datasets",
+    model.PerClass: "datasets: limit",
+    model.Clean: "datasets: clean",
+    model.Split: "datasets: split",
+    model.Seeds: "seeds",
+    model.TestSet: "test_sets",
+    specs.Budget: "budget",
+    model.StrategyEntry: "strategies",
+    model.GeneratorUse: "strategies: generator",
+    model.Synthetic: "strategies: synthetic",
+    model.Filter: "strategies: synthetic: filter",
+    model.ClassifierEntry: "classifiers",
+    model.Snapshots: "snapshots",
+    model.Compare: "compare",
+    model.Analysis: "analysis",
+    model.Limits: "limits",
+    model.Numerics: "numerics",
+}
+"""Where a matrix writes each of its models."""
+NAMES = {found.__name__: place.rsplit(" ", 1)[-1] + " map" for found, place in PLACES.items()} | {
+    "TransformUse": "transform"
+}
+"""What tables call the type of a key."""
+
+
+def write(folder: Path) -> None:
+    """Writes all generated pages into `folder`."""
+    plugins = Plugins(builtins_only=True)
+    pages = {
+        "hooks": hooks_page(),
+        "specs": specs_page(),
+        "matrix": matrix_page(plugins),
+        "plugins": plugins_page(plugins),
+        "cli": cli_page(),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, lines in pages.items():
+        text = "\n".join(lines) + "\n"
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+# ------------------------------------------------------------------------------------------ hooks
+
+
+def hooks_page() -> Lines:
+    yield from ("# Hooks", "", markdown(inspect.getdoc(hookspecs) or ""), "")
+    yield from ("The specs are described in [Specs and protocols](specs.md).", "")
+    for name, hook in HOOKS.items():
+        signature = str(inspect.signature(hook)).replace("'", "")
+        yield from (f"## {name}", "", f"```python\n{name}{signature}\n```", "")
+        yield from (markdown(inspect.getdoc(hook) or ""), "")
+
+
+def markdown(docstring: str) -> str:
+    """A docstring with its indented examples fenced, so that they are highlighted."""
+    lines: list[str] = []
+    block: list[str] = []
+    for line in [*docstring.splitlines(), "end"]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+            continue
+        if block:
+            code = "\n".join(block).strip("\n")
+            lines += ["```python", code, "```", ""]
+            block = []
+        lines.append(line)
+    return "\n".join(lines[:-1]).strip()
+
+
+# ------------------------------------------------------------------------- specs and protocols
+
+
+def specs_page() -> Lines:
+    yield from (
+        "# Specs and protocols",
+        "",
+        "What hooks return, and what the objects that `create` makes must do.",
+    )
+    for module in (specs, run):
+        for name, found in vars(module).items():
+            if inspect.isclass(found) and found.__module__ == module.__name__ and not name.startswith("_"):
+                yield from class_section(name, found)
+
+
+def class_section(name: str, found: type) -> Lines:
+    """A class with its docstring, its own fields and, of a protocol, its methods."""
+    yield from ("", f"## {name}", "", markdown(inspect.getdoc(found) or ""), "")
+    if issubclass(found, Options):
+        yield from option_table(found)
+    elif is_dataclass(found):
+        inherited = {field.name for base in found.__bases__ if is_dataclass(base) for field in fields(base)}
+        own = [field for field in fields(found) if field.name not in inherited]
+        if own:
+            yield from ("| field | type | default |", "|---|---|---|")
+        for field in own:
+            default = "required"
+            if field.default is not MISSING:
+                default = code(getattr(field.default, "__name__", repr(field.default)))
+            elif field.default_factory is not MISSING:
+                default = "empty"
+            yield row(code(field.name), code(str(field.type)), default)
+    else:
+        for method, function in vars(found).items():
+            if inspect.isfunction(function) and not method.startswith("_"):
+                signature = str(inspect.signature(function)).replace("'", "")
+                yield from (
+                    f"```python\n{method}{signature}\n```",
+                    "",
+                    markdown(inspect.getdoc(function) or ""),
+                    "",
+                )
+
+
+# ----------------------------------------------------------------------------------------- matrix
+
+
+def matrix_page(plugins: Plugins) -> Lines:
+    """From the JSON Schema that `derm-bench schema` prints."""
+    schema = json_schema(plugins)
+    yield from ("# Matrix reference", "")
+    yield "Every key of a matrix file. [The matrix](../matrix.md) tells how they work together;"
+    yield from ("`derm-bench schema` prints all this, with the options of your plugins, for an editor.", "")
+    yield from ("## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
+    for name, entry in schema["properties"].items():
+        field = model.Matrix.model_fields.get(name)
+        text = EXTRA.get(name) or (field.description if field else "") or ""
+        yield row(code(name), type_of(entry, schema), default_of(entry), prose(text))
+    for found, place in PLACES.items():
+        yield from ("", f"## {place}", "", markdown(own_docstring(found)), "")
+        yield from option_table(found, entry_fields(found))
+
+
+def own_docstring(found: type) -> str:
+    """A class's own docstring: pydantic and inspect would give a parent's."""
+    return inspect.cleandoc(vars(found).get("__doc__") or "")
+
+
+EXTRA = {
+    "dataset": "short for a list of one data set",
+    "presets": "named changes of the matrix, by path; `--preset NAME` applies one",
+}
+"""Keys that exist in YAML alone."""
+
+
+def option_table(found: type[BaseModel], names: Collection[str] | None = None) -> Lines:
+    """The options of a model, or those whose names in YAML are among `names`."""
+    schema = found.model_json_schema()
+    yield from ("| option | type | default | meaning |", "|---|---|---|---|")
+    for name, field in ((field.alias or name, field) for name, field in found.model_fields.items()):
+        if names is not None and name not in names:
+            continue
+        entry, text = schema["properties"][name], field.description or ""
+        # A label is filled in by the loader, as its description says.
+        needed = field.is_required() and "default" not in text
+        default = "required" if needed else default_of(entry) or "-"
+        yield row(code(name), type_of(entry, schema), default, prose(text))
+
+
+def type_of(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """A JSON Schema in words: `integer`, `adam or sgd`, `list of string`."""
+    if "$ref" in entry:
+        name = entry["$ref"].rsplit("/", 1)[1]
+        return NAMES.get(name, name)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in entry:
+            words = [type_of(choice, schema) for choice in entry[key]]
+            return " or ".join(dict.fromkeys(word for word in words if word != "null"))
+    if "enum" in entry:
+        return " or ".join(code(str(choice)) for choice in entry["enum"])
+    if "const" in entry:
+        return code(str(entry["const"]).lower() if isinstance(entry["const"], bool) else str(entry["const"]))
+    kind = entry.get("type", "anything")
+    if kind == "array":
+        items = entry.get("items") or {}
+        return f"list of {type_of(items, schema)}" if items else "list"
+    if kind == "object":
+        values = entry.get("additionalProperties")
+        return f"map of {type_of(values, schema)}" if isinstance(values, Mapping) and values else "map"
+    bounds = [
+        f"{sign} {entry[key]:,}"
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in entry
+    ]
+    return f"{kind} {', '.join(bounds)}".strip()
+
+
+def default_of(entry: Mapping[str, Any]) -> str:
+    """The default as YAML would have it; empty where there is none."""
+    default = entry.get("default")
+    if default is None:
+        return ""
+    return code(yaml_of(default))
+
+
+def yaml_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return (
+            "{"
+            + ", ".join(f"{name}: {yaml_of(inner)}" for name, inner in value.items() if inner is not None)
+            + "}"
+        )
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(yaml_of, value)) + "]"
+    return "null" if value is None else str(value)
+
+
+# ---------------------------------------------------------------------------------------- plugins
+
+
+def plugins_page(plugins: Plugins) -> Lines:
+    yield from ("# Built-in plugins", "")
+    yield from ("`derm-bench plugins show NAME` prints the same, of what is installed on your machine.", "")
+    for kind in KINDS:
+        yield from (f"## {PLURAL[kind]}", "")
+        if kind in COMMON:
+            yield from (
+                f"Every {kind} takes these; where one has another default, its own table says so.",
+                "",
+            )
+            yield from (*option_table(COMMON[kind]), "")
+        for installed in plugins.all():
+            if installed.kind == kind:
+                yield from plugin_section(installed)
+
+
+PLURAL = {kind: f"{kind.capitalize()}s" for kind in KINDS} | {"dataset": "Data sets"}
+
+
+def plugin_section(installed: Installed) -> Lines:
+    spec = installed.spec
+    yield from (f"### {spec.name}", "", prose(sentence(spec.summary)), "")
+    if spec.paper:
+        yield from (f"Paper: {prose(spec.paper)}", "")
+    for preset, values in spec.presets.items():
+        yield f"- preset `{preset}`: {code(yaml_of(dict(values)))}"
+    composed = compose_options(spec)
+    if own := own_options(installed, composed):
+        yield from ("", *option_table(composed, own))
+    yield ""
+
+
+def own_options(installed: Installed, composed: type[BaseModel]) -> list[str]:
+    """The options that the plugin adds, or gives another type or default than its kind has."""
+    shared = COMMON.get(installed.kind, Options).model_fields
+    return [
+        name
+        for name, field in composed.model_fields.items()
+        if name not in shared
+        or (field.default, field.annotation) != (shared[name].default, shared[name].annotation)
+    ]
+
+
+# ------------------------------------------------------------------------------------ command line
+
+
+def cli_page() -> Lines:
+    yield from ("# Command line", "")
+    yield "Exit codes: 0 every selected cell is done; 1 some or all failed; 2 the input is wrong and nothing ran;"
+    yield from ("130 interrupted, and the same command goes on.", "")
+    for path, command in commands():
+        arguments = [
+            param.make_metavar(click.Context(command)) for param in command.params if is_argument(param)
+        ]
+        usage = " ".join([path, *(["[OPTIONS]"] if options_of(command) else []), *arguments])
+        yield from (f"## {path}", "", f"```sh\n{usage}\n```", "", help_of(command), "")
+        options = options_of(command)
+        if options:
+            yield from ("| option | meaning |", "|---|---|")
+        for option in options:
+            yield row(spelling(option, command), prose(option.help or "") + shown_default(option))
+        yield ""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """(path, command) of the whole tree."""
+
+    def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+        yield path, command
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=path)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                if inner is not None and not inner.hidden:
+                    yield from walk(inner, f"{path} {name}")
+
+    return walk(main_group, "derm-bench")
+
+
+def is_argument(param: click.Parameter) -> bool:
+    return isinstance(param, click.Argument)
+
+
+def options_of(command: click.Command) -> list[click.Option]:
+    return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+
+
+def help_of(command: click.Command) -> str:
+    text = inspect.cleandoc(command.help or COMMANDS.get(command.name or "", ("", ""))[1])
+    return prose(text.replace("\b\n", ""))
+
+
+def spelling(option: click.Option, command: click.Command) -> str:
+    names = ", ".join(option.opts)
+    return code(names if option.is_flag else f"{names} {option.make_metavar(click.Context(command))}")
+
+
+def shown_default(option: click.Option) -> str:
+    shown = option.show_default and option.default is not None
+    return f" Default: {code(str(option.default))}." if shown else ""
+
+
+# -------------------------------------------------------------------------------------- small parts
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def prose(text: str) -> str:
+    """Plain text as Markdown that shows it as it is; what stands in backticks stays code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    escaped = (part if part[:1] == "`" else re.sub(r"([*_<>\[\]\\])", r"\\\1", part) for part in parts)
+    return "".join(escaped)
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+
+
+def sentence(text: str) -> str:
+    text = text.strip()
+    return text and text[0].upper() + text[1:] + ("" if text.endswith((".", ":", ")")) else ".")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,181 @@
+"""The documentation: everything a user or a plugin author can write is described, and the reference has all of it."""
+
+import dataclasses
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+import types
+
+import click
+import pluggy
+import pytest
+from pydantic import BaseModel
+from tests.conftest import ROOT
+
+from derm_bench import hookspecs, images, run, specs
+from derm_bench.markers import PROJECT, hookimpl
+from derm_bench.matrix import model
+from derm_bench.matrix.options import compose_options
+from derm_bench.plugins import Plugins
+from derm_bench.plugins.checks import HOOKS, check_module, specs_of
+
+BUILT_INS = Plugins(builtins_only=True)
+
+
+def load_generator():
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The generated pages' text, by name."""
+    folder = tmp_path_factory.mktemp("docs") / "reference"
+    load_generator().write(folder)
+    return {path.stem: path.read_text() for path in folder.glob("*.md")}
+
+
+def models():
+    """Every pydantic model that a matrix may write: its own, and the options of built-in plugins."""
+    found = {value for module in (specs, model) for value in vars(module).values() if is_model(value)}
+    found |= {compose_options(plugin.spec) for plugin in BUILT_INS.all()}
+    return sorted(found, key=lambda kind: (kind.__module__, kind.__qualname__))
+
+
+def is_model(value) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel) and value is not BaseModel
+
+
+def dataclasses_of_the_contract():
+    return [
+        value
+        for module in (specs, run, images)
+        for value in vars(module).values()
+        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__
+    ]
+
+
+def example(hook: str) -> str:
+    """The code in a hook's docstring."""
+    lines = inspect.getdoc(getattr(hookspecs, hook)).splitlines()
+    return "\n".join(line[4:] for line in lines if line.startswith("    ") or not line)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_an_example_that_the_loader_takes(hook):
+    module = types.ModuleType("an_example")
+    names = vars(specs) | {"hookimpl": hookimpl, "Field": specs.Field, "Path": specs.Path, "sys": sys}
+    module.__dict__.update({name: names[name] for name in names if not name.startswith("_")})
+    module.DERM_BENCH_API = 1
+    exec(example(hook), module.__dict__)
+    assert hasattr(module, hook)
+
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    check_module(module)
+    manager.register(module)
+    found = list(specs_of(manager, module))
+    lifecycle = hook.removeprefix("derm_bench_") in ("run_start", "stage_finish", "log", "run_finish")
+    assert len(found) == (0 if lifecycle else 1)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_in_the_reference_and_in_a_test(hook, pages):
+    assert f"## {hook}\n" in pages["hooks"]
+    assert f"def {hook}" in pages["hooks"]
+    here = ROOT / "tests" / "docs"
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if here not in path.parents]
+    assert [path.name for path in tests if re.search(rf"\b{hook}\b", path.read_text())], (
+        f"no test names {hook}"
+    )
+
+
+@pytest.mark.parametrize("found", models(), ids=lambda found: f"{found.__module__}.{found.__qualname__}")
+def test_every_option_has_a_description(found):
+    assert [name for name, field in found.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("found", dataclasses_of_the_contract(), ids=lambda found: found.__name__)
+def test_every_field_of_a_dataclass_is_in_its_docstring(found):
+    lines = [vars(kind).get("__doc__") or "" for kind in found.__mro__ if dataclasses.is_dataclass(kind)]
+    text = " ".join(lines)
+    fields = [field.name for field in dataclasses.fields(found)]
+    assert [name for name in fields if not re.search(rf"`{name}\b|\b{name}: ", text)] == []
+
+
+def test_every_plugin_and_option_is_in_the_reference(pages):
+    for plugin in BUILT_INS.all():
+        heading = f"### {plugin.spec.name}\n"
+        assert heading in pages["plugins"]
+        section = pages["plugins"].split(heading, 1)[1].split("\n##", 1)[0]
+        own = set(plugin.spec.options.model_fields) - set(pages_of_kind(plugin.kind))
+        assert [name for name in own if f"| `{name}` |" not in section] == []
+    for name in (*specs.GeneratorOptions.model_fields, *specs.ClassifierOptions.model_fields):
+        assert f"| `{name}` |" in pages["plugins"]
+
+
+def pages_of_kind(kind: str):
+    common = {"generator": specs.GeneratorOptions, "classifier": specs.ClassifierOptions}.get(
+        kind, specs.Options
+    )
+    return common.model_fields
+
+
+def test_every_spec_and_field_is_in_the_reference(pages):
+    for spec in (*specs.SPEC_TYPES.values(), specs.PluginSpec, specs.Task, specs.SampleRequest, specs.Ref):
+        section = pages["specs"].split(f"## {spec.__name__}\n", 1)[1].split("\n## ", 1)[0]
+        assert all(f"| `{name}` |" in section for name in spec.__annotations__)
+
+
+def test_every_key_of_a_matrix_is_in_the_reference(pages):
+    generate = load_generator()
+    written = {found for found in models() if found.__module__ == model.__name__}
+    assert written - set(generate.PLACES) == {model.Matrix, model.PluginUse}
+    for found, place in generate.PLACES.items():
+        section = pages["matrix"].split(f"\n## {place}\n", 1)[1].split("\n## ", 1)[0]
+        assert [
+            name
+            for name in generate.entry_fields(found)
+            if name != "preset" and f"| `{name}` |" not in section
+        ] == []
+    for name in set(model.Matrix.model_fields) - {"file"}:
+        assert f"| `{name}` |" in pages["matrix"]
+
+
+COMMANDS = dict(load_generator().commands())
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_and_flag_has_help_and_is_in_the_reference(path, pages):
+    command = COMMANDS[path]
+    assert (command.help or "").strip()
+    section = pages["cli"].split(f"## {path}\n", 1)[1].split("\n## ", 1)[0]
+    for param in command.params:
+        if isinstance(param, click.Option):
+            assert (param.help or "").strip(), param.opts
+            assert f"`{param.opts[0]}" in section
+        else:
+            assert param.make_metavar(click.Context(command)).strip("[]").split("|")[0] in section
+
+
+def test_every_tracker_is_documented():
+    text = (ROOT / "docs" / "trackers.md").read_text()
+    assert [name for name in BUILT_INS.trackers() if f"| `{name}` |" not in text] == []
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    for package in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(package)
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", tmp_path / "trees"]
+    done = subprocess.run(
+        [*command, ROOT / "docs", tmp_path / "site"], capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    reference = tmp_path / "site" / "reference"
+    assert "z_dim" in (reference / "plugins.html").read_text()
+    assert "runs/&lt;matrix name&gt;" in (reference / "cli.html").read_text()
