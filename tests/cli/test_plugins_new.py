@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.packages import installed, pytest_of
 
 from derm_bench.scaffold import KINDS, render
 
@@ -21,33 +22,10 @@ def made(in_process, kind: str, name: str, tmp_path: Path) -> Path:
     return tmp_path / name
 
 
-def installed(project: Path, monkeypatch) -> dict[str, str]:
-    """What an installer writes for the package, beside it and on the path; the environment for processes."""
-    described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    info = project / f"{described['name'].replace('-', '_')}-{described['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {described['name']}\nVersion: {described['version']}\n"
-    )
-    ((point, module),) = described["entry-points"]["derm_bench"].items()
-    (info / "entry_points.txt").write_text(f"[derm_bench]\n{point} = {module}\n")
-    (info / "top_level.txt").write_text(f"{module}\n")
-    monkeypatch.syspath_prepend(str(project))
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(project), os.environ["PYTHONPATH"]])}
-
-
-def pytest_of(env: dict[str, str], *arguments: str | Path, cwd: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=250)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_new_packages_of_all_kinds_pass_their_own_tests(in_process, tmp_path, monkeypatch):
     projects = [made(in_process, kind, f"own-{kind}", tmp_path) for kind in KINDS]
     for project in projects:
         env = installed(project, monkeypatch)
-        monkeypatch.setenv("PYTHONPATH", env["PYTHONPATH"])
     # One process for all five, with the settings that each of them has: torch is imported once.
     said = pytest_of(env, "-v", "-c", projects[0] / "pyproject.toml", *projects, cwd=tmp_path)
     for kind in KINDS:

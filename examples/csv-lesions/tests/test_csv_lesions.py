@@ -58,11 +58,11 @@ class TestCsvLesions(DatasetConformance):
 
     @pytest.fixture(autouse=True)
     def _sample_data(self, kept):
-        self.options = {"root": str(kept), "masks": "masks", "attributes": ["age", "site"]}
+        self.options = {"root": str(kept), "masks": "masks", "columns": {"attributes": ["age", "site"]}}
 
 
 def test_labels_lesions_and_attributes_are_read(root):
-    made, options = reader(root, attributes=("age", "site"), licence="CC0")
+    made, options = reader(root, columns={"attributes": ("age", "site")}, licence="CC0")
     described = made.describe(options)
     assert described.classes == ["melanoma", "nevus"]
     assert described.groups[:3] == ["lesion-0", "lesion-0", "lesion-1"]
@@ -74,7 +74,7 @@ def test_labels_lesions_and_attributes_are_read(root):
 def test_other_names_of_columns_and_no_groups(root):
     text = (root / "labels.csv").read_text().replace("image,label,lesion", "file,dx,x", 1)
     (root / "meta.csv").write_text(text)
-    made, options = reader(root, table="meta.csv", image="file", label="dx", group=None)
+    made, options = reader(root, table="meta.csv", columns={"image": "file", "label": "dx", "group": None})
     described = made.describe(options)
     assert len(described.ids) == 24 and described.groups is None
 

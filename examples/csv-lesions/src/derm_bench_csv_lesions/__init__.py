@@ -12,8 +12,17 @@ from derm_bench.specs import DatasetSpec, Options
 DERM_BENCH_API = 1
 
 
+class Columns(Options):
+    """What the table's columns are called. (An option named `label` would be the entry's own, in a matrix.)"""
+
+    image: str = Field("image", description="file names")
+    label: str = Field("label", description="classes")
+    group: str | None = Field("lesion", description="lesions or patients; null: no grouping is known")
+    attributes: tuple[str, ...] = Field((), description="what to report by: age, sex, site, ...")
+
+
 class CsvLesionsOptions(Options):
-    """A table beside a folder of images, as most archives come. Column names are the table's own."""
+    """A table beside a folder of images, as most archives come."""
 
     root: Path = Field(description="holds the table, the folder of images and that of masks")
     table: str = Field("labels.csv", description="a CSV file with a header, in root")
@@ -21,12 +30,9 @@ class CsvLesionsOptions(Options):
     masks: str | None = Field(
         None, description="the folder of segmentations, in root; a PNG named as its image is"
     )
-    image: str = Field("image", description="the column of file names")
-    label: str = Field("label", description="the column of classes")
-    group: str | None = Field(
-        "lesion", description="the column of lesions or patients; null: no grouping is known"
+    columns: Columns = Field(
+        Columns(), description="names of the table's columns: image, label, group, attributes"
     )
-    attributes: tuple[str, ...] = Field((), description="columns to report by: age, sex, site, ...")
     licence: str = Field("", description="of the images, as reports show it")
 
 

@@ -21,20 +21,20 @@ class CsvLesions:
 
     def describe(self, options: CsvLesionsOptions) -> DatasetDescription:
         """Images of one lesion form a group: they never fall on both sides of a split."""
-        rows = read_table(options)
+        rows, columns = read_table(options), options.columns
         return DatasetDescription(
-            ids=[row[options.image] for row in rows],
-            labels=[row[options.label] for row in rows],
-            classes=sorted({row[options.label] for row in rows}),
-            groups=[row[options.group] for row in rows] if options.group else None,
-            attributes={name: _column([row[name] for row in rows]) for name in options.attributes},
+            ids=[row[columns.image] for row in rows],
+            labels=[row[columns.label] for row in rows],
+            classes=sorted({row[columns.label] for row in rows}),
+            groups=[row[columns.group] for row in rows] if columns.group else None,
+            attributes={name: _values([row[name] for row in rows]) for name in columns.attributes},
             masks=options.masks is not None,
             licence=options.licence,
         )
 
     def fingerprint(self, options: CsvLesionsOptions) -> Mapping[str, str]:
         """SHA-256 of each image, and of its mask, by id. (What the table says enters keys through the split.)"""
-        names = [row[options.image] for row in read_table(options)]
+        names = [row[options.columns.image] for row in read_table(options)]
         images = file_digests({name: options.root / options.images / name for name in names})
         if options.masks is None:
             return images
@@ -67,28 +67,29 @@ def read_table(options: CsvLesionsOptions) -> list[dict[str, str]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
-            columns, rows = reader.fieldnames or [], list(reader)
+            header, rows = reader.fieldnames or [], list(reader)
     except UnicodeDecodeError as error:
         raise UserError("not a text file in UTF-8", file=file) from error
-    needed = [options.image, options.label, *([options.group] if options.group else [])]
-    for column in [*needed, *options.attributes]:
-        if column not in columns:
-            hint = did_you_mean(column, columns) or f"it has {', '.join(columns)}"
+    columns = options.columns
+    needed = [columns.image, columns.label, *([columns.group] if columns.group else [])]
+    for column in [*needed, *columns.attributes]:
+        if column not in header:
+            hint = did_you_mean(column, header) or f"it has {', '.join(header)}"
             raise UserError(f"there is no column '{column}'", file=file, line=1, hint=hint)
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         empty = [column for column in needed if not row[column]]
         if empty:
             raise UserError(f"{', '.join(empty)} missing", file=file, line=line)
-        if row[options.image] in seen:
-            raise UserError(f"'{row[options.image]}' is there twice", file=file, line=line)
-        seen.add(row[options.image])
+        if row[columns.image] in seen:
+            raise UserError(f"'{row[columns.image]}' is there twice", file=file, line=line)
+        seen.add(row[columns.image])
     if not rows:
         raise UserError("holds no images", file=file)
     return rows
 
 
-def _column(texts: list[str]) -> list[float | str | None]:
+def _values(texts: list[str]) -> list[float | str | None]:
     """Numbers where all that is there are numbers, else texts; None where nothing is there."""
     try:
         return [float(text) if text else None for text in texts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -29,7 +31,10 @@ class Ddpm(ModulePlugin):
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """Ho et al. 2020, algorithm 1: an image, a step and noise at random; the denoiser learns v."""
-        options, diffusion, net = self.options, self.diffusion, self.denoiser
+        options, diffusion = self.options, self.diffusion
+        net = copy.deepcopy(self.denoiser).requires_grad_(
+            True
+        )  # of a fitted model, an average, which is frozen
         engine = Engine(run, denoiser=net)
         adam = engine.adam(net, options.lr)
         noise = engine.stream("noise")
