@@ -167,6 +167,17 @@ def test_every_tracker_is_documented():
     assert [name for name in BUILT_INS.trackers() if f"| `{name}` |" not in text] == []
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_sections_that_a_page_includes_are_still_there(page):
+    for block in re.findall(r"```\{include\} (.*?)```", page.read_text(), re.DOTALL):
+        source, *settings = block.strip().splitlines()
+        text, place = (page.parent / source).read_text(), 0
+        for setting in settings:
+            marker = setting.split(": ", 1)[1].strip('"')
+            assert marker in text[place:], f"{source} has no '{marker}' any more, or in another order"
+            place = text.index(marker, place)
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     for package in ("sphinx", "myst_parser", "furo"):

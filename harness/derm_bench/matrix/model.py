@@ -249,9 +249,7 @@ class Compare(Options):
 class Analysis(Options):
     primary: str = Field("balanced_accuracy", description="the metric that verdicts are about")
     margin: float = Field(0.02, gt=0, description="differences within it count as equivalent")
-    alpha: float = Field(
-        0.05, gt=0, lt=1, description="level of tests; intervals cover 1 - alpha"
-    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="level of tests; intervals cover 1 - alpha")
     sweeps: Literal["all", "best_on_val"] = Field(
         "all", description="all points as arms, or the best on validation"
     )
