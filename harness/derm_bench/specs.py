@@ -149,8 +149,8 @@ class ClassifierOptions(Options):
 class Task:
     """What a plugin's `create(options, task)` is told.
 
-    `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device` a
-    torch device string; `inputs` the outputs of what it `requires`, by name.
+    `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device`
+    a torch device string; `inputs` the outputs of what it `requires`, by name.
     """
 
     classes: tuple[str, ...]
