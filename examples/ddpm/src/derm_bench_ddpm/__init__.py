@@ -50,7 +50,7 @@ def derm_bench_generators() -> list[GeneratorSpec]:
                     "blocks": 1,
                     "patch": 2,
                     "batch_size": 8,
-                    "steps": 4,
+                    "steps": 2,
                     "budget": {"updates": 4},
                 },
                 "smoke": {
