@@ -261,6 +261,7 @@ def test_a_checkpoint_that_cannot_be_used_is_ignored_in_words(tmp_path, harm, ca
 def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
     kept = Checkpoints(tmp_path, 0)
     kept.save({"step": 1})
+    kept.wait()
     real = torch.save
 
     def dies(content, path):
@@ -269,7 +270,6 @@ def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypa
         raise Killed
 
     monkeypatch.setattr(torch, "save", dies)
-    kept.wait()
     with pytest.raises(Killed):
         kept._write({"step": 2})
     assert kept.load() == {"format": 1, "step": 1}

@@ -116,6 +116,8 @@ class StageRun:
             self.progress(done, self.budget)
             if self._impatient():
                 break
+        if self._checkpoints is not None:
+            self._checkpoints.wait()
         self._curves.read()
         self._report(done, self.budget)
 
@@ -201,9 +203,6 @@ class StageRun:
             error.curve = error.curve or self.curve()
             self.finished()
             raise
-        finally:
-            if self._checkpoints is not None:
-                self._checkpoints.wait()
 
     def curve(self) -> list[list[int | str | float]]:
         """The last 200 rows `[step, metric, value]` of the training curves, for the record of a failure."""
