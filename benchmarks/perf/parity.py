@@ -51,13 +51,19 @@ def losses(bench: Bench, row: Row) -> Parity:
 def judge_losses(
     ours: Mapping[str, Sequence[float]], plain: Mapping[str, Sequence[float]], bound: float, precision: str
 ) -> Parity:
-    """Passes where both have equally many losses and none is farther than `bound` (relative) from its twin."""
+    """Passes where both have equally many losses and none is farther than `bound` from its twin, as a share of its
+    size or of the curve's median size: a critic's loss crosses zero."""
     if {name: len(values) for name, values in ours.items()} != {n: len(v) for n, v in plain.items()}:
         return Parity(False, "the sides logged different losses")
-    largest = max(difference(a, b) for name in ours for a, b in zip(ours[name], plain[name], strict=True))
+    largest = max(_apart(ours[name], plain[name]) for name in ours)
     return Parity(
         largest <= bound, f"losses of {STEPS} steps {largest:.1e} apart, {precision} (bound {bound:g})"
     )
+
+
+def _apart(ours: Sequence[float], plain: Sequence[float]) -> float:
+    usual = statistics.median(map(abs, plain))
+    return max(abs(a - b) / max(abs(b), usual, 1e-12) for a, b in zip(ours, plain, strict=True))
 
 
 def features(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Parity:

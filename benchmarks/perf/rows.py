@@ -187,7 +187,8 @@ ROWS = {
                 Measure("help_seconds", "--help, s", {"cpu": 3}, True),
                 Measure("plan_seconds", "plan of many cells, s", {}, True),
             ),
-            quick={"cells": 200, "planned": 2000, "pairs": 5},
+            # As many cells in both: with fewer the start, the tables and the figures of a run are most of it.
+            quick={"cells": 1000, "planned": 10_000, "pairs": 2},
             full={"cells": 1000, "planned": 10_000, "pairs": 5},
             arguments=_overhead,
             needs=("benchopt",),
