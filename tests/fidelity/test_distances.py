@@ -75,6 +75,16 @@ def test_kernel_distance_is_the_unbiased_double_loop():
     assert kernel_distance(a, b, groups=0).value == pytest.approx(want)
 
 
+def test_many_images_are_compared_in_subsets_without_bias():
+    a, b = normal(4000, 6, 0), normal(3000, 6, 1, shift=0.2)
+    many = kernel_distance(a, b)
+    few = kernel_distance(a[:2000], b[:2000])
+    assert many.low < few.value < many.high
+    assert many.low < many.value < many.high
+    equal = [kernel_distance(normal(2400, 4, s), normal(2400, 4, 99 + s), groups=0).value for s in range(40)]
+    assert abs(np.mean(equal)) < 3 * np.std(equal) / np.sqrt(40)
+
+
 def test_kernel_distance_of_equal_distributions_is_zero_on_average():
     values = [kernel_distance(normal(20, 6, s), normal(30, 6, 1000 + s), groups=0).value for s in range(400)]
     assert abs(np.mean(values)) < 3 * np.std(values) / 20
