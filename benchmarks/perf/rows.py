@@ -146,7 +146,7 @@ ROWS = {
                 Measure("rate", "Inception features in fp32, img/s", {"cpu": 1.3, "cuda": 4}),
                 Measure("statistics_seconds", "FID and KID of stored features, s", {"cpu": 3, "cuda": 10}, True),
             ),
-            quick={"images": 128, "features": 3000, "pairs": 5},
+            quick={"images": 128, "features": 3000, "pairs": 3},
             full={"images": 512, "features": 10_000, "pairs": 5},
             arguments=_features,
             judge=parity.features,
@@ -170,7 +170,7 @@ ROWS = {
                 Measure("sharing", "of which sharing generators (x)"),
             ),
             quick={
-                "images": 100, "batch": 16, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 1,
+                "images": 100, "batch": 16, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 1, "pairs": 1,
             },
             full={
                 "images": 600, "batch": 64, "updates": 30, "generators": 3, "classifiers": 3, "seeds": 2, "pairs": 3,
