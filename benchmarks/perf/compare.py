@@ -152,7 +152,7 @@ def table(lines: Sequence[dict[str, Any]]) -> Table:
     )
     for line in lines:
         memory = " / ".join(map(str, line["peak_mb"]))
-        if (line["memory_ratio"] or 0) > MEMORY_TARGET:
+        if (line.get("memory_ratio") or 0) > MEMORY_TARGET:
             memory += f" (over {MEMORY_TARGET:g}x)"
         out.add_row(str(line["row"]), *_figures(line), memory, line["parity"])
         for other in line["also"]:

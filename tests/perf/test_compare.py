@@ -55,10 +55,11 @@ def test_the_guard_names_what_fell_by_more_than_a_quarter():
 def test_losses_must_be_as_many_and_as_near_as_the_bound():
     from parity import judge_losses
 
-    plain = {"loss": [1.0, 0.5]}
-    assert judge_losses({"loss": [1.001, 0.5]}, plain, 2e-3, "fp32").passed
-    far = judge_losses({"loss": [1.0, 0.51]}, plain, 2e-3, "fp32")
+    plain = {"loss": [1.0, 0.5, 0.0]}  # a critic's loss crosses zero: 0.5 is the curve's median size
+    assert judge_losses({"loss": [1.001, 0.5, 0.0005]}, plain, 2e-3, "fp32").passed
+    far = judge_losses({"loss": [1.0, 0.51, 0.0]}, plain, 2e-3, "fp32")
     assert far.passed is False and "2.0e-02" in str(far) and str(far).startswith("FAILED")
+    assert judge_losses({"loss": [1.0, 0.5, 0.01]}, plain, 2e-3, "fp32").passed is False
     assert judge_losses({"loss": [1.0]}, plain, 2e-3, "fp32").passed is False
 
 
