@@ -21,8 +21,8 @@ from derm_bench.plugins import Plugins
 from derm_bench.specs import Task
 from derm_bench.training.feed import Feed
 from derm_bench.training.stage_run import StageRun
-from derm_bench_plugins.generators import DcganOptions
 from derm_bench_plugins.generators.dcgan import Dcgan
+from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 from derm_bench_plugins.metrics import InceptionOptions
 from derm_bench_plugins.metrics.inception import extractor
 

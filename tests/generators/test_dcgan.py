@@ -9,8 +9,9 @@ from derm_bench.images import ImageSet
 from derm_bench.specs import GeneratorSpec, SampleRequest, Task, create
 from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import StageRun, seed_everything
-from derm_bench_plugins.generators import DcganOptions, specs
+from derm_bench_plugins.generators import specs
 from derm_bench_plugins.generators.dcgan import Dcgan
+from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 TINY = DcganOptions(base=4, z_dim=8, batch_size=8)
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from derm_bench.errors import UserError
 from derm_bench.specs import SampleRequest, Task
 from derm_bench_plugins.generators import planned
-from derm_bench_plugins.generators.adapters import FolderOptions
 from derm_bench_plugins.generators.folder import Folder
+from derm_bench_plugins.generators.specs.adapters import FolderOptions
 
 SPLIT = "0123456789abcdef"
 

@@ -10,8 +10,8 @@ from side import Clock, report
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
 from derm_bench.training.seeding import seed_everything, stream
-from derm_bench_plugins.generators import DcganOptions
 from derm_bench_plugins.generators.dcgan import Dcgan
+from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
 def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:

@@ -26,6 +26,54 @@ def generator_loss(fake: torch.Tensor) -> torch.Tensor:
     return bce_real(fake)
 
 
+def hinge_discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))) (Lim and Ye 2017, eq. 4)."""
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+
+def critic_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """mean D(G(z)) - mean D(x): minus the Wasserstein distance's estimate (Arjovsky et al. 2017, eq. 2)."""
+    return fake.float().mean() - real.float().mean()
+
+
+def negative_score(fake: torch.Tensor) -> torch.Tensor:
+    """-mean D(G(z)): the generator's loss under hinge and Wasserstein critics."""
+    return -fake.float().mean()
+
+
+# name -> (discriminator's loss of logits of reals and fakes, generator's loss of logits of fakes)
+ADVERSARIAL = {
+    "bce": (discriminator_loss, generator_loss),
+    "hinge": (hinge_discriminator_loss, negative_score),
+    "wgan": (critic_loss, negative_score),
+}
+
+
+def between(real: torch.Tensor, fake: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Points on the lines from fakes to reals, a uniform draw a row, that gradients are taken at (Gulrajani et al.
+    2017, algorithm 1, line 6): float32, requires_grad."""
+    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=draws, device=draws.device)
+    return torch.lerp(fake.detach().float(), real.float(), epsilon).requires_grad_(True)
+
+
+def gradient_penalty(scores: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """mean (|grad_x D(x)|_2 - 1)^2 at `points` (WGAN-GP; Gulrajani et al. 2017, eq. 3 without lambda). `scores` are
+    D(points), any shape with a row a point. Second derivatives are taken: D wants a forward pass in float32 here, since
+    in bf16 the error of the penalty is several percent."""
+    return (_gradient(scores, points).norm(dim=1) - 1).square().mean()
+
+
+def r1_penalty(scores: torch.Tensor, reals: torch.Tensor) -> torch.Tensor:
+    """mean |grad_x D(x)|^2 at `reals`, which require_grad (Mescheder et al. 2018, eq. 9 without gamma / 2)."""
+    return _gradient(scores, reals).square().sum(dim=1).mean()
+
+
+def _gradient(scores: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """d scores / d points, float32 [N, elements], itself differentiable."""
+    (slope,) = torch.autograd.grad(scores.float().sum(), points, create_graph=True)
+    return slope.float().flatten(1)
+
+
 def soft_cross_entropy(
     logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:

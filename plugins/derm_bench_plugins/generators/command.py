@@ -14,11 +14,11 @@ from derm_bench.imageio import SUFFIXES
 from derm_bench.images import ImageSet
 from derm_bench.run import Run
 from derm_bench.specs import Task
-from derm_bench_plugins.generators.adapters import CommandOptions, filled
 from derm_bench_plugins.generators.finite import FiniteImages
 from derm_bench_plugins.generators.folder import read_images
 from derm_bench_plugins.generators.planned import placeholders
 from derm_bench_plugins.generators.program import Limits, run_program
+from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
 
 
 class Command(FiniteImages):

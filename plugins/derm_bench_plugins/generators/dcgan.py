@@ -16,20 +16,17 @@ import torch
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.images import ImageSet, Samples
+from derm_bench.images import ImageSet
 from derm_bench.run import Batch, Run
-from derm_bench.specs import SampleRequest, Task
+from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, frozen, minimise
+from derm_bench.training.gan_plugin import PRIORS, NoiseGenerator
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
-from derm_bench.training.module_plugin import ModulePlugin
-from derm_bench.training.seeding import stream
-from derm_bench_plugins.generators import DcganOptions
-
-CHUNK = 256  # samples a forward pass
+from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
-class Dcgan(ModulePlugin):
+class Dcgan(NoiseGenerator):
     """An unconditional DCGAN of side `task.size`, a power of two from 8 on."""
 
     def __init__(self, options: DcganOptions, task: Task) -> None:
@@ -70,19 +67,11 @@ class Dcgan(ModulePlugin):
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """z, float32 [n,z_dim]."""
-        shape = (n, self.options.z_dim)
-        if self.options.prior == "normal":
-            return torch.randn(shape, generator=noise, device=noise.device)
-        return torch.rand(shape, generator=noise, device=noise.device) * 2 - 1
+        return PRIORS[self.options.prior](n, self.options.z_dim, noise)
 
-    @torch.inference_mode()
-    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """uint8 [n,3,size,size]. In eval mode, so that an image depends on its z and not on its neighbours;
-        grids drawn with the statistics of the batch instead look the same."""
-        self.generator.eval()
-        z = self.prior(request.n, stream(request.seed, "sample")).to(self.device)
-        images = torch.cat([self.generator(chunk) for chunk in torch.split(z, CHUNK)])
-        return Samples(images.mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8).cpu())
+    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
+        images: torch.Tensor = self.generator(z)
+        return images
 
     def parts(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator}

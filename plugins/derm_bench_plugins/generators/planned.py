@@ -14,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
 from derm_bench.specs import Provenance
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.generators.adapters import CommandOptions, FolderOptions, filled
+from derm_bench_plugins.generators.specs.adapters import CommandOptions, FolderOptions, filled
 
 MAX_PROGRAM_FILES = 20_000
 

@@ -1,4 +1,4 @@
-"""Options of `folder` and `command`, generators that train nothing here. Imports no torch."""
+"""`folder` and `command`, generators that train nothing here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from derm_bench.errors import did_you_mean
-from derm_bench.specs import Budget, GeneratorOptions
+from derm_bench.specs import Budget, GeneratorOptions, GeneratorSpec
 
 PLACEHOLDERS = ("train", "out", "n", "class", "seed", "size", "program")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -121,3 +121,33 @@ class CommandOptions(AdapterOptions):
 def filled(argv: tuple[str, ...], values: dict[str, object]) -> list[str]:
     """argv with placeholders replaced, once each, where `values` has them."""
     return [_PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), word) for word in argv]
+
+
+def specs() -> list[GeneratorSpec]:
+    return [
+        GeneratorSpec(
+            name="folder",
+            summary="images that somebody has made already, one folder a class",
+            create="derm_bench_plugins.generators.folder:Folder",
+            options=FolderOptions,
+            conditional=True,
+            presets={"tiny": {}, "smoke": {}},
+            preflight="derm_bench_plugins.generators.planned:folder_preflight",
+            depends_on="derm_bench_plugins.generators.planned:folder_digests",
+            provenance="derm_bench_plugins.generators.planned:folder_provenance",
+            finite="derm_bench_plugins.generators.planned:folder_counts",
+        ),
+        GeneratorSpec(
+            name="command",
+            summary="an external program that is handed training images and leaves samples",
+            create="derm_bench_plugins.generators.command:Command",
+            options=CommandOptions,
+            conditional=True,
+            presets={"tiny": {"samples_per_fit": 64, "timeout": 60}, "smoke": {"samples_per_fit": 64}},
+            preflight="derm_bench_plugins.generators.planned:command_preflight",
+            depends_on="derm_bench_plugins.generators.planned:command_digests",
+            provenance="derm_bench_plugins.generators.planned:command_provenance",
+            finite="derm_bench_plugins.generators.planned:command_counts",
+            commands="derm_bench_plugins.generators.planned:command_lines",
+        ),
+    ]

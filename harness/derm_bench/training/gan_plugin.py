@@ -1,0 +1,64 @@
+"""Base class of generators that turn noise into images: samples of one class, in chunks, as bytes."""
+
+from __future__ import annotations
+
+import torch
+
+from derm_bench.images import ImageSet, Samples
+from derm_bench.specs import SampleRequest
+from derm_bench.training.module_plugin import ModulePlugin
+from derm_bench.training.seeding import stream
+
+CHUNK = 256  # samples a forward pass
+
+
+class NoiseGenerator(ModulePlugin):
+    """A generator whose samples depend on noise and a class alone. A plugin says what its noise is and how it is
+    rendered; `device` is the task's."""
+
+    device: str
+
+    def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
+        """The noise of `n` images, float32 [n,...], drawn from `noise` on its device."""
+        raise TypeError(f"{type(self).__name__} must define prior()")
+
+    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
+        """Images [n,3,S,S] in [-1,1] of noise `z` and class index `label` (None where no class is asked for)."""
+        raise TypeError(f"{type(self).__name__} must define render()")
+
+    @torch.inference_mode()
+    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
+        """uint8 [n,3,S,S]. In eval mode, so that an image depends on its noise and not on its neighbours."""
+        for part in self.parts().values():
+            part.eval()
+        z = self.prior(request.n, stream(request.seed, "sample")).to(self.device)
+        return Samples(
+            to_bytes(torch.cat([self.render(chunk, request.label) for chunk in torch.split(z, CHUNK)]))
+        )
+
+
+def normal(n: int, length: int, noise: torch.Generator) -> torch.Tensor:
+    """z ~ N(0,1), float32 [n,length]."""
+    return torch.randn(n, length, generator=noise, device=noise.device)
+
+
+def uniform(n: int, length: int, noise: torch.Generator) -> torch.Tensor:
+    """z ~ U(-1,1), float32 [n,length]."""
+    return torch.rand(n, length, generator=noise, device=noise.device) * 2 - 1
+
+
+PRIORS = {"normal": normal, "uniform": uniform}
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Images in [-1,1], of any float type and device -> uint8 on the CPU, rounded and clipped."""
+    return images.float().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def one_hot_of(label: int | None, n: int, classes: int, device: str | torch.device) -> torch.Tensor:
+    """Targets float32 [n,classes] of one class for all rows. Raises ValueError without a class."""
+    if label is None:
+        raise ValueError("a conditional generator was asked for samples of no class")
+    targets = torch.zeros(n, classes, device=device)
+    targets[:, label] = 1
+    return targets

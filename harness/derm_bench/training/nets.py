@@ -1,0 +1,50 @@
+"""Blocks that several papers' networks share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class SelfAttention(nn.Module):
+    """SAGAN's attention block (Zhang et al. 2019, section 3): features [N,C,H,W] -> [N,C,H,W], H and W even.
+
+    f and g (theta and phi in the authors' code) have C/8 channels, h has C/2; keys and values are pooled 2x2 first, and
+    the output is added with a weight gamma that starts at 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner, value = max(1, channels // 8), max(1, channels // 2)
+        self.query = nn.Conv2d(channels, inner, 1, bias=False)
+        self.key = nn.Conv2d(channels, inner, 1, bias=False)
+        self.value = nn.Conv2d(channels, value, 1, bias=False)
+        self.out = nn.Conv2d(value, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query = self.query(x).flatten(2).transpose(1, 2)  # [N,HW,C/8]
+        key = F.max_pool2d(self.key(x), 2).flatten(2)  # [N,C/8,HW/4]
+        value = F.max_pool2d(self.value(x), 2).flatten(2).transpose(1, 2)  # [N,HW/4,C/2]
+        attention = torch.softmax(torch.bmm(query, key).float(), dim=2).to(value.dtype)
+        mixed = torch.bmm(attention, value).transpose(1, 2)
+        return x + self.gamma * self.out(mixed.unflatten(2, x.shape[2:]))
+
+
+class MinibatchStd(nn.Module):
+    """Karras et al. 2018, section 3: appends the standard deviation over the minibatch, averaged over features and
+    pixels, as one more channel: [N,C,H,W] -> [N,C+1,H,W]. In float32. `group` images share a value (the whole
+    batch where it does not divide it)."""
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = x.shape
+        group = self.group if n % self.group == 0 else n
+        y = x.float().reshape(group, n // group, *x.shape[1:])
+        deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N/group]
+        plane = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
+        return torch.cat([x, plane.to(x.dtype)], dim=1)
