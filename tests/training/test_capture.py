@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gpu
 STEPS = 12
 
 
-def fitted(monkeypatch, captured, lazily=None, look=None):
+def fitted(monkeypatch, captured, lazily=None, look=None, before=None):
     """Losses and weights after a fit with noise, dropout and BatchNorm, replayed or not."""
     if not captured:
         monkeypatch.setattr("derm_bench.training.capture.WARM_UP", 10**9)
@@ -31,8 +31,10 @@ def fitted(monkeypatch, captured, lazily=None, look=None):
     engine = Engine(run, net=net.cuda())
     adam, noise, losses = engine.adam(net, 1e-3), engine.stream("noise"), []
 
-    def step(batch, big=False):
-        jitter = torch.randn(batch.images.shape, generator=noise, device="cuda") * (0.5 if big else 0.1)
+    def step(batch, big=False, stage=0):
+        jitter = torch.randn(batch.images.shape, generator=noise, device="cuda") * (
+            0.5 if big else 0.1 + stage
+        )
         loss = nn.functional.cross_entropy(net(batch.images + jitter), batch.targets)
         minimise(loss, adam)
         if look is not None:
@@ -42,7 +44,13 @@ def fitted(monkeypatch, captured, lazily=None, look=None):
     made = {}
     recorded = engine._recorded
     monkeypatch.setattr(engine, "_recorded", lambda whole: made.setdefault("step", recorded(whole)))
-    engine.fit(step, train_set(), lazily=lazily, after=lambda _, logs: losses.append(logs["loss"].clone()))
+    engine.fit(
+        step,
+        train_set(),
+        lazily=lazily,
+        before=before,
+        after=lambda _, logs: losses.append(logs["loss"].clone()),
+    )
     return torch.stack(losses).cpu(), net[0].weight.detach().cpu(), made["step"]
 
 
@@ -52,6 +60,18 @@ def test_a_replayed_step_makes_the_updates_of_an_eager_one(monkeypatch, lazily):
     assert isinstance(step, CapturedStep) and not step.reason and step._recordings
     with monkeypatch.context() as patched:
         plain, plain_weights, _ = fitted(patched, False, lazily)
+    torch.testing.assert_close(losses, plain, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weights, plain_weights, rtol=1e-3, atol=1e-5)
+
+
+def test_every_stage_of_a_schedule_is_recorded(monkeypatch):
+    def before(number):
+        return {"stage": number // 6}
+
+    losses, weights, step = fitted(monkeypatch, True, before=before)
+    assert not step.reason and len(step._recordings) == 2
+    with monkeypatch.context() as patched:
+        plain, plain_weights, _ = fitted(patched, False, before=before)
     torch.testing.assert_close(losses, plain, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(weights, plain_weights, rtol=1e-3, atol=1e-5)
 

@@ -99,6 +99,34 @@ def test_lazy_parts_of_a_step_come_at_their_updates_only():
     assert [k for k, (_, path) in enumerate(calls, 1) if path] == [1, 4, 7]
 
 
+def test_a_schedule_comes_before_its_update_and_goes_on_after_an_interruption(tmp_path):
+    def fit(folder=None, die_at=None):
+        net, run, engine = toy(checkpoints=folder, checkpoint_seconds=0)
+        rate, seen = torch.zeros(()), []
+
+        def before(number):
+            rate.fill_(number)
+            return {"stage": number // 4}
+
+        def step(batch, stage, even):
+            seen.append((stage, even, rate.item()))
+            return {"loss": net.weight.sum()}
+
+        def after(batch, logs):
+            if batch.step == die_at:
+                run.checkpoint(batch.step, engine._state.state)
+                raise KeyboardInterrupt
+
+        engine.fit(step, train_set(), lazily={"even": 2}, before=before, after=after)
+        return seen
+
+    whole = [(k // 4, k % 2 == 1, float(k)) for k in range(1, 10)]
+    assert fit() == whole
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, die_at=5)
+    assert fit(tmp_path) == whole[5:]
+
+
 def test_an_average_follows_every_update():
     net = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(net.weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,10 +15,10 @@ from derm_bench.run import Batch
 # make their state.
 WARM_UP = 3
 
-Variant = tuple[tuple[str, bool], ...]
+Variant = tuple[tuple[str, Hashable], ...]
 
 
-# One update: plain tensor code on a batch, and on flags by name; returns scalar tensors to log.
+# One update: plain tensor code on a batch, and on flags or other hashable values by name; returns scalar tensors.
 Step = Callable[..., Mapping[str, torch.Tensor]]
 
 
@@ -28,7 +28,7 @@ class PlainStep:
     def __init__(self, step: Step) -> None:
         self.step = step
 
-    def __call__(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+    def __call__(self, batch: Batch, flags: Mapping[str, Hashable]) -> Mapping[str, torch.Tensor]:
         return self.step(replace(batch, step=0), **flags)
 
 
@@ -57,7 +57,7 @@ class CapturedStep:
         self._recordings: dict[Variant, _Recording] = {}
         self._seen: Counter[Variant] = Counter()
 
-    def __call__(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+    def __call__(self, batch: Batch, flags: Mapping[str, Hashable]) -> Mapping[str, torch.Tensor]:
         variant = tuple(sorted(flags.items()))
         recording = self._recordings.get(variant)
         if recording is None:
@@ -74,7 +74,7 @@ class CapturedStep:
         # A copy, as the next replay writes to the same place.
         return dict(zip(recording.names, recording.values.clone().unbind(), strict=True))
 
-    def _eagerly(self, batch: Batch, flags: Mapping[str, bool]) -> Mapping[str, torch.Tensor]:
+    def _eagerly(self, batch: Batch, flags: Mapping[str, Hashable]) -> Mapping[str, torch.Tensor]:
         self._side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._side):
             logs = self.plain(batch, flags)
@@ -89,7 +89,7 @@ class CapturedStep:
             return
         torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
 
-    def _record(self, flags: Mapping[str, bool]) -> _Recording | None:
+    def _record(self, flags: Mapping[str, Hashable]) -> _Recording | None:
         """Records one update, which is not performed; None where that is impossible, with everything as before."""
         assert self._batch is not None
         graph = torch.cuda.CUDAGraph()

@@ -23,7 +23,7 @@ tensor code; data, precision, averages, graph capture, curves and checkpoints ar
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ from derm_bench.training.precision import autocast
 from derm_bench.training.seeding import stream
 
 After = Callable[[Batch, Mapping[str, torch.Tensor]], None]
+Before = Callable[[int], Mapping[str, Hashable]]
 
 
 class Engine:
@@ -95,6 +96,7 @@ class Engine:
         batch_size: int | None = None,
         *,
         lazily: Mapping[str, int] | None = None,
+        before: Before | None = None,
         after: After | None = None,
     ) -> None:
         """Calls `step` on every batch that the run gives, and logs what it returns: scalar tensors by name.
@@ -105,13 +107,20 @@ class Engine:
         global generator. A step that cannot be recorded runs as it is, and a line on stderr says why.
         lazily: `{"r1": 16}` calls `step(batch, r1=True)` at the first and every 16th update after it, else with
         `r1=False`; each combination is recorded on its own.
+        before: is called with the number of every update (1 for the first) before it, outside of the recording, and
+        returns keywords for the step, `{"stage": 2}` say: numbers or names of few values, each combination recorded on
+        its own. What changes at every update belongs into a tensor that `before` fills and the step reads. As all of
+        it follows from the number, a resumed fit goes on where it was.
         after: is called with the batch and the logs after every update, outside of the recording: the place of
         schedules, evaluations and snapshots.
         """
         self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
         for batch in self.run.batches(train, batch_size):
-            flags = {name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()}
+            flags: dict[str, Hashable] = {
+                name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()
+            }
+            flags |= before(batch.step) if before is not None else {}
             logs = perform(batch, flags)
             self.run.log(batch.step, **logs)
             if after is not None:
@@ -121,7 +130,7 @@ class Engine:
     def _whole(self, step: Step) -> Step:
         """The step with the averages after it."""
 
-        def whole(batch: Batch, **flags: bool) -> Mapping[str, torch.Tensor]:
+        def whole(batch: Batch, **flags: Hashable) -> Mapping[str, torch.Tensor]:
             logs = step(batch, **flags)
             for average in self._averages:
                 average.update()
