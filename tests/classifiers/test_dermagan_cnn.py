@@ -5,8 +5,8 @@ import torch
 
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
-from derm_bench_plugins.classifiers import DermaganCnnOptions, specs
 from derm_bench_plugins.classifiers.dermagan_cnn import cnn, make
+from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions, specs
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
 from derm_bench.training.stage_run import StageRun, seed_everything
-from derm_bench_plugins.classifiers import TimmOptions
+from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 from derm_bench_plugins.classifiers.timm_names import model_names
 
 TASK = Task(("a", "b", "c"), 32)
@@ -32,7 +32,7 @@ def test_the_names_are_those_that_timm_lists():
 
 def test_names_are_checked_without_importing_torch():
     code = (
-        "import sys; from derm_bench_plugins.classifiers import TimmOptions, specs; specs()\n"
+        "import sys; from derm_bench_plugins.classifiers import specs; specs(); from derm_bench_plugins.classifiers.specs.timm import TimmOptions\n"
         "TimmOptions(model='resnet50.tv_in1k'); sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

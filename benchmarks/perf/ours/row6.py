@@ -14,7 +14,7 @@ from derm_bench.images import ImageSet
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task, create
 from derm_bench.training.seeding import seed_everything
-from derm_bench_plugins.classifiers import TimmOptions
+from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
 AUGMENT = {  # nearest to RandomResizedCrop, flip and colour jitter of timm's create_transform
     "hflip": {},

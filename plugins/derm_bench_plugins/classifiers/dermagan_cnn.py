@@ -16,7 +16,7 @@ from torch import nn
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
-from derm_bench_plugins.classifiers import DermaganCnnOptions
+from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions
 
 
 def make(options: DermaganCnnOptions, task: Task) -> ModuleClassifier:

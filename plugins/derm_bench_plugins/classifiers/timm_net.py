@@ -11,7 +11,7 @@ from torch import nn
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
-from derm_bench_plugins.classifiers import TimmOptions
+from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
 LARGEST = 512  # px; up to here the smallest side that works is searched
 

@@ -1,0 +1,35 @@
+"""The classifier of paper 003."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import ClassifierOptions, ClassifierSpec
+
+
+class DermaganCnnOptions(ClassifierOptions):
+    """Paper 003's settings are the defaults."""
+
+    pooled: bool = Field(False, description="pools of stride 2 and 5: 1,800 features, not 162,450")
+    dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped, at two places")
+    lr: float = Field(2e-4, gt=0, description="learning rate at the start")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="of adam and adamw; sgd's momentum")
+    pretrained: Literal[False] = Field(False, description="none were published; `weights` takes your own")
+
+
+def specs() -> list[ClassifierSpec]:
+    return [
+        ClassifierSpec(
+            name="dermagan-cnn",
+            summary="the two-convolution CNN of DermaGAN",
+            paper="paper 003, section on classification",
+            create="derm_bench_plugins.classifiers.dermagan_cnn:make",
+            options=DermaganCnnOptions,
+            presets={
+                "tiny": {"pooled": True, "batch_size": 8},
+                "smoke": {"pooled": True, "batch_size": 16},
+            },
+        )
+    ]
