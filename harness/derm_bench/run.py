@@ -21,7 +21,8 @@ class Batch:
 
     images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after
     mixing or smoothing); weights: float32 [N], 1 unless classes are weighted; aux: soft targets by task;
-    step: 1 for the first update.
+    step: 1 for the first update; masks: float32 [N,1,S,S] in [0,1], where `batches` was asked for them: those of the
+    training set, moved, turned and scaled as the images were (fractions where a pixel lies on an edge).
     """
 
     images: torch.Tensor
@@ -29,6 +30,7 @@ class Batch:
     weights: torch.Tensor
     aux: Mapping[str, torch.Tensor] = field(default_factory=dict)
     step: int = 0
+    masks: torch.Tensor | None = None
 
 
 class Run(Protocol):
@@ -39,9 +41,9 @@ class Run(Protocol):
     device: str
     precision: Precision
 
-    def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
+    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
         """Exactly `budget` training batches, or what is left of them after `resume`. For generators images are in
-        [-1,1] (mean = std = 0.5)."""
+        [-1,1] (mean = std = 0.5). With `masks` each brings those of `train`, which must have some."""
         ...
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from derm_bench.images import ImageSet
 from derm_bench.stages.train import joined, labelled
+from derm_bench.training.augment import rotation, warp
 from derm_bench.training.feed import Feed, Pixels
 
 
@@ -137,3 +138,46 @@ def test_images_that_do_not_fit_on_the_device_are_served_the_same():
     index = torch.tensor([3, 0, 3, 8])
     assert torch.equal(here.gather(index), elsewhere.gather(index))
     assert all(torch.equal(a, b) for a, b in zip(here.chunks(4), elsewhere.chunks(4), strict=True))
+
+
+# ------------------------------------------------------------------------------------------- masks
+
+
+def lesions(n=12, size=16):
+    """White discs in random places on black, with masks that are white where the images are."""
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.rand(n, 1, size, size, generator=generator) < 0.3).byte() * 255
+    names = tuple(map(str, range(n)))
+    labels = torch.zeros(n, dtype=torch.int64)
+    return ImageSet(images.expand(-1, 3, -1, -1).contiguous(), labels, ("a",), names, names, masks=images)
+
+
+class Turn:
+    """By an angle an image, about the middle."""
+
+    def matrices(self, n, generator):
+        return rotation(90 * torch.rand(n, generator=generator))
+
+    def __call__(self, images, generator):
+        return warp(images, self.matrices(len(images), generator))
+
+
+def test_masks_go_where_their_images_go():
+    def darker(images, generator):
+        return images * torch.rand(len(images), generator=generator).view(-1, 1, 1, 1) * 0.5
+
+    for transforms in ([], [Turn(), Turn()], [Turn(), darker], [darker, Turn(), darker, Turn()]):
+        asked = raw_feed(lesions(), 5, size=16, image_transforms=transforms, masks=True)
+        plain = raw_feed(lesions(), 5, size=16, image_transforms=transforms)
+        for one, other in zip(asked.batches(4), plain.batches(4), strict=True):
+            assert torch.equal(one.images, other.images) and other.masks is None
+            pictured, shown = one.masks, one.images[:, :1]
+            ratio = shown.amax(dim=(1, 2, 3), keepdim=True) / pictured.amax(dim=(1, 2, 3), keepdim=True)
+            assert torch.allclose(pictured * ratio, shown, atol=1e-5)
+
+
+def test_masks_that_are_not_there_or_would_be_mixed_are_refused():
+    with pytest.raises(ValueError, match="the training set has none"):
+        raw_feed(image_set([0] * 4), 2, masks=True)
+    with pytest.raises(ValueError, match="images are mixed"):
+        raw_feed(lesions(), 2, masks=True, batch_transforms=[lambda images, targets, _: (images, targets)])

@@ -28,8 +28,8 @@ class RecordedRun(StageRun):
         self.evaluated: list[int] = []
         self.kept: list[tuple[Any, Any]] = []
 
-    def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
-        for batch in super().batches(train, batch_size):
+    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
+        for batch in super().batches(train, batch_size, masks):
             self.taken += 1
             yield batch
 

@@ -85,7 +85,10 @@ class CapturedStep:
         """Moves a batch to where the recordings read theirs."""
         if self._batch is None:
             aux = {task: rows.clone() for task, rows in batch.aux.items()}
-            self._batch = Batch(batch.images.clone(), batch.targets.clone(), batch.weights.clone(), aux)
+            masks = None if batch.masks is None else batch.masks.clone()
+            self._batch = Batch(
+                batch.images.clone(), batch.targets.clone(), batch.weights.clone(), aux, masks=masks
+            )
             return
         torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
 
@@ -111,4 +114,5 @@ class CapturedStep:
 
 
 def _tensors(batch: Batch) -> list[torch.Tensor]:
-    return [batch.images, batch.targets, batch.weights, *batch.aux.values()]
+    masks = [] if batch.masks is None else [batch.masks]
+    return [batch.images, batch.targets, batch.weights, *batch.aux.values(), *masks]

@@ -98,6 +98,7 @@ class Engine:
         lazily: Mapping[str, int] | None = None,
         before: Before | None = None,
         after: After | None = None,
+        masks: bool = False,
     ) -> None:
         """Calls `step` on every batch that the run gives, and logs what it returns: scalar tensors by name.
 
@@ -113,10 +114,13 @@ class Engine:
         it follows from the number, a resumed fit goes on where it was.
         after: is called with the batch and the logs after every update, outside of the recording: the place of
         schedules, evaluations and snapshots.
+        masks: batches bring the masks of `train` along.
         """
         self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
-        for batch in self.run.batches(train, batch_size):
+        # Named only where it is wanted: a run may be somebody's who does not know it.
+        asked = {"masks": True} if masks else {}
+        for batch in self.run.batches(train, batch_size, **asked):
             flags: dict[str, Hashable] = {
                 name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()
             }

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch
-from derm_bench.training.augment import ImageTransform, compose
+from derm_bench.training.augment import ImageTransform, compose, is_affine
 from derm_bench.training.seeding import stream
 
 BatchTransform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
@@ -83,6 +83,10 @@ class Feed:
     replacement). `class-weights` weighs a row by N / (K' n_class), K' the classes present, so that weights
     average 1 over the set. Order and augmentation draw from separate streams: arms that differ in
     augmentation see the same order.
+
+    masks: batches bring the masks of `train` as well. An affine transform (one with `matrices`) moves them as it does
+    the images; any other is taken to leave geometry alone. Raises ValueError where `train` has none, and where images
+    are mixed, since two masks on one image say nothing.
     """
 
     def __init__(
@@ -99,11 +103,18 @@ class Feed:
         batch_transforms: Sequence[BatchTransform] = (),
         balance: Balance | None = None,
         label_smoothing: float = 0.0,
+        masks: bool = False,
     ) -> None:
         if not len(train):
             raise ValueError("there is no image to train on")
+        if masks and (train.masks is None or batch_transforms):
+            why = "images are mixed" if batch_transforms else "the training set has none"
+            raise ValueError(f"masks are asked for, but {why}")
         self.batch_size, self.device, self.balance = batch_size, device, balance
         self.pixels = Pixels(train.images, device, size or train.size, mean, std)
+        self.masks: Pixels | None = None
+        if masks and train.masks is not None:
+            self.masks = Pixels(train.masks, device, size or train.size, (0.0,) * 3, (1.0,) * 3)
         self.labels, self.n_classes = train.labels, len(train.classes)
         self.onehot = _onehot(train.labels, self.n_classes).to(device)
         self.class_weights = self._class_weights().to(device)
@@ -156,7 +167,10 @@ class Feed:
         images = self.pixels.gather(index)
         index = index.to(self.device, non_blocking=True)
         targets = self.onehot.index_select(0, index)
+        masks = self.masks.gather(index) if self.masks is not None else None
         for transform in self.image_transforms:
+            if masks is not None and is_affine(transform):
+                masks = self._along(transform, masks)
             images = transform(images, self.augmentation)
         images = self.pixels.normalise(images)
         for mix in self.batch_transforms:
@@ -164,7 +178,14 @@ class Feed:
         weights = targets @ self.class_weights
         targets = targets * (1 - self.label_smoothing) + self.label_smoothing / self.n_classes
         aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
-        return Batch(images.contiguous(memory_format=torch.channels_last), targets, weights, aux, step)
+        return Batch(images.contiguous(memory_format=torch.channels_last), targets, weights, aux, step, masks)
+
+    def _along(self, transform: ImageTransform, masks: torch.Tensor) -> torch.Tensor:
+        """Masks [N,1,S,S] through a transform with the parameters that it will draw for their images."""
+        ahead = torch.Generator(self.device)
+        ahead.set_state(self.augmentation.get_state())
+        # Three channels: that is what a transform is promised.
+        return transform(masks.expand(-1, 3, -1, -1), ahead)[:, :1].clamp(0, 1)
 
     def _epoch_rows(self, generator: torch.Generator) -> torch.Tensor:
         if self.balance != "oversample":

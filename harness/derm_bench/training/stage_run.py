@@ -104,10 +104,10 @@ class StageRun:
         self._feed: Feed | None = None
         self._resumed: Mapping[str, Any] | None = None
 
-    def batches(self, train: ImageSet, batch_size: int | None = None) -> Iterator[Batch]:
+    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
         """Exactly `budget` batches of `train`; fewer only once `patience` is spent. The first call after a
         checkpoint was resumed goes on with the update after it."""
-        feed = self._make_feed(train, batch_size or self.batch_size)
+        feed = self._make_feed(train, batch_size or self.batch_size, masks)
         self._batch_size, self._epoch_length = feed.batch_size, feed.epoch_length
         self._feed, done = feed, self._go_on(feed)
         for batch in feed.batches(done if self._impatient() else self.budget, after=done):
@@ -248,7 +248,7 @@ class StageRun:
     def _impatient(self) -> bool:
         return self.patience is not None and self._stale >= self.patience
 
-    def _make_feed(self, train: ImageSet, batch_size: int) -> Feed:
+    def _make_feed(self, train: ImageSet, batch_size: int, masks: bool) -> Feed:
         return Feed(
             train,
             batch_size,
@@ -261,6 +261,7 @@ class StageRun:
             batch_transforms=self.batch_transforms,
             balance=self.balance,
             label_smoothing=self.label_smoothing,
+            masks=masks,
         )
 
     @torch.inference_mode()
