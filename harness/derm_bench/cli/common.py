@@ -17,7 +17,7 @@ from derm_bench.plan.model import Plan
 from derm_bench.plan.numerics import resolve_machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
-from derm_bench.specs import PluginSpec, load_object
+from derm_bench.specs import PluginSpec, TransformUse, load_object
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -103,12 +103,19 @@ def plan_request(
 
 def preflight(matrix: Matrix, plugins: Plugins) -> None:
     """Asks every plugin that the matrix names what it can already see to be wrong."""
-    uses: list[tuple[str, tuple[str | int, ...], PluginUse]] = [
+    uses: list[tuple[str, tuple[str | int, ...], PluginUse | TransformUse]] = [
         *(("dataset", ("datasets", k), entry) for k, entry in enumerate(matrix.datasets)),
         *(("classifier", ("classifiers", k), entry) for k, entry in enumerate(matrix.classifiers)),
         *(("metric", ("metrics", k), entry) for k, entry in enumerate(matrix.metrics)),
     ]
+    for k, dataset in enumerate(matrix.datasets):
+        uses += [
+            ("transform", ("datasets", k, "preprocess", i), use) for i, use in enumerate(dataset.preprocess)
+        ]
     for k, strategy in enumerate(matrix.strategies):
+        uses += [
+            ("transform", ("strategies", k, "augment", i), use) for i, use in enumerate(strategy.augment)
+        ]
         if strategy.generator is not None:
             uses.append(("generator", ("strategies", k, "generator"), strategy.generator))
     problems: dict[str, UserError] = {}

@@ -119,5 +119,10 @@ class StageBook:
 
 
 def transforms(uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
-    """Transforms as stages are told of them."""
-    return [{"name": use.name, "options": use.options.model_dump(mode="json")} for use in uses]
+    """Transforms as stages are told of them: files by their content."""
+    return [{"name": use.name, "options": split_paths(use.options)[0]} for use in uses]
+
+
+def transform_paths(uses: Sequence[TransformUse]) -> list[dict[str, str]]:
+    """Where the files of each transform lie, by option."""
+    return [split_paths(use.options)[1] for use in uses]

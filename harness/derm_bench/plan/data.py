@@ -10,7 +10,7 @@ from typing import Any
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transforms
+from derm_bench.plan.book import StageBook, transform_paths, transforms
 from derm_bench.plan.keys import split_paths
 from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
 from derm_bench.specs import Task, create
@@ -111,7 +111,7 @@ class DataPlanner:
             {},
             [("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
             on_device=False,
-            local={"paths": local},
+            local={"paths": local, "transforms": transform_paths(entry.preprocess)},
             cost=costs.decode(len(selection.ids)),
         )
 

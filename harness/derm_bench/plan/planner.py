@@ -8,7 +8,7 @@ from pathlib import Path
 from derm_bench.matrix.cells import generator_runs
 from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix, StrategyEntry
 from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transforms
+from derm_bench.plan.book import StageBook, transform_paths, transforms
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.generators import GeneratorPlanner
 from derm_bench.plan.keys import derive_seed
@@ -114,7 +114,7 @@ class _Planner:
             {"decode": self.data.decode(cell.dataset)}
             | {f"synthetic/{name}": key for name, key in samples.items()},
             [("classifier", classifier.name), *(("transform", use.name) for use in strategy.augment)],
-            local={"paths": local},
+            local={"paths": local, "transforms": transform_paths(strategy.augment)},
             cost=costs.train(self.matrix.budget, classifier.options, self.data.images(cell)),
         )
 

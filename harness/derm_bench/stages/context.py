@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,11 +58,14 @@ class StageContext:
         )
 
     def transforms(self, uses: Iterable[Any], task: Task, phase: str) -> list[Any]:
-        """The transforms of one phase among `uses`, in order, made."""
+        """The transforms of one phase among `uses`, in order, made; files that they name are where `local` says."""
         made = []
-        for use in uses:
+        places = itertools.chain(self.local.get("transforms", ()), itertools.repeat({}))
+        for use, paths in zip(uses, places, strict=False):
             name, given = (
-                (use["name"], use["options"]) if isinstance(use, Mapping) else (use.name, use.options)
+                (use["name"], merge_paths(use["options"], paths))
+                if isinstance(use, Mapping)
+                else (use.name, use.options)
             )
             spec = self.plugins.get("transform", name)
             if spec.phase == phase:

@@ -1,4 +1,4 @@
-"""Stage `decode`: every image read once, brought to the stored size, preprocessed, kept as uint8."""
+"""Stage `decode`: every image read once, brought to the stored size, preprocessed before or after, kept as uint8."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,22 @@ from derm_bench.stages.context import StageContext
 
 CHUNK = 64
 Resize = Literal["center-crop", "squash", "pad"]
+Step = Callable[[np.ndarray], np.ndarray]
 # (pixels [3,S,S], mask [1,S,S] or None) or why it could not be read
 Item = tuple[np.ndarray, np.ndarray | None] | Unreadable
+
+
+class Steps(NamedTuple):
+    """Preprocess transforms in their order, cut after the last that has to see images as they were read: `before`
+    they are brought to the stored size, and `after` that."""
+
+    before: Sequence[Step]
+    after: Sequence[Step]
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> Steps:
+        cut = max((k for k, step in enumerate(steps, start=1) if _before_resize(step)), default=0)
+        return cls(steps[:cut], steps[cut:])
 
 
 def decode(context: StageContext) -> dict[str, Any]:
@@ -58,6 +72,10 @@ def sharpness(image: np.ndarray) -> float:
     return float(laplacian.var())
 
 
+def _before_resize(step: Step) -> bool:
+    return getattr(step, "before_resize", False)
+
+
 def _dataset(context: StageContext, ids: Sequence[str]) -> tuple[Dataset, dict[str, list[Any]]]:
     """The data set's reader, and the attributes of `ids`."""
     params = context.params
@@ -79,7 +97,7 @@ def _plain(value: Any) -> Any:
 def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterator[Item]:
     """All images in order, decoded on as many threads as a worker has."""
     params = context.params
-    steps = context.transforms(params["preprocess"], Task((), params["size"]), "preprocess")
+    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
     def work(chunk: Sequence[str]) -> list[Item]:
@@ -91,14 +109,35 @@ def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterat
             yield from items
 
 
-def _fit(raw: Any, size: int, how: Resize, steps: Sequence[Callable[[np.ndarray], np.ndarray]]) -> Item:
+def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item:
     if isinstance(raw, Unreadable):
         return raw
-    pixels, mask = fit_square(raw.pixels, raw.mask, size, how)
-    for step in steps:
-        pixels = step(pixels)
+    pixels, mask = fit_square(_apply(steps.before, raw.pixels), raw.mask, size, how)
+    pixels = _apply(steps.after, pixels)
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     return planes, None if mask is None else mask[None]
+
+
+def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:
+    for step in steps:
+        out = step(pixels)
+        _refuse_misshapen(step, pixels, out)
+        pixels = out
+    return pixels
+
+
+def _refuse_misshapen(step: Step, given: np.ndarray, made: Any) -> None:
+    """The mask stays as it is, so the view has to: of the same size, or enlarged before it is resized."""
+    if isinstance(made, np.ndarray) and made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3:
+        height, width = made.shape[:2]
+        enlarged = abs(height * given.shape[1] / max(1, width) - given.shape[0]) <= 1
+        if made.shape == given.shape or (_before_resize(step) and enlarged):
+            return
+    shape = list(made.shape) if isinstance(made, np.ndarray) else type(made).__name__
+    raise UserError(
+        f"the preprocess transform {type(step).__name__} made {shape} of {list(given.shape)}",
+        hint="it returns uint8 [H,W,3] of the same size; one with before_resize = True may enlarge both sides alike",
+    )
 
 
 def _refuse_too_many(unreadable: Sequence[tuple[str, str]], total: int, allowance: float) -> None:

@@ -88,6 +88,9 @@ class StageRun:
         self.mean, self.std = tuple(mean), tuple(std)
         self.image_transforms, self.batch_transforms = image_transforms, batch_transforms
         self.regularisers, self.balance, self.label_smoothing = regularisers, balance, label_smoothing
+        for regulariser in regularisers:
+            if hasattr(regulariser, "normalised_with"):
+                regulariser.normalised_with(self.mean, self.std)
         self.primary, self.primary_name, self.select = primary or _balanced_accuracy, primary_name, select
         self.val = val if val is not None and len(val) else None
         self.evaluation_steps = evaluation_steps(budget, evaluations)
