@@ -7,7 +7,7 @@ from derm_bench.specs import Task, create
 from derm_bench.training.augment import compose
 from derm_bench_plugins.transforms import specs
 
-SPECS = {spec.name: spec for spec in specs()}
+SPECS = {spec.name: spec for spec in specs() if spec.phase == "image"}
 TASK = Task(("a",), 16)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -76,4 +77,27 @@ class Translate(Affine):
         matrices = identity(n, generator.device)
         matrices[:, 0, 2] = uniform(n, -limit, limit, generator)
         matrices[:, 1, 2] = uniform(n, -limit, limit, generator)
+        return matrices
+
+
+class Aspect(Affine):
+    """Stretches x by the root of a ratio and y by its inverse; the ratio's logarithm is uniform."""
+
+    def matrices(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        limit = math.log(1 + self.options.amount) / 2
+        stretch = uniform(n, -limit, limit, generator).exp()
+        matrices = identity(n, generator.device)
+        matrices[:, 0, 0], matrices[:, 1, 1] = 1 / stretch, stretch
+        return matrices
+
+
+class Crop(Affine):
+    """The square that is cut out lies anywhere within the image."""
+
+    def matrices(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        side = uniform(n, self.options.least, 1, generator)
+        matrices = identity(n, generator.device)
+        matrices[:, 0, 0] = matrices[:, 1, 1] = side
+        matrices[:, 0, 2] = uniform(n, -1, 1, generator) * (1 - side)
+        matrices[:, 1, 2] = uniform(n, -1, 1, generator) * (1 - side)
         return matrices

@@ -1,4 +1,4 @@
-"""Colour transforms of images in [0,1]: each draws one factor an image and blends with a reference."""
+"""Colour transforms of images in [0,1]: most draw one factor an image and blend with a reference."""
 
 from __future__ import annotations
 
@@ -40,6 +40,50 @@ class Contrast(_Blend):
 class Saturation(_Blend):
     def reference(self, images: torch.Tensor) -> torch.Tensor:
         return _grey(images).expand_as(images)
+
+
+class Hue:
+    """Turns the colour circle of HSV by one angle an image; value and saturation stay, greys too.
+
+    A channel is V - C clip(min(k, 4 - k), 0, 1), k = (n + H) mod 6, with n = 5, 3, 1 for red, green and blue, V the
+    largest channel, C its distance from the smallest and H the hue in sixths of the circle.
+    """
+
+    def __init__(self, options: Any, task: Task) -> None:
+        self.amount = options.amount
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        shift = uniform(len(images), -self.amount, self.amount, generator).to(images.device)
+        hue, value, chroma = _hue(images)
+        hue = hue + 6 * shift.view(-1, 1, 1, 1)
+        k = (torch.tensor((5.0, 3.0, 1.0), device=images.device).view(1, 3, 1, 1) + hue) % 6
+        return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+class PixelJitter:
+    """Adds normal noise to each value by itself, of a standard deviation that each image draws.
+
+    The ISIC pipelines that paper 002 lists (reference 12) name "pixel jitter" without saying more: noise on the values
+    is what is meant here, not a displacement of pixels.
+    """
+
+    def __init__(self, options: Any, task: Task) -> None:
+        self.amount = options.amount
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        deviation = uniform(len(images), 0, self.amount, generator).view(-1, 1, 1, 1)
+        noise = torch.randn(images.shape, generator=generator, device=generator.device)
+        return (images + (deviation * noise).to(images.device)).clamp_(0, 1)
+
+
+def _hue(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hue in sixths of the circle (0 of greys), largest channel, and its distance from the smallest: [N,1,H,W] each."""
+    red, green, blue = images.split(1, dim=1)
+    value = images.amax(dim=1, keepdim=True)
+    chroma = value - images.amin(dim=1, keepdim=True)
+    safe = torch.where(chroma > 0, chroma, 1.0)
+    towards_blue = torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
+    return torch.where(value == red, (green - blue) / safe, towards_blue), value, chroma
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,24 @@
+"""Bilateral filter: Tomasi and Manduchi, ICCV 1998, by OpenCV. Paper 004 smooths with it before anything else and gives
+no parameters; OpenCV's usual ones (d 9, both sigmas 75) are the defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from derm_bench.specs import Task
+
+
+class Bilateral:
+    """uint8 [H,W,3] -> the same shape: each pixel the mean of its neighbours, weighted by distance and by colour."""
+
+    def __init__(self, options: Any, task: Task) -> None:
+        self.options = options
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        options = self.options
+        return cv2.bilateralFilter(
+            np.ascontiguousarray(pixels), options.d, options.sigma_color, options.sigma_space
+        )

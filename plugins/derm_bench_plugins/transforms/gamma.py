@@ -1,0 +1,20 @@
+"""Gamma correction: O = I^(1 / gamma) of pixels in [0,1], gamma 1.5 in paper 004, which brightens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from derm_bench.specs import Task
+
+
+class Gamma:
+    """uint8 [H,W,3] -> the same shape, by a table of all 256 values, rounded to the nearest."""
+
+    def __init__(self, options: Any, task: Task) -> None:
+        levels = np.arange(256) / 255
+        self.table = np.rint(255 * levels ** (1 / options.gamma)).astype(np.uint8)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.table[pixels]

@@ -1,0 +1,63 @@
+"""Regularisers, which add a term to the loss of a classifier: specs and options."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from derm_bench.specs import Options, TransformSpec
+
+Link = Literal["noise", "bias", "morph", "affine"]
+LINKS: tuple[Link, ...] = ("noise", "bias", "morph", "affine")
+
+
+class AdvChainOptions(Options):
+    """The paper's settings are the defaults, as far as they carry over; `advchain.py` says where they do not."""
+
+    weight: float = Field(1.0, gt=0, le=1000, description="weight of the consistency loss")
+    chain: tuple[Link, ...] = Field(LINKS, min_length=1, description="the links, put in random order")
+    step: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="size of the adversarial step of bias, morph and affine; 0: random ones",
+    )
+    noise: float = Field(
+        1.0, ge=0, le=1000, description="Euclidean norm of an image's noise, pixels in 0 to 1"
+    )
+    xi: float = Field(
+        1e-6,
+        gt=0,
+        le=1,
+        description="norm of the random noise at which the gradient is taken (power iteration)",
+    )
+    bias: float = Field(0.3, ge=0, lt=1, description="illumination is changed by at most this share")
+    morph: float = Field(
+        1.5, ge=0, le=16, description="longest displacement, in 64ths of the side (pixels of a 64 px image)"
+    )
+    rotation: float = Field(30.0, ge=0, le=180, description="largest rotation in degrees")
+    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size of each axis, a share")
+    shift: float = Field(0.1, ge=0, le=1, description="largest shift of each axis, a share of half the side")
+
+    @field_validator("chain")
+    @classmethod
+    def _once_each(cls, value: tuple[Link, ...]) -> tuple[Link, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each link stands once")
+        return value
+
+
+def specs() -> list[TransformSpec]:
+    """All regularisers."""
+    return [
+        TransformSpec(
+            name="advchain",
+            summary="consistency under an adversarial chain of noise, illumination, warping and affine maps",
+            paper="Chen et al. 2022, AdvChain, Medical Image Analysis",
+            create="derm_bench_plugins.transforms.advchain:AdvChain",
+            options=AdvChainOptions,
+            phase="regulariser",
+            scalar="weight",
+        ),
+    ]

@@ -1,0 +1,46 @@
+"""Restoration of small or soft photographs: Lanczos upscaling and an unsharp mask, or a trained network.
+
+Paper 001 sends its low-resolution faces through DFDNet (Li et al., ECCV 2020) before its GAN. DFDNet finds faces by
+dlib's landmarks, looks their parts up in dictionaries of eyes, noses and mouths, and gives 512 pixels only: it is of no
+use for skin lesions, and no part of derm-bench. What stands in its place treats train, val and test alike.
+
+The image is enlarged as it was read, before it is brought to the stored size: use it where the stored size is larger
+than the photographs, or to let a network add detail. What is then made as much smaller again is only sharper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from derm_bench.specs import Task
+
+
+class Restore:
+    """uint8 [H,W,3] -> uint8 [factor H, factor W, 3]. The network's module (torch) is imported only with weights."""
+
+    before_resize = True
+
+    def __init__(self, options: Any, task: Task) -> None:
+        self.options = options
+        self.upscaler: Any = None
+        if options.weights is not None:
+            from derm_bench_plugins.transforms.super_resolution import Upscaler
+
+            self.upscaler = Upscaler(options.network, options.factor, options.weights)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        if self.options.below is not None and min(pixels.shape[:2]) >= self.options.below:
+            return pixels
+        return self.upscaler(pixels) if self.upscaler else self.sharpened(pixels)
+
+    def sharpened(self, pixels: np.ndarray) -> np.ndarray:
+        """Lanczos to `factor` times the size, then x + sharpen (x - blurred x)."""
+        height, width = pixels.shape[:2]
+        factor = self.options.factor
+        larger = Image.fromarray(pixels).resize((factor * width, factor * height), Image.Resampling.LANCZOS)
+        percent = round(100 * self.options.sharpen)
+        mask = ImageFilter.UnsharpMask(self.options.radius * factor, percent, threshold=0)
+        return np.asarray(larger.filter(mask))

@@ -1,0 +1,78 @@
+"""RICAP, random image cropping and patching: Takahashi, Matsubara and Uehara, ACML 2018 (their algorithm 1).
+
+| in the paper | here |
+|---|---|
+| boundary (w, h): w = round(W w'), h = round(H h'), w' and h' ~ Beta(beta, beta), beta 0.3 | the same; one a batch |
+| four images patched: upper left, upper right, lower left, lower right | four permutations of the batch |
+| crops of (w, h), (W - w, h), (w, H - h), (W - w, H - h) at uniform places | one place a quarter and batch |
+| loss: sum over the four of area times cross-entropy | soft targets, in which cross-entropy is linear |
+
+Paper 000 compares with "RICAP-CNN" without naming its network: any classifier of the matrix takes the CNN's place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from derm_bench.specs import Task
+from derm_bench_plugins.transforms.beta import Beta
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What one batch draws: the boundary (int64 scalars) and, for each of the quarters, int64 tensors: which image of
+    the batch each row takes ([4,N]), size of the crop and its upper left corner ([4] each)."""
+
+    boundary: tuple[torch.Tensor, torch.Tensor]
+    rows: torch.Tensor
+    widths: torch.Tensor
+    heights: torch.Tensor
+    left: torch.Tensor
+    top: torch.Tensor
+
+
+class Ricap:
+    """(images [N,C,H,W], targets [N,K], generator) -> images and soft targets of the same shapes."""
+
+    def __init__(self, options: Any, task: Task) -> None:
+        self.beta = Beta(options.beta, task.device)
+
+    def __call__(
+        self, images: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        height, width = images.shape[2:]
+        drawn = self.draw(len(images), height, width, generator)
+        shares = drawn.widths * drawn.heights / (width * height)
+        return patched(images, drawn), (shares.view(4, 1, 1) * targets[drawn.rows]).sum(dim=0)
+
+    def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Patches:
+        """Boundary, images and places of one batch of n images."""
+        where, device = self.beta(2, generator), generator.device
+        w, h = (where[0] * width).round().long(), (where[1] * height).round().long()
+        widths, heights = torch.stack([w, width - w] * 2), torch.stack([h, h, height - h, height - h])
+        rows = torch.stack([torch.randperm(n, generator=generator, device=device) for _ in range(4)])
+        place = torch.rand(2, 4, generator=generator, device=device)
+        left, top = _below(place[0], width - widths + 1), _below(place[1], height - heights + 1)
+        return Patches((w, h), rows, widths, heights, left, top)
+
+
+def patched(images: torch.Tensor, drawn: Patches) -> torch.Tensor:
+    """The four crops put together, gathered pixel by pixel: sizes that only the device knows are no shapes."""
+    n, channels, height, width = images.shape
+    w, h = drawn.boundary
+    y = torch.arange(height, device=images.device).view(-1, 1)
+    x = torch.arange(width, device=images.device).view(1, -1)
+    lower, right = (y >= h).long(), (x >= w).long()
+    quarter = 2 * lower + right
+    pixel = (y - h * lower + drawn.top[quarter]) * width + x - w * right + drawn.left[quarter]
+    index = drawn.rows[quarter.flatten()].T * (height * width) + pixel.flatten()
+    flat = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    return flat[index.flatten()].view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _below(share: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """int64, uniform in 0 to end - 1 for shares uniform in [0,1)."""
+    return torch.minimum((share * end).long(), end - 1)
