@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -11,16 +15,16 @@ class SelfAttention(nn.Module):
     """SAGAN's attention block (Zhang et al. 2019, section 3): features [N,C,H,W] -> [N,C,H,W], H and W even.
 
     f and g (theta and phi in the authors' code) have C/8 channels, h has C/2; keys and values are pooled 2x2 first, and
-    the output is added with a weight gamma that starts at 0.
+    the output is added with a weight gamma that starts at 0. `conv` makes the 1x1 convolutions, called as nn.Conv2d is.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, conv: Callable[..., nn.Module] = nn.Conv2d) -> None:
         super().__init__()
         inner, value = max(1, channels // 8), max(1, channels // 2)
-        self.query = nn.Conv2d(channels, inner, 1, bias=False)
-        self.key = nn.Conv2d(channels, inner, 1, bias=False)
-        self.value = nn.Conv2d(channels, value, 1, bias=False)
-        self.out = nn.Conv2d(value, channels, 1, bias=False)
+        self.query = conv(channels, inner, 1, bias=False)
+        self.key = conv(channels, inner, 1, bias=False)
+        self.value = conv(channels, value, 1, bias=False)
+        self.out = conv(value, channels, 1, bias=False)
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -48,3 +52,42 @@ class MinibatchStd(nn.Module):
         deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N/group]
         plane = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
         return torch.cat([x, plane.to(x.dtype)], dim=1)
+
+
+class PixelNorm(nn.Module):
+    """Karras et al. 2018, section 4.2: each pixel's features [N,C,...] to a mean square of 1 over C. In float32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.square().mean(dim=1, keepdim=True) + 1e-8)).to(x.dtype)
+
+
+class EqualConv2d(nn.Conv2d):
+    """A convolution with equalised learning rate (Karras et al. 2018, section 4.1): the weights start at N(0,1) and are
+    multiplied by gain / sqrt(fan in) whenever they are used, so that Adam moves all layers alike. Bias starts at 0."""
+
+    def __init__(self, *args: Any, gain: float = math.sqrt(2), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.scale = _equalised(self, gain)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(input, self.weight * self.scale, self.bias)
+
+
+class EqualLinear(nn.Linear):
+    """A linear layer with equalised learning rate, as EqualConv2d."""
+
+    def __init__(self, *args: Any, gain: float = math.sqrt(2), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.scale = _equalised(self, gain)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.linear(input, self.weight * self.scale, self.bias)
+
+
+def _equalised(layer: nn.Conv2d | nn.Linear, gain: float) -> float:
+    """Sets a layer's initial values; what its weights are then multiplied with."""
+    nn.init.normal_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return gain / math.sqrt(layer.weight[0].numel())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs import adapters, dcgan
+from derm_bench_plugins.generators.specs import adapters, dcgan, pyramid
 
-FAMILIES = (dcgan, adapters)
+FAMILIES = (dcgan, pyramid, adapters)
 
 
 def specs() -> list[GeneratorSpec]:

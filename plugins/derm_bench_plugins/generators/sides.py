@@ -1,0 +1,16 @@
+"""Sides of images that networks of doublings can make."""
+
+from __future__ import annotations
+
+from derm_bench.errors import UserError
+
+
+def doublings(plugin: str, size: int, start: int) -> int:
+    """How often a side of `start` pixels (a power of two) is doubled up to `size`. Raises UserError, naming the
+    plugin, where no number of doublings gives it."""
+    if size < max(8, start) or size & (size - 1):
+        raise UserError(
+            f"{plugin} makes images whose side is a power of two, not {size}",
+            hint="set the generator's size to 32, 64 or 128; samples are resized to the stored size",
+        )
+    return (size // start).bit_length() - 1

@@ -1,0 +1,236 @@
+"""SPGGAN (Abdelhalim et al. 2021): progressive growing (Karras et al. 2018) with self-attention (Zhang et al. 2019).
+
+    G  z (512, N(0,1), normalised) -> 4x4 conv -> 3x3                     4x4x512       (Karras et al. 2018, table 2)
+       each doubling: nearest-neighbour up -> 3x3 -> 3x3                  8, 16, 32: 512; 64: 256; 128: 128; 256: 64
+       1x1 to RGB, linear; LeakyReLU .2 and pixel norm after every 3x3 and 4x4
+    D  the mirror image: 1x1 from RGB -> 3x3 -> 3x3 -> mean of 2x2, ... -> minibatch deviation -> 3x3 -> 4x4 -> 1
+    attention on the features of side 32, after G's convolutions there and before D's
+
+All convolutions have equalised learning rate, those of the attention too. Loss: WGAN-GP (lambda 10) with a drift term
+of 0.001, or hinge with the same two terms. Two time scales: Adam (0,.9), G 1e-4, D 4e-4, one update of D, one of G.
+Beside equalised weights, which start at 1, these rates are a tenth of Karras et al.'s: a short budget wants `lr: 1e-3`
+and `lr_d: 4e-3`.
+
+Growth follows from the number of the update alone. In the first `growth` of the budget each resolution below the last
+is trained for a phase and the next one faded in for a phase, all phases equally long (Karras et al.: 800k images each);
+the rest is at full size. While alpha goes from 0 to 1, G gives (1 - alpha) up(RGB before) + alpha RGB, D takes (1 -
+alpha) from RGB of the halved image + alpha of the new block's features, and real images are blended in the same way.
+Resolution and alpha are buffers of the networks, so that a state samples as it was trained; images that are not full
+size yet are enlarged by nearest neighbour. The batch size is one for all resolutions.
+
+Left open by Abdelhalim et al. as far as known here and chosen: z of length 512; attention at 32 px (at 64 px; theirs is
+256); samples come from an average of G's weights (decay 0.999, Karras et al.'s), which forgets its start quickly.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from derm_bench.images import ImageSet
+from derm_bench.run import Batch, Run
+from derm_bench.specs import Task
+from derm_bench.training.engine import Engine, frozen, minimise
+from derm_bench.training.gan_plugin import NoiseGenerator, normal
+from derm_bench.training.losses import ADVERSARIAL, between, gradient_penalty
+from derm_bench.training.nets import EqualConv2d, EqualLinear, MinibatchStd, PixelNorm, SelfAttention
+from derm_bench_plugins.generators.sides import doublings
+from derm_bench_plugins.generators.specs.pyramid import SpgganOptions
+
+START = 4
+
+linear_conv = functools.partial(EqualConv2d, gain=1.0)
+
+
+class Spggan(NoiseGenerator):
+    """An unconditional SPGGAN of side `task.size`, a power of two from 8 on."""
+
+    def __init__(self, options: SpgganOptions, task: Task) -> None:
+        self.options, self.device, self.size = options, task.device, task.size
+        sides = [START * 2**k for k in range(doublings("spggan", task.size, START) + 1)]
+        widths = [min(options.widest, max(1, options.base * 64 // side)) for side in sides]
+        attend = sides.index(options.attention) if options.attention in sides else len(sides) - 1
+        self.stages = len(sides) - 1
+        self.trained = Generator(options.z_dim, widths, attend).to(task.device)
+        self.discriminator = Discriminator(widths, attend).to(task.device)
+        self.generator = copy.deepcopy(self.trained)
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """One update of D, then one of G, a batch, at the resolution that the schedule says."""
+        g, d, options = self.trained, self.discriminator, self.options
+        engine = Engine(run, generator=g, discriminator=d)
+        adam_g = engine.adam(g, options.lr, options.betas)
+        adam_d = engine.adam(d, options.lr_d, options.betas)
+        self.generator = engine.average(g, options.ema, warm_up=True).net
+        noise, mix = engine.stream("z"), engine.stream("mix")
+        discriminator_loss, generator_loss = ADVERSARIAL[options.loss]
+
+        def before(number: int) -> dict[str, int]:
+            stage, alpha = schedule(number, run.budget, self.stages, options.growth)
+            for net in (g, d):
+                net.stage.fill_(stage)
+                net.alpha.fill_(alpha)
+            return {"stage": stage}
+
+        def step(batch: Batch, stage: int) -> dict[str, torch.Tensor]:
+            reals = at_stage(batch.images, self.stages - stage, d.alpha if stage else None)
+            with engine.autocast():
+                fakes = g(self.prior(len(reals), noise), stage)
+                real_scores, fake_scores = d(reals, stage), d(fakes.detach(), stage)
+            points = between(reals, fakes, mix)
+            penalty = gradient_penalty(d(points, stage), points)
+            drift = real_scores.float().square().mean()
+            loss_d = discriminator_loss(real_scores, fake_scores)
+            minimise(loss_d + options.penalty * penalty + options.drift * drift, adam_d)
+
+            with frozen(d), engine.autocast():
+                scores = d(fakes, stage)
+            loss_g = generator_loss(scores)
+            minimise(loss_g, adam_g)
+
+            seen = {"score_real": real_scores, "score_fake": fake_scores}
+            return {"loss_d": loss_d, "loss_g": loss_g, "penalty": penalty} | {
+                name: values.detach().float().mean() for name, values in seen.items()
+            }
+
+        engine.fit(
+            step,
+            train,
+            options.batch_size,
+            before=before,
+            after=lambda b, _: run.snapshot(b.step, self.state),
+        )
+
+    def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
+        """z ~ N(0,1), float32 [n,z_dim]."""
+        return normal(n, self.options.z_dim, noise)
+
+    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
+        images: torch.Tensor = self.generator(z, int(self.generator.stage))
+        return F.interpolate(images, (self.size, self.size), mode="nearest")
+
+    def parts(self) -> dict[str, nn.Module]:
+        """`generator` is the average, which samples."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+
+def schedule(number: int, budget: int, stages: int, growth: float) -> tuple[int, float]:
+    """The stage (0: 4x4) and alpha in [0,1] of update `number` (from 1) of `budget`.
+
+    `growth * budget` updates are cut into 2 * `stages` phases: 4x4; fading in 8x8; 8x8; ...; fading in the last.
+    """
+    phase_length = growth * budget / (2 * stages)
+    if number - 1 >= growth * budget:
+        return stages, 1.0
+    position = (number - 1) / phase_length
+    phase = int(position)
+    return (phase + 1) // 2, position - phase if phase % 2 else 1.0
+
+
+def at_stage(images: torch.Tensor, halvings: int, alpha: torch.Tensor | None) -> torch.Tensor:
+    """Images [N,3,S,S] halved so often, by means of 2x2 pixels; while a resolution fades in (`alpha` given), blended
+    with what half of it shows (Karras et al. 2018, section 3)."""
+    images = F.avg_pool2d(images, 2**halvings)
+    if alpha is None:
+        return images
+    return torch.lerp(up(F.avg_pool2d(images, 2)), images, alpha)
+
+
+def up(x: torch.Tensor) -> torch.Tensor:
+    """[N,C,H,W] -> [N,C,2H,2W], nearest neighbour."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class Growing(nn.Module):
+    """A network of blocks, one a resolution. `alpha`: the weight of the newest; `stage`: which that is."""
+
+    alpha: torch.Tensor
+    stage: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("alpha", torch.ones(()))
+        self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
+
+    def blend(self, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """(1 - alpha) old + alpha new; `old` bitwise at alpha 0, `new` at alpha 1."""
+        return torch.lerp(old, new, self.alpha.to(new.dtype))
+
+
+class Generator(Growing):
+    """z [N,z_dim] -> images [N,3,4*2^stage,4*2^stage], about [-1,1], unbounded. `widths`: channels at 4, 8, ...;
+    `attend`: the stage whose features attend to themselves."""
+
+    def __init__(self, z_dim: int, widths: list[int], attend: int) -> None:
+        super().__init__()
+        self.norm = PixelNorm()
+        # Padded so that a 1x1 map becomes 4x4: one tap of 16 a pixel, which makes the gain a quarter of the usual one.
+        start = nn.Sequential(
+            *_conv(z_dim, widths[0], 4, padding=3), *_conv(widths[0], widths[0], 3, padding=1)
+        )
+        self.blocks = nn.ModuleList([start])
+        for before, width in pairwise(widths):
+            self.blocks.append(
+                nn.Sequential(*_conv(before, width, 3, padding=1), *_conv(width, width, 3, padding=1))
+            )
+        self.blocks[attend].append(SelfAttention(widths[attend], linear_conv))  # type: ignore[operator]
+        self.to_rgb = nn.ModuleList(linear_conv(width, 3, 1) for width in widths)
+
+    def forward(self, z: torch.Tensor, stage: int) -> torch.Tensor:
+        x = self.blocks[0](self.norm(z)[:, :, None, None])
+        if stage == 0:
+            rgb: torch.Tensor = self.to_rgb[0](x)
+            return rgb
+        for k in range(1, stage):
+            x = self.blocks[k](up(x))
+        new = self.to_rgb[stage](self.blocks[stage](up(x)))
+        return self.blend(up(self.to_rgb[stage - 1](x)), new)
+
+
+class Discriminator(Growing):
+    """Images [N,3,4*2^stage,4*2^stage] -> scores [N]. `widths` and `attend` as of G."""
+
+    def __init__(self, widths: list[int], attend: int) -> None:
+        super().__init__()
+        act = nn.LeakyReLU(0.2)
+        first = widths[0]
+        self.from_rgb = nn.ModuleList(nn.Sequential(EqualConv2d(3, width, 1), act) for width in widths)
+        self.blocks = nn.ModuleList(
+            [
+                nn.Sequential(
+                    MinibatchStd(),
+                    EqualConv2d(first + 1, first, 3, padding=1),
+                    act,
+                    EqualConv2d(first, first, 4),
+                    act,
+                    nn.Flatten(),
+                    EqualLinear(first, 1, gain=1.0),
+                )
+            ]
+        )
+        for below, width in pairwise(widths):
+            convs = [
+                EqualConv2d(width, width, 3, padding=1),
+                act,
+                EqualConv2d(width, below, 3, padding=1),
+                act,
+            ]
+            self.blocks.append(nn.Sequential(*convs, nn.AvgPool2d(2)))
+        self.blocks[attend].insert(0, SelfAttention(widths[attend], linear_conv))  # type: ignore[operator]
+
+    def forward(self, images: torch.Tensor, stage: int) -> torch.Tensor:
+        x = self.from_rgb[stage](images)
+        if stage:
+            x = self.blend(self.from_rgb[stage - 1](F.avg_pool2d(images, 2)), self.blocks[stage](x))
+        for k in reversed(range(max(stage, 1))):
+            x = self.blocks[k](x)
+        return torch.squeeze(x, 1)
+
+
+def _conv(channels: int, out: int, kernel: int, padding: int) -> list[nn.Module]:
+    return [EqualConv2d(channels, out, kernel, padding=padding), nn.LeakyReLU(0.2), PixelNorm()]
