@@ -21,7 +21,7 @@ def dcgan_init(net: nn.Module) -> None:
 
 
 @torch.no_grad()
-def start_statistics(net: nn.Module, inputs: torch.Tensor) -> None:
+def start_statistics(net: nn.Module, *inputs: torch.Tensor) -> None:
     """Sets the running statistics of all BatchNorm layers to those of one batch of `inputs`.
 
     From mean 0 and variance 1, where torch starts, they take some 50 updates to arrive; until then a net
@@ -33,7 +33,7 @@ def start_statistics(net: nn.Module, inputs: torch.Tensor) -> None:
         norm.momentum = 1.0
     training = net.training
     net.train()
-    net(inputs)
+    net(*inputs)
     net.train(training)
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum

@@ -94,3 +94,24 @@ def soft_bce(
 
 
 CLASSIFICATION_LOSSES = {"ce": soft_cross_entropy, "bce": soft_bce}
+
+
+def k_plus_one_discriminator_loss(
+    real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """mean -log p(y | x) + mean -log p(K+1 | G(z)) of logits [N,K+1], the last of "fake" (Salimans et al. 2016,
+    section 5, where every real has a label). `targets` [N,K] are the reals' classes."""
+    return soft_cross_entropy(real, F.pad(targets, (0, 1))) - F.log_softmax(fake.float(), dim=1)[:, -1].mean()
+
+
+def k_plus_one_generator_loss(fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """mean -log p(y | G(z,y)) of logits [N,K+1], the last of "fake": fakes taken for reals of their class. `targets`
+    [N,K] are the classes that G was given."""
+    return soft_cross_entropy(fake, F.pad(targets, (0, 1)))
+
+
+def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """KL(N(mean, variance) | N(0, I)) in nats, summed over dimensions of [N,D], mean over rows (Kingma and Welling
+    2014, appendix B)."""
+    mean, log_variance = mean.float(), log_variance.float()
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean() / 2

@@ -1,0 +1,52 @@
+"""AC-GAN (Odena et al. 2017) as Xiang and Wang 2019 use it for skin lesions at 64 px: DCGAN told and asked the class.
+
+    G  z 100 with e(y) 100 -> the layers of DCGAN
+    D  the layers of DCGAN -> two heads on the flattened 4x4x512 maps: real or fake, and the class
+
+    L_S = -log p(real | x) - log p(fake | G(z,y))        D minimises L_S + L_C
+    L_C = -log p(y | x) - log p(y | G(z,y))              G minimises -log p(real | G(z,y)) - log p(y | G(z,y))
+
+(Odena et al. 2017, eq. 2 and 3, with G's loss of sources in the form that does not saturate; `class_weight` times L_C.)
+
+Choices. Xiang and Wang's layers are not stated: backbone, z ~ N(0,1), initialisation, Adam 2e-4 (.5,.999) are DCGAN's.
+e is an embedding that starts at N(0,1), to count as much as z. A batch of fakes has the classes of the batch of reals.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from derm_bench.specs import Task
+from derm_bench.training.losses import discriminator_loss, generator_loss, soft_cross_entropy
+from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Discriminator, stages_of
+from derm_bench_plugins.generators.gan import ConditionalGan
+from derm_bench_plugins.generators.specs.conditional import AcganOptions
+
+
+class AcGan(ConditionalGan):
+    """A conditional GAN of side `task.size`, a power of two from 8 on.
+
+    Verdicts are logits [N,1+K]: of being real, then of the classes. Both heads are linear, so one layer holds them.
+    """
+
+    options: AcganOptions
+
+    def __init__(self, options: AcganOptions, task: Task) -> None:
+        self.options, self.device, self.classes = options, task.device, len(task.classes)
+        stages = stages_of(task.size, "acgan")
+        generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
+        discriminator = Discriminator(options.base // 2, stages, outputs=1 + self.classes)
+        self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
+        self.initialise()
+
+    def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        by_class = soft_cross_entropy(real[:, 1:], targets) + soft_cross_entropy(fake[:, 1:], targets)
+        return discriminator_loss(real[:, 0], fake[:, 0]) + self.options.class_weight * by_class
+
+    def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        by_class = soft_cross_entropy(fake[:, 1:], targets)
+        return generator_loss(fake[:, 0]) + self.options.class_weight * by_class
+
+    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
+        """p(real | x)."""
+        return verdicts[:, 0].sigmoid()

@@ -1,0 +1,71 @@
+"""A conditional GAN (Mirza and Osindero 2014) with the projection discriminator of Miyato and Koyama 2018, at 64 px.
+
+    G  z 100 with e(y) 100 -> the layers of DCGAN
+    D  f(x, y) = <v_y, phi(x)> + psi(phi(x))                            (Miyato and Koyama 2018, eq. 4 and figure 1d)
+
+e and v are embeddings of the class; phi are DCGAN's last maps, of D's 512 channels, summed over their 4x4 places; psi
+is a linear layer. Losses: `bce`, as the GAN's, or `hinge`, as Miyato and Koyama's.
+
+Choices. Papers that cite conditional GANs for skin give no layers: backbone, z ~ N(0,1), initialisation and Adam 2e-4
+(.5,.999) are DCGAN's. D keeps its BatchNorm in place of spectral normalisation, and G has the class at its input and
+not in its BatchNorm. e starts at N(0,1), to count as much as z, and v at N(0,.02) with the rest of D. A batch of fakes
+has the classes of the batch of reals.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from derm_bench.specs import Task
+from derm_bench.training.losses import ADVERSARIAL
+from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Trunk, stages_of
+from derm_bench_plugins.generators.gan import ConditionalGan
+from derm_bench_plugins.generators.specs.conditional import CganOptions
+
+
+class Cgan(ConditionalGan):
+    """A conditional GAN of side `task.size`, a power of two from 8 on."""
+
+    options: CganOptions
+
+    def __init__(self, options: CganOptions, task: Task) -> None:
+        self.options, self.device, self.classes = options, task.device, len(task.classes)
+        stages = stages_of(task.size, "cgan")
+        generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
+        discriminator = ProjectionDiscriminator(options.base // 2, stages, self.classes)
+        self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
+        self.initialise()
+        self.of_d, self.of_g = ADVERSARIAL[options.loss]
+
+    def judge(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.discriminator(images, targets)
+        return logits
+
+    def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.of_d(real, fake)
+
+    def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.of_g(fake)
+
+    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
+        """The probability of being real; under hinge, D's score as it is."""
+        return verdicts if self.options.loss == "hinge" else verdicts.sigmoid()
+
+
+class ProjectionDiscriminator(nn.Module):
+    """Images [N,3,4*2^stages,4*2^stages] and targets [N,K] -> logits [N]. `features` [N,width] are phi(x)."""
+
+    def __init__(self, base: int, stages: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(base, stages)
+        self.width = self.trunk.channels
+        self.logit = nn.Linear(self.width, 1)
+        self.embed = nn.Linear(classes, self.width, bias=False)  # of one-hot targets: a row a class
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        return self.trunk.maps(images).sum(dim=(2, 3))
+
+    def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        phi = self.features(images)
+        return torch.squeeze(self.logit(phi), 1) + (self.embed(targets) * phi).sum(dim=1)

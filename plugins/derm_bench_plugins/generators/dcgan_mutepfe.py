@@ -1,0 +1,37 @@
+"""The DCGAN of Mutepfe et al. (paper 004, figures 9 and 10): z 128 normal, 64 px, BCE, batch 128.
+
+    G  z -> linear 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3   5x5 kernels, BN + ReLU, tanh last
+    D  64x64x3 -> 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> 1          5x5 kernels, LeakyReLU .2, BN
+
+The part `discriminator` is what the paper goes on to classify with: `features` are its 4x4x512 maps flattened, and
+`logit` the layer that a classifier replaces.
+
+Choices. Adam 2e-4 with beta1 .5: the abstract says .5, the text .2, which is the slope of LeakyReLU. Batch 128, the
+best of the paper's table 2, where the text also says 64. One update of D to one of G (the paper's k = 1). "Three dense
+layers" of D contradict its list of convolutions, which is followed. The first layer of D has no BatchNorm, and weights
+start at N(0,.02), as in Radford et al. 2016, whom the text follows. The paper's bilateral filter and gamma correction
+belong to the data set: `preprocess: [bilateral, {gamma: 1.5}]`.
+"""
+
+from __future__ import annotations
+
+from derm_bench.specs import Task
+from derm_bench.training.init import dcgan_init
+from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
+from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.specs.dcgan import MutepfeOptions
+
+KERNEL = 5
+
+
+class DcganMutepfe(Gan):
+    """An unconditional DCGAN of 5x5 kernels, of side `task.size`, a power of two from 8 on."""
+
+    def __init__(self, options: MutepfeOptions, task: Task) -> None:
+        self.options, self.device = options, task.device
+        stages = stages_of(task.size, "dcgan-mutepfe")
+        generator = Generator(options.z_dim, options.base, stages, kernel=KERNEL, linear=True)
+        self.generator = generator.to(task.device)
+        self.discriminator = Discriminator(options.base, stages, kernel=KERNEL).to(task.device)
+        dcgan_init(self.generator)
+        dcgan_init(self.discriminator)

@@ -1,0 +1,148 @@
+"""The layers of DCGAN (Radford et al. 2016), which its kin of papers 002 to 004 and the conditional GANs share.
+
+    G  z -> 4x4 x base*2^(s-1) -> ... -> S/2 x S/2 x base -> S x S x 3    BN + ReLU, tanh last
+    D  S x S x 3 -> S/2 x S/2 x base -> ... -> 4x4 x base*2^(s-1) -> 1    LeakyReLU .2, BN but for the first
+
+Transposed convolutions and convolutions, of stride 2 but for the first of G and the last of D; s = log2(S / 4). Other
+sizes than 64 px add or drop layers at the 4x4 end. Kernels are 4x4, which stride 2 divides evenly, or Radford's 5x5.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from derm_bench.errors import UserError
+
+
+class Generator(nn.Module):
+    """z [N,z_dim] -> images [N,3,4*2^stages,4*2^stages] in [-1,1]; `base` channels before the last layer.
+
+    linear: z is projected to 4x4 by a linear layer, with a bias for each place; a transposed 4x4 convolution of a
+    1x1 map, the other way, is the same without it. bias: of the last layer; BatchNorm takes that of the others.
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        base: int,
+        stages: int,
+        *,
+        kernel: int = 4,
+        linear: bool = False,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        widths = [base * 2**k for k in reversed(range(stages))]
+        self.project = nn.Sequential(
+            *_projection(z_dim, widths[0], linear),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.up = nn.Sequential(*[_up(a, b, kernel) for a, b in pairwise(widths)])
+        self.to_rgb = _doubling(widths[-1], 3, kernel, bias)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.up(self.project(z[:, :, None, None]))
+        return torch.tanh(self.to_rgb(features))
+
+
+class ConditionalGenerator(nn.Module):
+    """z [N,z_dim] and targets [N,K] -> images: a Generator of z beside an embedding of the class as long as z."""
+
+    def __init__(self, z_dim: int, classes: int, base: int, stages: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(classes, z_dim, bias=False)  # of one-hot targets: a row a class
+        self.net = Generator(2 * z_dim, base, stages)
+
+    def forward(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.net(torch.cat([z, self.embed(targets)], dim=1))
+        return images
+
+
+class Trunk(nn.Module):
+    """Images [N,3,4*2^stages,4*2^stages] -> maps [N,channels,4,4]; `base` channels after the first layer.
+
+    bias: of the first layer.
+    """
+
+    def __init__(self, base: int, stages: int, *, kernel: int = 4, bias: bool = True) -> None:
+        super().__init__()
+        widths = [base * 2**k for k in range(stages)]
+        self.channels = widths[-1]
+        self.from_rgb = nn.Sequential(_halving(3, base, kernel, bias), nn.LeakyReLU(0.2, inplace=True))
+        self.down = nn.Sequential(*[_down(a, b, kernel) for a, b in pairwise(widths)])
+
+    def maps(self, images: torch.Tensor) -> torch.Tensor:
+        maps: torch.Tensor = self.down(self.from_rgb(images))
+        return maps
+
+
+class Discriminator(Trunk):
+    """Images [N,3,4*2^stages,4*2^stages] -> logits [N], or [N,outputs] of several.
+
+    `features` [N,width], the last maps flattened (head `flatten`) or averaged (`gap`), go through the linear layer
+    `logit`: what fine-tunes D as a classifier replaces that one. bias: of the first and the last layer.
+    """
+
+    def __init__(
+        self,
+        base: int,
+        stages: int,
+        head: str = "flatten",
+        *,
+        kernel: int = 4,
+        bias: bool = True,
+        outputs: int = 1,
+    ) -> None:
+        super().__init__(base, stages, kernel=kernel, bias=bias)
+        self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
+        self.width = self.channels * (1 if head == "gap" else 16)
+        self.logit = nn.Linear(self.width, outputs, bias=bias)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        pooled: torch.Tensor = self.pool(self.maps(images))
+        return pooled.flatten(1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.squeeze(self.logit(self.features(images)), 1)
+
+
+def stages_of(size: int, plugin: str) -> int:
+    """Doublings from 4x4 to `size`. Raises UserError where `size` is no power of two from 8 on."""
+    if size < 8 or size & (size - 1):
+        raise UserError(
+            f"{plugin} makes images whose side is a power of two, not {size}",
+            hint="set the generator's size to 32, 64 or 128; samples are resized to the stored size",
+        )
+    return size.bit_length() - 3
+
+
+def _projection(z_dim: int, channels: int, linear: bool) -> list[nn.Module]:
+    """z [N,z_dim,1,1] -> [N,channels,4,4]."""
+    if not linear:
+        return [nn.ConvTranspose2d(z_dim, channels, 4, bias=False)]
+    return [nn.Flatten(), nn.Linear(z_dim, channels * 16), nn.Unflatten(1, (channels, 4, 4))]
+
+
+def _doubling(channels: int, out: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+    # An odd kernel is one pixel short of twice the side.
+    return nn.ConvTranspose2d(
+        channels, out, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=bias
+    )
+
+
+def _halving(channels: int, out: int, kernel: int, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(channels, out, kernel, stride=2, padding=(kernel - 1) // 2, bias=bias)
+
+
+def _up(channels: int, out: int, kernel: int) -> nn.Sequential:
+    conv = _doubling(channels, out, kernel, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+
+
+def _down(channels: int, out: int, kernel: int) -> nn.Sequential:
+    conv = _halving(channels, out, kernel, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2, inplace=True))

@@ -1,0 +1,50 @@
+"""The GAN of Rashid et al. 2019, whose discriminator is the classifier too: K classes of lesions and one more, "fake".
+
+    G  z 100 with e(y) 100 -> the layers of DCGAN
+    D  the layers of DCGAN -> K+1 logits
+
+    L_D = -log p(y | x) - log p(K+1 | G(z,y))            (Salimans et al. 2016, section 5, where all reals have labels)
+    L_G = -log p(y | G(z,y))
+
+G's loss: a fake of class y is to be taken for a real one of class y, which does not saturate and teaches G the class.
+(Salimans et al. match features, and Odena 2016 asks for any class but "fake"; neither would make an image of class y.)
+
+Choices. Rashid et al. state no layers that could be read: backbone, initialisation and Adam 2e-4 (.5,.999) are DCGAN's,
+z ~ N(0,1). G is told the class, as samples are asked for by class. A batch of fakes has the classes of the batch of
+reals. The part `discriminator` classifies by its first K logits.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from derm_bench.specs import Task
+from derm_bench.training.losses import k_plus_one_discriminator_loss, k_plus_one_generator_loss
+from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Discriminator, stages_of
+from derm_bench_plugins.generators.gan import ConditionalGan
+from derm_bench_plugins.generators.specs.conditional import ConditionalOptions
+
+
+class SemiGan(ConditionalGan):
+    """A conditional GAN of side `task.size`, a power of two from 8 on.
+
+    Verdicts are logits [N,K+1], the last of "fake".
+    """
+
+    def __init__(self, options: ConditionalOptions, task: Task) -> None:
+        self.options, self.device, self.classes = options, task.device, len(task.classes)
+        stages = stages_of(task.size, "semi-gan")
+        generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
+        discriminator = Discriminator(options.base // 2, stages, outputs=self.classes + 1)
+        self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
+        self.initialise()
+
+    def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return k_plus_one_discriminator_loss(real, fake, targets)
+
+    def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return k_plus_one_generator_loss(fake, targets)
+
+    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
+        """1 - p(K+1 | x)."""
+        return 1 - verdicts.softmax(dim=1)[:, -1]

@@ -1,0 +1,196 @@
+"""TED-GAN (Ahmad et al. 2021): two GANs, one on latents of a VAE and one on heavy-tailed Student-t noise, at 64 px.
+
+    VAE    image -> D's convolutions of DCGAN -> mean and log variance of z 100 -> G of DCGAN -> image
+    GAN-1  z = a latent of the VAE, with e(y) -> AC-GAN
+    GAN-2  z = Student-t noise of nu 3, with e(y) -> AC-GAN
+
+    L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         a unit Gaussian a pixel: the evidence bound but for a constant
+
+The abstract gives the parts: a VAE whose latents, informative noise, feed the first GAN, and a second GAN with an
+auxiliary classifier and noise from a t-distribution in place of a Gaussian. Everything else is a choice:
+
+- Both GANs are `acgan`, classifier and all, as samples are asked for by class. They share no weights.
+- Of the budget the first `vae_share` (a quarter, rounded down) trains the VAE alone; it stays as it is from then on,
+  and every update of the rest is one of each GAN, on the same batch.
+- GAN-1 trains on latents drawn from q(z|x) for the batch's own images, with their classes. To sample without images,
+  the mean and covariance of all latents it trained on are kept for every class, and z is drawn from that Gaussian.
+- t noise is divided by its standard deviation sqrt(nu / (nu - 2)): heavy tails at the scale of N(0,1). So nu > 2.
+- Each sample is from GAN-1 with probability `latent_share` (a half), else from GAN-2, as the paper pools both.
+- The VAE is not told the class; its decoder is not used after its training. Adam 2e-4 (.5,.999) for all.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from derm_bench.images import ImageSet
+from derm_bench.run import Batch, Run
+from derm_bench.specs import Task
+from derm_bench.training.engine import Engine, minimise
+from derm_bench.training.gan_plugin import NoiseGenerator, normal
+from derm_bench.training.init import dcgan_init, start_statistics
+from derm_bench.training.losses import gaussian_kl
+from derm_bench_plugins.generators.acgan import AcGan
+from derm_bench_plugins.generators.dcgan_nets import Generator, Trunk, stages_of
+from derm_bench_plugins.generators.specs.conditional import TedganOptions
+
+
+class TedGan(NoiseGenerator):
+    """A conditional generator of side `task.size`, a power of two from 8 on."""
+
+    def __init__(self, options: TedganOptions, task: Task) -> None:
+        self.options, self.device = options, task.device
+        self.vae = Vae(options.z_dim, options.base, stages_of(task.size, "tedgan")).to(task.device)
+        self.latents = Latents(len(task.classes), options.z_dim).to(task.device)
+        dcgan_init(self.vae)
+        self.of_latents, self.of_noise = AcGan(options, task), AcGan(options, task)
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """The VAE for its share of the updates, then both GANs."""
+        options = self.options
+        engine = Engine(run, latents=self.latents, **self._networks())
+        adam_vae = engine.adam(self.vae, options.lr, options.betas)
+        first, second = self.of_latents.players(engine), self.of_noise.players(engine)
+        noise = engine.stream("z")
+        vae_updates = int(options.vae_share * run.budget)
+        self.start(noise)
+
+        def step(batch: Batch, vae: bool) -> dict[str, torch.Tensor]:
+            self.vae.train(vae)
+            if vae:
+                return self.learn_latents(engine, adam_vae, batch, noise)
+            with torch.no_grad(), engine.autocast():
+                z = self.vae.latent(batch.images, noise).float()
+            self.latents.add(z, batch.targets)
+            on_latents = self.of_latents.play(engine, first, batch, z)
+            t = student_t(len(z), options.z_dim, options.nu, noise)
+            return self.of_noise.play(engine, second, batch, t) | {
+                f"{name}_latents": value for name, value in on_latents.items()
+            }
+
+        engine.fit(
+            step,
+            train,
+            options.batch_size,
+            before=lambda update: {"vae": update <= vae_updates},
+            after=lambda b, _: run.snapshot(b.step, self.state),
+        )
+
+    def start(self, noise: torch.Generator) -> None:
+        """Sets the statistics of BatchNorm in both generators and the decoder."""
+        options = self.options
+        z = normal(options.batch_size, options.z_dim, noise)
+        start_statistics(self.vae.decoder, z)
+        self.of_latents.start(z)
+        self.of_noise.start(student_t(len(z), options.z_dim, options.nu, noise))
+
+    def learn_latents(
+        self, engine: Engine, adam: torch.optim.Optimizer, batch: Batch, noise: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """One update of the VAE, in nats an image."""
+        with engine.autocast():
+            mean, log_variance = self.vae.encode(batch.images)
+            remade = self.vae.decoder(draw(mean, log_variance, noise))
+        error = (remade.float() - batch.images).square().flatten(1).sum(dim=1).mean() / 2
+        kl = gaussian_kl(mean, log_variance)
+        minimise(error + kl, adam)
+        return {"loss_vae": error + kl, "kl": kl}
+
+    def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
+        """float32 [n,2*z_dim+1]: N(0,1) to make a latent of, Student-t noise, and a uniform number for the choice."""
+        z_dim, nu = self.options.z_dim, self.options.nu
+        choice = torch.rand(n, 1, generator=noise, device=noise.device)
+        return torch.cat([normal(n, z_dim, noise), student_t(n, z_dim, nu, noise), choice], dim=1)
+
+    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
+        gaussian, t, choice = z.split([self.options.z_dim, self.options.z_dim, 1], dim=1)
+        from_latents = choice[:, 0] < self.options.latent_share
+        images = self.of_noise.render(t, label)
+        if label is not None and from_latents.any():
+            latents = self.latents.like(gaussian[from_latents], label)
+            images[from_latents] = self.of_latents.render(latents, label)
+        return images
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"latents": self.latents, **self._networks()}
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {
+            "vae": self.vae,
+            "generator_latents": self.of_latents.generator,
+            "discriminator_latents": self.of_latents.discriminator,
+            "generator": self.of_noise.generator,
+            "discriminator": self.of_noise.discriminator,
+        }
+
+
+class Vae(nn.Module):
+    """The encoder is DCGAN's D with a head for mean and log variance, the decoder its G."""
+
+    def __init__(self, z_dim: int, base: int, stages: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(base // 2, stages)
+        self.moments = nn.Linear(self.trunk.channels * 16, 2 * z_dim)
+        self.decoder = Generator(z_dim, base, stages)
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance [N,z_dim] of q(z|x)."""
+        mean, log_variance = self.moments(self.trunk.maps(images).flatten(1)).chunk(2, dim=1)
+        return mean, log_variance
+
+    def latent(self, images: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        """A draw from q(z|x) for every image, [N,z_dim]."""
+        return draw(*self.encode(images), noise)
+
+
+class Latents(nn.Module):
+    """Counts, sums and sums of products, by class, of the latents that were added: their Gaussian. In float64, as
+    sums over a whole fit have to tell a covariance from a square of the mean."""
+
+    count: torch.Tensor
+    total: torch.Tensor
+    products: torch.Tensor
+
+    def __init__(self, classes: int, z_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(classes, dtype=torch.float64))
+        self.register_buffer("total", torch.zeros(classes, z_dim, dtype=torch.float64))
+        self.register_buffer("products", torch.zeros(classes, z_dim, z_dim, dtype=torch.float64))
+
+    @torch.no_grad()
+    def add(self, z: torch.Tensor, targets: torch.Tensor) -> None:
+        """Latents [N,z_dim] of images of the classes `targets` [N,K]."""
+        z, targets = z.double(), targets.double()
+        self.count += targets.sum(dim=0)
+        self.total += targets.T @ z
+        self.products += torch.einsum("nk,ni,nj->kij", targets, z, z)
+
+    def like(self, gaussian: torch.Tensor, label: int) -> torch.Tensor:
+        """N(0,I) [n,z_dim] -> latents like those of class `label`; unchanged where there were none."""
+        count = self.count[label]
+        if count == 0:
+            return gaussian
+        mean = self.total[label] / count
+        covariance = self.products[label] / count - torch.outer(mean, mean)
+        # A class of few images leaves directions in which its latents do not differ.
+        covariance.diagonal().add_(1e-4)
+        return (mean + gaussian.double() @ torch.linalg.cholesky(covariance).T).float()
+
+
+def draw(mean: torch.Tensor, log_variance: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    """A draw from each Gaussian (Kingma and Welling 2014, section 2.4), float32."""
+    epsilon = torch.randn(mean.shape, generator=noise, device=noise.device)
+    return mean.float() + (log_variance.float() / 2).exp() * epsilon
+
+
+def student_t(n: int, length: int, nu: int, noise: torch.Generator) -> torch.Tensor:
+    """Student-t noise of `nu` > 2 degrees of freedom over its standard deviation, float32 [n,length].
+
+    t = x / sqrt(s / nu), x ~ N(0,1), s a sum of nu squares of such; the variance of t is nu / (nu - 2).
+    """
+    x = torch.randn(n, length, 1 + nu, generator=noise, device=noise.device)
+    t = x[..., 0] / x[..., 1:].square().mean(dim=2).sqrt()
+    return t / math.sqrt(nu / (nu - 2))
