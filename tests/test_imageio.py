@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from derm_bench.imageio import UnreadableImage, fit_square, inside, read_image, read_mask
+from derm_bench.imageio import UnreadableImage, inside, read_image, read_mask
 
 
 @pytest.fixture
@@ -131,21 +131,23 @@ def test_masks_of_zeros_and_ones_or_255_are_the_same(tmp_path, high):
     assert set(np.unique(read)) == {0, 255} and (read == 255).sum() == 30
 
 
-def test_fit_square_keeps_the_middle_or_everything(colours):
-    mask = np.zeros((80, 120), np.uint8)  # twice the resolution of the image
-    mask[:, 60:] = 255
-    for how in ("center-crop", "squash", "pad"):
-        pixels, fitted = fit_square(colours, mask, 20, how)
-        assert pixels.shape == (20, 20, 3) and fitted.shape == (20, 20)
-        assert set(np.unique(fitted)) == {0, 255}
-        assert pixels[12, 4, 0] > 150 and pixels[12, 15, 1] > 150
-        assert not fitted[12, 4] and fitted[12, 15]
-    padded, _ = fit_square(colours, None, 20, "pad")
-    assert (padded[0] == 0).all() and (padded[-1] == 0).all()
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("at_least", [None, 64])
+def test_a_jpeg_is_what_pillow_makes_of_it(tmp_path, mode, options, at_least):
+    ramp = np.linspace(0, 255, 450 * 600).reshape(450, 600)
+    pixels = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], 2).astype(np.uint8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(pixels).convert(mode).save(path, quality=90, **options)
+    with Image.open(path) as image:
+        if at_least:
+            image.draft(None, (at_least, at_least))
+        expected = np.asarray(image.convert("RGB")).astype(int)
+    read = read_image(path, at_least=at_least)
+    assert read.shape == expected.shape and abs(read - expected).max() <= 3
 
 
-def test_shrinking_does_not_alias():
-    stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[:, ::2] = 255
-    small, _ = fit_square(stripes, None, 32, "center-crop")
-    assert small[4:-4, 4:-4].min() > 110 and small[4:-4, 4:-4].max() < 145
+def test_a_jpeg_of_too_many_pixels_is_refused(tmp_path):
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(UnreadableImage, match="60 x 40 pixels, more than 1,000"):
+        read_image(tmp_path / "a.jpg", max_pixels=1000)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from derm_bench.imageio import fit_square
 from derm_bench.specs import Task
+from derm_bench.training.resize import fit_square
 from derm_bench_plugins.datasets.options import PhantomOptions
 from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy, plan_views
 

@@ -21,6 +21,8 @@ UNREADABLE = "unreadable"
 # A file younger than this may change again within the clock's tick and keep its time: it is not cached yet.
 SETTLED_SECONDS = 2.0
 
+_AT_ONCE = 2**22
+
 _T = TypeVar("_T")
 _Stamp = tuple[int, int]
 _Row = tuple[str, int, int, str]
@@ -62,9 +64,12 @@ def _stamp(place: str) -> _Stamp | None:
 def _digest(place: str) -> str:
     try:
         # A pipe or a device would never end.
-        if not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
+        status = os.stat(place)  # noqa: PTH116
+        if not stat.S_ISREG(status.st_mode):
             return UNREADABLE
         with open(place, "rb") as file:  # noqa: PTH123
+            if status.st_size < _AT_ONCE:  # file_digest makes a buffer of its own for every file
+                return hashlib.sha256(file.read()).hexdigest()
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return UNREADABLE

@@ -6,20 +6,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from derm_bench.errors import UserError
-from derm_bench.imageio import fit_square
 from derm_bench.specs import Dataset, Task, Unreadable, create
 from derm_bench.stages.context import StageContext
+from derm_bench.training.resize import Resize, fit_square
 
 CHUNK = 64
-Resize = Literal["center-crop", "squash", "pad"]
 Step = Callable[[np.ndarray], np.ndarray]
-# (pixels [3,S,S], mask [1,S,S] or None) or why it could not be read
-Item = tuple[np.ndarray, np.ndarray | None] | Unreadable
+
+
+class Item(NamedTuple):
+    """An image as it is kept: `pixels` [3,S,S], `mask` [1,S,S] or None, and what is known of it."""
+
+    pixels: np.ndarray
+    mask: np.ndarray | None
+    digest: str
+    sharpness: float = 0.0
 
 
 class Steps(NamedTuple):
@@ -46,10 +52,12 @@ def decode(context: StageContext) -> dict[str, Any]:
         (name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)
     ]
     _refuse_too_many(unreadable, len(ids), params["unreadable"])
-    kept = [i for i, item in enumerate(items) if not isinstance(item, Unreadable)]
-    pixels = np.stack([items[i][0] for i in kept])  # type: ignore[index]
-    masks = [items[i][1] for i in kept]  # type: ignore[index]
-    np.save(context.out / "images.npy", pixels, allow_pickle=False)
+    readable = {i: item for i, item in enumerate(items) if isinstance(item, Item)}
+    kept = list(readable)
+    np.save(
+        context.out / "images.npy", np.stack([item.pixels for item in readable.values()]), allow_pickle=False
+    )
+    masks = [item.mask for item in readable.values()]
     has_masks = all(mask is not None for mask in masks)
     if has_masks:
         np.save(context.out / "masks.npy", np.stack(masks), allow_pickle=False)  # type: ignore[arg-type]
@@ -57,19 +65,21 @@ def decode(context: StageContext) -> dict[str, Any]:
         "ids": [ids[i] for i in kept],
         "masks": has_masks,
         "attributes": {name: [column[i] for i in kept] for name, column in attributes.items()},
-        "digests": [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels],
-        "sharpness": [sharpness(image) for image in pixels],
+        "digests": [item.digest for item in readable.values()],
+        "sharpness": [item.sharpness for item in readable.values()],
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
     }
     (context.out / "index.json").write_text(json.dumps(index))
     return {"images": len(kept), "unreadable": len(unreadable), "masks": has_masks}
 
 
-def sharpness(image: np.ndarray) -> float:
-    """Variance of the Laplacian of the grey image (0..255): low for blurred ones. image: uint8 [3,S,S]."""
-    grey = image.astype(np.float64).mean(axis=0)
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
-    return float(laplacian.var())
+def sharpness(images: np.ndarray) -> np.ndarray:
+    """Variance of the Laplacian of the grey image (0..255), low for blurred ones: float64 [N] of uint8 [N,3,S,S]."""
+    three = images.sum(axis=1, dtype=np.int32)  # three times the grey
+    laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1] + three[:, 1:-1, :-2] + three[:, 1:-1, 2:]
+    laplacian -= 4 * three[:, 1:-1, 1:-1]
+    variances: np.ndarray = laplacian.var(axis=(1, 2)) / 9
+    return variances
 
 
 def _before_resize(step: Step) -> bool:
@@ -94,14 +104,17 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterator[Item]:
+def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterator[Item | Unreadable]:
     """All images in order, decoded on as many threads as a worker has."""
     params = context.params
     steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
-    def work(chunk: Sequence[str]) -> list[Item]:
-        return [_fit(raw, params["size"], params["resize"], steps) for raw in dataset.read(chunk)]
+    def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
+        items = [_fit(raw, params["size"], params["resize"], steps) for raw in dataset.read(chunk)]
+        readable = [item for item in items if isinstance(item, Item)]
+        values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
+        return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
 
     with ThreadPoolExecutor(context.threads) as pool:
         for done, items in enumerate(pool.map(work, chunks), start=1):
@@ -109,13 +122,14 @@ def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterat
             yield from items
 
 
-def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item:
+def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
     if isinstance(raw, Unreadable):
         return raw
     pixels, mask = fit_square(_apply(steps.before, raw.pixels), raw.mask, size, how)
     pixels = _apply(steps.after, pixels)
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    return planes, None if mask is None else mask[None]
+    digest = hashlib.sha256(planes.tobytes()).hexdigest()
+    return Item(planes, None if mask is None else mask[None], digest)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

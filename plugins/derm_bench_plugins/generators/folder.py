@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from derm_bench.errors import UserError
-from derm_bench.imageio import UnreadableImage, fit_square, read_image
+from derm_bench.imageio import UnreadableImage, read_image
 from derm_bench.images import ImageSet
 from derm_bench.run import Run
 from derm_bench.specs import Task
+from derm_bench.training.resize import fit_square
 from derm_bench_plugins.generators.finite import FiniteImages
 from derm_bench_plugins.generators.planned import folder_images
 from derm_bench_plugins.generators.specs.adapters import FolderOptions
