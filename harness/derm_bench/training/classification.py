@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -24,16 +25,19 @@ def fit_classifier(
     run: Run,
     options: ClassifierOptions,
     head: nn.Module | None = None,
+    feature_loss: nn.Module | None = None,
 ) -> None:
     """Trains `net` (images [N,3,S,S] -> logits [N,K], on the run's device) for the run's budget.
 
     Loss, optimizer and schedule are those of `options`; `freeze` trains `head` alone, the rest in eval mode.
+    `feature_loss`, called with what `head` is given and the soft targets, adds to the loss; its parameters train too.
     `val` is not read here: the run holds the validation images and, under `select: best`, the state that did
     best on them, which is restored at the end.
     """
-    engine = Engine(run, net=net)
+    extra = {} if feature_loss is None else {"feature_loss": feature_loss}
+    engine = Engine(run, net=net, **extra)
     _freeze(net, head if options.freeze else None)
-    optimizer = make_optimizer(options, net.parameters())
+    optimizer = make_optimizer(options, [p for part in (net, *extra.values()) for p in part.parameters()])
     schedule = make_schedule(options.schedule, optimizer, options.lr, run.budget)
     engine.keep("optimizer", optimizer)
     engine.keep("schedule", schedule)
@@ -41,9 +45,11 @@ def fit_classifier(
 
     def step(batch: Batch) -> dict[str, torch.Tensor]:
         _set_mode(net, head if options.freeze else None)
-        with engine.autocast():
+        with engine.autocast(), _inputs_of(head if feature_loss else None) as features:
             logits = net(batch.images)
         loss = loss_of(logits, batch.targets, batch.weights) + run.extra_loss(net, batch)
+        if feature_loss is not None:
+            loss = loss + feature_loss(features[0], batch.targets)
         minimise(loss, optimizer)
         correct = logits.detach().argmax(dim=1) == batch.targets.argmax(dim=1)
         return {"loss": loss, "accuracy": correct.float().mean()}
@@ -74,6 +80,20 @@ def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> tor
         scores = logits.sigmoid().clamp(min=1e-12)
         return scores / scores.sum(dim=1, keepdim=True)
     return logits.softmax(dim=1)
+
+
+@contextlib.contextmanager
+def _inputs_of(head: nn.Module | None) -> Iterator[list[torch.Tensor]]:
+    """What `head` is given meanwhile, one tensor a forward pass."""
+    seen: list[torch.Tensor] = []
+    if head is None:
+        yield seen
+        return
+    hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()
 
 
 def _freeze(net: nn.Module, head: nn.Module | None) -> None:

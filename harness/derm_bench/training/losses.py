@@ -96,6 +96,23 @@ def soft_bce(
 CLASSIFICATION_LOSSES = {"ce": soft_cross_entropy, "bce": soft_bce}
 
 
+def compact_and_apart(
+    features: torch.Tensor, targets: torch.Tensor, centres: torch.Tensor, margin: float
+) -> torch.Tensor:
+    """Features [N,D] drawn to the centre of their class, centres [K,D] pushed apart: a scalar,
+
+        mean_i sum_k t_ik |f_i - c_k|^2 / 2  +  mean_{j<k} max(0, margin - |c_j - c_k|^2)
+
+    The first term is the centre loss (Wen et al. 2016, eq. 2) under soft targets t [N,K]. All vectors are scaled to
+    length 1 first, so that shrinking features gains nothing; squared distances are then 0 to 4, and 2 at right angles.
+    """
+    features, centres = F.normalize(features.float(), dim=1), F.normalize(centres.float(), dim=1)
+    inner = (targets * (1 - features @ centres.T)).sum(dim=1).mean()  # |f - c|^2 / 2 of unit vectors
+    one, other = torch.triu_indices(len(centres), len(centres), offset=1, device=centres.device)
+    apart = F.relu(margin - 2 * (1 - (centres[one] * centres[other]).sum(dim=1)))
+    return inner + apart.mean()
+
+
 def k_plus_one_discriminator_loss(
     real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:

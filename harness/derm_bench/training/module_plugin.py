@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from derm_bench.images import ImageSet
 from derm_bench.run import Run
 from derm_bench.specs import ClassifierOptions, Task
 from derm_bench.training.classification import fit_classifier, predict_proba
-from derm_bench.training.weights import compare_keys, load_network
+from derm_bench.training.weights import compare_keys, load_network, origin_of
 
 
 class ModulePlugin:
@@ -46,7 +46,8 @@ class ModuleClassifier(ModulePlugin):
 
     net: images float32 [N,3,size,size] -> logits [N,K]; head: its last layer, replaced by no weights file of
     other classes and all that trains under `freeze`; mean, std: of pixels in [0,1], which the harness
-    normalises with.
+    normalises with; unused: beginnings of names in a weights file that the network has no place for.
+    `weights_from` says what file it started from, for the results.
     """
 
     def __init__(
@@ -57,12 +58,15 @@ class ModuleClassifier(ModulePlugin):
         task: Task,
         mean: tuple[float, ...] = (0.5, 0.5, 0.5),
         std: tuple[float, ...] = (0.5, 0.5, 0.5),
+        unused: Sequence[str] = (),
     ) -> None:
         self.net, self.head = net.to(task.device), head
         self.options, self.task = options, task
         self.mean, self.std = mean, std
+        self.weights_from: dict[str, str] = {}
         if options.weights is not None:
-            load_network(self.net, self.head, options.weights)
+            load_network(self.net, self.head, options.weights, unused)
+            self.weights_from = origin_of(options.weights)
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
         fit_classifier(self.net, train, val, run, self.options, head=self.head)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,15 @@ def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tens
     return _tensors(loaded, path)
 
 
-def load_network(net: nn.Module, head: nn.Module | None, path: Path) -> None:
+def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Sequence[str] = ()) -> None:
     """Loads the file at `path` into `net`, on whatever device it is.
 
-    The layers of `head` are loaded if they all fit and stay as initialised otherwise (other classes). Raises
-    UserError that lists missing, unexpected and misshapen entries of the rest.
+    The layers of `head` are loaded if they all fit and stay as initialised otherwise (other classes). Entries whose
+    names begin with one of `unused` belong to parts that published files have and `net` leaves out. Raises UserError
+    that lists missing, unexpected and misshapen entries of the rest.
     """
     file, own = read_weights(path), net.state_dict()
+    file = {key: value for key, value in file.items() if key in own or not key.startswith(tuple(unused))}
     names = _names_within(net, head)
     if compare_keys(_only(own, names), _only(file, names)):
         file = {k: v for k, v in file.items() if k not in names} | _only(own, names)
@@ -53,6 +56,21 @@ def load_network(net: nn.Module, head: nn.Module | None, path: Path) -> None:
             hint="the file must hold the state dict of this very network; its head may have other classes",
         )
     net.load_state_dict(file)
+
+
+def origin_of(path: Path) -> dict[str, str]:
+    """Name and SHA-256 of a weights file: what results say of where a network started."""
+    with Path(path).open("rb") as handle:
+        return {"file": Path(path).name, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+
+
+def origin_in_memory(source: str, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """`source` and the SHA-256 of tensors that a library fetched by itself: of their bytes, in order of names."""
+    digest = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        digest.update(f"{key} {value.dtype} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return {"source": source, "sha256": digest.hexdigest()}
 
 
 def compare_keys(own: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
