@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
-from derm_bench_plugins.classifiers.specs import dermagan, timm
+from derm_bench_plugins.classifiers.specs import dermagan, mobilenet_lstm, timm, torchvision
 
-FAMILIES = (timm, dermagan)
+FAMILIES = (timm, torchvision, dermagan, mobilenet_lstm)
 
 
 def specs() -> list[ClassifierSpec]:

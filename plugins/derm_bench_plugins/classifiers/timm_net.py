@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import timm
-import torch
 from torch import nn
 
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.weights import origin_in_memory
+from derm_bench_plugins.classifiers.sizes import check_size
+from derm_bench_plugins.classifiers.sla import SlaClassifier
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
-
-LARGEST = 512  # px; up to here the smallest side that works is searched
 
 
 def make(options: TimmOptions, task: Task) -> ModuleClassifier:
@@ -22,11 +22,18 @@ def make(options: TimmOptions, task: Task) -> ModuleClassifier:
     Raises UserError: no such tag, weights that cannot be had, or a side too small for the network's strides.
     """
     net = _create(options, task)
-    _check_size(net, options.model, task.size)
     config = net.pretrained_cfg
+    origin = origin_in_memory(_source(config), _without_head(net)) if options.pretrained else {}
+    if options.small_head:
+        _shrink_head(net, len(task.classes))
+    check_size(net, options.model, task.size)
     own = options.pretrained or options.weights is not None
     mean, std = (config["mean"], config["std"]) if own else ((0.5,) * 3, (0.5,) * 3)
-    return ModuleClassifier(net, net.get_classifier(), options, task, tuple(mean), tuple(std))
+    kind = SlaClassifier if options.metric_loss == "sla" else ModuleClassifier
+    unused = ("pre_logits.",) if options.small_head else ()
+    made = kind(net, net.get_classifier(), options, task, tuple(mean), tuple(std), unused)
+    made.weights_from = made.weights_from or origin
+    return made
 
 
 def _create(options: TimmOptions, task: Task) -> Any:
@@ -49,38 +56,19 @@ def _fixed_size(model: str) -> bool:
     return bool(config is not None and config.fixed_input_size)
 
 
-def _check_size(net: nn.Module, model: str, size: int) -> None:
-    problem = _problem(net, size)
-    if not problem:
-        return
-    smallest = _smallest(net, size)
-    if smallest is None:
-        raise UserError(f"{model} fails on images of {size} px: {problem}")
-    raise UserError(
-        f"{model} needs images of at least {smallest} px; these have {size}",
-        hint=f"set input_size: {smallest} or more; images are resized on the way in",
-    )
+def _source(config: Any) -> str:
+    """Where timm fetches published weights."""
+    hub = config.get("hf_hub_id")
+    return f"https://huggingface.co/{hub}" if hub else str(config.get("url", ""))
 
 
-def _smallest(net: nn.Module, size: int) -> int | None:
-    """The smallest side above `size` that works, by doubling, then bisection; None if none to 512 px does."""
-    low, high = size, 2 * size
-    while _problem(net, high):
-        if high > LARGEST:
-            return None
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _problem(net, middle) else (low, middle)
-    return high
+def _without_head(net: Any) -> dict[str, Any]:
+    """The state that came with published weights; the head is new."""
+    head = next((name for name, module in net.named_modules() if module is net.get_classifier()), "")
+    return {key: value for key, value in net.state_dict().items() if not key.startswith(f"{head}.")}
 
 
-@torch.inference_mode()
-def _problem(net: nn.Module, size: int) -> str:
-    """What goes wrong at this side; empty if nothing. In eval mode nothing is drawn or moved."""
-    net.eval()
-    try:
-        net(torch.zeros(1, 3, size, size))
-    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
-        return (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ""
+def _shrink_head(net: Any, classes: int) -> None:
+    """Global average pooling and one linear layer, in place of VGG's hidden layers."""
+    net.pre_logits = nn.Identity()
+    net.head.fc = nn.Linear(net.num_features, classes)

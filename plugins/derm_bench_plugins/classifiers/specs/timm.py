@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from derm_bench.specs import ClassifierOptions, ClassifierSpec
 from derm_bench_plugins.classifiers.timm_names import check_name
+from derm_bench_plugins.classifiers.timm_presets import NETWORKS
 
 
 class TimmOptions(ClassifierOptions):
     """`model` is any name of `timm.list_models()`, alone or with a tag: `resnet50`, `resnet50.tv_in1k`."""
 
     model: str = Field(description="a name of timm.list_models(); the label in tables by default")
+    small_head: bool = Field(
+        False,
+        description="of VGG: classify the mean of its last map, without the two hidden layers of 4096 that are made "
+        "for 224 px and are 120 of its 134 million parameters",
+    )
+    metric_loss: Literal["none", "sla"] = Field(
+        "none",
+        description="sla: features of a class are drawn together and classes pushed apart, beside `loss`",
+    )
+    metric_weight: float = Field(0.5, gt=0, description="of the metric loss; `loss` has 1")
+    metric_margin: float = Field(
+        2.0,
+        gt=0,
+        le=4,
+        description="squared distance of class centres on the unit sphere below which they repel",
+    )
 
     @field_validator("model")
     @classmethod
     def _listed(cls, value: str) -> str:
         check_name(value)
         return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> TimmOptions:
+        if self.small_head and not self.model.startswith("vgg"):
+            raise ValueError(f"small_head is an option of vgg networks; {self.model} has no large head")
+        if self.metric_loss != "none" and self.freeze:
+            raise ValueError("metric_loss moves the features, and freeze keeps them: leave one out")
+        return self
 
 
 def specs() -> list[ClassifierSpec]:
@@ -32,6 +59,7 @@ def specs() -> list[ClassifierSpec]:
             presets={
                 "tiny": {"model": "test_resnet", "batch_size": 8},
                 "smoke": {"model": "resnet10t", "batch_size": 16},
+                **{name: network.preset for name, network in NETWORKS.items()},
             },
         )
     ]

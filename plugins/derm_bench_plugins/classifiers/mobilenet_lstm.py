@@ -1,0 +1,91 @@
+"""MobileNetV2 + LSTM (Srinivasu et al. 2021, Sensors 21(8) 2852), which paper 001 quotes with 85% on HAM10000.
+
+    image [3,S,S] -> MobileNetV2 without its pooling -> map [1280, S/32, S/32]
+                  -> its positions in raster order, a sequence of vectors of 1280
+                  -> LSTM -> its last state -> dropout -> linear -> K logits
+
+The abstract names the parts: MobileNetV2 features, then an LSTM that "maintains stateful information". Chosen here, the
+body not being at hand: the sequence is the map's positions (49 at 224 px, 4 at 64 px), the state has 256 numbers, one
+layer, one direction, and the last state is classified.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from derm_bench.errors import UserError
+from derm_bench.specs import Task
+from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.weights import load_network, origin_in_memory, origin_of, read_weights
+from derm_bench_plugins.classifiers.sizes import check_size
+from derm_bench_plugins.classifiers.specs.mobilenet_lstm import MobilenetLstmOptions
+
+
+def make(options: MobilenetLstmOptions, task: Task) -> ModuleClassifier:
+    """The network; published weights, or a file of MobileNetV2's, are those of its features alone."""
+    name = f"mobilenetv2_{options.width}"
+    features = _features(name, options)
+    config = features.pretrained_cfg
+    net = MobilenetLstm(features, options.hidden, options.layers, options.dropout, len(task.classes))
+    check_size(net, name, task.size)
+    origin: dict[str, str] = {}
+    if options.weights is not None:
+        _load(net, options)
+        origin = origin_of(options.weights)
+    elif options.pretrained:
+        origin = origin_in_memory(f"https://huggingface.co/{config['hf_hub_id']}", features.state_dict())
+    half = ((0.5,) * 3, (0.5,) * 3)
+    mean, std = (tuple(config["mean"]), tuple(config["std"])) if origin else half
+    without_weights = options.model_copy(update={"weights": None})  # they are loaded
+    made = ModuleClassifier(net, net.head, without_weights, task, mean, std)
+    made.weights_from = origin
+    return made
+
+
+class MobilenetLstm(nn.Module):
+    """Images [N,3,S,S] -> logits [N,K]. `features`: images -> [N,C,h,w] with `num_features` C."""
+
+    def __init__(self, features: Any, hidden: int, layers: int, dropout: float, classes: int) -> None:
+        super().__init__()
+        self.features = features
+        self.head = LastState(features.num_features, hidden, layers, dropout, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.head(self.features(images).flatten(2).transpose(1, 2)))
+
+
+class LastState(nn.Module):
+    """Sequences [N,T,C] -> logits [N,K], of the LSTM's state after the last element."""
+
+    def __init__(self, channels: int, hidden: int, layers: int, dropout: float, classes: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, hidden, layers, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, classes)
+
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        states, _ = self.lstm(sequences)
+        return torch.as_tensor(self.linear(self.dropout(states[:, -1])))
+
+
+def _features(name: str, options: MobilenetLstmOptions) -> Any:
+    try:
+        return timm.create_model(name, pretrained=options.pretrained, num_classes=0, global_pool="")
+    except Exception as error:  # timm and its downloads each raise their own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "without a network, give a file of them as weights: PATH" if options.pretrained else ""
+        raise UserError(f"timm cannot make {name}: {reason}", hint=hint) from error
+
+
+def _load(net: MobilenetLstm, options: MobilenetLstmOptions) -> None:
+    """A file of this whole network, or one of MobileNetV2's, whose own classifier has no place here."""
+    assert options.weights is not None
+    whole = any(key.startswith("head.lstm.") for key in read_weights(options.weights))
+    if whole:
+        load_network(net, net.head, options.weights)
+    else:
+        load_network(net.features, None, options.weights, unused=("classifier.",))

@@ -1,0 +1,49 @@
+"""The metric loss of SLA-StyleGAN's classifier (Zhao et al. 2021, doi 10.1109/ACCESS.2021.3049600), for any network.
+
+The paper's abstract says what it does: it "reduces the intraclass sample distance and expands the sample distance
+between different classes" of a DenseNet201. Its formula was not at hand; here it is the centre loss with a margin
+between the centres (`losses.compact_and_apart`) on the features before the head. The centres are learned by the
+network's own optimizer; they start at random and are no part of the fitted network, which predicts without them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from derm_bench.errors import UserError
+from derm_bench.images import ImageSet
+from derm_bench.run import Run
+from derm_bench.training.classification import fit_classifier
+from derm_bench.training.losses import compact_and_apart
+from derm_bench.training.module_plugin import ModuleClassifier
+
+
+class SlaLoss(nn.Module):
+    """`weight` times the loss of features [N,D] and soft targets [N,K]; holds the centres [K,D]."""
+
+    def __init__(self, classes: int, features: int, weight: float, margin: float) -> None:
+        super().__init__()
+        # Of length 1, the length they are read at, so that a learning rate turns them as it turns features.
+        self.centres = nn.Parameter(F.normalize(torch.randn(classes, features), dim=1))
+        self.weight, self.margin = weight, margin
+
+    def forward(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.weight * compact_and_apart(features, targets, self.centres, self.margin)
+
+
+class SlaClassifier(ModuleClassifier):
+    """A classifier trained with the metric loss of `options.metric_weight` and `metric_margin` beside its own."""
+
+    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
+        loss = self._loss().to(self.task.device)
+        fit_classifier(self.net, train, val, run, self.options, head=self.head, feature_loss=loss)
+
+    def _loss(self) -> SlaLoss:
+        if not isinstance(self.head, nn.Linear):
+            raise UserError(
+                f"metric_loss needs features before a linear head, not before {type(self.head).__name__}"
+            )
+        options, classes = self.options, len(self.task.classes)
+        return SlaLoss(classes, self.head.in_features, options.metric_weight, options.metric_margin)  # type: ignore[attr-defined]

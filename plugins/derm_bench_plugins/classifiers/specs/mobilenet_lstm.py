@@ -1,0 +1,41 @@
+"""MobileNetV2 with an LSTM over its features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import ClassifierOptions, ClassifierSpec
+
+
+class MobilenetLstmOptions(ClassifierOptions):
+    """What the paper leaves open is chosen in the module that `create` names."""
+
+    width: Literal["035", "050", "075", "100", "140"] = Field(
+        "100", description="of MobileNetV2, in hundredths; 050, 100 and 140 have published weights"
+    )
+    hidden: int = Field(256, ge=1, le=4096, description="size of the LSTM's state")
+    layers: int = Field(1, ge=1, le=4, description="LSTM layers, each over the one before")
+    weights: Path | None = Field(
+        None,
+        description="a file of timm's MobileNetV2 of that width, or of this whole network, to start from",
+    )
+    freeze: bool = Field(False, description="train only the LSTM and what follows it")
+
+
+def specs() -> list[ClassifierSpec]:
+    return [
+        ClassifierSpec(
+            name="mobilenetv2-lstm",
+            summary="MobileNetV2 whose last map is read by an LSTM, position by position",
+            paper="Srinivasu et al. 2021, Sensors 21(8) 2852; quoted by paper 001",
+            create="derm_bench_plugins.classifiers.mobilenet_lstm:make",
+            options=MobilenetLstmOptions,
+            presets={
+                "tiny": {"width": "035", "hidden": 16, "batch_size": 8, "input_size": 64},
+                "smoke": {"width": "050", "hidden": 64, "batch_size": 16, "input_size": 64},
+            },
+        )
+    ]

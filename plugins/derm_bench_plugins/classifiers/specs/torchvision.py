@@ -1,0 +1,57 @@
+"""Any classification network of torchvision."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator, model_validator
+
+from derm_bench.specs import ClassifierOptions, ClassifierSpec
+from derm_bench_plugins.classifiers.torchvision_names import check_name, published
+
+
+class TorchvisionOptions(ClassifierOptions):
+    """`model` is any name of `torchvision.models.list_models(module=torchvision.models)`: `alexnet`, `googlenet`.
+
+    Nothing is downloaded: `weights` names a file, and `pretrained` says that it must be a published one.
+    """
+
+    model: str = Field(description="a classification network of torchvision; the label in tables by default")
+    pretrained: bool = Field(False, description="`weights` must be a file that torchvision published")
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of features dropped before the head, beside the network's own dropout",
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _listed(cls, value: str) -> str:
+        check_name(value)
+        return value
+
+    @model_validator(mode="after")
+    def _published_weights_are_there(self) -> TorchvisionOptions:
+        if self.pretrained and self.weights is None:
+            urls = ", ".join(file.url for file in published(self.model))
+            where = f"fetch {urls}" if urls else f"torchvision published none of {self.model}"
+            raise ValueError(f"pretrained needs the file of the weights as weights: PATH; {where}")
+        return self
+
+
+def specs() -> list[ClassifierSpec]:
+    return [
+        ClassifierSpec(
+            name="torchvision",
+            summary="any classification network of torchvision by name, AlexNet and GoogLeNet among them",
+            paper="torchvision 2016; AlexNet as Krizhevsky 2014, GoogLeNet as Szegedy et al. 2015",
+            create="derm_bench_plugins.classifiers.torchvision_net:make",
+            options=TorchvisionOptions,
+            label_option="model",
+            presets={
+                "tiny": {"model": "shufflenet_v2_x0_5", "batch_size": 8},
+                "smoke": {"model": "googlenet", "batch_size": 16},
+                "alexnet": {"model": "alexnet"},
+                "googlenet": {"model": "googlenet"},
+            },
+        )
+    ]

@@ -1,0 +1,40 @@
+"""Torchvision's classification networks and the files of their published weights. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from derm_bench_plugins.classifiers.registered import check_registered, source_of
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file of weights: `url`, and the first digits of its SHA-256, which end the file's name."""
+
+    name: str
+    url: str
+
+    @property
+    def digest(self) -> str:
+        return self.url.rpartition("-")[2].partition(".")[0]
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError unless torchvision has a classification network of that name."""
+    check_registered("torchvision", name, "torchvision.models.list_models(module=torchvision.models)")
+
+
+@lru_cache(maxsize=32)
+def published(model: str) -> tuple[Published, ...]:
+    """The published weights of `model`, in torchvision's order; empty where there are none."""
+    source = source_of("torchvision", model)
+    enum = re.search(rf"^def {model}\([^)]*?weights: Optional\[(\w+)\]", source, re.MULTILINE)
+    if enum is None:
+        return ()
+    body = re.search(rf"^class {enum[1]}\(WeightsEnum\):\n(.*?)(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
+    files = re.findall(
+        r'^    (\w+) = Weights\((?:\s|#[^\n]*)*url="([^"]+)"', body[1] if body else "", re.MULTILINE
+    )
+    return tuple(Published(f"{enum[1]}.{name}", url) for name, url in files)
