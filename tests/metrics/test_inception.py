@@ -60,7 +60,10 @@ def weights(tmp_path_factory):
 
 
 def test_specs_are_those_of_the_contract_and_light():
-    assert list(SPECS) == ["fd_domain", "kid_domain", "fid", "kid", "inception_score"]
+    assert list(SPECS) == [
+        *("fd_domain", "kid_domain", "density_domain", "coverage_domain", "fid", "kid", "inception_score"),
+        *("density", "coverage", "prdc_precision", "prdc_recall"),
+    ]
     assert SPECS["inception_score"].higher_is_better and not SPECS["fid"].higher_is_better
     heavy = "('torch', 'sklearn', 'torch_fidelity')"
     code = (

@@ -50,12 +50,12 @@ def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: s
     differ. Compare only values of equal N. `groups=0` leaves the interval out; `device` computes, in float64.
     Raises ValueError below two images a side.
     """
-    _require(real, fake)
-    dealt = _groups(len(real), len(fake), groups)
+    require_sides(real, fake)
+    dealt = deal(len(real), len(fake), groups)
     x, y = (torch.from_numpy(np.ascontiguousarray(side)).to(device) for side in (real, fake))
     sides = _Wide(x, y) if min(len(real), len(fake)) <= real.shape[1] else _Tall(x, y)
     value = sides.distance(None)
-    low, high = _jackknife(value, [sides.distance(one) for one in dealt])
+    low, high = jackknife(value, [sides.distance(one) for one in dealt])
     return Interval(value, float(np.maximum(low, 0.0)), high)
 
 
@@ -67,16 +67,16 @@ def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: st
     Beyond 2,000 images a side, where all pairs would take long, it is the mean over disjoint subsets of some 1,000.
     `groups=0` leaves the interval out; `device` computes, in float64. Raises ValueError below two images a side.
     """
-    _require(real, fake)
+    require_sides(real, fake)
     if max(len(real), len(fake)) > WHOLE:
         return _over_subsets(real, fake, groups, device)
-    dealt = _groups(len(real), len(fake), groups) or [(np.arange(len(real)), np.arange(len(fake)))]
+    dealt = deal(len(real), len(fake), groups) or [(np.arange(len(real)), np.arange(len(fake)))]
     x, y = (torch.from_numpy(np.ascontiguousarray(side)).to(device) for side in (real, fake))
     sums = _KernelSums.of([x[i] for i, _ in dealt], [y[j] for _, j in dealt])
     which = np.arange(len(dealt))
     value = sums.mmd2(which >= 0)
     deleted = [sums.mmd2(which != g) for g in which] if len(dealt) > 1 else []
-    return Interval(value, *_jackknife(value, deleted))
+    return Interval(value, *jackknife(value, deleted))
 
 
 def _over_subsets(real: Floats, fake: Floats, groups: int, device: str) -> Interval:
@@ -93,10 +93,10 @@ def _over_subsets(real: Floats, fake: Floats, groups: int, device: str) -> Inter
     values = [_KernelSums.of([x], [y]).mmd2(np.ones(1, np.bool_)) for x, y in zip(*parts, strict=True)]
     total = math.fsum(values)
     deleted = [(total - value) / (count - 1) for value in values] if groups and count > 2 else []
-    return Interval(total / count, *_jackknife(total / count, deleted))
+    return Interval(total / count, *jackknife(total / count, deleted))
 
 
-def _require(real: Floats, fake: Floats) -> None:
+def require_sides(real: Floats, fake: Floats) -> None:
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise ValueError(f"features must be [N,D] of one D, not {real.shape} and {fake.shape}")
     if min(len(real), len(fake)) < 2:
@@ -260,7 +260,7 @@ def _kernel_sum(x: torch.Tensor, y: torch.Tensor) -> float:
 # --------------------------------------------------------------------------------------- jackknife
 
 
-def _groups(n_real: int, n_fake: int, groups: int) -> list[tuple[Indices, Indices]]:
+def deal(n_real: int, n_fake: int, groups: int) -> list[tuple[Indices, Indices]]:
     """Images of each side dealt into `groups` groups, none empty; no groups where three cannot be made."""
     count = min(groups, n_real, n_fake)
     if count < 3:
@@ -270,7 +270,7 @@ def _groups(n_real: int, n_fake: int, groups: int) -> list[tuple[Indices, Indice
     return list(zip(real, fake, strict=True))
 
 
-def _jackknife(value: float, deleted: list[float]) -> tuple[float, float]:
+def jackknife(value: float, deleted: list[float]) -> tuple[float, float]:
     """Bounds value +- t se, se^2 = (G-1)/G sum (d_g - mean d)^2, t on G - 1 degrees of freedom."""
     from scipy.special import stdtrit
 

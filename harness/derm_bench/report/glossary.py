@@ -22,10 +22,16 @@ _TERMS = {
     "fd_domain": "Fréchet distance between features of synthetic and real images, by a small network "
     "trained on this very training split; lower is nearer. Comparable within one split only, and not FID.",
     "kid_domain": "Kernel distance (unbiased) on the same features; lower is nearer, 0 is no difference.",
-    "density_domain": "How densely synthetic images lie where real ones are, on the same features.",
-    "coverage_domain": "Share of real images with a synthetic one near them, on the same features.",
+    "density_domain": "How densely synthetic images lie where real ones are (within their 5th neighbours), on the "
+    "same features; other real images reach about 1.",
+    "coverage_domain": "Share of real images with a synthetic one nearer than their 5th real neighbour, on the same "
+    "features; other real images reach about 0.97.",
     "fid": "Fréchet Inception distance; biased upward for few images, so compare only at equal counts.",
     "kid": "Kernel Inception distance; unbiased, to be preferred for few images.",
+    "density": "As density domain, on Inception features.",
+    "coverage": "As coverage domain, on Inception features.",
+    "prdc_precision": "Share of synthetic images nearer to a real one than its 5th real neighbour is.",
+    "prdc_recall": "Share of real images nearer to a synthetic one than its 5th synthetic neighbour is.",
     "inception_score": "Confidence and variety under ImageNet classes; says little about skin.",
 }  # fmt: skip
 _ALWAYS = {

@@ -208,6 +208,10 @@ def metric_label(name: str) -> str:
         "auc_macro": "AUC, macro",
         "fd_domain": "FD (domain)",
         "kid_domain": "KID (domain)",
+        "density_domain": "density (domain)",
+        "coverage_domain": "coverage (domain)",
+        "prdc_precision": "precision of images",
+        "prdc_recall": "recall of images",
         "fid": "FID",
         "kid": "KID",
     }

@@ -21,12 +21,33 @@ class InceptionOptions(Options):
 
 HERE = "derm_bench_plugins.metrics"
 
+# Of neighbourhoods, k = 5: name -> summary, paper.
+NEIGHBOURS = {
+    "density": (
+        "how densely synthetic images lie where real ones are; about 1 for real ones",
+        "Naeem et al. 2020",
+    ),
+    "coverage": ("share of real images with a synthetic one in their neighbourhood", "Naeem et al. 2020"),
+    "prdc_precision": ("share of synthetic images within the real ones", "Kynkaanniemi et al. 2019"),
+    "prdc_recall": ("share of real images within the synthetic ones", "Kynkaanniemi et al. 2019"),
+}
+
 
 def specs() -> list[MetricSpec]:
     """The metrics of this package."""
     return [
         _domain("fd_domain", "Frechet distance on the reference network", "Heusel et al. 2017, eq. 6"),
         _domain("kid_domain", "kernel distance on the reference network", "Binkowski et al. 2018"),
+        *[
+            _domain(
+                f"{name}_domain",
+                f"{summary}, on the reference network",
+                paper,
+                f"{HERE}.neighbours:{name}_domain",
+            )
+            for name, (summary, paper) in NEIGHBOURS.items()
+            if name in ("density", "coverage")
+        ],
         _inception(
             "fid",
             "Frechet Inception distance; biased upwards for small n, compare equal n only",
@@ -46,17 +67,22 @@ def specs() -> list[MetricSpec]:
             "Salimans et al. 2016, eq. 1",
             higher_is_better=True,
         ),
+        *[
+            _inception(name, summary, f"{HERE}.neighbours:{name}", paper, higher_is_better=True)
+            for name, (summary, paper) in NEIGHBOURS.items()
+        ],
     ]
 
 
-def _domain(name: str, summary: str, paper: str) -> MetricSpec:
+def _domain(name: str, summary: str, paper: str, create: str = "") -> MetricSpec:
+    """A distance, unless `create` names something else, which is better when higher."""
     return MetricSpec(
         name=name,
         summary=summary,
-        create=f"{HERE}.distances:{name}",
+        create=create or f"{HERE}.distances:{name}",
         paper=f"{paper}, on other features",
         level="images",
-        higher_is_better=False,
+        higher_is_better=bool(create),
         extractor="domain",
     )
 

@@ -1,0 +1,53 @@
+"""Density, coverage, precision and recall as metrics: of the domain's features and of Inception's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derm_bench.fidelity import neighbours
+from derm_bench.fidelity.distances import Interval
+from derm_bench.specs import Task
+
+
+class Neighbourhood:
+    """One of the harness's measures of neighbourhoods (k = 5) under its metric's name."""
+
+    def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
+        self.name = name
+        self.measure = measure
+
+    def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
+        """The measure of features [N,D] and [M,D]."""
+        return {self.name: self.measure(real, synthetic, groups=0).value}
+
+    def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
+        """The measure with its jackknife interval."""
+        return {self.name: self.measure(real, synthetic)}
+
+
+def density_domain(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("density_domain", neighbours.density)
+
+
+def coverage_domain(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("coverage_domain", neighbours.coverage)
+
+
+def density(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("density", neighbours.density)
+
+
+def coverage(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("coverage", neighbours.coverage)
+
+
+def prdc_precision(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("prdc_precision", neighbours.precision)
+
+
+def prdc_recall(options: Any, task: Task) -> Neighbourhood:
+    return Neighbourhood("prdc_recall", neighbours.recall)
