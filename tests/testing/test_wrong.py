@@ -63,6 +63,12 @@ BROKEN = {
     "transform-alike": ("images_are_changed_one_by_one", "one for each image"),
     "transform-in-place": ("inputs_stay_as_they_are", "in place"),
     "transform-scalar": ("bare_value_is_an_option", "names no option"),
+    "transform-sums": ("output_fits_its_phase", "shares that sum to 1"),
+    "transform-targets": ("inputs_stay_as_they_are", "in place"),
+    "transform-statistics": ("the_model_stays_as_it_is", "running_mean"),
+    "transform-gradients": ("the_model_stays_as_it_is", "gradient of 2.weight"),
+    "transform-detached": ("output_fits_its_phase", "carries gradients"),
+    "transform-resized": ("output_fits_its_phase", "before_resize = True"),
 }
 RIGHT = ["gan-right", "net-right", "data-right", "metric-right", "transform-right"]
 # What they break, others of their rules rest on.

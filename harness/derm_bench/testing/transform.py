@@ -31,8 +31,8 @@ class TransformCase(CallCase):
         generator = torch.Generator().manual_seed(seed)
         phase: str = self.spec.phase
         if phase == "preprocess":
-            pixels = (images[0].permute(1, 2, 0) * 255).byte().numpy()
-            return torch.from_numpy(np.asarray(self.call("preprocessing", lambda: self.made(pixels))))
+            pixels = self.pixels()
+            return torch.from_numpy(np.array(self.call("preprocessing", lambda: self.made(pixels))))
         if phase == "image":
             return torch.as_tensor(self.call("the call", lambda: self.made(images, generator)))
         if phase == "batch":
@@ -40,17 +40,27 @@ class TransformCase(CallCase):
             return torch.cat([mixed.flatten(1), targets], 1)
         return torch.as_tensor(self.loss())
 
+    def pixels(self) -> np.ndarray:
+        """The first image as preprocessing gets it, uint8 [height,size,3]: a square, or of the shape of a photograph
+        where it is seen before it is brought to one."""
+        high = self.size * 3 // 4 if getattr(self.made, "before_resize", False) else self.size
+        return np.ascontiguousarray((self.given()[0, :, :high].permute(1, 2, 0) * 255).round().byte().numpy())
+
     def targets(self) -> torch.Tensor:
         return nn.functional.one_hot(torch.arange(N) % 3).float()
 
     @cached_property
     def net(self) -> nn.Module:
-        """Logits of three classes, for a regulariser to reach into."""
-        return nn.Sequential(nn.Flatten(), nn.Linear(3 * self.size**2, 3))
+        """Logits of three classes, for a regulariser to reach into; with statistics that a pass in train mode moves."""
+        return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * self.size**2, 3))
+
+    @cached_property
+    def training_batch(self) -> Batch:
+        """As a step gets it: normalised, and without the number of the update."""
+        return Batch((self.given() - 0.5) / 0.5, self.targets(), torch.ones(N))
 
     def loss(self) -> Any:
-        batch = Batch((self.given() - 0.5) / 0.5, self.targets(), torch.ones(N), step=1)
-        return self.call("the call", lambda: self.made(self.net, batch))
+        return self.call("the call", lambda: self.made(self.net, self.training_batch))
 
     @property
     def may_draw(self) -> bool:
@@ -71,7 +81,15 @@ def output_fits_its_phase(case: TransformCase) -> None:
 def equal_generators_give_equal_outputs(case: TransformCase) -> None:
     """Under one seed, one outcome."""
     if case.may_draw:
-        raise NotApplicable("a regulariser draws from the global generators, which the harness seeds")
+        before = torch.get_rng_state()
+        first = case.apply()
+        torch.set_rng_state(before)
+        require(
+            torch.equal(first, case.apply()),
+            f"{case.name}: two calls from one state of torch's global generator differ; draw from it, and no other, "
+            "and keep nothing from call to call",
+        )
+        return
     require(
         torch.equal(case.apply(0), case.apply(0)),
         f"{case.name}: two calls under one seed differ; draw from the torch.Generator that is passed in, and no other",
@@ -106,13 +124,36 @@ def images_are_changed_one_by_one(case: TransformCase) -> None:
 
 
 def inputs_stay_as_they_are(case: TransformCase) -> None:
-    """The images that are passed in are not changed: others read them too."""
-    if case.spec.phase == "regulariser":
-        raise NotApplicable("a regulariser gives a loss")
-    images = case.given()
-    kept = images.clone()
-    case.apply(0, images)
-    require(torch.equal(kept, images), f"{case.name}: changes its input in place; work on a copy")
+    """What is passed in is not changed: others read it too."""
+    generator = torch.Generator().manual_seed(0)
+    batch, pixels = case.training_batch, torch.from_numpy(case.pixels())
+    images, targets = case.given(), case.targets()
+    given, arguments = {
+        "preprocess": ([pixels], (pixels.numpy(),)),
+        "image": ([images], (images, generator)),
+        "batch": ([images, targets], (images, targets, generator)),
+        "regulariser": ([batch.images, batch.targets], (case.net, batch)),
+    }[case.spec.phase]
+    kept = [value.clone() for value in given]
+    case.call("the call", lambda: case.made(*arguments))
+    unchanged = all(torch.equal(a, b) for a, b in zip(given, kept, strict=True))
+    require(unchanged, f"{case.name}: changes its input in place; work on a copy")
+
+
+def the_model_stays_as_it_is(case: TransformCase) -> None:
+    """A regulariser reads the model: to train it, and to average its statistics, is the step's."""
+    if case.spec.phase != "regulariser":
+        raise NotApplicable("only a regulariser is shown the model")
+    for training in (True, False):
+        case.net.zero_grad(set_to_none=True)
+        before = _model(case.net.train(training))
+        case.loss()
+        changed = [name for name, value in _model(case.net).items() if not _same(value, before[name])]
+        require(
+            not changed,
+            f"{case.name}: changes {', '.join(changed)} of the model; take gradients by torch.autograd.grad, and keep "
+            "BatchNorm from averaging what it is shown",
+        )
 
 
 def bare_value_is_an_option(case: TransformCase) -> None:
@@ -132,15 +173,23 @@ RULES: tuple[Rule, ...] = (
     other_seeds_give_other_outputs,
     images_are_changed_one_by_one,
     inputs_stay_as_they_are,
+    the_model_stays_as_it_is,
     *ABOUT_CALLS,
 )
 
 
 def _preprocess(case: TransformCase) -> None:
-    out = case.apply()
+    out, given = case.apply(), case.pixels()
     require(
         out.dtype == torch.uint8 and out.ndim == 3 and out.shape[2] == 3,
         f"{case.name}: preprocessing gave {out.dtype} {list(out.shape)}; return uint8 [H,W,3]",
+    )
+    before = getattr(case.made, "before_resize", False)
+    enlarged = before and abs(out.shape[0] * given.shape[1] / out.shape[1] - given.shape[0]) <= 1
+    require(
+        tuple(out.shape) == given.shape or enlarged,
+        f"{case.name}: preprocessing made {list(out.shape)} of {list(given.shape)}; keep the size, as masks do, or set "
+        "before_resize = True and enlarge both sides alike",
     )
 
 
@@ -183,6 +232,24 @@ def _in_range(case: TransformCase, out: torch.Tensor, given: torch.Tensor) -> No
         low >= -1e-4 and high <= 1 + 1e-4,
         f"{case.name}: images from {low:.3g} to {high:.3g}; stay in [0,1] (clamp(0, 1))",
     )
+
+
+def _model(net: nn.Module) -> dict[str, Any]:
+    """All that a call may leave changed, by name."""
+    found: dict[str, Any] = {name: value.clone() for name, value in net.state_dict().items()}
+    for name, value in net.named_parameters():
+        found |= {f"gradient of {name}": value.grad, f"requires_grad of {name}": value.requires_grad}
+    for name, module in net.named_modules():
+        flags = {
+            flag: getattr(module, flag, None) for flag in ("training", "track_running_stats", "momentum")
+        }
+        found |= {f"{flag} of '{name}'": value for flag, value in flags.items()}
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    both = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)
+    return torch.equal(a, b) if both else a is b or (not isinstance(a, torch.Tensor) and a == b)
 
 
 def _draws(case: TransformCase) -> bool:

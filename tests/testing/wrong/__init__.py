@@ -82,7 +82,21 @@ TRANSFORMS = (
     "in-place",
     "own-seed",
     "scalar",
+    "sums",
+    "targets",
+    "statistics",
+    "gradients",
+    "detached",
+    "resized",
 )
+PHASES = {
+    "sums": "batch",
+    "targets": "batch",
+    "statistics": "regulariser",
+    "gradients": "regulariser",
+    "detached": "regulariser",
+    "resized": "preprocess",
+}
 
 
 class Right(GeneratorOptions):
@@ -180,7 +194,7 @@ def derm_bench_transforms():
             summary=summary(case),
             create=f"wrong.transforms:{class_name(case)}",
             options=Amount,
-            phase="image",
+            phase=PHASES.get(case, "image"),
             scalar="degrees" if case == "scalar" else "amount",
         )
         for case in TRANSFORMS

@@ -1,6 +1,7 @@
-"""A right image transform, and one wrong in each way."""
+"""A right image transform, and one of some phase wrong in each way."""
 
 import torch
+from torch.nn import functional as F
 
 
 class Right:
@@ -43,3 +44,47 @@ class OwnSeed(Right):
 
 class Scalar(Right):
     """Its spec names an option that is not there."""
+
+
+class Sums(Right):
+    """A batch transform that adds labels."""
+
+    def __call__(self, images, targets, generator):
+        other = torch.randperm(len(images), generator=generator)
+        return (images + images[other]) / 2, targets + targets[other]
+
+
+class Targets(Right):
+    """A batch transform that writes into the labels it is given."""
+
+    def __call__(self, images, targets, generator):
+        other = torch.randperm(len(images), generator=generator)
+        return (images + images[other]) / 2, targets.add_(targets[other].clone()).div_(2)
+
+
+class Statistics(Right):
+    """A regulariser whose pass moves the running statistics of BatchNorm."""
+
+    def __call__(self, model, batch):
+        return model(batch.images * self.amount).square().mean()
+
+
+class Gradients(Right):
+    """A regulariser that leaves its gradients in the parameters."""
+
+    def __call__(self, model, batch):
+        weight = model[-1].weight
+        weight.square().sum().backward()
+        return weight.square().mean()
+
+
+class Detached(Right):
+    def __call__(self, model, batch):
+        return F.softmax(model[-1].weight.detach(), dim=1).mean()
+
+
+class Resized(Right):
+    """Preprocessing that masks cannot follow."""
+
+    def __call__(self, pixels):
+        return pixels[2:-2, 2:-2].copy()
