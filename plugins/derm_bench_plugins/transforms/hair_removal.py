@@ -1,15 +1,16 @@
 """Hair removal after DullRazor: Lee, Ng, Gallagher, Coldman and McLean, Comput. Biol. Med. 27(6), 1997.
 
 - In the paper each colour band is closed (grey-scale) by lines at 0, 45 and 90 degrees, and a pixel is hair where the
-  largest closing of a band exceeds it by a threshold. Here the same, and at 135 degrees.
+  largest closing of any band exceeds it by a threshold. Here also at 135 degrees, and in every band: vessels, which are
+  hardly darker than skin in red, are to stay.
 - The paper then asks that a hair be long and thin, measuring runs along and across it. Here the mask is opened by
   straight lines of `length` at 16 angles, of which any may fit; what is thicker than `width` the closing does not see.
 - The paper interpolates across the hair and smooths. Here the mask, a pixel wider, is inpainted by fast marching (Telea
   2004, OpenCV); pixels outside of it stay as they are.
 
-Only dark hair on lighter skin is found, as in the paper. Lengths are shares of the shorter side: the paper's (11
-pixels, say) are those of its own photographs. It sees images as they were read, before they are brought to the stored
-size, where hairs may be thinner than a pixel.
+Only dark hair on lighter skin is found, as in the paper; strong pigment networks, streaks and dark vessels can be taken
+for it. Lengths are shares of the shorter side: the paper's are those of its own photographs. It sees images as they
+were read, before they are brought to the stored size, where hairs may be thinner than a pixel.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class HairRemoval:
         pixels = np.ascontiguousarray(pixels)
         closed = [cv2.morphologyEx(pixels, cv2.MORPH_CLOSE, line(width, 45 * k)) for k in range(4)]
         deeper = np.max(closed, axis=0).astype(np.int16) - pixels
-        thin = ((deeper >= self.options.threshold).any(axis=2) * 255).astype(np.uint8)
-        # Grown first: hairs bend, and their steps from row to row are no gaps.
-        grown = cv2.dilate(thin, np.ones((3, 3), np.uint8))
+        thin = ((deeper >= self.options.threshold).all(axis=2) * 255).astype(np.uint8)
+        # Grown by a pixel first: hairs bend, and their steps from row to row are no gaps. By more, meshes would pass.
+        grown = cv2.dilate(thin, np.ones((2, 2), np.uint8))
         runs = [cv2.morphologyEx(grown, cv2.MORPH_OPEN, line(length, 180 * k / 16)) for k in range(16)]
         hair = np.max(runs, axis=0) & thin
         return cv2.dilate(hair, np.ones((3, 3), np.uint8))

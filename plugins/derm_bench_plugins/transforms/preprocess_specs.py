@@ -31,13 +31,13 @@ class HairRemovalOptions(Options):
 
     width: float = Field(0.03, gt=0, le=0.2, description="hairs are thinner than this share of the side")
     length: float = Field(
-        0.12, gt=0, le=1, description="hairs run straight for at least this share of the side"
+        0.2, gt=0, le=1, description="hairs run straight for at least this share of the side"
     )
     threshold: int = Field(
-        16,
+        8,
         ge=1,
         le=255,
-        description="hairs are darker than their surroundings by at least so many of 255 levels",
+        description="hairs are darker than the skin beside them by this much of 255, in each channel",
     )
 
 
