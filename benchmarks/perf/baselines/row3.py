@@ -4,12 +4,17 @@ import sys
 
 import numpy as np
 import torch
-from baselines.dcgan import make_discriminator, make_generator, nz, weights_init
+from baselines.dcgan import make_discriminator, make_generator, nz
 from baselines.replay import load_recorded
 from side import Clock, arguments, report
 from torch import autograd, nn
 
 n_critic, LAMBDA = 5, 10
+
+
+def weights_init(m):
+    if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.kaiming_uniform_(m.weight, a=0.2 if isinstance(m, nn.Conv2d) else 0.0)
 
 
 class WGANGP:

@@ -58,8 +58,7 @@ def between(real: torch.Tensor, fake: torch.Tensor, draws: torch.Generator) -> t
 
 def gradient_penalty(scores: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """mean (|grad_x D(x)|_2 - 1)^2 at `points` (WGAN-GP; Gulrajani et al. 2017, eq. 3 without lambda). `scores` are
-    D(points), any shape with a row a point. Second derivatives are taken: D wants a forward pass in float32 here, since
-    in bf16 the error of the penalty is several percent."""
+    D(points), any shape with a row a point. The norm is taken in float32; D's forward pass may be in bf16."""
     return (_gradient(scores, points).norm(dim=1) - 1).square().mean()
 
 
