@@ -43,6 +43,8 @@ PLACES = {
     model.Synthetic: "strategies: synthetic",
     model.Filter: "strategies: synthetic: filter",
     model.ClassifierEntry: "classifiers",
+    model.TakenFrom: "classifiers: from",
+    model.Init: "classifiers: init",
     model.Snapshots: "snapshots",
     model.Compare: "compare",
     model.Analysis: "analysis",
@@ -51,7 +53,8 @@ PLACES = {
 }
 """Where a matrix writes each of its models."""
 NAMES = {found.__name__: place.rsplit(" ", 1)[-1] + " map" for found, place in PLACES.items()} | {
-    "TransformUse": "transform"
+    "TransformUse": "transform",
+    "ClassifierUse": "classifier",
 }
 """What tables call the type of a key."""
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+
+from derm_bench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +82,45 @@ class TransformUse(Options):
         return value
 
 
+class ClassifierUse(Options):
+    """A classifier as a matrix writes it, inside of another plugin's options: `members: tuple[ClassifierUse, ...]`.
+
+    Loading a matrix validates each like an entry under `classifiers`: a bare name, or a map of the plugin's options
+    with `from` and `init`. It is handed on whole: `Ref("classifier", member.name, member)`.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str = Field(description="the plugin")
+    label: str = Field("", exclude=True, description="what messages call it; default its name")
+    options: Any = Field(None, description="the plugin's options, written beside its name")
+    source: Any = Field(None, alias="from", description="a part of a fitted generator to start from")
+    init: Any = Field(None, description="start from the same network trained on another data set")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value, "options": {}}
+        if isinstance(value, dict) and "options" not in value:
+            own = {key: value[key] for key in ("name", "label", "from", "source", "init") if key in value}
+            return own | {"options": {key: option for key, option in value.items() if key not in own}}
+        return value
+
+    @field_serializer("options", "source", "init")
+    def _without_paths(self, value: Any) -> Any:
+        """Where files lie is no part of what is written: the stage that the use becomes knows them by content."""
+        return _pathless(value)
+
+
+def _pathless(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {key: _pathless(inner) for key, inner in value.items() if not isinstance(inner, Path)}
+    return [_pathless(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 class GeneratorOptions(Options):
     """Options that every generator takes; a plugin's own model may give one of them another default."""
 
@@ -130,9 +171,6 @@ class ClassifierOptions(Options):
     )
     pretrained: bool = Field(False, description="start from published weights")
     weights: Path | None = Field(None, description="a safetensors or weights-only file to start from")
-    init: dict[str, Any] | None = Field(
-        None, description="start from the same network trained on another data set"
-    )
     freeze: bool = Field(False, description="train only the head")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="share of features dropped before the head while training"
@@ -150,13 +188,32 @@ class Task:
     """What a plugin's `create(options, task)` is told.
 
     `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device`
-    a torch device string; `inputs` the outputs of what it `requires`, by name.
+    a torch device string; `inputs` what its spec `requires`, by name: for a `Ref` of kind `generator` or `classifier`
+    the plugin's object with its state loaded, on the device; for `samples` an `ImageSet` of synthetic images at the
+    stored size, labelled by `classes` (-1 where the generator tells none apart).
+    `input_tasks` are the tasks that those objects were made with (their `classes` and `size`), `input_parts` the names
+    of the parts that were asked of them, both by the input's name. Inputs are not to be changed: deep-copy a network
+    that is trained on.
     """
 
     classes: tuple[str, ...]
     size: int
     device: str = "cpu"
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    input_tasks: Mapping[str, Task] = field(default_factory=dict)
+    input_parts: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, name: str) -> nn.Module:
+        """The network that was asked of the input `name`: by `part` of its `Ref`, or `from: {..., part: NAME}`.
+        UserError where the input has no such part."""
+        wanted, parts = self.input_parts.get(name, ""), self.inputs[name].parts()
+        if wanted not in parts:
+            raise UserError(
+                f"{type(self.inputs[name]).__name__} has no part '{wanted}' to start from",
+                hint=did_you_mean(wanted, parts),
+            )
+        network: nn.Module = parts[wanted]
+        return network
 
 
 @dataclass(frozen=True)
@@ -185,17 +242,30 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Ref:
-    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage.
+    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage, the same
+    one that a strategy or a classifier of the matrix asks for where the work is equal.
 
-    `kind` says what of the `plugin`, run with `options` and (a generator) `scope`, is wanted; `data` what it is fitted
-    on: the training split, the reserve, or what another `Ref` makes.
+    `plugin` is run with `options`, a map as a matrix writes it (`preset` and a classifier's `from` and `init` among
+    them) or a whole `ClassifierUse`. What `Task.inputs` then holds depends on `kind`:
+
+    - `generator`: the fitted generator. It is one fit: `scope` is `pooled` unless said. Its seed is the generator seed
+      of whatever requires it.
+    - `classifier`: the trained classifier. A classifier's own requirements are trained as it is itself, on the same
+      images with the same augmentation, budget and seed; those of a generator on real training images alone.
+    - `samples`: `n` synthetic images a class, by default as many as it has real training images; with the scope that
+      the generator has by default.
+
+    `part` names one network of a generator's or classifier's `parts()`, which `Task.part` gives. `data` is what the
+    plugin is fitted on: the training split, the reserve, or what another `Ref` of kind `samples` makes.
     """
 
     kind: Literal["generator", "classifier", "samples"]
     plugin: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | ClassifierUse = field(default_factory=dict)
     scope: str | None = None
     data: Literal["train", "reserve"] | Ref = "train"
+    part: str | None = None
+    n: int | None = None
 
 
 # ------------------------------------------------------------------------------------- data sets
@@ -271,7 +341,8 @@ class Generator(Protocol):
 
 class Classifier(Protocol):
     """What a classifier's `create(options, task)` returns. `mean` and `std` (three floats each, of pixels in
-    [0,1], default 0.5) may be given as attributes: the harness normalises with them."""
+    [0,1], default 0.5) may be given as attributes: the harness normalises with them. So may `weights_from`, a
+    {name: string} of where its first weights came from (file or source, sha256), which the manifest repeats."""
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None: ...
 
@@ -293,7 +364,8 @@ class Classifier(Protocol):
 class PluginSpec:
     """What all kinds share. `name` is in kebab-case, `summary` a line, `paper` a reference; `create` is
     `"package.module:attribute"`, called `create(options, task)`; `options` a pydantic model, each field with a
-    description; `requires(options)` returns the `Ref`s, by name, of what other stages must make first.
+    description; `requires(options)` returns the `Ref`s, by name, of what other stages must make first (generators and
+    classifiers only). A classifier that requires a generator as `from` takes the matrix's `from` in its place.
 
     `presets` are named option sets; `tiny` (tests) and `smoke` are expected of generators and classifiers.
     `preflight`, an import path called with the options in the parent before anything runs, returns the problems
@@ -366,6 +438,9 @@ class TransformSpec(PluginSpec):
     `create(options, task)` returns, by phase: `preprocess` a function of uint8 [H,W,3] arrays; `image` a function
     of (float images [N,3,H,W] in [0,1], torch.Generator), drawing parameters for each image by itself; `batch`
     one of (images, targets [N,K], torch.Generator) -> (images, targets); `regulariser` one of (model, batch) -> loss.
+    A preprocess transform with an attribute `before_resize = True` is shown images as they were read, and may enlarge
+    them; what stands before it in the list is then too. A regulariser with a method `normalised_with(mean, std)` is
+    told by what batches are normalised. It may be recorded with the step (`Engine.fit`), and leaves the model as it is.
     """
 
     phase: Literal["preprocess", "image", "batch", "regulariser"]
@@ -405,6 +480,7 @@ __all__ = [
     "Classifier",
     "ClassifierOptions",
     "ClassifierSpec",
+    "ClassifierUse",
     "Dataset",
     "DatasetDescription",
     "DatasetSpec",

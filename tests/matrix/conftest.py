@@ -20,6 +20,7 @@ from derm_bench.specs import (
     MetricSpec,
     Options,
     PluginSpec,
+    Ref,
     TransformSpec,
     TransformUse,
 )
@@ -100,7 +101,11 @@ def toy_specs() -> dict[str, list[PluginSpec]]:
         "classifier": [
             ClassifierSpec(**about("dermagan-cnn")),
             ClassifierSpec(**about("timm"), options=TimmOptions, label_option="model"),
-            ClassifierSpec(**about("dcgan-discriminator"), options=HeadOptions),
+            ClassifierSpec(
+                **about("dcgan-discriminator"),
+                options=HeadOptions,
+                requires=lambda options: {"from": Ref("generator", "dcgan-mutepfe", part="head")},
+            ),
         ],
         "metric": [
             MetricSpec(**about(name), level="images", higher_is_better=False, extractor="domain")

@@ -23,8 +23,6 @@ WHOLE = Path(__file__).with_name("whole.yaml").read_text(encoding="utf-8")
 NOT_YET = [
     ", filter: {by: confidence, keep: 0.5}, snapshot: best_fd",
     "\n  - {name: external, dataset: {name: isic-2019, root: isic}, label_map: maps/isic2019_to_ham.yaml}",
-    "\n  - {name: dcgan-discriminator, from: {generator: {name: dcgan-mutepfe, scope: pooled}, part: head},"
-    "\n     mode: finetune}",
 ]
 
 
@@ -46,7 +44,6 @@ def test_the_contracts_example_is_refused_only_for_what_no_stage_does_yet(load):
         ("test_sets.1.dataset", line_of("name: external")),
         ("strategies.6.synthetic.filter", line_of("filter: {by")),
         ("strategies.6.synthetic.snapshot", line_of("snapshot: best_fd")),
-        ("classifiers.2.from", line_of("from: {generator")),
     ]
     assert all("not supported by this version" in str(e) for e in caught.value.errors)
 
@@ -63,9 +60,18 @@ def test_the_rest_of_the_contracts_example_loads(load, tmp_path):
     assert matrix.strategies[1].augment[2].options.degrees == 30
     assert matrix.strategies[3].generator.options.base == 64
     labels = [classifier.label for classifier in matrix.classifiers]
-    assert labels == [f"dermagan-cnn[dropout={d}]" for d in (0.0, 0.2, 0.5)] + ["resnet50"]
-    # 2 fractions x (7 strategies x 4 classifiers - the excluded pair) x 3 seeds
-    assert len(cells(matrix)) == 2 * (7 * 4 - 1) * 3
+    assert labels == [f"dermagan-cnn[dropout={d}]" for d in (0.0, 0.2, 0.5)] + [
+        "resnet50",
+        "dcgan-discriminator",
+    ]
+    source = matrix.classifiers[-1].source
+    assert (source.generator.name, source.generator.options.scope, source.part) == (
+        "dcgan-mutepfe",
+        "pooled",
+        "head",
+    )
+    # 2 fractions x (7 strategies x 5 classifiers - the excluded pair) x 3 seeds
+    assert len(cells(matrix)) == 2 * (7 * 5 - 1) * 3
 
 
 def test_a_preset_changes_what_is_there_and_skips_the_rest(load):

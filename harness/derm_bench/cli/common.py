@@ -12,12 +12,13 @@ import click
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.matrix.cells import cells, select
 from derm_bench.matrix.load import load_matrix
-from derm_bench.matrix.model import Matrix, PluginUse
+from derm_bench.matrix.model import Matrix
+from derm_bench.matrix.refs import Kind, requirements
 from derm_bench.plan.model import Plan
 from derm_bench.plan.numerics import resolve_machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
-from derm_bench.specs import PluginSpec, TransformUse, load_object
+from derm_bench.specs import PluginSpec, load_object
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -103,7 +104,7 @@ def plan_request(
 
 def preflight(matrix: Matrix, plugins: Plugins) -> None:
     """Asks every plugin that the matrix names what it can already see to be wrong."""
-    uses: list[tuple[str, tuple[str | int, ...], PluginUse | TransformUse]] = [
+    uses: list[tuple[str, tuple[str | int, ...], Any]] = [
         *(("dataset", ("datasets", k), entry) for k, entry in enumerate(matrix.datasets)),
         *(("classifier", ("classifiers", k), entry) for k, entry in enumerate(matrix.classifiers)),
         *(("metric", ("metrics", k), entry) for k, entry in enumerate(matrix.metrics)),
@@ -118,6 +119,7 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
         ]
         if strategy.generator is not None:
             uses.append(("generator", ("strategies", k, "generator"), strategy.generator))
+    uses += list(_built_on(matrix, plugins, uses))
     problems: dict[str, UserError] = {}
     for kind, path, use in uses:
         for key, problem in _problems(plugins.get(kind, use.name), use.options):
@@ -125,6 +127,20 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
             problems.setdefault(error.message, error)
     if problems:
         raise UserErrors(list(problems.values()))
+
+
+def _built_on(
+    matrix: Matrix, plugins: Plugins, uses: list[tuple[str, tuple[str | int, ...], Any]]
+) -> Iterator[tuple[str, tuple[str | int, ...], Any]]:
+    """What generators and classifiers are built on: plugins they require, data sets of their `init`."""
+    for kind, path, use in uses:
+        if kind in ("generator", "classifier"):
+            builds: Kind = "generator" if kind == "generator" else "classifier"
+            found = [(required.kind, required.use) for required in requirements(builds, use, plugins, matrix)]
+            yield from ((of, path, needed) for of, needed in found)
+            for one in (use, *(needed for _, needed in found)):
+                if getattr(one, "init", None) is not None:
+                    yield "dataset", (*path, "init", "dataset"), one.init.dataset
 
 
 def _problems(spec: PluginSpec, options: Any) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from derm_bench.matrix.labels import matches
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.refs import needs_generator
 from derm_bench.matrix.select import CELL_KEYS, select
 
 MAX_CELLS = 200_000
@@ -23,15 +24,17 @@ _Seeds = tuple[int, int, int | None, int]
 def cells(matrix: Matrix, plugins: PluginLookup | None = None) -> list[Cell]:
     """All cells, in the order datasets, fractions, strategies, classifiers, seeds; then what `include` adds.
 
-    `exclude` drops from the product, not from what `include` adds. Score-only strategies have none.
+    `exclude` drops from the product, not from what `include` adds. Score-only strategies have none. `plugins` tell
+    which classifiers are built on a generator without a written `from`.
     """
     made: dict[str, Cell] = {}
+    built = {c.label for c in matrix.classifiers if needs_generator("classifier", c, plugins, matrix)}
     if matrix.product:
-        for cell in _product(matrix, {}):
+        for cell in _product(matrix, {}, built):
             if not any(_excluded(cell, entry) for entry in matrix.exclude):
                 made[cell.name] = cell
     for entry in matrix.include:
-        for cell in _product(matrix, entry):
+        for cell in _product(matrix, entry, built):
             made.setdefault(cell.name, cell)
     return list(made.values())
 
@@ -71,8 +74,9 @@ def _fractions(dataset: DatasetEntry, wanted: set[tuple[str, float, int]]) -> li
     return [*dataset.train_fraction, *added]
 
 
-def _product(matrix: Matrix, entry: Mapping[str, Any]) -> Iterator[Cell]:
-    """The product of what `entry` leaves open; its labels may be patterns, its numbers new ones."""
+def _product(matrix: Matrix, entry: Mapping[str, Any], built: Collection[str]) -> Iterator[Cell]:
+    """The product of what `entry` leaves open; its labels may be patterns, its numbers new ones. `built` are the
+    classifiers that need a generator."""
     datasets = [d for d in matrix.datasets if matches(entry.get("dataset", "*"), d.label)]
     strategies = [
         s for s in matrix.strategies if s.makes_cells and matches(entry.get("strategy", "*"), s.name)
@@ -81,7 +85,7 @@ def _product(matrix: Matrix, entry: Mapping[str, Any]) -> Iterator[Cell]:
     for dataset in datasets:
         fractions = [float(entry["train_fraction"])] if "train_fraction" in entry else dataset.train_fraction
         for fraction, strategy, classifier in itertools.product(fractions, strategies, classifiers):
-            generates = strategy.generator is not None or "generator" in (classifier.source or {})
+            generates = strategy.generator is not None or classifier.label in built
             for seeds in _seeds(matrix, dataset, generates, entry):
                 yield _cell(matrix, dataset, fraction, strategy, classifier.label, seeds)
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from derm_bench.errors import did_you_mean
+from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import is_label, matches
-from derm_bench.matrix.model import PERMITS, GeneratorUse, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.model import PERMITS, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.refs import Kind, Required, Use, requirements
 from derm_bench.matrix.source import Problem
 from derm_bench.specs import GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
@@ -44,13 +45,14 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_datasets(matrix),
         *_budgets(matrix),
         *_strategies(matrix, plugins),
+        *_requirements(matrix, plugins),
         *_comparisons(matrix),
         *_seeds(matrix),
         *_selections(matrix),
     ]
     yield from found
     if not found:
-        yield from _cells(matrix)
+        yield from _cells(matrix, plugins)
 
 
 # ------------------------------------------------------------------------------------------ names
@@ -118,6 +120,15 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         if strategy.generator is not None and (stated := _stated(strategy.generator, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield ("strategies", index, "generator"), "generator_sees_test", message
+    for at, required in _required(matrix, plugins):
+        if required.strategy is not None:
+            continue  # it is there that the leak is written
+        if required.use.options.fit_on == "all":
+            message = f"`fit_on: all` shows {required.use.name} validation and test images"
+            yield at, "generator_sees_test", message
+        elif (stated := _stated(required.use, plugins)).sees_test:
+            message = f"its images are {stated.statement}: validation or test images are among it"
+            yield at, "generator_sees_test", message
     for index, test_set in enumerate(matrix.test_sets):
         if test_set.synthetic is not None:
             message = "a synthetic test set does not measure real skin"
@@ -128,7 +139,31 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         yield ("budget", key), "unmatched_budget", message
 
 
-def _stated(use: GeneratorUse, plugins: PluginLookup) -> Provenance:
+def _required(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, Required]]:
+    """The generators that other plugins are built on, with the place of the entry that needs each."""
+    for kind, at, use in _builders(matrix):
+        source = getattr(use, "source", None)
+        written = source.generator if source is not None else None
+        try:
+            found = list(requirements(kind, use, plugins, matrix))
+        except UserError:
+            continue  # `_requirements` says so
+        for required in found:
+            if required.kind == "generator":
+                direct = written is not None and required.use.name == written.name
+                yield (*at, "from", "generator") if direct else at, required
+
+
+def _builders(matrix: Matrix) -> Iterator[tuple[Kind, KeyPath, Use]]:
+    """Everything in a matrix that may be built on something else, and where it stands."""
+    for index, strategy in enumerate(matrix.strategies):
+        if strategy.generator is not None:
+            yield "generator", ("strategies", index, "generator"), strategy.generator
+    for index, classifier in enumerate(matrix.classifiers):
+        yield "classifier", ("classifiers", index), classifier
+
+
+def _stated(use: Use, plugins: PluginLookup) -> Provenance:
     """What is stated of images that are not made here; nothing where they are."""
     path = getattr(plugins.get("generator", use.name), "provenance", None)
     return load_object(path)(use.options) if path else Provenance("")
@@ -192,6 +227,32 @@ def _strategies(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         yield Problem(
             ("classifiers",), f"the strategy '{cell_makers[0]}' has no classifier to train", "name one"
         )
+
+
+def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+    """What cannot be built: cycles, names that are not there, `from` where nothing takes it; and `init`."""
+    for kind, at, use in _builders(matrix):
+        try:
+            list(requirements(kind, use, plugins, matrix))
+        except UserError as error:
+            from_it = getattr(use, "source", None) is not None and not error.path
+            yield Problem((*at, *(("from",) if from_it else error.path)), error.message, error.hint)
+    for index, classifier in enumerate(matrix.classifiers):
+        init = classifier.init
+        if init is not None and _is_zero(init.dataset.split.val) and classifier.options.select != "last":
+            message = (
+                f"the data set '{init.dataset.label}' has `val: 0`, so there is nothing to select the best on"
+            )
+            yield Problem(("classifiers", index, "init", "dataset"), message, "write select: last")
+    others: list[tuple[str, KeyPath, str]] = [
+        *(("dataset", ("datasets", k), entry.name) for k, entry in enumerate(matrix.datasets)),
+        *(("metric", ("metrics", k), entry.name) for k, entry in enumerate(matrix.metrics)),
+    ]
+    for k, strategy in enumerate(matrix.strategies):
+        others += [("transform", ("strategies", k, "augment"), use.name) for use in strategy.augment]
+    for what, at, name in others:
+        if getattr(plugins.get(what, name), "requires", None):
+            yield Problem(at, f"the {what} '{name}' requires others: only generators and classifiers can")
 
 
 def _pooled(strategy: StrategyEntry, at: KeyPath) -> Iterator[Problem]:
@@ -292,8 +353,8 @@ def _selection(
         )
 
 
-def _cells(matrix: Matrix) -> Iterator[Problem]:
+def _cells(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     if count_cells(matrix) > MAX_CELLS:
         yield Problem((), f"more than {MAX_CELLS} cells", "sweep less, or use fewer seeds")
-    elif any(entry.makes_cells for entry in matrix.strategies) and not cells(matrix):
+    elif any(entry.makes_cells for entry in matrix.strategies) and not cells(matrix, plugins):
         yield Problem(("exclude",), "exclude leaves no cell")

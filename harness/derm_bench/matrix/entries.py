@@ -23,7 +23,7 @@ from derm_bench.matrix.shape import (
     value_type,
 )
 from derm_bench.matrix.source import Source, Where
-from derm_bench.specs import PluginSpec, TransformUse
+from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -106,17 +106,24 @@ class EntryReader:
         return self.complete(options, where)
 
     def complete(self, options: BaseModel, where: Where) -> BaseModel:
-        """Transforms that a plugin has by default get validated options as well."""
+        """Transforms and classifiers that a plugin has by default get validated options as well."""
         update: dict[str, Any] = {}
         for name in type(options).model_fields:
             value = getattr(options, name)
-            if isinstance(value, tuple) and any(isinstance(use, TransformUse) for use in value):
-                uses = [
-                    self.transform(_spelled(use), where.child(name), IMAGE) if _bare(use) else use
-                    for use in value
-                ]
+            if isinstance(value, tuple) and any(_bare(use) for use in value):
+                uses = [self.whole(use, where.child(name)) if _bare(use) else use for use in value]
                 update[name] = tuple(use for use in uses if use is not None)
         return options.model_copy(update=update) if update else options
+
+    def whole(self, use: TransformUse | ClassifierUse, where: Where) -> TransformUse | ClassifierUse | None:
+        """A use whose options nobody has validated yet."""
+        if isinstance(use, TransformUse):
+            return self.transform({use.name: use.options}, where, IMAGE)
+        return self.classifier_use(as_written(use), where)
+
+    def classifier_use(self, raw: Any, where: Where) -> ClassifierUse | None:
+        """A classifier inside of another plugin's options; what it may be built on is read by a subclass."""
+        raise NotImplementedError
 
     def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
         """One `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
@@ -172,7 +179,7 @@ class EntryReader:
         }
 
     def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
-        """Makes paths absolute and transforms whole, wherever the type of the value has them."""
+        """Makes paths absolute, transforms and classifiers whole, wherever the type of the value has them."""
         if isinstance(raw, str) and is_path(annotation):
             return str((self.source.base(where.path) / Path(raw).expanduser()).resolve())
         if isinstance(raw, list):
@@ -180,6 +187,9 @@ class EntryReader:
             if inner is TransformUse:
                 uses = [self.transform(item, where.child(i), phases) for i, item in enumerate(raw)]
                 return [use for use in uses if use is not None]
+            if inner is ClassifierUse:
+                members = [self.classifier_use(item, where.child(i)) for i, item in enumerate(raw)]
+                return [use for use in members if use is not None]
             return [self.prepare(inner, item, where.child(i), phases) for i, item in enumerate(raw)]
         if isinstance(raw, dict):
             models = [model for model in models_in(annotation) if model not in ENTRY_KINDS]
@@ -234,9 +244,13 @@ def _source_labels(classes: Any) -> Any:
     return [label for labels in classes.values() if isinstance(labels, list) for label in labels]
 
 
+def as_written(use: ClassifierUse) -> dict[str, Any]:
+    """A classifier whose options nobody has validated, as a matrix would write it."""
+    built_on = {"from": use.source, "init": use.init}
+    return {"name": use.name, **(use.options or {})} | {
+        key: value for key, value in built_on.items() if value is not None
+    }
+
+
 def _bare(use: Any) -> bool:
-    return isinstance(use, TransformUse) and not isinstance(use.options, BaseModel)
-
-
-def _spelled(use: TransformUse) -> Any:
-    return {use.name: use.options}
+    return isinstance(use, TransformUse | ClassifierUse) and not isinstance(use.options, BaseModel)

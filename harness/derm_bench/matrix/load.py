@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError, UserErrors, did_you_mean
+from derm_bench.matrix.built_on import BuiltOnReader
 from derm_bench.matrix.checks import problems
-from derm_bench.matrix.entries import AUGMENT, PREPROCESS, EntryReader
+from derm_bench.matrix.entries import AUGMENT
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
-    GeneratorUse,
     Matrix,
     PluginUse,
     StrategyEntry,
@@ -54,7 +54,7 @@ def load_matrix(
     return _Loader(source, plugins).matrix(raw, document.data.get("presets"))
 
 
-class _Loader(EntryReader):
+class _Loader(BuiltOnReader):
     """Plain data -> models. Errors are collected, so that one go shows all of them."""
 
     def __init__(self, source: Source, plugins: PluginLookup) -> None:
@@ -75,7 +75,7 @@ class _Loader(EntryReader):
         if presets is not None and not isinstance(presets, dict):
             self.report(Where(("presets",)), "presets are a map of names to {key path: value}")
         data = {"name": self.source.file.stem, "metrics": [{"name": name} for name in DEFAULT_METRICS], **raw}
-        data["datasets"] = self.section("datasets", data, self.dataset)
+        data["datasets"] = self.datasets = self.section("datasets", data, self.dataset)
         data["strategies"] = self.section("strategies", data, self.strategy)
         data["classifiers"] = self.section("classifiers", data, self.classifier)
         data["metrics"] = self.plain_list(data, "metrics", self.metric)
@@ -152,13 +152,6 @@ class _Loader(EntryReader):
     def dataset(self, point: Point) -> DatasetEntry | None:
         return self.dataset_entry(point.raw, point.where, point)
 
-    def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
-        data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
-        if data is None:
-            return None
-        data["label"] = self.label(data.get("label", raw["name"]), point)
-        return self.build(DatasetEntry, data, raw, where)
-
     def classifier(self, point: Point) -> ClassifierEntry | None:
         data = self.plugin_entry(ClassifierEntry, point.raw, point.where, {})
         if data is None:
@@ -166,7 +159,10 @@ class _Loader(EntryReader):
         spec: ClassifierSpec = self.plugins.get("classifier", point.raw["name"])
         named = getattr(data["options"], spec.label_option, None) if spec.label_option else None
         data["label"] = self.label(data.get("label", named or point.raw["name"]), point)
-        return self.build(ClassifierEntry, data, point.raw, point.where)
+        known = len(self.errors)
+        data |= self.built_on(point.raw, point.where)
+        entry = self.build(ClassifierEntry, data, point.raw, point.where)
+        return entry if len(self.errors) == known else None
 
     def strategy(self, point: Point) -> StrategyEntry | None:
         raw, where = point.raw, point.where
@@ -182,12 +178,6 @@ class _Loader(EntryReader):
         entry = self.build(StrategyEntry, data, raw, where)
         return entry if len(self.errors) == known else None
 
-    def generator(self, raw: Any, where: Where) -> GeneratorUse | None:
-        data = self.plugin_entry(GeneratorUse, raw, where, {})
-        if data is None:
-            return None
-        return self.build(GeneratorUse, {"label": raw["name"], **data}, raw, where)
-
     def metric(self, raw: Any, where: Where) -> PluginUse | None:
         data = self.plugin_entry(PluginUse, raw, where, {})
         return None if data is None else self.build(PluginUse, data, raw, where)
@@ -202,8 +192,3 @@ class _Loader(EntryReader):
             if data["dataset"] is None:
                 return None
         return self.build(TestSet, data, raw, where)
-
-    def label(self, base: Any, point: Point | None) -> Any:
-        if point is None or not isinstance(base, str):
-            return base
-        return point.label if point.label is not None else base + point.suffix

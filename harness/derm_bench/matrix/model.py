@@ -206,16 +206,49 @@ class StrategyEntry(Options):
         return self.generator is None or self.synthetic is not None
 
 
+class TakenFrom(Options):
+    """A part of a fitted generator: one of the classifier's own, or that of a strategy."""
+
+    generator: GeneratorUse | None = Field(
+        None, description="the generator, as a strategy's; over pooled classes unless it says `scope`"
+    )
+    strategy: str | None = Field(
+        None, description="the strategy whose generator it is, in place of `generator`"
+    )
+    part: str = Field(description="the network to take, as the generator calls it: discriminator, say")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> TakenFrom:
+        if (self.generator is None) == (self.strategy is None):
+            raise ValueError("give exactly one of generator, strategy")
+        return self
+
+
+class Init(Options):
+    """A training of the same classifier on real images of another data set, whose network starts this one; layers
+    that depend on the classes start afresh where the classes are others."""
+
+    dataset: DatasetEntry = Field(
+        description="a data set of the matrix by its label, or one as under `datasets`; size, resize and preprocess "
+        "are those of the cell's data set unless written"
+    )
+    budget: Budget | None = Field(None, description="how long to train there; default the matrix's budget")
+
+
 class ClassifierEntry(PluginUse):
     """A classifier; `options` is a ClassifierOptions with the plugin's own fields."""
 
     label: str = Field(
         description="what tables and selections call it; default its name (of timm and torchvision, the model)"
     )
-    source: dict[str, Any] | None = Field(
+    source: TakenFrom | None = Field(
         None,
         alias="from",
         description="a part of a fitted generator to start from: {generator: ..., part: ...}",
+    )
+    init: Init | None = Field(
+        None,
+        description="start from the same network trained on another data set: {dataset: ..., budget: ...}",
     )
 
 

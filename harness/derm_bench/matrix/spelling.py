@@ -22,21 +22,25 @@ def spell_out(raw: dict[str, Any], source: Source) -> None:
         if isinstance(raw.get(key), list):
             raw[key] = [_named(entry) for entry in raw[key]]
     for entry in _maps(raw.get("datasets")):
-        _spell_dataset(entry)
+        spell_dataset(entry)
     for entry in _maps(raw.get("strategies")):
         spell_strategy(entry)
+    for entry in _maps(raw.get("classifiers")):
+        spell_classifier(entry)
     for entry in _maps(raw.get("test_sets")):
         if "dataset" in entry:
             entry["dataset"] = _named(entry["dataset"])
-            _spell_dataset(entry["dataset"])
+            spell_dataset(entry["dataset"])
 
 
 def spell_entry(section: str, entry: dict[str, Any]) -> None:
     """As `spell_out`, for one entry of a section after a sweep put values into it."""
     if section == "datasets":
-        _spell_dataset(entry)
+        spell_dataset(entry)
     elif section == "strategies":
         spell_strategy(entry)
+    elif section == "classifiers":
+        spell_classifier(entry)
 
 
 def spell_strategy(entry: dict[str, Any]) -> None:
@@ -44,7 +48,16 @@ def spell_strategy(entry: dict[str, Any]) -> None:
         entry["generator"] = _named(entry["generator"])
 
 
-def _spell_dataset(entry: Any) -> None:
+def spell_classifier(entry: dict[str, Any]) -> None:
+    """`from: {generator: dcgan}`, and the data set of `init`, which a bare string names by label or plugin."""
+    source, init = entry.get("from"), entry.get("init")
+    if isinstance(source, dict) and "generator" in source:
+        source["generator"] = _named(source["generator"])
+    if isinstance(init, dict):
+        spell_dataset(init.get("dataset"))
+
+
+def spell_dataset(entry: Any) -> None:
     if not isinstance(entry, dict):
         return
     if _is_count(entry.get("limit")):

@@ -19,16 +19,6 @@ def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
             yield _refusal((*at, "synthetic", "snapshot"), "snapshot: best_fd", "write last or a step")
         if strategy.generator is not None and strategy.generator.options.extra_data is not None:
             yield _refusal((*at, "generator", "extra_data"), "fitting a generator on extra data")
-    for index, classifier in enumerate(matrix.classifiers):
-        if classifier.source is not None:
-            yield _refusal(
-                ("classifiers", index, "from"), "building a classifier from a generator or strategy"
-            )
-        if classifier.options.init is not None:
-            hint = "give trained weights with `weights: PATH`"
-            yield _refusal(
-                ("classifiers", index, "init"), "starting a classifier from another data set", hint
-            )
     for index, test_set in enumerate(matrix.test_sets):
         if test_set.dataset is not None:
             yield _refusal(("test_sets", index, "dataset"), "an external test set")

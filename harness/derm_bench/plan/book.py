@@ -37,6 +37,8 @@ class StageBook:
     def __init__(self, plan: Plan, plugins: Plugins) -> None:
         self.plan = plan
         self.plugins = plugins
+        # The plugins that each stage runs, by its key.
+        self.used: dict[str, Used] = {}
         self._memo: dict[Any, Any] = {}
 
     def enter(
@@ -73,6 +75,7 @@ class StageBook:
                 key, kind, function, title, params, inputs, identity, local or {}, cost
             )
         self._memo[memo] = key
+        self.used[key] = tuple(plugins)
         return key
 
     def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:

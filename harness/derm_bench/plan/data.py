@@ -24,8 +24,30 @@ class DataPlanner:
         self.book = book
         self.plan = book.plan
         self.entries = {entry.label: entry for entry in matrix.datasets}
+        # The place of each in the matrix.
+        self._places: dict[str, tuple[str | int, ...]] = {
+            entry.label: ("datasets", k) for k, entry in enumerate(matrix.datasets)
+        }
         self._selections: dict[str, Selection] = {}
         self._fingerprints: dict[str, Mapping[str, str]] = {}
+
+    def other(self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...]) -> str:
+        """The label of a data set that is no cell's; size, resize and preprocess are those of `like` unless written.
+        An equal one of the matrix serves."""
+        inherited = {
+            name: getattr(like, name)
+            for name in ("size", "resize", "preprocess")
+            if name not in entry.model_fields_set
+        }
+        made = entry.model_copy(update={**inherited, "train_fraction": (1.0,)})
+        for label, known in self.entries.items():
+            if known.model_copy(update={"label": made.label, "train_fraction": (1.0,)}) == made:
+                return label
+        label = f"{entry.label} (init)"
+        while label in self.entries:
+            label += "'"
+        self.entries[label], self._places[label] = made, place
+        return label
 
     def selection(self, label: str) -> Selection:
         """The images of a data set that the matrix uses."""
@@ -124,5 +146,4 @@ class DataPlanner:
         """An error of one data set, at its place in the matrix."""
         if error.file is not None:
             return error
-        where = next(i for i, entry in enumerate(self.matrix.datasets) if entry.label == label)
-        return self.matrix.error(error.message, ("datasets", where, *error.path), error.hint)
+        return self.matrix.error(error.message, (*self._places[label], *error.path), error.hint)

@@ -14,6 +14,8 @@ from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.keys import PROTOCOL_VERSION, derive_seed, split_paths
 from derm_bench.plan.model import PlannedFidelity, PlannedFit
 from derm_bench.plan.quota import quotas
+from derm_bench.plan.requires import DATA, NEEDED, Requirements, Setting, needed_plugins
+from derm_bench.yamlio import KeyPath
 
 # The class of a generator that was fitted on several classes without telling them apart.
 ALL = "all"
@@ -23,10 +25,11 @@ CONTROLS = ("real-holdout", "noise")
 class GeneratorPlanner:
     """Plans the generator stages of cells and of strategies that only score one."""
 
-    def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner) -> None:
+    def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner, requires: Requirements) -> None:
         self.matrix = matrix
         self.book = book
         self.data = data
+        self.requires = requires
         self.plan = book.plan
         self._fits: dict[tuple[Any, ...], dict[str, str]] = {}
         self._snapshots: dict[str, tuple[int, ...]] = {}
@@ -56,8 +59,9 @@ class GeneratorPlanner:
         run = (cell.dataset, cell.train_fraction, strategy.name, cell.split_seed, cell.generator_seed)
         if run not in self._fits:
             found: dict[str, str] = {}
-            for group, names in self._scopes(use, self._classes(cell, strategy)):
-                key = self._fit(cell, use, group)
+            at = ("strategies", self.matrix.strategies.index(strategy), "generator")
+            for group, names in self.scopes(use, self.classes(cell, strategy)):
+                key = self.fit(cell, use, group, at)
                 found |= dict.fromkeys(names, key)
                 self.plan.fits.append(
                     PlannedFit(
@@ -80,11 +84,15 @@ class GeneratorPlanner:
     ) -> str:
         """The stage that draws `n` images of class `label` (or `all`) from a fitted generator."""
         fitted = self.plan.stages[fit]
-        inputs = {"fit": fit}
-        if self.book.plugins.get("generator", use.name).conditions_on != "none":
-            inputs["decode"] = fitted.inputs["decode"]
+        shown = self.book.plugins.get("generator", use.name).conditions_on != "none"
+        inputs = {"fit": fit} | {
+            name: key
+            for name, key in fitted.inputs.items()
+            if name.startswith(NEEDED) or (shown and (name == "decode" or name.startswith(DATA)))
+        }
         inherited = ("generator", "options", "fit_classes", "size", "split", "classes", "fraction", "clean")
         params = {name: fitted.params[name] for name in (*inherited, "reads", "select_on_test")}
+        params |= {name: fitted.params[name] for name in ("requires",) if name in fitted.params}
         params |= {
             "label": label,
             "n": n,
@@ -98,21 +106,32 @@ class GeneratorPlanner:
             f"sample {n} {label} from {use.name}{step} seed {cell.generator_seed}",
             params,
             inputs,
-            [("generator", use.name)],
+            [("generator", use.name), *needed_plugins(self.book.used[fit][1:])],
             local=fitted.local,
             cost=costs.sample(n),
         )
 
-    def _fit(self, cell: Cell, use: GeneratorUse, classes: tuple[str, ...]) -> str:
-        """The stage that fits a generator on `classes` of a cell's training images."""
+    def fit(
+        self,
+        cell: Cell,
+        use: GeneratorUse,
+        classes: tuple[str, ...],
+        at: KeyPath,
+        reads: str = "",
+        samples: Mapping[str, str] | None = None,
+    ) -> str:
+        """The stage that fits a generator on `classes` of a cell's training images, of its reserve where `reads` says
+        so, or of `samples` that other stages make. `at` is the place in the matrix that asks for it."""
         spec = self.book.plugins.get("generator", use.name)
+        needs = self.requires.of("generator", use, Setting(cell, at))
+        given = {name: key for name, key in (samples or {}).items() if name in classes}
         hashed, local = self.book.hashed(use.options)
         images = self.data.images(cell, classes)
         params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
             "generator": use.name,
             "options": {k: v for k, v in hashed.items() if k not in ("scope", "classes")},
             "fit_classes": classes,
-            "reads": "all" if use.options.fit_on == "all" else spec.reads,
+            "reads": reads or ("all" if use.options.fit_on == "all" else spec.reads),
             "snapshots": self.matrix.snapshots.every,
             "seed": derive_seed("fit", cell.generator_seed, *classes),
         }
@@ -120,10 +139,12 @@ class GeneratorPlanner:
             "fit",
             "derm_bench.stages.fit:fit",
             f"fit {use.name} [{'+'.join(classes)}] seed {cell.generator_seed}",
-            params | self.book.depends_on("generator", use.name, use.options),
-            {"decode": self.data.decode(cell.dataset)},
-            [("generator", use.name), *(("transform", t.name) for t in use.options.augment)],
-            local={"paths": local},
+            params | self.book.depends_on("generator", use.name, use.options) | needs.params,
+            {"decode": self.data.decode(cell.dataset)}
+            | {f"{DATA}{name}": key for name, key in given.items()}
+            | needs.inputs,
+            [("generator", use.name), *needs.plugins, *(("transform", t.name) for t in use.options.augment)],
+            local={"paths": local, **needs.local},
             cost=costs.fit(use.options, images),
         )
         self._snapshots[key] = self._snapshot_steps(use, images)
@@ -135,7 +156,7 @@ class GeneratorPlanner:
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
         return tuple(range(every, updates, every)) if every else ()
 
-    def _classes(self, cell: Cell, strategy: StrategyEntry) -> tuple[str, ...]:
+    def classes(self, cell: Cell, strategy: StrategyEntry) -> tuple[str, ...]:
         """The classes to fit on: one a class only those with a quota, else all, or those that `classes` names."""
         use = strategy.generator
         assert use is not None
@@ -152,7 +173,7 @@ class GeneratorPlanner:
         quota = self.quota(cell, strategy)
         return tuple(name for name in wanted if quota.get(name))
 
-    def _scopes(
+    def scopes(
         self, use: GeneratorUse, classes: tuple[str, ...]
     ) -> Iterable[tuple[tuple[str, ...], tuple[str, ...]]]:
         """(classes to fit on, classes that it can then make) of each fit stage of a generator."""

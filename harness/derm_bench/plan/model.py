@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.numerics import Machine
@@ -30,7 +30,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell and the stages it reads: its decode, its training, one evaluation a test set, and what was synthesised."""
+    """A cell and the stages it reads: its training, one evaluation a test set, and what was synthesised. `built_on`
+    are all stages of generators that its training needs, `trainings` those of classifiers that it is built on."""
 
     cell: Cell
     generator: str
@@ -39,6 +40,8 @@ class PlannedCell:
     fits: tuple[str, ...]
     samples: Mapping[str, str]
     quota: Mapping[str, int]
+    built_on: tuple[str, ...] = ()
+    trainings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,24 @@ class PlannedFit:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedRequired:
+    """One fit or training that is there only because others are built on it: `owner` is the first of them."""
+
+    dataset: str
+    train_fraction: float
+    role: Literal["generator", "classifier"]
+    owner: str
+    class_name: str
+    seed: int | None
+    key: str
+
+
 @dataclass
 class Plan:
     """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
-    of plan-level data by digest, `grids` the stage that draws the samples of each fit."""
+    of plan-level data by digest, `grids` the stage that draws the samples of each fit. `splits` and `decodes` are by
+    data set; those of no cell, which an `init` is trained on, among them."""
 
     matrix: Matrix
     machine: Machine
@@ -81,11 +98,17 @@ class Plan:
     cells: list[PlannedCell] = field(default_factory=list)
     fidelity: list[PlannedFidelity] = field(default_factory=list)
     fits: list[PlannedFit] = field(default_factory=list)
+    required: list[PlannedRequired] = field(default_factory=list)
     grids: dict[str, str] = field(default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
     decodes: dict[str, str] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
+        """The splits of the matrix's own data sets."""
+        labels = {entry.label for entry in self.matrix.datasets}
+        return {place: split for place, split in self.splits.items() if place[0] in labels}
 
     def upstream(self, key: str) -> Iterator[str]:
         """The keys of a stage's inputs, theirs first, each once."""

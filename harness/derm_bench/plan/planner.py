@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from derm_bench.matrix.cells import generator_runs
-from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix, StrategyEntry
-from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transform_paths, transforms
+from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
+from derm_bench.plan.book import StageBook
+from derm_bench.plan.classifiers import ClassifierPlanner
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.generators import GeneratorPlanner
-from derm_bench.plan.keys import derive_seed
 from derm_bench.plan.model import Plan, PlannedCell, Stage
 from derm_bench.plan.numerics import Machine
 from derm_bench.plan.provenance import check_provenance
+from derm_bench.plan.requires import Requirements, Setting, TrainingSet, built_on, list_required
 from derm_bench.plugins import Plugins
 
 
@@ -29,6 +29,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
                 planner.generators.fits(run, strategy)
     planner.generators.add_controls()
     planner.generators.add_grids()
+    planner.plan.required = list_required(planner.plan)
     check_provenance(planner.plan, plugins)
     return planner.plan
 
@@ -54,11 +55,12 @@ class _Planner:
         self.plan = Plan(matrix, machine)
         self.book = StageBook(self.plan, plugins)
         self.data = DataPlanner(matrix, self.book)
-        self.generators = GeneratorPlanner(matrix, self.book, self.data)
+        self.requires = Requirements(matrix, self.book, self.data)
+        self.generators = GeneratorPlanner(matrix, self.book, self.data, self.requires)
+        self.classifiers = ClassifierPlanner(matrix, self.book, self.data, self.requires)
+        self.requires.generators, self.requires.classifiers = self.generators, self.classifiers
         self._strategies = {entry.name: entry for entry in matrix.strategies}
         self._classifiers = {entry.label: entry for entry in matrix.classifiers}
-        found = [use for use in matrix.metrics if plugins.get("metric", use.name).level == "predictions"]
-        self._metrics = found
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
@@ -82,64 +84,29 @@ class _Planner:
                     f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
                 )
                 self.plan.warnings += [warning] if warning not in self.plan.warnings else []
-        train = self._train(cell, strategy, classifier, samples)
-        evaluations = {test.name: self._evaluate(cell, classifier, train) for test in self.matrix.test_sets}
+        at = ("classifiers", self.matrix.classifiers.index(classifier))
+        train = self.classifiers.train(classifier, Setting(cell, at, _training_set(strategy, samples)))
+        evaluations = {
+            test.name: self.classifiers.evaluate(cell, classifier, train) for test in self.matrix.test_sets
+        }
         generator = strategy.generator.label if strategy.generator else ""
         unique = tuple(dict.fromkeys(fits.values()))
-        self.plan.cells.append(PlannedCell(cell, generator, train, evaluations, unique, samples, quota))
-
-    def _train(
-        self, cell: Cell, strategy: StrategyEntry, classifier: ClassifierEntry, samples: Mapping[str, str]
-    ) -> str:
-        """The stage that trains a classifier on real and synthetic images."""
-        hashed, local = self.book.hashed(classifier.options)
-        synthetic = strategy.synthetic
-        params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
-            "classifier": classifier.name,
-            "options": hashed,
-            "augment": transforms(strategy.augment),
-            "balance": strategy.balance,
-            "replace_real": bool(synthetic and synthetic.replace_real),
-            "holdout": synthetic.holdout if synthetic else 0.0,
-            "val": synthetic.val if synthetic else "real",
-            "budget": self.matrix.budget.model_dump(exclude_none=True),
-            "primary": self.matrix.analysis.primary,
-            "seed": derive_seed("train", cell.classifier_seed),
-        }
-        return self.book.enter(
-            "train",
-            "derm_bench.stages.train:train",
-            f"train {cell.classifier} on {cell.strategy} seed {cell.classifier_seed}",
-            params | self.book.depends_on("classifier", classifier.name, classifier.options),
-            {"decode": self.data.decode(cell.dataset)}
-            | {f"synthetic/{name}": key for name, key in samples.items()},
-            [("classifier", classifier.name), *(("transform", use.name) for use in strategy.augment)],
-            local={"paths": local, "transforms": transform_paths(strategy.augment)},
-            cost=costs.train(self.matrix.budget, classifier.options, self.data.images(cell)),
+        self.plan.cells.append(
+            PlannedCell(
+                cell, generator, train, evaluations, unique, samples, quota, *built_on(self.plan, train)
+            )
         )
 
-    def _evaluate(self, cell: Cell, classifier: ClassifierEntry, train: str) -> str:
-        """The stage that predicts val and test and scores the predictions."""
-        trained = self.plan.stages[train]
-        inherited = (
-            "classifier",
-            "options",
-            "split",
-            "classes",
-            "size",
-            "fraction",
-            "clean",
-            "select_on_test",
-        )
-        params = {name: trained.params[name] for name in inherited}
-        params["metrics"] = [self.book.metric(use.name, use.options) for use in self._metrics]
-        return self.book.enter(
-            "evaluate",
-            "derm_bench.stages.evaluate:evaluate",
-            f"evaluate {cell.classifier} on {cell.strategy} seed {cell.classifier_seed}",
-            params,
-            {"train": train, "decode": trained.inputs["decode"]},
-            [("classifier", classifier.name), *(("metric", use.name) for use in self._metrics)],
-            local=trained.local,
-            cost=costs.EVALUATE,
-        )
+
+def _training_set(strategy: StrategyEntry, samples: Mapping[str, str]) -> TrainingSet:
+    """What a strategy trains classifiers on."""
+    synthetic = strategy.synthetic
+    return TrainingSet(
+        title=strategy.name,
+        augment=strategy.augment,
+        balance=strategy.balance,
+        replace_real=bool(synthetic and synthetic.replace_real),
+        holdout=synthetic.holdout if synthetic else 0.0,
+        val=synthetic.val if synthetic else "real",
+        samples=samples,
+    )

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from derm_bench.errors import UserError, UserErrors
-from derm_bench.plan.model import Plan, PlannedFit
+from derm_bench.matrix.model import Cell
+from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Provenance, load_object
 
@@ -24,43 +25,57 @@ def check_provenance(plan: Plan, plugins: Plugins) -> None:
         spec = plugins.get("generator", strategy.generator.name)
         if spec.provenance:
             stated = load_object(spec.provenance)(strategy.generator.options)
-            problem = _other_split(plan, fit, stated, ("strategies", place, "generator", "split"))
+            at = ("strategies", place, "generator", "split")
+            problem = _other_split(plan, fit.dataset, fit.split_seed, stated, at)
             if problem is not None:
                 problems.setdefault(problem.message, problem)
-            _warn(plan, _remarks(fit, stated))
+            _warn(plan, _remarks(fit.strategy, fit.train_fraction, stated))
     for problem in _shortages(plan, plugins, strategies):
         problems.setdefault(problem.message, problem)
     if problems:
         raise UserErrors(list(problems.values()))
 
 
+def check_required(plan: Plan, plugins: Plugins, use: Any, cell: Cell, at: tuple[str | int, ...]) -> None:
+    """As `check_provenance`, for a generator that something else is built on; `at` is where that stands."""
+    spec = plugins.get("generator", use.name)
+    if spec.provenance:
+        stated = load_object(spec.provenance)(use.options)
+        problem = _other_split(plan, cell.dataset, cell.split_seed, stated, at)
+        if problem is not None:
+            raise problem
+        _warn(plan, _remarks(f"{cell.classifier or cell.strategy}/{use.name}", cell.train_fraction, stated))
+
+
 def _other_split(
-    plan: Plan, fit: PlannedFit, stated: Provenance, at: tuple[str | int, ...]
+    plan: Plan, dataset: str, split_seed: int, stated: Provenance, at: tuple[str | int, ...]
 ) -> UserError | None:
-    digest = plan.splits[fit.dataset, fit.split_seed].digest
+    digest = plan.splits[dataset, split_seed].digest
     if not stated.split or digest.startswith(stated.split):
         return None
-    message = f"the images were trained on the split {stated.split}, {fit.dataset} is split as {digest}"
+    message = f"the images were trained on the split {stated.split}, {dataset} is split as {digest}"
     hint = (
         "its test images may be among what they were trained on: use a strategy and split.seed for each split"
     )
     return plan.matrix.error(message, at, hint)
 
 
-def _remarks(fit: PlannedFit, stated: Provenance) -> Iterator[str]:
+def _remarks(name: str, train_fraction: float, stated: Provenance) -> Iterator[str]:
     """What a reader of the tables has to know."""
     if stated.sees_test:
-        yield f"{fit.strategy}: its images are {stated.statement}: validation or test images are among it"
+        yield f"{name}: its images are {stated.statement}: validation or test images are among it"
     elif not stated.split:
-        yield f"{fit.strategy}: its images are {stated.statement}; that no test image was seen is not verified"
-    if stated.split and fit.train_fraction < 1:
-        yield f"{fit.strategy}@{fit.train_fraction:g}: its images were trained on the whole training split"
+        yield f"{name}: its images are {stated.statement}; that no test image was seen is not verified"
+    if stated.split and train_fraction < 1:
+        yield f"{name}@{train_fraction:g}: its images were trained on the whole training split"
 
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
     """A quota that cannot be met is an error; a score that cannot be computed a warning."""
     there = {
-        name: _there(plugins, entry.generator) for name, (_, entry) in strategies.items() if entry.generator
+        name: images_there(plugins, entry.generator)
+        for name, (_, entry) in strategies.items()
+        if entry.generator
     }
     for planned in plan.cells:
         place, strategy = strategies[planned.cell.strategy]
@@ -79,7 +94,7 @@ def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iter
                 _warn(plan, [f"{few}: it takes {n}"])
 
 
-def _there(plugins: Plugins, use: Any) -> Mapping[str, float]:
+def images_there(plugins: Plugins, use: Any) -> Mapping[str, float]:
     """Images of each class that a generator has; infinitely many where it makes as many as one likes."""
     path = plugins.get("generator", use.name).finite
     found = load_object(path)(use.options) if path else math.inf

@@ -148,9 +148,10 @@ def detectable_difference(plan: Plan, power_z: float = 0.84, alpha_z: float = 1.
     Over n test images and S seeds, with accuracy near 0.7, half of the variance shared by the paired arms, and a
     standard deviation over seeds of 0.02: (1.96 + 0.84) sqrt(2 (1 - 0.5) p (1 - p) / n + 2 0.02^2 / S).
     """
-    if not plan.cells or not plan.splits:
+    splits = plan.cell_splits()
+    if not plan.cells or not splits:
         return None
-    images = min(sum(split.counts("test").values()) for split in plan.splits.values())
+    images = min(sum(split.counts("test").values()) for split in splits.values())
     seeds = len({(p.cell.split_seed, p.cell.classifier_seed) for p in plan.cells})
     if not images:
         return None

@@ -105,7 +105,7 @@ def write_tables(results: Results, out: Path, provenance: Mapping[str, Any]) -> 
 
 def _metric_columns(results: Results, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The contract's metrics for the classes of all data sets, then what plugins added."""
-    classes = dict.fromkeys(name for split in results.plan.splits.values() for name in split.classes)
+    classes = dict.fromkeys(name for split in results.plan.cell_splits().values() for name in split.classes)
     known = list(metric_names(tuple(classes)))
     added = {name for row in rows for name in row if name not in RESULT_COLUMNS and name not in known}
     return known + sorted(added)
@@ -127,6 +127,17 @@ def _history(results: Results) -> Iterator[dict[str, Any]]:
             "seed": fit.generator_seed,
         }
         yield from _curve(results, fit.key, head)
+    for required in results.plan.required:
+        head = {
+            "dataset": required.dataset,
+            "train_fraction": required.train_fraction,
+            "stage": required.key[:12],
+            "role": required.role,
+            "name": required.owner,
+            "class": required.class_name,
+            "seed": required.seed,
+        }
+        yield from _curve(results, required.key, head)
     for planned in results.plan.cells:
         cell = planned.cell
         head = {
@@ -190,7 +201,7 @@ def write_samples(results: Results, folder: Path) -> None:
         if finished is not None:
             for grid in sorted(finished.folder.glob("*.png")):
                 name = f"{planned.strategy}__{grid.stem}__g{planned.generator_seed}.png"
-                if len(results.plan.decodes) > 1:
+                if len(results.plan.matrix.datasets) > 1:
                     name = f"{planned.dataset}__{name}"
                 shutil.copyfile(grid, folder / _safe(name))
 
@@ -230,10 +241,18 @@ def manifest(results: Results, out: Path, provenance: Mapping[str, Any]) -> dict
         **provenance,
         "matrix": matrix | {"file": plan.matrix.file.name},
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in sorted(plan.splits.items())},
+        "weights": _weights(results),
         "warnings": warnings_of(results),
         "files": table_digests(out),
         "plan": saved.dump(results),
     }
+
+
+def _weights(results: Results) -> dict[str, dict[str, str]]:
+    """Where classifiers started, by label: the file or the published source, and its digest. Those that started from
+    nothing are not in it."""
+    found = ((p.cell.classifier, results.result(p.train).get("weights_from")) for p in results.plan.cells)
+    return {label: origin for label, origin in found if origin}
 
 
 def _distributions(plan: Plan) -> dict[str, str]:

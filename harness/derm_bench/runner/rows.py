@@ -49,7 +49,8 @@ def result_rows(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def _generator_keys(planned: PlannedCell) -> tuple[str, ...]:
-    return (*planned.fits, *planned.samples.values())
+    """What generators took for a cell: for its images, and for what its classifier is built on."""
+    return tuple(dict.fromkeys((*planned.fits, *planned.samples.values(), *planned.built_on)))
 
 
 def _result_row(
@@ -81,12 +82,18 @@ def _result_row(
         "updates": train.get("updates"),
         "generator_seconds": sum(seconds.values()),
         "generator_seconds_shared": sum(value / shares[key] for key, value in seconds.items()),
-        "train_seconds": attempts[0].get("seconds"),
+        "train_seconds": _train_seconds(results, planned),
         "eval_seconds": attempts[1].get("seconds"),
         "peak_memory_mb": _peak(attempts, "peak_memory_mb"),
         "peak_device_mb": _peak(attempts, "peak_device_mb"),
     }
     return row | (dict(scored["scores"]) if status == "done" else {})
+
+
+def _train_seconds(results: Results, planned: PlannedCell) -> float | None:
+    """Seconds of the training, and of those that it is built on: the members of an ensemble, an `init`."""
+    found = [results.attempt(key).get("seconds") for key in (planned.train, *planned.trainings)]
+    return sum(value for value in found if value is not None) if found[0] is not None else None
 
 
 def _status(results: Results, planned: PlannedCell, evaluation: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, Matrix
-from derm_bench.plan.model import Plan, PlannedCell, PlannedFidelity, PlannedFit
+from derm_bench.plan.model import Plan, PlannedCell, PlannedFidelity, PlannedFit, PlannedRequired
 from derm_bench.plan.numerics import Machine
 from derm_bench.plan.split import read_split
 from derm_bench.runner.execute import Outcome
@@ -25,6 +25,7 @@ def dump(results: Results) -> dict[str, Any]:
         "cells": [_plain(planned) for planned in plan.cells],
         "fidelity": [_plain(row) for row in plan.fidelity],
         "fits": [_plain(fit) for fit in plan.fits],
+        "required": [_plain(required) for required in plan.required],
         "grids": plan.grids,
         "decodes": plan.decodes,
         "splits": [
@@ -49,6 +50,7 @@ def load(manifest: Mapping[str, Any], run_dir: Path, store: Path | None) -> Resu
         plan.cells = [PlannedCell(**entry | {"cell": _cell(entry["cell"])}) for entry in saved["cells"]]
         plan.fidelity = [PlannedFidelity(**entry) for entry in saved["fidelity"]]
         plan.fits = [PlannedFit(**entry) for entry in saved["fits"]]
+        plan.required = [PlannedRequired(**entry) for entry in saved["required"]]
         plan.grids, plan.decodes = saved["grids"], saved["decodes"]
         opened = Store(store or Path(saved["store"]))
         for entry in saved["splits"]:

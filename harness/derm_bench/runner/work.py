@@ -74,7 +74,11 @@ class Work:
     def _train_images(self, stage: Stage) -> int:
         """Real and synthetic images that a classifier is trained on."""
         params = stage.params
-        real = 0 if params.get("replace_real") else sum(self._count(stage, "train").values())
+        real = (
+            0
+            if params.get("replace_real")
+            else sum(self._count(stage, params.get("reads", "train")).values())
+        )
         samples = [key for name, key in stage.inputs.items() if name.startswith("synthetic/")]
         drawn = [int(self.plan.stages[key].params["n"]) for key in samples]
         return real + sum(n - int(params.get("holdout", 0.0) * n) for n in drawn)
@@ -82,6 +86,9 @@ class Work:
     def _fit_images(self, stage: Stage) -> int:
         """Images that a generator is fitted on; those of the reference network where it is none."""
         reads = stage.params.get("reads", "train")
+        if reads == "samples":
+            drawn = [key for name, key in stage.inputs.items() if name.startswith("data/")]
+            return sum(int(self.plan.stages[key].params["n"]) for key in drawn)
         parts = ("train", "val", "test", "reserve") if reads == "all" else (reads,)
         classes = stage.params.get("fit_classes", stage.params.get("classes", ()))
         return sum(self._count(stage, part).get(name, 0) for part in parts for name in classes)

@@ -13,6 +13,7 @@ from derm_bench.images import ImageSet
 from derm_bench.scoring import classification_metrics
 from derm_bench.specs import Classifier, Task, create
 from derm_bench.stages.context import StageContext
+from derm_bench.stages.required import restored_classifier
 from derm_bench.stages.train import HALF
 from derm_bench.stages.weights import load_state
 from derm_bench.training.feed import Pixels
@@ -23,12 +24,9 @@ BATCH = 256
 def evaluate(context: StageContext) -> dict[str, Any]:
     """Writes predictions.arrow (one row an image of val and test) and metrics.json."""
     params = context.params
-    spec = context.plugins.get("classifier", params["classifier"])
-    options = context.options("classifier", params["classifier"])
     test = context.images("test")
-    task = Task(test.classes, options.input_size or test.size, context.device)
-    classifier: Classifier = create(spec, options, task)
-    classifier.load_state(load_state(context.inputs["train"] / "state.safetensors"))
+    state = load_state(context.inputs["train"] / "state.safetensors")
+    classifier, task = restored_classifier(context, state)
     val = context.images("val")
     proba = {name: predict(classifier, part, task) for name, part in (("val", val), ("test", test))}
     scores = classification_metrics(

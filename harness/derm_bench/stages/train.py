@@ -14,6 +14,8 @@ from derm_bench.images import ImageSet
 from derm_bench.scoring import classification_metrics
 from derm_bench.specs import Budget, Classifier, Task, create
 from derm_bench.stages.context import StageContext
+from derm_bench.stages.required import class_folders, task_of
+from derm_bench.stages.start import start_from
 from derm_bench.stages.weights import save_state
 from derm_bench.training.resize import resize_images
 from derm_bench.training.stage_run import StageRun, seed_everything
@@ -26,13 +28,15 @@ def train(context: StageContext) -> dict[str, Any]:
     params = context.params
     spec = context.plugins.get("classifier", params["classifier"])
     options = context.options("classifier", params["classifier"])
-    real = context.images("train", fraction=params["fraction"])
+    real = context.images(params.get("reads", "train"), fraction=params["fraction"])
     synthetic, held_out = synthetic_images(context, real)
     images = synthetic if params["replace_real"] else joined(real, synthetic)
     val = context.images("val") if params["val"] == "real" else held_out
-    task = Task(images.classes, options.input_size or images.size, context.device)
+    task = task_of(context, images.classes, options.input_size or images.size)
     seed_everything(params["seed"])
     classifier: Classifier = create(spec, options, task)
+    if "init" in context.inputs:
+        start_from(classifier, spec, options, task, context.inputs["init"])
     run = classifier_run(context, options, classifier, task, images, val)
     with run.judged():
         classifier.fit(images, val, run)
@@ -41,6 +45,7 @@ def train(context: StageContext) -> dict[str, Any]:
     return {
         "updates": run.budget,
         "selected_step": run.best_step if options.select == "best" else run.budget,
+        "weights_from": dict(getattr(classifier, "weights_from", {})),
         "n_train_real": 0 if params["replace_real"] else len(real),
         "n_train_synthetic": len(synthetic),
         "composition": {
@@ -88,14 +93,12 @@ def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, I
     """The synthetic training images of all classes, and the last part of each class that `holdout` keeps out."""
     params = context.params
     kept, held = [], []
-    for name, folder in sorted(context.inputs.items()):
-        if name.startswith("synthetic/"):
-            label = name.removeprefix("synthetic/")
-            pixels = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
-            images = labelled(real, resize_images(pixels, params["size"]), label)
-            cut = len(images) - int(params["holdout"] * len(images))
-            kept.append(images.subset(range(cut)))
-            held.append(images.subset(range(cut, len(images))))
+    for label, folder in class_folders(context, "synthetic/"):
+        pixels = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
+        images = labelled(real, resize_images(pixels, params["size"]), label)
+        cut = len(images) - int(params["holdout"] * len(images))
+        kept.append(images.subset(range(cut)))
+        held.append(images.subset(range(cut, len(images))))
     none = labelled(real, real.images[:0], real.classes[0])
     return joined(none, *kept), joined(none, *held)
 

@@ -9,16 +9,19 @@ from derm_bench import hookimpl
 from derm_bench.specs import (
     ClassifierOptions,
     ClassifierSpec,
+    ClassifierUse,
     DatasetSpec,
     GeneratorOptions,
     GeneratorSpec,
     Options,
+    Ref,
 )
 
 DERM_BENCH_API = 1
 DERM_BENCH_TRACKERS = {
     f"toy-{name.lower()}": f"toy_plugins.trackers:{name}" for name in ("Diary", "Broken", "Hanging", "Unable")
 }
+TOY_MEAN = {"budget": {"updates": 3}}
 
 
 class BlobOptions(Options):
@@ -44,6 +47,15 @@ class CentroidOptions(ClassifierOptions):
 
 class NoOptions(ClassifierOptions):
     batch_size: int = 2
+
+
+class CommitteeOptions(ClassifierOptions):
+    members: tuple[ClassifierUse, ...] = (ClassifierUse(name="toy-centroid"), ClassifierUse(name="toy-built"))
+
+
+class CircleOptions(GeneratorOptions):
+    through: str = Field("toy-circle", description="the generator that it requires")
+    batch_size: int = 8
 
 
 class MoodyOptions(CentroidOptions):
@@ -84,7 +96,24 @@ def derm_bench_generators():
             create="toy_plugins.nets:Mean",
             options=MeanOptions,
             presets={"loud": {"trouble": "print"}},
-        )
+        ),
+        GeneratorSpec(
+            name="toy-graded",
+            summary="toy-mean that asks a classifier and looks at samples",
+            create="toy_plugins.built:Graded",
+            options=MeanOptions,
+            requires=lambda options: {
+                "grader": Ref("classifier", "toy-centroid"),
+                "samples": Ref("samples", "toy-mean", {"budget": {"updates": 2}}, n=5),
+            },
+        ),
+        GeneratorSpec(
+            name="toy-circle",
+            summary="requires itself",
+            create="toy_plugins.nets:Mean",
+            options=CircleOptions,
+            requires=lambda options: {"other": Ref("generator", options.through)},
+        ),
     ]
 
 
@@ -102,6 +131,23 @@ def derm_bench_classifiers():
             summary="learns nothing, quickly",
             create="toy_plugins.nothing:Nothing",
             options=NoOptions,
+        ),
+        ClassifierSpec(
+            name="toy-built",
+            summary="toy-centroid that begins at a generator's mean",
+            create="toy_plugins.built:Built",
+            options=CentroidOptions,
+            requires=lambda options: {"from": Ref("generator", "toy-mean", TOY_MEAN, part="net")},
+        ),
+        ClassifierSpec(
+            name="toy-committee",
+            summary="the mean of its members",
+            create="toy_plugins.built:Committee",
+            options=CommitteeOptions,
+            requires=lambda options: {
+                f"member {k}": Ref("classifier", member.name, member)
+                for k, member in enumerate(options.members)
+            },
         ),
         ClassifierSpec(
             name="toy-moody",

@@ -1,0 +1,96 @@
+"""Reads what a classifier is built on: a generator's part (`from`), a training on other data (`init`), members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from derm_bench.matrix.entries import PREPROCESS, EntryReader, as_written
+from derm_bench.matrix.model import DatasetEntry, GeneratorUse, Init, TakenFrom
+from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.source import Source, Where
+from derm_bench.matrix.spelling import spell_classifier, spell_dataset
+from derm_bench.matrix.sweep import Point
+from derm_bench.specs import ClassifierUse
+
+
+class BuiltOnReader(EntryReader):
+    """Reads generators, data sets and classifiers wherever an entry has them. `datasets` are those that `init` may
+    name by label."""
+
+    def __init__(self, source: Source, plugins: PluginLookup, datasets: Sequence[DatasetEntry] = ()) -> None:
+        super().__init__(source, plugins)
+        self.datasets = datasets
+
+    def generator(self, raw: Any, where: Where) -> GeneratorUse | None:
+        raw = {"name": raw} if isinstance(raw, str) else raw
+        data = self.plugin_entry(GeneratorUse, raw, where, {})
+        if data is None:
+            return None
+        return self.build(GeneratorUse, {"label": raw["name"], **data}, raw, where)
+
+    def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
+        data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
+        if data is None:
+            return None
+        data["label"] = self.label(data.get("label", raw["name"]), point)
+        return self.build(DatasetEntry, data, raw, where)
+
+    def label(self, base: Any, point: Point | None) -> Any:
+        if point is None or not isinstance(base, str):
+            return base
+        return point.label if point.label is not None else base + point.suffix
+
+    def classifier_use(self, raw: Any, where: Where) -> ClassifierUse | None:
+        """A bare name, or a map as under `classifiers`."""
+        if isinstance(raw, ClassifierUse):
+            raw = as_written(raw)
+        raw = {"name": raw} if isinstance(raw, str) else raw
+        data = self.plugin_entry(ClassifierUse, raw, where, {})
+        if data is None:
+            return None
+        known = len(self.errors)
+        spell_classifier(raw)
+        data |= self.built_on(raw, where)
+        use = self.build(ClassifierUse, data, raw, where)
+        return use if len(self.errors) == known else None
+
+    def built_on(self, raw: dict[str, Any], where: Where) -> dict[str, Any]:
+        """`from` and `init` of a classifier, where they are written."""
+        found: dict[str, Any] = {}
+        if raw.get("from") is not None:
+            found["from"] = self.taken_from(raw["from"], where.child("from"))
+        if raw.get("init") is not None:
+            found["init"] = self.init(raw["init"], where.child("init"))
+        return found
+
+    def taken_from(self, raw: Any, where: Where) -> TakenFrom | None:
+        if not isinstance(raw, dict):
+            hint = "for example {generator: {name: dcgan}, part: discriminator}"
+            self.report(where, f"`from` is a map of a generator or strategy and a part, not {raw!r}", hint)
+            return None
+        data = self.prepare_fields(TakenFrom, raw, where, {})
+        known = len(self.errors)
+        if raw.get("generator") is not None:
+            data["generator"] = self.generator(raw["generator"], where.child("generator"))
+        return self.build(TakenFrom, data, raw, where) if len(self.errors) == known else None
+
+    def init(self, raw: Any, where: Where) -> Init | None:
+        if not isinstance(raw, dict):
+            self.report(where, f"`init` is a map of a dataset and a budget, not {raw!r}")
+            return None
+        data = self.prepare_fields(Init, raw, where, {})
+        known = len(self.errors)
+        if raw.get("dataset") is not None:
+            data["dataset"] = self.other_data(raw["dataset"], where.child("dataset"))
+        return self.build(Init, data, raw, where) if len(self.errors) == known else None
+
+    def other_data(self, raw: Any, where: Where) -> DatasetEntry | None:
+        """A data set of the matrix by its label, else one of its own."""
+        if isinstance(raw, str):
+            labelled = next((entry for entry in self.datasets if entry.label == raw), None)
+            if labelled is not None:
+                return labelled
+            raw = {"name": raw}
+        spell_dataset(raw)
+        return self.dataset_entry(raw, where)

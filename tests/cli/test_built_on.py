@@ -1,0 +1,112 @@
+"""`derm-bench run` where classifiers are built on generators, on each other and on other data, and generators on
+classifiers: with toys that train in moments."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conftest import read_csv
+
+MEAN = {"name": "toy-mean", "budget": {"updates": 4}}
+BUILT = {"name": "toy-built", "from": {"generator": MEAN, "part": "net"}}
+COMMITTEE = {"name": "toy-committee", "members": ["toy-centroid", BUILT]}
+STRATEGIES = [
+    {"name": "real-only"},
+    {"name": "graded", "generator": {"name": "toy-graded", "budget": {"updates": 2}}, "synthetic": {"per_class": 4}},
+    {"name": "look", "generator": {**MEAN, "scope": "pooled"}},
+]  # fmt: skip
+OTHER = {"name": "toy-blobs", "images": 60, "classes": ["red", "green"]}
+
+
+@pytest.fixture
+def run(in_process, write_matrix, tmp_path):
+    """Runs the toy matrix with changes; returns the run directory and what was printed."""
+
+    def call(**changes):
+        content = {"strategies": STRATEGIES, "seeds": [0], **changes}
+        ran = in_process("run", write_matrix(**content), "--out", "out", "--json")
+        return tmp_path / "out", ran
+
+    return call
+
+
+def proba(out, cell):
+    rows = pd.read_parquet(out / "predictions.parquet")
+    columns = [name for name in rows if name.startswith("p_")]
+    return rows[rows["cell"].str.endswith(cell)].set_index("image_id")[columns].sort_index()
+
+
+def test_everything_is_built_and_a_committee_says_the_mean_of_what_its_members_say(run, in_process):
+    out, ran = run(classifiers=["toy-centroid", BUILT, COMMITTEE])
+    assert ran.code == 0, ran.err
+    rows = {row["cell"].removeprefix("toy-blobs/"): row for row in read_csv(out / "results.csv")}
+    assert {row["status"] for row in rows.values()} == {"done"} and len(rows) == 6
+
+    for strategy in ("real-only", "graded"):
+        plain, built, joined = (
+            proba(out, f"{strategy}/toy-{n}/0") for n in ("centroid", "built", "committee")
+        )
+        assert np.abs(plain - built).to_numpy().max() > 1e-3
+        np.testing.assert_allclose(joined, (plain + built) / 2, atol=1e-6)
+
+    # What a classifier is built on counts as its cost, once, and is shared out among the cells.
+    plain, built, joined = (rows[f"real-only/toy-{name}/0"] for name in ("centroid", "built", "committee"))
+    assert float(plain["generator_seconds"]) == 0 < float(built["generator_seconds"])
+    assert float(built["generator_seconds_shared"]) == pytest.approx(
+        float(built["generator_seconds"]) / 4, rel=1e-3
+    )
+    assert float(joined["train_seconds"]) > float(plain["train_seconds"]) + float(built["train_seconds"])
+    assert (plain["generator_seed"], built["generator_seed"]) == ("", "0")
+
+    history = pd.read_csv(out / "history.csv")
+    listed = history[history["role"] == "generator"]["name"].unique()
+    assert {"graded", "look", "graded/toy-mean"} <= set(listed), "the samples' generator has its curve too"
+
+    again = in_process("run", out.parent / "matrix.yaml", "--out", "out", "--json")
+    assert json.loads(again.out)["stages_run"] == 0, "nothing is done twice"
+    before = (out / "results.csv").read_bytes()
+    assert in_process("report", out).code == 0
+    assert (out / "results.csv").read_bytes() == before
+
+
+def test_a_start_on_other_data_keeps_the_trunk_and_leaves_the_head_fresh(run):
+    init = {**BUILT, "label": "started", "init": {"dataset": OTHER, "budget": {"updates": 5}}}
+    out, ran = run(strategies=[{"name": "real-only"}], classifiers=[BUILT, init])
+    assert ran.code == 0, ran.err
+    plain, started = read_csv(out / "results.csv")
+    assert (started["status"], started["updates"]) == ("done", plain["updates"])
+    assert float(started["train_seconds"]) > float(plain["train_seconds"])
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["splits"]) == {"toy-blobs/0", "toy-blobs (init)/0"}
+    names = list(pd.read_csv(out / "history.csv")["name"].unique())
+    assert "started/toy-built" in names
+
+
+def test_what_fails_upstream_skips_the_cells_that_are_built_on_it_and_no_others(run):
+    broken = {**BUILT, "from": {"generator": {**MEAN, "trouble": "raise"}, "part": "net"}}
+    out, ran = run(strategies=[{"name": "real-only"}], classifiers=["toy-centroid", broken])
+    assert ran.code == 1
+    plain, skipped = read_csv(out / "results.csv")
+    assert (plain["status"], skipped["status"]) == ("done", "skipped")
+    assert "needs 'fit toy-mean [red+green+blue] seed 0', which ended as failed" in skipped["error"]
+    assert "on strike" in skipped["error"]
+
+
+def test_a_part_that_is_not_there_is_named_with_those_that_are(run):
+    wrong = {**BUILT, "from": {"generator": MEAN, "part": "discriminator"}}
+    out, _ = run(strategies=[{"name": "real-only"}], classifiers=[wrong])
+    (row,) = read_csv(out / "results.csv")
+    assert row["status"] == "failed" and "Mean has no part 'discriminator'" in row["error"]
+
+
+def test_plan_and_explain_tell_of_what_is_built_on(run, in_process, write_matrix, tmp_path):
+    content = {"strategies": [{"name": "real-only"}], "classifiers": [BUILT], "seeds": [0]}
+    planned = json.loads(in_process("plan", write_matrix(**content), "--json").out)
+    assert planned["to_run"] == {"decode": 1, "fit": 1, "train": 1, "evaluate": 1}
+    assert "fit toy-mean [red+green+blue] seed 0" in planned["cells"][0]["to_run"]
+    run(**content)
+    changed = "classifiers.0.from.generator.budget.updates=5"
+    told = in_process("explain", tmp_path / "matrix.yaml", "*/toy-built/*", "--set", changed)
+    assert "options.budget.updates: 4 -> 5" in told.out
+    assert "upstream 'fit toy-mean [red+green+blue] seed 0' changed" in told.out
