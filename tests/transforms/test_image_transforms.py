@@ -1,7 +1,12 @@
 """Image transforms: each image gets its own draw, a seed repeats it, and pixels go where they should."""
 
+import colorsys
+
+import numpy as np
 import pytest
 import torch
+from scipy import stats
+from torchvision.transforms.v2 import functional as tv
 
 from derm_bench.specs import Task, create
 from derm_bench.training.augment import compose
@@ -66,6 +71,31 @@ def test_scaling_and_shifting_stay_within_their_amounts():
     assert -1 <= shift.min() < -0.99 and 0.99 < shift.max() <= 1
 
 
+def test_aspect_keeps_areas_and_reaches_both_ends():
+    matrices = make("aspect", amount=0.5).matrices(4000, generator())
+    x, y = matrices[:, 0, 0], matrices[:, 1, 1]
+    torch.testing.assert_close(x * y, torch.ones(4000))
+    ratio = (y / x).log() / np.log(1.5)  # width over height
+    assert stats.kstest(ratio.numpy(), "uniform", (-1, 2)).pvalue > 0.01
+
+
+def test_a_crop_lies_within_the_image_and_fills_it():
+    matrices = make("crop", least=0.5).matrices(4000, generator())
+    side, corner = matrices[:, 0, 0], matrices[:, :2, 2].abs().amax(dim=1)
+    assert torch.equal(side, matrices[:, 1, 1])
+    assert stats.kstest(side.numpy(), "uniform", (0.5, 0.5)).pvalue > 0.01
+    assert (corner + side).max() <= 1 and (corner + side).max() > 0.99
+    # Of an image that counts its columns, those of the crop: half of them, from where it begins.
+    columns = (torch.arange(16) / 15).expand(1, 3, 16, 16)
+
+    class Half(type(make("crop"))):
+        def matrices(self, n, generator):
+            return torch.tensor([[[0.5, 0, 0.25], [0, 0.5, 0], [0, 0, 1]]])
+
+    shown = Half(None, TASK)(columns, generator())[0, 0, 5] * 15
+    torch.testing.assert_close(shown, 5.75 + torch.arange(16) / 2)
+
+
 def test_a_shift_moves_pixels_and_not_their_values():
     class Known(type(make("translate"))):
         def matrices(self, n, generator):
@@ -83,6 +113,33 @@ def test_brightness_scales_contrast_keeps_the_mean_and_saturation_keeps_greys():
     assert make("brightness")(dim, generator()).amin(dim=(1, 2, 3)).unique().numel() == 8
     torch.testing.assert_close(make("contrast")(dim, generator()), dim)
     torch.testing.assert_close(make("saturation")(dim, generator()), dim)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 1 / 3, -0.2, 0.5])
+def test_hue_turns_the_circle_as_colorsys_and_torchvision_do(shift, monkeypatch):
+    images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(3))
+    images[0, :, 0, 0] = torch.tensor([0.0, 0.0, 0.0])
+    images[0, :, 0, 1] = torch.tensor([0.7, 0.7, 0.7])
+    images[0, :, 0, 2] = torch.tensor([1.0, 0.0, 1.0])
+    # In place of a draw from [0,1), which is spread over -0.5 to 0.5.
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), shift + 0.5))
+    out = make("hue", amount=0.5)(images, generator())
+    for before, after in zip(
+        images.permute(0, 2, 3, 1).reshape(-1, 3), out.permute(0, 2, 3, 1).reshape(-1, 3), strict=True
+    ):
+        hue, saturation, value = colorsys.rgb_to_hsv(*before.tolist())
+        right = colorsys.hsv_to_rgb((hue + shift) % 1, saturation, value)
+        np.testing.assert_allclose(after, right, atol=2e-6)
+    torch.testing.assert_close(out, tv.adjust_hue(images, shift), atol=1e-5, rtol=0)
+
+
+def test_pixel_jitter_is_normal_and_each_image_draws_its_amount():
+    grey = torch.full((400, 3, 16, 16), 0.5)
+    noise = make("pixel-jitter", amount=0.1)(grey, generator()) - 0.5
+    deviations = noise.flatten(1).std(dim=1)
+    assert stats.kstest(deviations.numpy(), "uniform", (0, 0.1)).pvalue > 0.01
+    one = noise[deviations.argmax()].flatten() / deviations.max()
+    assert stats.kstest(one.numpy(), "norm").pvalue > 0.01
 
 
 def test_geometric_transforms_in_a_row_are_resampled_once_and_differ_by_image():

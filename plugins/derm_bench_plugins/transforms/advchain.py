@@ -131,12 +131,14 @@ class AdvChain:
         maps = self.displacements(parameters)
         place = {link: k for k, link in enumerate(self.options.chain)}
         for link in order.unbind():
+            # Multiplied and not chosen by torch.where, which would copy a number of the host to the device.
+            now = {name: (link == k).float() for name, k in place.items()}
             if factor is not None:
-                pixels = pixels * torch.where(link == place["bias"], factor, 1.0)
+                pixels = pixels * (1 + now["bias"] * (factor - 1))
             if offset is not None:
-                pixels = pixels + torch.where(link == place["noise"], offset, 0.0)
+                pixels = pixels + now["noise"] * offset
             if maps:
-                moved = sum(torch.where(link == place[name], shift, 0.0) for name, shift in maps.items())
+                moved = sum(now[name] * shift for name, shift in maps.items())
                 pixels = _sample(pixels, self.centre + moved, "reflection")
         return pixels.clamp(0, 1)
 

@@ -51,12 +51,13 @@ class Hue:
 
     def __init__(self, options: Any, task: Task) -> None:
         self.amount = options.amount
+        self.first = torch.tensor((5.0, 3.0, 1.0), device=task.device).view(1, 3, 1, 1)
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         shift = uniform(len(images), -self.amount, self.amount, generator).to(images.device)
         hue, value, chroma = _hue(images)
         hue = hue + 6 * shift.view(-1, 1, 1, 1)
-        k = (torch.tensor((5.0, 3.0, 1.0), device=images.device).view(1, 3, 1, 1) + hue) % 6
+        k = (self.first + hue) % 6
         return value - chroma * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
@@ -81,7 +82,7 @@ def _hue(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     red, green, blue = images.split(1, dim=1)
     value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
-    safe = torch.where(chroma > 0, chroma, 1.0)
+    safe = chroma.clamp(min=1e-6)  # of greys, whose differences are 0
     towards_blue = torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
     return torch.where(value == red, (green - blue) / safe, towards_blue), value, chroma
 
