@@ -109,7 +109,7 @@ def toy_specs() -> dict[str, list[PluginSpec]]:
         ],
         "metric": [
             MetricSpec(**about(name), level="images", higher_is_better=False, extractor="domain")
-            for name in ("fid", "kid", "fd_domain", "kid_domain")
+            for name in ("fid", "kid", "fd_domain", "kid_domain", "density_domain", "coverage_domain")
         ],
         "transform": [
             transform("hflip", "image"),

@@ -254,6 +254,20 @@ def fake_manifest(strategies, classifiers, seeds, fractions):
         "protocol_version": 1,
         "digests": {"results.csv": "ef" * 32},
         "warnings": ["dcgan was fitted for 700 updates a class; its <i>images</i> are illustrative"],
+        "health": [
+            {
+                "dataset": "phantom",
+                "train_fraction": 1.0,
+                "strategy": "dcgan",
+                "generator": "dcgan",
+                "split_seed": 0,
+                "generator_seed": 0,
+                "class": label,
+                "figures": {"distance_ratio": 1.2, "coarse_ratio": coarse},
+                "flags": ["nearly one image, whatever noise is on it"] if coarse < 0.25 else [],
+            }
+            for label, coarse in (("mel", 0.031), ("nv", 0.92))
+        ],
     }
 
 

@@ -9,7 +9,7 @@ from derm_bench.images import ImageSet, Samples
 from derm_bench.plugins import Plugins
 from derm_bench.specs import GeneratorOptions, GeneratorSpec
 from derm_bench.stages.context import StageContext
-from derm_bench.stages.fit import distance_ratios, fit
+from derm_bench.stages.fit import fit, sample_health
 from derm_bench.stages.weights import load_state
 from derm_bench.training.stage_run import StageRun
 
@@ -86,7 +86,9 @@ def test_short_fits_record_their_health(stage):
     out, result = stage("out")
     assert result["updates"] == 7 and load_state(out / "state.safetensors")
     health = result["health"]
-    assert set(health) == {"d_real", "d_fake", "distance_ratio"} and set(health["distance_ratio"]) == {"mel"}
+    ratios = {"distance_ratio", "coarse_ratio", "nearest_ratio"}
+    assert set(health) == {"d_real", "d_fake", "flags", *ratios}
+    assert all(set(health[ratio]) == {"mel"} for ratio in ratios)
 
 
 class Painter:
@@ -108,16 +110,18 @@ def spec(**changes):
 def test_a_collapsed_class_of_a_conditional_generator_is_named():
     train = image_set(classes=("mel", "nv"))
     with pytest.raises(Diverged, match=r"samples of 'nv' collapsed: .* 0\.00% as far apart"):
-        distance_ratios(spec(conditional=True), Painter(flat=1), train, 0, may_stop=True)
-    ratios = distance_ratios(spec(conditional=True), Painter(flat=1), train, 0, may_stop=False)
+        sample_health(spec(conditional=True), Painter(flat=1), train, 0, may_stop=True)
+    health = sample_health(spec(conditional=True), Painter(flat=1), train, 0, may_stop=False)
+    ratios = health["distance_ratio"]
     assert ratios["nv"] == 0 and ratios["mel"] > 0.5
+    assert "nearly one image" in health["flags"]["nv"][0]
 
 
 def test_pooled_generators_are_asked_for_any_class_and_given_images_where_they_want_them():
     painter = Painter()
-    ratios = distance_ratios(
+    health = sample_health(
         spec(conditions_on="images"), painter, image_set(classes=("mel", "nv")), 0, may_stop=True
     )
-    assert list(ratios) == ["all"] and painter.given == [(None, True)]
-    distance_ratios(spec(), painter, image_set(), 0, may_stop=True)
+    assert list(health["distance_ratio"]) == ["all"] and painter.given == [(None, True)]
+    sample_health(spec(), painter, image_set(), 0, may_stop=True)
     assert painter.given[-1] == (0, False)

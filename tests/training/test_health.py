@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from derm_bench.errors import Diverged
-from derm_bench.training.health import is_collapsed
+from derm_bench.training.health import likeness
 from derm_bench.training.stage_run import StageRun
 
 
@@ -94,18 +94,79 @@ def images(n, spread, seed=0):
     return ((picture * (1 - spread) + each * spread) * 255).byte()
 
 
+def skin(n, seed=0, size=64):
+    """Pictures as real ones are: a shade of skin, a dark spot of its own size and place, faint noise."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(low, high):
+        return torch.rand(n, 1, 1, generator=generator) * (high - low) + low
+
+    grid = torch.linspace(-1, 1, size)
+    far = ((grid[:, None] - draw(-0.3, 0.3)) ** 2 + (grid - draw(-0.3, 0.3)) ** 2) / draw(0.05, 0.4)
+    shade = torch.cat([draw(0.7, 1.0), draw(0.5, 0.8), draw(0.5, 0.8)], 1)[..., None]
+    pictures = shade * (1 - (draw(0.2, 0.8) * torch.exp(-far))[:, None])
+    return ((pictures + torch.randn(pictures.shape, generator=generator) * 0.02).clamp(0, 1) * 255).byte()
+
+
+def noisy(images, deviation, seed=3):
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed)) * deviation
+    return (images + noise).clamp(0, 255).byte()
+
+
 def test_samples_that_are_nearly_one_image_have_collapsed():
-    collapsed, ratio = is_collapsed(images(64, 0.01), images(100, 0.5, seed=1))
-    assert collapsed and 0 < ratio < 0.05
-    assert is_collapsed(images(1, 1.0).expand(64, 3, 16, 16), images(100, 0.5)) == (True, 0.0)
+    found = likeness(images(64, 0.01), images(100, 0.5, seed=1))
+    assert found.collapsed and 0 < found.distance_ratio < 0.05
+    found = likeness(skin(1).expand(64, 3, 64, 64), skin(100, seed=1))
+    assert (
+        found.collapsed and (found.distance_ratio, found.coarse_ratio) == (0, 0) and len(found.flags()) == 1
+    )
 
 
 def test_varied_samples_have_not():
-    assert is_collapsed(images(64, 0.5), images(100, 0.5, seed=1))[1] == pytest.approx(1, abs=0.05)
-    assert not is_collapsed(images(64, 0.1), images(100, 0.5, seed=1))[0]
+    found = likeness(images(64, 0.5), images(100, 0.5, seed=1))
+    assert found.distance_ratio == pytest.approx(1, abs=0.05) and not found.collapsed
+    assert not likeness(images(64, 0.1), images(100, 0.5, seed=1)).collapsed
 
 
-def test_where_nothing_can_be_compared_nothing_is_collapsed():
+def test_real_images_have_no_flags():
+    found = likeness(skin(64), skin(200, seed=1))
+    assert found.flags() == [] and not found.collapsed
+    assert found.coarse_ratio == pytest.approx(1, abs=0.2) and found.nearest_ratio == pytest.approx(
+        1, abs=0.3
+    )
+
+
+def checkerboards():
+    """One pattern on grey, of a strength of its own in each image."""
+    board = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2 - 1
+    return (128 + torch.linspace(10, 110, 64)[:, None, None, None] * board).expand(64, 3, 64, 64).byte()
+
+
+NOISE = {
+    "on grey": noisy(torch.full((64, 3, 64, 64), 128.0), 60),
+    "on one image": noisy(skin(1).expand(64, 3, 64, 64), 60),
+    "a checkerboard": checkerboards(),
+}
+
+
+@pytest.mark.parametrize("samples", NOISE.values(), ids=NOISE)
+def test_noise_lies_far_apart_and_is_flagged_all_the_same(samples):
+    found = likeness(samples, skin(200, seed=1))
+    assert found.distance_ratio > 0.5 and not found.collapsed
+    assert found.coarse_ratio < 0.25 and "nearly one image" in found.flags()[0]
+
+
+def test_varied_images_that_look_like_none_of_the_real_ones_are_flagged():
+    clouds = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    clouds = torch.nn.functional.interpolate(clouds, size=64, mode="bilinear").mul(255).byte()
+    for samples in (clouds, noisy(skin(64), 60)):
+        found = likeness(samples, skin(200, seed=1))
+        assert found.coarse_ratio > 0.5
+        (flag,) = found.flags()
+        assert "nothing like them" in flag and found.nearest_ratio > 2
+
+
+def test_where_nothing_can_be_compared_nothing_is_said():
     one = images(1, 1.0)
-    assert is_collapsed(one, images(9, 0.5)) == is_collapsed(images(9, 0.5), one) == (False, 1.0)
-    assert is_collapsed(images(9, 0.0), one.expand(9, 3, 16, 16)) == (False, 1.0)
+    assert likeness(one, images(9, 0.5)) is likeness(images(9, 0.5), images(2, 0.5)) is None
+    assert likeness(images(9, 0.0), one.expand(9, 3, 16, 16)) is None

@@ -30,7 +30,7 @@ from derm_bench.matrix.unsupported import refuse_unsupported
 from derm_bench.specs import ClassifierSpec
 from derm_bench.yamlio import load_yaml
 
-DEFAULT_METRICS = ("fd_domain", "kid_domain")
+DEFAULT_METRICS = ("fd_domain", "kid_domain", "density_domain", "coverage_domain")
 
 
 def load_matrix(

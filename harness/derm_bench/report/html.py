@@ -75,7 +75,7 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path, s
         "warnings": view.warnings(data),
         "per_class": [_laid_out(t) for t in view.per_class(data)],
         "all_metrics": [_laid_out(t) for t in view.all_metrics(data)],
-        "fidelity": [_laid_out(t) for t in view.fidelity(data)],
+        "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
         "samples": _samples(samples_dir),

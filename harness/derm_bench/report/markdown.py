@@ -35,7 +35,8 @@ def markdown_report(
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))
-    parts += _section("Image metrics", view.fidelity(data))
+    health = view.health(data)
+    parts += _section("Image metrics", ([health] if health else []) + view.fidelity(data))
     parts += _section("What the classifiers were trained on", view.composition(data))
     costs = view.costs(data)
     parts += _section("Time and memory", [costs] if costs else [])

@@ -239,6 +239,40 @@ def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
     return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
 
 
+HEALTH = {
+    "distance_ratio": "distance of two samples",
+    "coarse_ratio": "the same at 4x4 pixels",
+    "nearest_ratio": "distance to the nearest real image",
+}
+
+
+def health(data: ReportData) -> Table | None:
+    """What samples were like at the end of each fit, a row a class and seed; None where no generator was fitted."""
+    fitted = data.manifest.get("health") or ()
+    shown = [name for name in HEALTH if any(name in row["figures"] for row in fitted)]
+    body = []
+    for row in fitted:
+        place = group_title((row["dataset"], text(row["train_fraction"])))
+        values = (number(row["figures"].get(name)) for name in shown)
+        figures = ["–" if value is None else f"{value:.2g}" for value in values]
+        body.append(
+            [
+                place,
+                row["strategy"],
+                row["class"],
+                str(row["generator_seed"]),
+                *figures,
+                "; ".join(row["flags"]),
+            ]
+        )
+    if not body:
+        return None
+    header = ["data", "strategy", "class", "seed", *(HEALTH[name] for name in shown), "what is wrong"]
+    note = "In what training images do among themselves: 1 is as they do. Of 64 images a side."
+    flagged = frozenset(k for k, row in enumerate(fitted) if row["flags"])
+    return Table("Samples at the end of training", header, body, note, flagged=flagged)
+
+
 def _spread(values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:

@@ -29,6 +29,7 @@ from derm_bench.runner.rows import (
     Results,
     composition_rows,
     fidelity_rows,
+    health_rows,
     result_rows,
     warnings_of,
 )
@@ -243,6 +244,7 @@ def manifest(results: Results, out: Path, provenance: Mapping[str, Any]) -> dict
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in sorted(plan.splits.items())},
         "weights": _weights(results),
         "warnings": warnings_of(results),
+        "health": list(health_rows(results)),
         "files": table_digests(out),
         "plan": saved.dump(results),
     }

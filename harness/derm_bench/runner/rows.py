@@ -173,6 +173,27 @@ def composition_rows(results: Results) -> Iterator[dict[str, Any]]:
                 }
 
 
+def health_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """What the samples of every finished generator were like at the end of its fit: a row a class, with figures by name
+    (see `derm_bench.training.health.Likeness`) and `flags`, sentences on what is wrong."""
+    for fit in results.plan.fits:
+        health = dict(results.result(fit.key).get("health", {}))
+        flags = health.pop("flags", {})
+        figures = {name: values for name, values in health.items() if isinstance(values, Mapping)}
+        for label in dict.fromkeys(label for values in figures.values() for label in values):
+            yield {
+                "dataset": fit.dataset,
+                "train_fraction": fit.train_fraction,
+                "strategy": fit.strategy,
+                "generator": fit.generator,
+                "split_seed": fit.split_seed,
+                "generator_seed": fit.generator_seed,
+                "class": label,
+                "figures": {name: values[label] for name, values in figures.items() if label in values},
+                "flags": list(flags.get(label, ())),
+            }
+
+
 def warnings_of(results: Results) -> list[str]:
     """What a reader should know before trusting the tables."""
     found = list(results.plan.warnings)
@@ -184,4 +205,7 @@ def warnings_of(results: Results) -> list[str]:
         unreadable = results.result(key).get("unreadable", 0)
         if unreadable:
             found.append(f"{label}: {unreadable} images could not be read and were left out")
+    for row in health_rows(results):
+        name = f"{row['strategy']} [{row['class']}] seed {row['generator_seed']} on {row['dataset']}"
+        found += [f"{name}: {flag}" for flag in row["flags"]]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -13,10 +14,12 @@ from derm_bench.specs import Generator, GeneratorSpec, SampleRequest, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import restored_generator, synthetic_set, task_of
 from derm_bench.stages.weights import save_state
-from derm_bench.training.health import JUDGED, STRETCH, is_collapsed
+from derm_bench.training.health import JUDGED, STRETCH, Likeness, likeness
 from derm_bench.training.resize import resize_images, resized
 from derm_bench.training.seeding import child_seed
 from derm_bench.training.stage_run import StageRun, seed_everything
+
+FIGURES = tuple(field.name for field in fields(Likeness))
 
 
 def fit(context: StageContext) -> dict[str, Any]:
@@ -49,26 +52,26 @@ def fit(context: StageContext) -> dict[str, Any]:
         generator.fit(train, run)
         save_state(context.out / "state.safetensors", generator.state())
         context.write_history(run.history())
-        ratios = distance_ratios(spec, generator, train, params["seed"], may_stop=budget >= STRETCH)
+        seen = sample_health(spec, generator, train, params["seed"], may_stop=budget >= STRETCH)
     if snapshots.is_dir() and context.checkpoints:
         # Copied: until the stage is published an interruption still needs them.
         shutil.copytree(snapshots, context.out / "snapshots")
     return {
         "updates": budget,
         "images": len(train),
-        "health": run.health() | {"distance_ratio": ratios},
+        "health": run.health() | seen,
     }
 
 
-def distance_ratios(
+def sample_health(
     spec: GeneratorSpec, generator: Generator, train: ImageSet, seed: int, *, may_stop: bool
-) -> dict[str, float]:
-    """How far 64 samples of each class lie apart, as a share of what its training images do; `all` where a
-    generator knows no classes. Raises Diverged at a class whose samples are nearly one image, if it `may_stop`;
-    after a few updates they always are."""
+) -> dict[str, dict[str, Any]]:
+    """What 64 samples of each class are like beside its training images, by figure, then class (`all` where a generator
+    knows no classes): see `Likeness`; `flags` holds sentences about classes where something is wrong. Raises Diverged
+    at a class whose samples are nearly one image, if it `may_stop`; after a few updates they always are."""
     names = dict(enumerate(train.classes))
     labels: list[int | None] = list(names) if spec.conditional or len(names) == 1 else [None]
-    ratios = {}
+    found: dict[str, dict[str, Any]] = {figure: {} for figure in (*FIGURES, "flags")}
     for label in labels:
         real = train.images if label is None else train.images[train.labels == label]
         # None is kept: who has fewer images than these may repeat them.
@@ -81,15 +84,20 @@ def distance_ratios(
             or images.shape[:2] != (JUDGED, 3)
         ):
             return {}  # the sample stage says what is wrong with them
-        collapsed, ratio = is_collapsed(resize_images(images.cpu(), train.size), real)
+        alike = likeness(resize_images(images.cpu(), train.size), real)
+        if alike is None:
+            continue
         name = "all" if label is None else names[label]
-        ratios[name] = round(ratio, 6)
-        if collapsed and may_stop:
+        for figure in FIGURES:
+            found[figure][name] = round(getattr(alike, figure), 6)
+        if flags := alike.flags():
+            found["flags"][name] = flags
+        if alike.collapsed and may_stop:
             raise Diverged(
-                f"the samples of '{name}' collapsed: {JUDGED} of them lie {ratio:.2%} as far apart as the "
-                "training images"
+                f"the samples of '{name}' collapsed: {JUDGED} of them lie {alike.distance_ratio:.2%} as far apart as "
+                "the training images"
             )
-    return ratios
+    return found
 
 
 def training_images(context: StageContext, size: int) -> ImageSet:

@@ -1,8 +1,10 @@
-"""Health of a generator's training: discriminators that died or overpower, and samples that collapsed."""
+"""Health of a generator's training: discriminators that died or overpower, samples that collapsed or are noise."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +15,11 @@ LONGEST = 2000
 DEAD = 1e-3  # |d_real - d_fake| below it at every update
 OVERPOWERING = 1e-3  # d_real above 1 - it and d_fake below it, in the mean
 COLLAPSED = 0.05  # mean distance among samples, as a share of that among real images
+ALIKE = 0.25  # the same at 4x4 pixels: below it, samples are one image under noise or a pattern, or nearly so
+UNLIKE = (
+    2.0  # median distance to the nearest real image, in that of real images: above it, they look like none
+)
+COARSE = 4
 JUDGED = 64  # images a side
 
 
@@ -93,21 +100,68 @@ class DiscriminatorWatch:
         self._recent = deque(state["recent"], maxlen=self.stretch)
 
 
-def is_collapsed(samples: torch.Tensor, real: torch.Tensor) -> tuple[bool, float]:
-    """Whether samples uint8 [n,3,S,S] are nearly one image, and their mean pairwise Euclidean distance as a share
-    of that of the real images uint8 [m,3,S,S]. Real images that do not differ, or fewer than two on a side,
-    leave nothing to compare: (False, 1.0)."""
-    if len(samples) < 2 or len(real) < 2:
-        return False, 1.0
-    spread = _mean_distance(real)
-    if spread == 0:
-        return False, 1.0
-    ratio = _mean_distance(samples) / spread
-    return ratio < COLLAPSED, ratio
+@dataclass(frozen=True)
+class Likeness:
+    """How samples lie among themselves and to real images, in what real images do: 1 is as they do.
+
+    distance_ratio: mean distance of two samples, pixel by pixel. coarse_ratio: the same at 4x4 pixels, where noise and
+    fine patterns vanish. nearest_ratio: median distance of a sample to its nearest real image, in the median distance
+    of a real image to its nearest other one. Of 64 images a side.
+    """
+
+    distance_ratio: float
+    coarse_ratio: float
+    nearest_ratio: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the samples are nearly one image, pixel by pixel."""
+        return self.distance_ratio < COLLAPSED
+
+    def flags(self) -> list[str]:
+        """What is wrong with the samples, a sentence each; none where nothing is."""
+        found = []
+        if self.coarse_ratio < ALIKE:
+            found.append(
+                f"at {COARSE}x{COARSE} pixels the samples lie {self.coarse_ratio:.2g} times as far apart as training "
+                "images: nearly one image, whatever noise or pattern is on it"
+            )
+        if self.nearest_ratio > UNLIKE:
+            found.append(
+                f"the samples lie {self.nearest_ratio:.2g} times as far from the nearest training image as training "
+                "images lie from each other: noise, or nothing like them"
+            )
+        return found
+
+
+def likeness(samples: torch.Tensor, real: torch.Tensor) -> Likeness | None:
+    """Of samples uint8 [n,3,S,S] and real images uint8 [m,3,S,S]. None where there is nothing to compare: real images
+    that do not differ, or fewer than two on a side (fewer than three real ones have no spread of neighbours)."""
+    if len(samples) < 2 or len(real) < 3:
+        return None
+    ours, theirs = _judged(samples), _judged(real)
+    spread = _mean_distance(theirs)
+    coarse = _mean_distance(_coarse(theirs))
+    among = torch.cdist(theirs.flatten(1), theirs.flatten(1)).fill_diagonal_(math.inf).amin(dim=1).median()
+    if min(spread, coarse, float(among)) == 0:
+        return None
+    across = torch.cdist(ours.flatten(1), theirs.flatten(1)).amin(dim=1).median()
+    return Likeness(
+        _mean_distance(ours) / spread, _mean_distance(_coarse(ours)) / coarse, float(across / among)
+    )
+
+
+def _judged(images: torch.Tensor) -> torch.Tensor:
+    """Images spread evenly over the set, 64 at most, float32 in [0,1]."""
+    rows = torch.linspace(0, len(images) - 1, min(len(images), JUDGED)).round().long()
+    return images.cpu()[rows].float() / 255
+
+
+def _coarse(images: torch.Tensor) -> torch.Tensor:
+    """Means over the cells of a 4x4 grid."""
+    return torch.nn.functional.adaptive_avg_pool2d(images, min(COARSE, images.shape[-1]))
 
 
 def _mean_distance(images: torch.Tensor) -> float:
-    """Of images spread evenly over the set, 64 at most."""
-    rows = torch.linspace(0, len(images) - 1, min(len(images), JUDGED)).round().long()
-    flat = images.cpu()[rows].flatten(1).float() / 255
-    return float(torch.nn.functional.pdist(flat).mean())
+    """Of all pairs."""
+    return float(torch.nn.functional.pdist(images.flatten(1)).mean())
