@@ -77,7 +77,10 @@ class AdvChain:
                 clean = model(batch.images)
             with frozen(model):
                 parameters = self.adversarial(model, pixels, clean, self.random(pixels), order)
-            return self.options.weight * self.divergence(model, pixels, clean, parameters, order)
+            loss: torch.Tensor = self.options.weight * self.divergence(
+                model, pixels, clean, parameters, order
+            )
+        return loss
 
     def random(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Where the chain starts: uniform within the bounds, noise of norm `xi`."""
@@ -187,7 +190,7 @@ def spline_basis(size: int, cells: int) -> torch.Tensor:
 def integrated(velocity: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     """Displacements [N,2,S,S] after unit time along velocities of that shape: halved four times, then composed with
     itself as often (scaling and squaring), which keeps the map invertible."""
-    moved = velocity / 2**SQUARINGS
+    moved: torch.Tensor = velocity / 2**SQUARINGS
     for _ in range(SQUARINGS):
         moved = moved + _sample(moved, centre + moved.permute(0, 2, 3, 1), "border")
     return moved

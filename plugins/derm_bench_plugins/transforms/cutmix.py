@@ -26,7 +26,7 @@ class Cutmix:
         self, images: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         other = torch.randperm(len(images), generator=generator, device=generator.device)
-        inside = self.rectangle(*images.shape[2:], generator)
+        inside = self.rectangle(images.shape[2], images.shape[3], generator)
         return (
             torch.where(inside, images[other], images),
             torch.lerp(targets, targets[other], inside.float().mean()),
@@ -37,7 +37,8 @@ class Cutmix:
         side = (1 - self.beta(1, generator)).sqrt()
         centre_x, centre_y, chance = torch.rand(3, generator=generator, device=generator.device)
         rows = _between(height, centre_y, side).view(-1, 1)
-        return rows & _between(width, centre_x, side) & (chance < self.p)
+        shown: torch.Tensor = rows & _between(width, centre_x, side) & (chance < self.p)
+        return shown
 
 
 def _between(length: int, centre: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,8 @@ class Gamma:
 
     def __init__(self, options: Any, task: Task) -> None:
         levels = np.arange(256) / 255
-        self.table = np.rint(255 * levels ** (1 / options.gamma)).astype(np.uint8)
+        self.table: np.ndarray = np.rint(255 * levels ** (1 / options.gamma)).astype(np.uint8)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        return self.table[pixels]
+        corrected: np.ndarray = self.table[pixels]
+        return corrected

@@ -30,4 +30,5 @@ class ShadesOfGray:
         light = largest * ((values / largest) ** self.p).mean(axis=(0, 1)) ** (1 / self.p)
         part = math.sqrt(3) * light / np.linalg.norm(light)
         even = values / np.where(part > 0, part, 1.0)
-        return np.rint(255 * even.clip(0, 1)).astype(np.uint8)
+        levels: np.ndarray = np.rint(255 * even.clip(0, 1)).astype(np.uint8)
+        return levels

@@ -35,7 +35,8 @@ class Espcn(nn.Module):
         self.shuffle = nn.PixelShuffle(factor)
 
     def forward(self, luma: torch.Tensor) -> torch.Tensor:
-        return self.shuffle(self.conv3(self.conv2(self.conv1(luma).tanh()).tanh()))
+        larger: torch.Tensor = self.shuffle(self.conv3(self.conv2(self.conv1(luma).tanh()).tanh()))
+        return larger
 
 
 class Block(nn.Module):
@@ -48,7 +49,8 @@ class Block(nn.Module):
         self.conv2, self.norm2 = nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+        change: torch.Tensor = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+        return x + change
 
 
 class SrResNet(nn.Module):
@@ -69,7 +71,8 @@ class SrResNet(nn.Module):
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         head = self.head(rgb)
-        return self.tail(self.up(head + self.body(self.blocks(head))))
+        larger: torch.Tensor = self.tail(self.up(head + self.body(self.blocks(head))))
+        return larger
 
 
 class Upscaler:
