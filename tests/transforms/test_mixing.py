@@ -116,7 +116,7 @@ def test_classifiers_train_on_the_soft_labels(name):
     labels = torch.arange(30) % 3
     pixels = levels[labels].view(-1, 1, 1, 1).expand(-1, 3, 12, 12).to(torch.uint8)
     names = tuple(map(str, range(30)))
-    train = ImageSet(pixels, labels, ("a", "b", "c"), names, names)
+    train = ImageSet(pixels, labels, ("a", "b", "c"), names, names, aux_labels={"dark": (labels == 0).long()})
     run = StageRun(
         seed=1, budget=4, batch_size=10, batch_transforms=[make(name)], mean=(0,) * 3, std=(1,) * 3
     )
@@ -124,5 +124,6 @@ def test_classifiers_train_on_the_soft_labels(name):
     for shown in run.batches(train):
         mean = shown.images.mean(dim=(1, 2, 3)) * 255
         torch.testing.assert_close(mean, shown.targets @ levels.float(), atol=0.1, rtol=0)
+        torch.testing.assert_close(shown.aux["dark"][:, 1], shown.targets[:, 0])
         soft += int((shown.targets.amax(dim=1) < 0.999).sum())
     assert soft

@@ -173,11 +173,17 @@ class Feed:
                 masks = self._along(transform, masks)
             images = transform(images, self.augmentation)
         images = self.pixels.normalise(images)
-        for mix in self.batch_transforms:
-            images, targets = mix(images, targets, self.augmentation)
+        aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
+        if self.batch_transforms:
+            # Side by side: the labels of every task are mixed by the same shares.
+            columns = torch.cat([targets, *aux.values()], dim=1)
+            for mix in self.batch_transforms:
+                images, columns = mix(images, columns, self.augmentation)
+            widths = [part.shape[1] for part in (targets, *aux.values())]
+            targets, *mixed = columns.split(widths, dim=1)
+            aux = dict(zip(aux, mixed, strict=True))
         weights = targets @ self.class_weights
         targets = targets * (1 - self.label_smoothing) + self.label_smoothing / self.n_classes
-        aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
         return Batch(images.contiguous(memory_format=torch.channels_last), targets, weights, aux, step, masks)
 
     def _along(self, transform: ImageTransform, masks: torch.Tensor) -> torch.Tensor:
