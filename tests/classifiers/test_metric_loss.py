@@ -11,6 +11,7 @@ from derm_bench.training.losses import compact_and_apart
 from derm_bench.training.seeding import seed_everything
 from derm_bench.training.stage_run import StageRun
 from derm_bench_plugins.classifiers import timm_net
+from derm_bench_plugins.classifiers.sla import SlaLoss
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
 
@@ -38,15 +39,27 @@ def test_of_three_centres_only_pairs_nearer_than_the_margin_repel():
     assert bool(centres.grad.isfinite().all()) and centres.grad[2].abs().sum() == 0  # pulled both ways alike
 
 
+def test_features_before_a_head_of_1x1_convolutions_count_the_same():
+    features, targets = (
+        torch.randn(5, 4, generator=torch.Generator().manual_seed(0)),
+        torch.eye(3)[[0, 1, 2, 0, 1]],
+    )
+    loss = SlaLoss(3, 4, weight=0.5, margin=2.0)
+    assert loss(features[:, :, None, None], targets).item() == loss(features, targets).item()
+    assert loss(features, targets).item() == pytest.approx(
+        0.5 * compact_and_apart(features, targets, loss.centres, 2.0).item()
+    )
+
+
 def features_after(metric_loss):
-    """Unit features [N,D] and labels of training images after 60 updates."""
+    """Unit features [N,D] and labels of training images after 50 updates."""
     seed_everything(0)
     options = TimmOptions(
         model="test_resnet", batch_size=12, metric_loss=metric_loss, metric_weight=2.0, select="last"
     )
     train = phantoms(per_class=12, size=32)
     model = timm_net.make(options, Task(train.classes, 32))
-    model.fit(train, train, StageRun(seed=0, budget=60, batch_size=12, select="last"))
+    model.fit(train, train, StageRun(seed=0, budget=50, batch_size=12, select="last"))
     net, pixels = model.net.eval(), train.images.float() / 127.5 - 1
     with torch.no_grad():
         features = net.forward_head(net.forward_features(pixels), pre_logits=True)

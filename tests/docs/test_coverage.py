@@ -1,4 +1,4 @@
-"""docs/coverage.md: every reference of the papers is in it; every plugin it names exists, or is planned and does not."""
+"""docs/coverage.md: every reference of the papers is in it; its plugins exist, or are planned and do not exist yet."""
 
 import re
 

@@ -21,7 +21,7 @@ from derm_bench.training.module_plugin import ModuleClassifier
 
 
 class SlaLoss(nn.Module):
-    """`weight` times the loss of features [N,D] and soft targets [N,K]; holds the centres [K,D]."""
+    """`weight` times the loss of features [N,D], or [N,D,1,1], and soft targets [N,K]; holds the centres [K,D]."""
 
     def __init__(self, classes: int, features: int, weight: float, margin: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SlaLoss(nn.Module):
         self.weight, self.margin = weight, margin
 
     def forward(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return self.weight * compact_and_apart(features, targets, self.centres, self.margin)
+        return self.weight * compact_and_apart(features.flatten(1), targets, self.centres, self.margin)
 
 
 class SlaClassifier(ModuleClassifier):
@@ -41,9 +41,10 @@ class SlaClassifier(ModuleClassifier):
         fit_classifier(self.net, train, val, run, self.options, head=self.head, feature_loss=loss)
 
     def _loss(self) -> SlaLoss:
-        if not isinstance(self.head, nn.Linear):
+        width = getattr(self.head, "in_features", None) or getattr(self.head, "in_channels", None)
+        if width is None:
             raise UserError(
                 f"metric_loss needs features before a linear head, not before {type(self.head).__name__}"
             )
         options, classes = self.options, len(self.task.classes)
-        return SlaLoss(classes, self.head.in_features, options.metric_weight, options.metric_margin)  # type: ignore[attr-defined]
+        return SlaLoss(classes, width, options.metric_weight, options.metric_margin)  # type: ignore[attr-defined]
