@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from derm_bench.plugins import Plugins
-from derm_bench.specs import Budget
+from derm_bench.specs import Budget, Task
 from derm_bench.testing import (
     ClassifierConformance,
     DatasetConformance,
@@ -24,7 +24,12 @@ from derm_bench.testing import (
     generator,
 )
 from derm_bench.testing.classes import Conformance
+from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.rules import NotApplicable
+from derm_bench_plugins.classifiers import dermagan_cnn
+from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions
+from derm_bench_plugins.generators.dcgan import Dcgan
+from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 DIAGNOSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
 FOUND = Plugins(builtins_only=True)
@@ -83,6 +88,22 @@ class Ham10000Folder:
         self.options = {"root": root}
 
 
+class FittedGan:
+    """What `from` names: a generator with a discriminator."""
+
+    @pytest.fixture(autouse=True)
+    def needs(self):
+        options = DcganOptions(base=4, z_dim=8, batch_size=8)
+        self.inputs = {"from": Dcgan(options, Task(("all",), self.size))}
+
+
+class TwoMembers:
+    @pytest.fixture(autouse=True)
+    def needs(self):
+        task, options = Task(phantoms(per_class=1).classes, self.size), DermaganCnnOptions(pooled=True)
+        self.inputs = {f"member {k}": dermagan_cnn.make(options, task) for k in (1, 2)}
+
+
 # By kind and name: a class with `options`, `inputs`, `size`, `limits` (see Conformance), `updates` (see InShort), or a
 # fixture `needs` that sets them.
 NEEDS = {
@@ -90,6 +111,8 @@ NEEDS = {
     ("generator", "command"): CopyProgram,
     ("dataset", "image-folder"): ClassFolders,
     ("dataset", "ham10000"): Ham10000Folder,
+    ("classifier", "dcgan-discriminator"): FittedGan,
+    ("classifier", "ensemble"): TwoMembers,
 }
 
 

@@ -103,7 +103,8 @@ class FitCase:
         return ", ".join(words)
 
     def task(self, device: str = "cpu") -> Task:
-        return Task(self.train.classes, self.side, device, self.subject.inputs_for(self.options))
+        inputs, parts = self.subject.inputs_for(self.options), self.subject.parts_for(self.options)
+        return Task(self.train.classes, self.side, device, inputs, input_parts=parts)
 
     @property
     def train(self) -> ImageSet:
@@ -229,8 +230,8 @@ def interrupted_fit(case: FitCase, at: int) -> Fitted:
 def takes_the_whole_budget(case: FitCase) -> None:
     """A fit that trains takes exactly the batches that every arm gets."""
     run = case.first.run
-    if not run.taken and case.subject.kind == "generator":
-        raise NotApplicable("it takes no batches")
+    if not run.taken and (case.subject.kind == "generator" or not case.first.state):
+        raise NotApplicable("it takes no batches, and has no state to train")
     require(
         run.taken == run.budget,
         f"{case.name}: fit() took {run.taken} of {run.budget} batches; training data comes only as "

@@ -67,6 +67,11 @@ class Subject:
             )
         return {name: self.inputs[name] for name in needed}
 
+    def parts_for(self, options: Any) -> dict[str, str]:
+        """The parts that the plugin asks of what it requires, by name."""
+        needed = self.spec.requires(options) if self.spec.requires else {}
+        return {name: ref.part for name, ref in needed.items() if ref.part is not None}
+
 
 def installed(
     kind: str, plugin: str, given: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
-from derm_bench_plugins.classifiers.specs import dermagan, mobilenet_lstm, timm, torchvision
+from derm_bench_plugins.classifiers.specs import built_on, dermagan, mobilenet_lstm, timm, torchvision
 
-FAMILIES = (timm, torchvision, dermagan, mobilenet_lstm)
+FAMILIES = (timm, torchvision, dermagan, mobilenet_lstm, built_on)
 
 
 def specs() -> list[ClassifierSpec]:

@@ -1,0 +1,77 @@
+"""An ensemble: the mean of its members' probabilities, weighted where `member_weights` says so (Hansen and Salamon
+1990, who vote; the mean of probabilities is what the field means by it since).
+
+Members are classifiers that the harness has trained as if each stood in the matrix, on the same images with the same
+seed; nothing is trained here. Every member sees images at its own side, normalised as it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from derm_bench.images import ImageSet
+from derm_bench.run import Run
+from derm_bench.specs import Classifier, Task
+from derm_bench_plugins.classifiers.specs.built_on import EnsembleOptions, member_names
+
+HALF = (0.5, 0.5, 0.5)
+
+
+class Ensemble:
+    """mean 0 and std 1: it is given images in [0,1] and leaves normalising to the members."""
+
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+    def __init__(self, options: EnsembleOptions, task: Task) -> None:
+        names = member_names(options)
+        self.members = [_Member(task.inputs[name], task.input_tasks.get(name, task).size) for name in names]
+        weights = torch.tensor(options.member_weights or [1.0] * len(names), dtype=torch.float64)
+        self.weights = (weights / weights.sum()).tolist()
+
+    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
+        """Trains nothing; evaluates, so that its score on validation stands beside the others'."""
+        for step in range(1, run.budget + 1):
+            run.evaluate(step, self.predict_proba, self.state)
+
+    @torch.inference_mode()
+    def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 [N,K], rows sum to 1, of images float32 [N,3,size,size] in [0,1]."""
+        shares = (
+            weight * member.predict_proba(images).double()
+            for weight, member in zip(self.weights, self.members, strict=True)
+        )
+        return torch.stack(list(shares)).sum(dim=0).float()
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The networks of all members, as `member 1.net`."""
+        return {
+            f"member {k}.{part}": module
+            for k, member in enumerate(self.members, start=1)
+            for part, module in member.classifier.parts().items()
+        }
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing: members keep their own."""
+        return {}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        pass
+
+
+class _Member:
+    """A classifier, asked about images in [0,1] of any side."""
+
+    def __init__(self, classifier: Classifier, size: int) -> None:
+        self.classifier, self.size = classifier, size
+        mean, std = getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
+        self.mean, self.std = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(std).view(1, 3, 1, 1)
+
+    def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
+        """As the member would be asked by the harness: resized as the feed does it, then normalised."""
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        return self.classifier.predict_proba((images - self.mean.to(images)) / self.std.to(images))
