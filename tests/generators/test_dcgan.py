@@ -179,3 +179,16 @@ def test_an_interrupted_fit_ends_bitwise_as_the_uninterrupted_one(tmp_path, die_
     assert run.history() == resumed_run.history()
     request = SampleRequest(0, 6, 1)
     assert torch.equal(gan.sample(request).images, resumed.sample(request).images)
+
+
+@torch.no_grad()
+def test_options_give_the_layers_of_paper_004():
+    options = DcganOptions(base=64, d_base=64, kernel=5, prior="normal", z_dim=128)
+    with torch.device("meta"):
+        gan = Dcgan(options, Task(("mel",), 64, device="meta"))
+        g = shapes(gan.generator, torch.empty(2, 128))
+        d = shapes(gan.discriminator, torch.empty(2, 3, 64, 64))
+    assert g == [(512, 4, 4), (256, 8, 8), (128, 16, 16), (64, 32, 32), (3, 64, 64)]
+    assert d == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+    strided = [m for net in gan.parts().values() for m in net.modules() if getattr(m, "stride", 1) == (2, 2)]
+    assert len(strided) == 8 and {m.kernel_size for m in strided} == {(5, 5)}

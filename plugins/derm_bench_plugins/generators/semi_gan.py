@@ -10,8 +10,8 @@ G's loss: a fake of class y is to be taken for a real one of class y, which does
 (Salimans et al. match features, and Odena 2016 asks for any class but "fake"; neither would make an image of class y.)
 
 Choices. Rashid et al. state no layers that could be read: backbone, initialisation and Adam 2e-4 (.5,.999) are DCGAN's,
-z ~ N(0,1). G is told the class, as samples are asked for by class. A batch of fakes has the classes of the batch of
-reals. The part `discriminator` classifies by its first K logits.
+z ~ N(0,1), e starts at N(0,.1). G is told the class, as samples are asked for by class. A batch of fakes has the
+classes of the batch of reals. The part `discriminator` classifies by its first K logits.
 """
 
 from __future__ import annotations

@@ -1,0 +1,75 @@
+"""cgan: the projection discriminator, the embedding in G, and both losses."""
+
+import math
+
+import pytest
+import torch
+from tests.generators.test_dcgan import shapes
+
+from derm_bench.specs import Task
+from derm_bench.training.seeding import stream
+from derm_bench_plugins.generators.cgan import Cgan
+from derm_bench_plugins.generators.specs.conditional import CganOptions
+
+CLASSES = ("mel", "nv", "bkl")
+
+
+def tiny(**options):
+    torch.manual_seed(0)
+    return Cgan(CganOptions(base=8, z_dim=6, **options), Task(CLASSES, 16))
+
+
+def one_hot(*labels):
+    return torch.eye(len(CLASSES))[list(labels)]
+
+
+@torch.no_grad()
+def test_layers_are_those_of_dcgan_with_the_class_at_both_ends():
+    with torch.device("meta"):
+        gan = Cgan(CganOptions(), Task(CLASSES, 64, device="meta"))
+        g = shapes(gan.generator.net, torch.empty(2, 200))
+    assert g == [(1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
+    assert gan.generator.embed.weight.shape == (100, 3)
+    assert gan.discriminator.embed.weight.shape == (512, 3) and gan.discriminator.logit.weight.shape == (
+        1,
+        512,
+    )
+
+
+@torch.no_grad()
+def test_the_projection_is_the_inner_product_of_features_and_the_embedding_of_the_class():
+    d, images = tiny().discriminator.eval(), torch.rand(3, 3, 16, 16)
+    labels = [2, 0, 2]
+    maps = d.trunk.maps(images)
+    for row, label in enumerate(labels):
+        phi = [maps[row, c].sum().item() for c in range(maps.shape[1])]
+        v, w = d.embed.weight[:, label].tolist(), d.logit.weight[0].tolist()
+        f = sum(a * b for a, b in zip(v, phi, strict=True)) + sum(a * b for a, b in zip(w, phi, strict=True))
+        assert d(images, one_hot(*labels))[row].item() == pytest.approx(f + d.logit.bias.item(), abs=1e-5)
+
+
+@torch.no_grad()
+def test_g_takes_z_beside_the_embedding_of_the_class():
+    g, z = tiny().generator.eval(), torch.randn(2, 6)
+    rows = torch.stack([g.embed.weight[:, 2], g.embed.weight[:, 1]])
+    assert torch.allclose(g(z, one_hot(2, 1)), g.net(torch.cat([z, rows], dim=1)))
+    # A tenth of z: more, and the samples of a class become one image.
+    assert g.embed.weight.std().item() == pytest.approx(0.1, rel=0.4)
+
+
+def test_both_losses_are_those_of_their_names():
+    real, fake = torch.tensor([math.log(3), 0.5]), torch.tensor([-math.log(4), 2.0])
+    targets = one_hot(0, 1)
+    gan = tiny(loss="hinge")
+    assert gan.loss_d(real, fake, targets).item() == pytest.approx((0 + 0.5) / 2 + (0 + 3) / 2)
+    assert gan.loss_g(fake, targets).item() == pytest.approx((math.log(4) - 2) / 2)
+    assert torch.equal(gan.belief(fake), fake)
+    gan = tiny(loss="bce")
+    first, second = -math.log(3 / 4) - math.log(4 / 5), math.log1p(math.exp(-0.5)) + math.log1p(math.exp(2))
+    assert gan.loss_d(real, fake, targets).item() == pytest.approx((first + second) / 2)
+    assert gan.loss_g(fake, targets).item() == pytest.approx((math.log(5) + math.log1p(math.exp(-2))) / 2)
+    assert gan.belief(real)[0].item() == pytest.approx(3 / 4)
+
+
+def test_noise_is_normal():
+    assert tiny().prior(2000, stream(0, "z")).var().item() == pytest.approx(1, rel=0.05)
