@@ -396,7 +396,8 @@ class GeneratorSpec(PluginSpec):
 
     Import paths for what is not trained here: `provenance(options) -> Provenance`; `finite(options) -> {class: n}`, or
     one n for all: there are no more images, drawn without repetition in an order that the fit fixes (by
-    `SampleRequest.start`, whatever its seed); `commands(options, classes, size, seed)`: argv lists of the programs that
+    `SampleRequest.start`, whatever its seed); `"reads"` for as many as the split gives it to read, `math.inf` where the
+    order begins anew at its end; `commands(options, classes, size, seed)`: argv lists of the programs that
     `fit` runs, which needs `--allow-commands`; only such a fit writes files, temporary ones.
     """
 

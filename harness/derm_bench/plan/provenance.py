@@ -8,10 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from derm_bench.errors import UserError, UserErrors
-from derm_bench.matrix.model import Cell
+from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.model import Plan
+from derm_bench.plan.split import PlannedSplit
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Provenance, load_object
+from derm_bench.yamlio import KeyPath
+
+# What `finite` gives for a generator that hands on the images that it reads, each once.
+READS = "reads"
 
 
 def check_provenance(plan: Plan, plugins: Plugins) -> None:
@@ -30,10 +35,21 @@ def check_provenance(plan: Plan, plugins: Plugins) -> None:
             if problem is not None:
                 problems.setdefault(problem.message, problem)
             _warn(plan, _remarks(fit.strategy, fit.train_fraction, stated))
+        if spec.reads == "reserve" and not plan.splits[fit.dataset, fit.split_seed].counts("reserve"):
+            problem = no_reserve(
+                plan.matrix, strategy.generator.name, fit.dataset, ("strategies", place, "generator")
+            )
+            problems.setdefault(problem.message, problem)
     for problem in _shortages(plan, plugins, strategies):
         problems.setdefault(problem.message, problem)
     if problems:
         raise UserErrors(list(problems.values()))
+
+
+def no_reserve(matrix: Matrix, plugin: str, dataset: str, at: KeyPath) -> UserError:
+    """The error of a generator that is fitted on a reserve that is not there."""
+    message = f"'{plugin}' is fitted on the reserve, and '{dataset}' keeps none"
+    return matrix.error(message, at, "set split.reserve of the data set above 0")
 
 
 def check_required(plan: Plan, plugins: Plugins, use: Any, cell: Cell, at: tuple[str | int, ...]) -> None:
@@ -72,32 +88,36 @@ def _remarks(name: str, train_fraction: float, stated: Provenance) -> Iterator[s
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
     """A quota that cannot be met is an error; a score that cannot be computed a warning."""
-    there = {
-        name: images_there(plugins, entry.generator)
-        for name, (_, entry) in strategies.items()
-        if entry.generator
-    }
+
+    def there(strategy: str, dataset: str, split_seed: int) -> Mapping[str, float]:
+        use = strategies[strategy][1].generator
+        return images_there(plugins, use, plan.splits[dataset, split_seed])
+
     for planned in plan.cells:
         place, strategy = strategies[planned.cell.strategy]
         for name, n in planned.quota.items():
-            has = there[strategy.name][name] if n else math.inf
+            has = there(strategy.name, planned.cell.dataset, planned.cell.split_seed)[name] if n else math.inf
             if n > has:
                 message = f"{strategy.generator.label} has {has:.0f} images of '{name}', the quota is {n}"
                 at = ("strategies", place, "synthetic")
-                yield plan.matrix.error(message, at, "ask for fewer, or add some")
+                reserve = plugins.get("generator", strategy.generator.name).reads == "reserve"
+                hint = "ask for fewer, or raise split.reserve" if reserve else "ask for fewer, or add some"
+                yield plan.matrix.error(message, at, hint)
     for row in plan.fidelity:
-        if row.strategy in there:
+        if row.strategy in strategies and strategies[row.strategy][1].generator:
             n = plan.stages[plan.stages[row.key].inputs["sample"]].params["n"]
-            has = there[row.strategy][row.class_name]
+            has = there(row.strategy, row.dataset, row.split_seed)[row.class_name]
             if n > has:
                 few = f"{row.strategy}: {has:.0f} images of '{row.class_name}' are too few to be scored"
                 _warn(plan, [f"{few}: it takes {n}"])
 
 
-def images_there(plugins: Plugins, use: Any) -> Mapping[str, float]:
+def images_there(plugins: Plugins, use: Any, split: PlannedSplit) -> Mapping[str, float]:
     """Images of each class that a generator has; infinitely many where it makes as many as one likes."""
-    path = plugins.get("generator", use.name).finite
-    found = load_object(path)(use.options) if path else math.inf
+    spec = plugins.get("generator", use.name)
+    found = load_object(spec.finite)(use.options) if spec.finite else math.inf
+    if found == READS:
+        found = split.counts(spec.reads)
     if isinstance(found, Mapping):
         return defaultdict(int, found)
     return defaultdict(lambda: found)

@@ -12,7 +12,7 @@ from derm_bench.matrix.refs import FROM, Kind, Required, Use, required_of
 from derm_bench.plan.book import StageBook, Used
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.model import Plan, PlannedRequired, Stage
-from derm_bench.plan.provenance import check_required, images_there
+from derm_bench.plan.provenance import check_required, images_there, no_reserve
 from derm_bench.specs import TransformUse
 from derm_bench.yamlio import KeyPath
 
@@ -154,7 +154,8 @@ class Requirements:
     def _samples(self, required: Required, setting: Setting) -> dict[str, str]:
         """Sample stages by class: `n` images each, or as many as the class has real training images."""
         use, counts = required.generator, self._counts(setting.cell)
-        there = images_there(self.book.plugins, use)
+        split = self.data.split(setting.cell.dataset, setting.cell.split_seed)
+        there = images_there(self.book.plugins, use, split)
         found = {}
         for name, fit in self._fits(required, setting).items():
             group = self.book.plan.stages[fit].params["fit_classes"]
@@ -186,8 +187,7 @@ class Requirements:
 
     def _refuse_no_reserve(self, cell: Cell, at: KeyPath, name: str) -> None:
         if not self.data.split(cell.dataset, cell.split_seed).counts("reserve"):
-            message = f"'{name}' is fitted on the reserve, and '{cell.dataset}' keeps none"
-            raise self.matrix.error(message, at, "set split.reserve of the data set above 0")
+            raise no_reserve(self.matrix, name, cell.dataset, at)
 
 
 def needed_plugins(used: Iterable[tuple[str, str]]) -> Used:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs import adapters, conditional, dcgan, pyramid
+from derm_bench_plugins.generators.specs import adapters, conditional, conditioned, controls, dcgan, pyramid
 
-FAMILIES = (dcgan, conditional, pyramid, adapters)
+FAMILIES = (dcgan, conditional, pyramid, conditioned, controls, adapters)
 
 
 def specs() -> list[GeneratorSpec]:

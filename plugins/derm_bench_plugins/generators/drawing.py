@@ -1,0 +1,47 @@
+"""The order in which a generator goes through real images when it samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from derm_bench.images import ImageSet
+from derm_bench.specs import SampleRequest
+from derm_bench.training.seeding import stream
+
+
+class DrawOrder(nn.Module):
+    """An order that the fit fixes by its seed, so that chunks of one sample share no image before all were drawn.
+
+    Draws without replacement until all images are used, then again in another order, without end.
+    """
+
+    seed: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
+
+    def fix(self, seed: int) -> None:
+        """Takes the seed of the fit."""
+        self.seed.fill_(seed)
+
+    def rows(self, images: int, request: SampleRequest, name: str = "") -> torch.Tensor:
+        """int64 [request.n], indices below `images`: draws `request.start` and the n - 1 after it. Each label and
+        each `name` has an order of its own."""
+        if not images:
+            raise ValueError("there is no image to draw")
+        first, last = request.start // images, (request.start + request.n - 1) // images
+        rounds = [self._round(images, f"{name}/{request.label}/{k}") for k in range(first, last + 1)]
+        begin = request.start - first * images
+        return torch.cat(rounds)[begin : begin + request.n]
+
+    def of_class(self, train: ImageSet, request: SampleRequest) -> torch.Tensor:
+        """The same among the images of class `request.label` (None: all), as rows of `train`."""
+        if request.label is None:
+            return self.rows(len(train), request)
+        own = torch.nonzero(train.labels == request.label).flatten()
+        return own[self.rows(len(own), request)]
+
+    def _round(self, images: int, name: str) -> torch.Tensor:
+        return torch.randperm(images, generator=stream(int(self.seed), f"order/{name}"))

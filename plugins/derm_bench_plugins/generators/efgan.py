@@ -1,0 +1,78 @@
+"""EF-GAN (Xu et al. 2020, environmental microorganisms; a baseline of paper 000), in three steps:
+
+    1  originals in several colours     2  a DCGAN a class on all of them     3  its images, turned
+
+The abstract alone is at hand. Chosen here: DCGAN-64 for the GAN; in step 1 the hue turned by -h, -h/2, 0, h/2 and h, or
+(`colour: permutations`) the six orders of the colour channels; in step 3 each image turned by one multiple of `rotate`,
+drawn evenly, so that as many different images come as are asked for. Colour says nothing of a microorganism's class,
+but much of a lesion's, so that the default stays within 0.05 of the colour circle. Turns by other than 90 degrees
+resample (bilinear, reflected beyond the edge), which blurs images a little. An epoch still is one of the originals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import torch
+from torchvision.transforms.v2 import functional as tv
+
+from derm_bench.images import ImageSet, Samples
+from derm_bench.run import Run
+from derm_bench.specs import SampleRequest
+from derm_bench.training.augment import rotation, warp
+from derm_bench.training.seeding import stream
+from derm_bench_plugins.generators.dcgan import Dcgan
+from derm_bench_plugins.generators.specs.conditioned import EfganOptions
+
+
+class Efgan(Dcgan):
+    """A DCGAN whose training images are multiplied by colours and whose samples are turned."""
+
+    options: EfganOptions
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """DCGAN's, on the training images in all their colours."""
+        images, options = train.images, self.options
+        variants = permuted(images) if options.colour == "permutations" else turned_hues(images, options.hue)
+        super().fit(recoloured(train, variants), run)
+
+    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
+        """DCGAN's images, each turned by a multiple of `rotate`."""
+        images = super().sample(request, train).images
+        steps = torch.randint(
+            360 // self.options.rotate, (request.n,), generator=stream(request.seed, "turn")
+        )
+        return Samples(turned(images, steps * self.options.rotate))
+
+
+def recoloured(train: ImageSet, variants: dict[str, torch.Tensor]) -> ImageSet:
+    """The whole set once a variant, uint8 images [N,3,S,S] by name; ids are `<id>/<name>`."""
+    copies = train.subset(list(range(len(train))) * len(variants))
+    ids = tuple(f"{image}/{name}" for name in variants for image in train.ids)
+    return replace(copies, images=torch.cat(list(variants.values())), ids=ids)
+
+
+def permuted(images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The six orders of the channels, from `rgb`, the original, to `bgr`."""
+    return {"".join("rgb"[k] for k in order): images[:, list(order)] for order in permutations(range(3))}
+
+
+def turned_hues(images: torch.Tensor, most: float) -> dict[str, torch.Tensor]:
+    """Five hues, -most to most, a share of the colour circle; saturation and value stay. Only the originals for 0."""
+    turns = [most * k / 2 for k in (-2, -1, 0, 1, 2)] if most else [0.0]
+    return {f"{turn:+g}": tv.adjust_hue(images, turn) if turn else images for turn in turns}
+
+
+def turned(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
+    """uint8 [n,3,S,S], each turned counter-clockwise by its `degrees` int64 [n]; exact at multiples of 90."""
+    quarters, rest = degrees // 90, degrees % 90
+    out = torch.empty_like(images)
+    for k in range(4):
+        rows = quarters % 4 == k
+        out[rows] = torch.rot90(images[rows], k, dims=(2, 3))
+    rows = rest != 0
+    if rows.any():
+        between = warp(out[rows].float() / 255, rotation(rest[rows].float()))
+        out[rows] = between.mul(255).round().clamp(0, 255).to(torch.uint8)
+    return out

@@ -1,0 +1,223 @@
+"""IAGAN (Motamed, Rogalla and Khalvati 2021; a baseline of paper 000): a real image and noise in, an image out.
+
+    encoder  SxSx3 -> S/2 x base -> inception, attention at 16x16, stride 2, ... -> 4x4 x code
+    z        -> dense -> 4x4 x code, beside it -> 4x4 x 2 code
+    decoder  -> upsampled, residual inception, attention at 16x16, ... -> SxSx3, tanh
+    D        SxSx3 -> stride-2 convolutions, attention at 16x16 -> 4x4 -> 1
+
+Inception blocks are GoogLeNet's: 1x1, 3x3, 5x5 and 3x3 max pooling side by side, a quarter of the channels each. The
+text was not at hand; widths, BatchNorm, LeakyReLU .2 on the way down and ReLU on the way up, nearest-neighbour
+upsampling and the initialisation (DCGAN's) are choices. Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G is
+given are those that D is shown in the same update, in another order. At synthesis each real image of the class goes in
+with `z_per_image` noise vectors, the images in an order that the fit fixes. Nothing in the loss keeps G from copying
+its image: the 4x4 code does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from derm_bench.images import ImageSet, Samples
+from derm_bench.run import Batch, Run
+from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.engine import Engine
+from derm_bench.training.gan_plugin import CHUNK, normal, to_bytes
+from derm_bench.training.init import dcgan_init, start_statistics
+from derm_bench.training.nets import SelfAttention
+from derm_bench.training.seeding import stream
+from derm_bench_plugins.generators.dcgan_nets import stages_of
+from derm_bench_plugins.generators.drawing import DrawOrder
+from derm_bench_plugins.generators.gan import Gan, Players
+from derm_bench_plugins.generators.specs.conditioned import IaganOptions
+
+ATTENDED = 16  # side of the maps with self-attention; half of the image's where that is smaller
+
+
+class Iagan(Gan):
+    """One model a class, of side `task.size`, a power of two from 8 on. What `Gan` calls targets are the images that G
+    is given."""
+
+    options: IaganOptions
+
+    def __init__(self, options: IaganOptions, task: Task) -> None:
+        self.options, self.device = options, task.device
+        stages = stages_of(task.size, "iagan")
+        self.generator = Generator(options, stages).to(task.device)
+        self.discriminator = Discriminator(options.base, stages).to(task.device)
+        self.order = DrawOrder()
+        dcgan_init(self.generator)
+        dcgan_init(self.discriminator)
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """One update of D, then one of G, a batch."""
+        self.order.fix(run.seed)
+        self._first = self.scaled(train.images[: self.options.batch_size])
+        super().fit(train, run)
+
+    def start(self, z: torch.Tensor) -> None:
+        start_statistics(self.generator, self._first, z[: len(self._first)])
+
+    def play(
+        self, engine: Engine, players: Players, batch: Batch, z: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        others = batch.images.roll(1, dims=0)
+        return super().play(engine, players, replace(batch, targets=others), z)
+
+    def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.generator(targets, z)
+        return images
+
+    @torch.inference_mode()
+    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
+        """From real images of the class, `z_per_image` samples in a row each; source ids name them."""
+        if train is None:
+            raise ValueError("iagan makes images from images: there is no training set")
+        self.generator.eval()
+        rows = self.sources(request, train)
+        z = normal(request.n, self.options.z_dim, stream(request.seed, "sample"))
+        chunks = [
+            self.generate(noise.to(self.device), self.scaled(train.images[some]))
+            for some, noise in zip(rows.split(CHUNK), z.split(CHUNK), strict=True)
+        ]
+        return Samples(to_bytes(torch.cat(chunks)), [train.ids[i] for i in rows.tolist()])
+
+    def sources(self, request: SampleRequest, train: ImageSet) -> torch.Tensor:
+        """The real image of each sample, int64 [request.n]."""
+        place = torch.arange(request.start, request.start + request.n) // self.options.z_per_image
+        first, last = int(place[0]), int(place[-1])
+        images = self.order.of_class(train, replace(request, start=first, n=last - first + 1))
+        return images[place - first]
+
+    def scaled(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 images as the networks take them: float32 in [-1,1], on the device."""
+        return images.to(self.device).float().div(127.5).sub(1)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return super().parts() | {"order": self.order}
+
+
+class Generator(nn.Module):
+    """Images [N,3,S,S] in [-1,1] and z [N,z_dim] -> images [N,3,S,S] in [-1,1], S = 4 * 2^stages."""
+
+    def __init__(self, options: IaganOptions, stages: int) -> None:
+        super().__init__()
+        widths = [options.base * 2**k for k in range(stages)]
+        self.code = options.code
+        self.encode = Encoder(widths, options.code)
+        self.project = nn.Linear(options.z_dim, options.code * 16)
+        self.decode = Decoder(2 * options.code, widths[::-1])
+
+    def forward(self, images: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        of_image = self.encode(images)
+        of_noise = F.relu(self.project(z)).unflatten(1, (self.code, 4, 4))
+        made: torch.Tensor = self.decode(torch.cat([of_image, of_noise], dim=1))
+        return made
+
+
+class Encoder(nn.Module):
+    """Images -> the map [N,code,4,4]; `widths` are the channels at S/2, S/4, ..., 4."""
+
+    def __init__(self, widths: list[int], code: int) -> None:
+        super().__init__()
+        side = 4 * 2 ** (len(widths) - 1)
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, stride=2, padding=1), leaky()]
+        for k, (channels, out) in enumerate(pairwise(widths)):
+            layers += [Inception(channels, out, leaky), *attention(out, side >> k, side), *halved(out, out)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], code, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        code: torch.Tensor = self.layers(images)
+        return code
+
+
+class Decoder(nn.Module):
+    """A map [N,channels,4,4] -> images; `widths` are the channels at 4, 8, ..., S/2."""
+
+    def __init__(self, channels: int, widths: list[int]) -> None:
+        super().__init__()
+        side = 4 * 2 ** (len(widths) - 1)
+        layers: list[nn.Module] = [ResidualInception(channels, widths[0])]
+        for k, (inner, out) in enumerate(pairwise(widths)):
+            layers += [doubled(), ResidualInception(inner, out), *attention(out, 8 << k, side)]
+        self.layers = nn.Sequential(*layers, doubled(), nn.Conv2d(widths[-1], 3, 3, padding=1))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layers(maps))
+
+
+class Discriminator(nn.Module):
+    """Images [N,3,4*2^stages,4*2^stages] -> logits [N]."""
+
+    def __init__(self, base: int, stages: int) -> None:
+        super().__init__()
+        widths = [base * 2**k for k in range(stages)]
+        side = 2 * 2**stages
+        layers: list[nn.Module] = [nn.Conv2d(3, base, 4, stride=2, padding=1), leaky()]
+        layers += attention(base, side, side)
+        for k, (channels, out) in enumerate(pairwise(widths), start=1):
+            layers += [*halved(channels, out), *attention(out, side >> k, side)]
+        self.down = nn.Sequential(*layers)
+        self.logit = nn.Linear(widths[-1] * 16, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.squeeze(self.logit(self.down(images).flatten(1)), 1)
+
+
+class Inception(nn.Module):
+    """[N,channels,H,W] -> [N,out,H,W]: four ways of out/4 channels side by side, 1x1 convolutions before the wide
+    ones and after the pooling (Szegedy et al. 2015, figure 2b), BatchNorm and activation after every convolution."""
+
+    def __init__(self, channels: int, out: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
+        super().__init__()
+        quarter = out // 4
+
+        def conv(inputs: int, kernel: int) -> list[nn.Module]:
+            layer = nn.Conv2d(inputs, quarter, kernel, padding=kernel // 2, bias=False)
+            return [layer, nn.BatchNorm2d(quarter), activation()]
+
+        self.ways = nn.ModuleList(
+            [
+                nn.Sequential(*conv(channels, 1)),
+                nn.Sequential(*conv(channels, 1), *conv(quarter, 3)),
+                nn.Sequential(*conv(channels, 1), *conv(quarter, 5)),
+                nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), *conv(channels, 1)),
+            ]
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([way(x) for way in self.ways], dim=1)
+
+
+class ResidualInception(nn.Module):
+    """An inception block beside a 1x1 convolution, summed."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.inception, self.skip = Inception(channels, out), nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        summed: torch.Tensor = self.inception(x) + self.skip(x)
+        return summed
+
+
+def leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+def halved(channels: int, out: int) -> list[nn.Module]:
+    return [nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(out), leaky()]
+
+
+def doubled() -> nn.Module:
+    return nn.Upsample(scale_factor=2, mode="nearest")
+
+
+def attention(channels: int, side: int, largest: int) -> list[nn.Module]:
+    """Self-attention, where maps of this `side` are to have it; `largest` is the largest side there is."""
+    return [SelfAttention(channels)] if side == min(ATTENDED, largest) else []
