@@ -165,3 +165,13 @@ def test_a_pyramid_a_class_is_the_default_scope_and_the_preset_reaches_256():
 def test_a_side_that_is_no_power_of_two_is_refused(size):
     with pytest.raises(UserError, match=f"lapgan makes images whose side is a power of two, not {size}"):
         tiny(size=size)
+
+
+def test_z_matters_from_the_start_and_details_start_small():
+    """From torch's own initial weights the base gives nearly one image, and is long in leaving it."""
+    gan = tiny(options=LapganOptions(base=16, hidden=256), size=16)
+    with torch.no_grad():
+        noise = gan.prior(256, stream(0, "z"))
+        base = gan.generator.base(noise[:, :100], None)
+        detail = gan.generator.levels[0](up(base), noise[:, 100:], None)
+    assert base.std(0).mean() > 0.3 and 0.01 < detail.std() < 0.3

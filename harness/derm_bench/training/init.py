@@ -21,6 +21,17 @@ def dcgan_init(net: nn.Module) -> None:
 
 
 @torch.no_grad()
+def he_init(net: nn.Module) -> None:
+    """He et al. 2015, eq. 10: weights ~ N(0, sqrt(2 / fan in)), biases 0, so that signals keep their size through
+    layers with ReLU."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
 def start_statistics(net: nn.Module, *inputs: torch.Tensor) -> None:
     """Sets the running statistics of all BatchNorm layers to those of one batch of `inputs`.
 

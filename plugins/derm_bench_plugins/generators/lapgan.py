@@ -17,8 +17,9 @@ image at the base. With one class, the default scope, nothing has a label.
 
 Chosen where the paper is silent or its code differs: down is the mean of 2x2 pixels and up is bilinear (the
 reconstruction is exact for any pair); D's real and fake batches are both taken in every update; convolutions are padded
-to keep their side; Adam 2e-4 (.5,.999) instead of SGD from 0.02; weights start as torch does, uniform in
-+-1/sqrt(fan in), as the authors' framework did. `d_real` and `d_fake` are means over the levels.
+to keep their side; Adam 2e-4 (.5,.999) instead of SGD from 0.02. Weights start as He et al. 2015 have it, without which
+the base ignores z for long; those of the levels' G as torch has it, uniform in +-1/sqrt(fan in), so that details start
+small. `d_real` and `d_fake` are means over the levels.
 
 Preset `melanogan` is the LAPGAN that Baur et al. 2018 train at 256 px: the same pyramid with two more levels. Layers of
 theirs that go beyond this are not described here and not built.
@@ -37,6 +38,7 @@ from derm_bench.run import Batch, Run
 from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, one_hot_of, uniform
+from derm_bench.training.init import he_init
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench_plugins.generators.sides import doublings
 from derm_bench_plugins.generators.specs.pyramid import LapganOptions
@@ -53,6 +55,8 @@ class Lapgan(NoiseGenerator):
         self.labels = len(task.classes) if len(task.classes) > 1 else 0
         self.generator = Generator(options, self.sides, self.labels).to(task.device)
         self.discriminator = Discriminator(options, self.sides, self.labels).to(task.device)
+        he_init(self.generator.base)
+        he_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """One update of every level's D, then one of every level's G, a batch."""
