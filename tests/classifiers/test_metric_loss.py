@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from derm_bench.specs import Task
+from derm_bench.specs import ClassifierOptions, Task
 from derm_bench.testing.phantoms import phantoms
+from derm_bench.training.classification import fit_classifier
 from derm_bench.training.losses import compact_and_apart
 from derm_bench.training.seeding import seed_everything
 from derm_bench.training.stage_run import StageRun
@@ -51,29 +53,45 @@ def test_features_before_a_head_of_1x1_convolutions_count_the_same():
     )
 
 
-def features_after(metric_loss):
-    """Unit features [N,D] and labels of training images after 50 updates."""
-    seed_everything(0)
-    options = TimmOptions(
-        model="test_resnet", batch_size=12, metric_loss=metric_loss, metric_weight=2.0, select="last"
-    )
-    train = phantoms(per_class=12, size=32)
-    model = timm_net.make(options, Task(train.classes, 32))
-    model.fit(train, train, StageRun(seed=0, budget=50, batch_size=12, select="last"))
-    net, pixels = model.net.eval(), train.images.float() / 127.5 - 1
+def compactness_after(weight, seed):
+    """Mean distance of unit features to their class's mean, over that between the means, after 200 updates."""
+    seed_everything(seed)
+    feature_loss = SlaLoss(3, 16, weight, margin=2.0) if weight else None
+    seed_everything(seed)
+    body = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 16), nn.ReLU())
+    head = nn.Linear(16, 3)
+    train = phantoms(per_class=12, size=8)
+    run = StageRun(seed=seed, budget=200, batch_size=12, select="last")
+    options = ClassifierOptions(batch_size=12, select="last")
+    fit_classifier(nn.Sequential(body, head), train, train, run, options, head, feature_loss)
     with torch.no_grad():
-        features = net.forward_head(net.forward_features(pixels), pre_logits=True)
-    assert set(model.state()) == {f"net.{key}" for key in net.state_dict()}
-    return torch.nn.functional.normalize(features, dim=1), train.labels
+        features = nn.functional.normalize(body(train.images.float() / 127.5 - 1), dim=1)
+    centres = torch.stack([features[train.labels == k].mean(0) for k in range(3)])
+    return float((features - centres[train.labels]).norm(dim=1).mean() / torch.pdist(centres).mean())
 
 
 def test_features_of_a_class_come_together_and_classes_apart():
-    def compactness(metric_loss):
-        features, labels = features_after(metric_loss)
-        centres = torch.stack([features[labels == k].mean(0) for k in range(3)])
-        return (features - centres[labels]).norm(dim=1).mean() / torch.pdist(centres).mean()
+    with_it, without = (sum(compactness_after(weight, seed) for seed in range(3)) for weight in (2.0, 0))
+    assert with_it < 0.75 * without
 
-    assert compactness("sla") < 0.8 * compactness("none")
+
+def test_an_option_of_timm_adds_it_to_the_loss_and_leaves_nothing_in_the_fitted_network():
+    def fitted(**options):
+        seed_everything(0)
+        train = phantoms(per_class=4, size=32)
+        made = timm_net.make(
+            TimmOptions(model="test_resnet", batch_size=8, **options), Task(train.classes, 32)
+        )
+        run = StageRun(seed=0, budget=1, batch_size=8, val=train)
+        made.fit(train, train, run)
+        losses = [row.value for row in run.history() if row.metric == "loss"]
+        return made, losses[0]
+
+    (plain, without), (model, with_it) = fitted(), fitted(metric_loss="sla", metric_weight=1.0)
+    assert (
+        with_it > without + 0.5
+    )  # centres at random are about at right angles to features: |f - c|^2 / 2 is 1
+    assert model.state().keys() == plain.state().keys()
 
 
 def test_frozen_features_and_a_loss_that_moves_them_exclude_each_other():
