@@ -68,4 +68,5 @@ class ProjectionDiscriminator(nn.Module):
 
     def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         phi = self.features(images)
-        return torch.squeeze(self.logit(phi), 1) + (self.embed(targets) * phi).sum(dim=1)
+        projection: torch.Tensor = (self.embed(targets) * phi).sum(dim=1)
+        return projection + torch.squeeze(self.logit(phi), 1)

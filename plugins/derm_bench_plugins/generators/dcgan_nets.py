@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from derm_bench_plugins.generators.sides import doublings
+from derm_bench.errors import UserError
 
 
 class Generator(nn.Module):
@@ -112,7 +112,12 @@ class Discriminator(Trunk):
 
 def stages_of(size: int, plugin: str) -> int:
     """Doublings from 4x4 to `size`. Raises UserError where `size` is no power of two from 8 on."""
-    return doublings(plugin, size, 4)
+    if size < 8 or size & (size - 1):
+        raise UserError(
+            f"{plugin} makes images whose side is a power of two, not {size}",
+            hint="set the generator's size to 32, 64 or 128; samples are resized to the stored size",
+        )
+    return size.bit_length() - 3
 
 
 def _projection(z_dim: int, channels: int, linear: bool) -> list[nn.Module]:

@@ -177,7 +177,8 @@ class Latents(nn.Module):
         covariance = self.products[label] / count - torch.outer(mean, mean)
         # A class of few images leaves directions in which its latents do not differ.
         covariance.diagonal().add_(1e-4)
-        return (mean + gaussian.double() @ torch.linalg.cholesky(covariance).T).float()
+        factor: torch.Tensor = torch.linalg.cholesky(covariance)
+        return (mean + gaussian.double() @ factor.T).float()
 
 
 def draw(mean: torch.Tensor, log_variance: torch.Tensor, noise: torch.Generator) -> torch.Tensor:

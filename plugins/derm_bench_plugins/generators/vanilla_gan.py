@@ -39,7 +39,8 @@ class Generator(nn.Module):
         self.layers = _perceptron(z_dim, base, 2 * base, 4 * base, 3 * size * size)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.layers(z)).unflatten(1, self.shape)
+        images: torch.Tensor = torch.tanh(self.layers(z)).unflatten(1, self.shape)
+        return images
 
 
 class Discriminator(nn.Module):
