@@ -35,7 +35,8 @@ def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
         decode(_context(root, out, tuple(description.classes), size, threads))
     label_of = dict(zip(description.ids, description.labels, strict=True))
     ids = tuple(json.loads((out / "index.json").read_text())["ids"])
-    images = torch.from_numpy(np.load(out / "images.npy", allow_pickle=False))
+    # Mapped, as a stage does: the feed makes the one copy that it wants.
+    images = torch.from_numpy(np.load(out / "images.npy", mmap_mode="c", allow_pickle=False))
     classes = tuple(description.classes)
     return ImageSet(images, torch.tensor([classes.index(label_of[name]) for name in ids]), classes, ids, ids)
 

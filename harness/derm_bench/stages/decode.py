@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from derm_bench.errors import UserError
 from derm_bench.specs import Dataset, Task, Unreadable, create
@@ -116,10 +118,20 @@ def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterat
         values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
         return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
 
-    with ThreadPoolExecutor(context.threads) as pool:
+    with _one_thread_each(context.threads), ThreadPoolExecutor(context.threads) as pool:
         for done, items in enumerate(pool.map(work, chunks), start=1):
             context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
             yield from items
+
+
+@contextlib.contextmanager
+def _one_thread_each(threads: int) -> Iterator[None]:
+    """Images are resized side by side: a team of threads for each would only spin."""
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:

@@ -67,7 +67,7 @@ class Pixels:
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """(images - mean) / std."""
-        return (images - self.mean) / self.std
+        return images.sub(self.mean).div_(self.std)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
         """All images once, in order, normalised, `n` at a time."""

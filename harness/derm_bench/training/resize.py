@@ -73,7 +73,7 @@ def _square(array: np.ndarray, size: int, how: Resize, nearest: bool) -> np.ndar
 
 
 def _resize(array: np.ndarray, target: tuple[int, int], nearest: bool) -> np.ndarray:
-    """uint8 [H,W,C] -> [*target,C]. On bytes, which has vector code of its own, within 1 of `resize_images`."""
+    """uint8 [H,W,C] -> [*target,C]. On bytes, for which torch has vector code, within 1 of `resize_images`."""
     writeable = array if array.flags.writeable else array.copy()  # Pillow's are not, which torch warns of
     planes = torch.from_numpy(writeable).permute(2, 0, 1)[None]
     if nearest:

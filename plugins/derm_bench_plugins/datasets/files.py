@@ -43,11 +43,22 @@ def folders(parent: Path) -> list[Path]:
 
 def images_below(folder: Path) -> Iterator[Path]:
     """Images at any depth, sorted, without hidden ones; linked folders are not entered."""
+    return map(Path, image_paths_below(folder))
+
+
+def image_paths_below(folder: Path) -> Iterator[str]:
+    """What `images_below` gives, as strings: a Path costs more than listing the file does."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(place, name)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                yield f"{place}{os.sep}{name}"
+
+
+def decoded_side(size: int) -> int:
+    """The side down to which a JPEG may be decoded for images of side `size`: half as much again, so that the resize
+    that follows still averages."""
+    return size + size // 2
 
 
 def digests(catalogue: Catalogue) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ class ImageFolder:
 
     def __init__(self, options: ImageFolderOptions, task: Task) -> None:
         self.options = options
-        self.at_least: int | None = 2 * task.size
+        self.at_least: int | None = files.decoded_side(task.size)
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: ImageFolderOptions) -> DatasetDescription:
@@ -53,8 +54,8 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     labels, splits = [], []
     filled = set()
     for split, folder in class_folders:
-        for path in files.images_below(folder):
-            images[path.relative_to(root).as_posix()] = path
+        for place in files.image_paths_below(folder):
+            images[place[len(str(root)) + 1 :].replace(os.sep, "/")] = Path(place)
             labels.append(folder.name)
             splits.append(split)
             filled.add(folder.name)
