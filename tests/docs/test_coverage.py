@@ -22,8 +22,6 @@ NEXT = {
     "aagan",
     "ab-mtedeep",
     "epolstm-pdl",
-    "dcgan-discriminator",
-    "ensemble",
 }
 
 
