@@ -190,7 +190,7 @@ class Task:
     `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device`
     a torch device string; `inputs` what its spec `requires`, by name: for a `Ref` of kind `generator` or `classifier`
     the plugin's object with its state loaded, on the device; for `samples` an `ImageSet` of synthetic images at the
-    stored size, labelled by `classes` (-1 where the generator tells none apart).
+    stored size, labelled by the classes of the data set (-1 where the generator tells none apart).
     `input_tasks` are the tasks that those objects were made with (their `classes` and `size`), `input_parts` the names
     of the parts that were asked of them, both by the input's name. Inputs are not to be changed: deep-copy a network
     that is trained on.

@@ -13,7 +13,8 @@ BUILT = {"name": "toy-built", "from": {"generator": MEAN, "part": "net"}}
 COMMITTEE = {"name": "toy-committee", "members": ["toy-centroid", BUILT]}
 STRATEGIES = [
     {"name": "real-only"},
-    {"name": "graded", "generator": {"name": "toy-graded", "budget": {"updates": 2}}, "synthetic": {"per_class": 4}},
+    {"name": "graded", "generator": {"name": "toy-graded", "budget": {"updates": 2}, "learns_from": "samples"},
+     "synthetic": {"per_class": 4}},
     {"name": "look", "generator": {**MEAN, "scope": "pooled"}},
 ]  # fmt: skip
 OTHER = {"name": "toy-blobs", "images": 60, "classes": ["red", "green"]}

@@ -149,6 +149,30 @@ def test_what_a_generator_requires_does_not_depend_on_strategy_or_classifier_see
     )
 
 
+def test_what_is_required_may_be_fitted_on_the_reserve_or_on_samples(plan, refused):
+    def helpers(learns_from, **changes):
+        generator = {"name": "toy-graded", "learns_from": learns_from, "classes": ["red"]}
+        planned = plan(strategies=[{"name": "a", "generator": generator}], seeds=[0], **changes)
+        inputs = planned.stages[planned.fits[0].key].inputs
+        grader = planned.stages[inputs["requires/grader"]]
+        return planned, grader, planned.stages[planned.stages[inputs["requires/samples/red"]].inputs["fit"]]
+
+    planned, grader, fit = helpers("samples")
+    assert grader.params["replace_real"] and fit.params["reads"] == "samples"
+    third = planned.stages[fit.inputs["data/red"]]
+    assert (third.params["n"], grader.inputs["synthetic/red"]) == (6, third.key)
+    assert planned.stages[third.inputs["fit"]].params["options"]["budget"]["updates"] == 1
+
+    reserve = {"dataset": {"name": "toy-blobs", "size": 8, "images": 90, "split": {"reserve": 0.2}}}
+    _, grader, fit = helpers("reserve", **reserve)
+    assert grader.params["reads"] == fit.params["reads"] == "reserve"
+    generator = {"name": "toy-graded", "learns_from": "reserve"}
+    said = refused(strategies=[{"name": "a", "generator": generator}])
+    assert (
+        "strategies.0.generator: 'toy-centroid' is fitted on the reserve, and 'toy-blobs' keeps none" in said
+    )
+
+
 def test_init_is_a_training_on_the_other_data_at_this_size_with_its_own_budget(plan):
     init = {
         "dataset": {"name": "toy-blobs", "images": 60, "classes": ["red", "blue"]},
@@ -163,7 +187,9 @@ def test_init_is_a_training_on_the_other_data_at_this_size_with_its_own_budget(p
     assert (params["classes"], params["size"], params["budget"]) == (("red", "blue"), 8, {"updates": 2})
     assert params["augment"] == [], "one training for all strategies"
     assert planned.cells[1].trainings == (first,)
-    assert "toy-blobs (init)" in planned.decodes and list(planned.cell_splits()) == [("toy-blobs", 0)]
+    lines = planned.data[planned.stages[planned.decodes["toy-blobs (init)"]].params["images"]].decode()
+    assert lines.count("\n") + 1 == 40, "of 60 images these two classes have 40"
+    assert list(planned.cell_splits()) == [("toy-blobs", 0)]
 
 
 def test_init_on_a_data_set_of_the_matrix_by_its_label_shares_its_images(plan):

@@ -46,7 +46,7 @@ class DataPlanner:
         label = f"{entry.label} (init)"
         while label in self.entries:
             label += "'"
-        self.entries[label], self._places[label] = made, place
+        self.entries[label], self._places[label] = made.model_copy(update={"label": label}), place
         return label
 
     def selection(self, label: str) -> Selection:

@@ -28,7 +28,8 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
     parts: dict[str, str] = {}
     for name, asked in context.params.get("requires", {}).items():
         if asked["kind"] == "samples":
-            inputs[name] = _samples(context, name, classes)
+            below, size = f"{NEEDED}{name}/", context.params["size"]
+            inputs[name] = synthetic_set(context, below, context.params["classes"], size)
             continue
         restored = restored_classifier if asked["kind"] == "classifier" else restored_generator
         state = load_state(context.inputs[f"{NEEDED}{name}"] / "state.safetensors")
@@ -84,10 +85,6 @@ def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], si
         names += [f"synthetic/{label}/{k:06d}" for k in range(len(images))]
     column = torch.tensor(labels, dtype=torch.int64)
     return ImageSet(torch.cat(pixels), column, tuple(classes), tuple(names), tuple(names))
-
-
-def _samples(context: StageContext, name: str, classes: Sequence[str]) -> ImageSet:
-    return synthetic_set(context, f"{NEEDED}{name}/", classes, context.params["size"])
 
 
 def _upstream(context: StageContext, name: str) -> StageContext:

@@ -12,7 +12,8 @@ real-or-fake logit is another thing, and not offered. By `mode`:
 
 What the fakes of `k+1` are is open here: they are images of the fitted generator, drawn once, as many as there are
 training images (at most 2,048). The generator is not trained on: noise and conditions are its own affair, so that any
-generator serves, and every arm makes the same updates of its classifier. The head starts from N(0, .02), as DCGANs do.
+generator serves, and every arm makes the same updates of its classifier. What a strategy adds to training is labelled
+and counts as real, whoever made it. The head starts from N(0, .02), as DCGANs do.
 
 Any discriminator serves that either has a method `features(images) -> [N,...]`, what its logit is computed from (one
 with several outputs, or that is told labels, needs it; a layer called `logit` is left out then), or is called with

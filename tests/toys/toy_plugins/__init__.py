@@ -53,6 +53,22 @@ class CommitteeOptions(ClassifierOptions):
     members: tuple[ClassifierUse, ...] = (ClassifierUse(name="toy-centroid"), ClassifierUse(name="toy-built"))
 
 
+class GradedOptions(MeanOptions):
+    learns_from: Literal["train", "reserve", "samples"] = Field(
+        "train", description="what its helpers are fitted on"
+    )
+
+
+def requires_of_graded(options):
+    """A grader, and samples of another generator; both fitted on train, on the reserve, or on samples of a third."""
+    third = Ref("samples", "toy-mean", {"budget": {"updates": 1}}, n=6)
+    data = third if options.learns_from == "samples" else options.learns_from
+    return {
+        "grader": Ref("classifier", "toy-centroid", data=data),
+        "samples": Ref("samples", "toy-mean", {"budget": {"updates": 2}}, n=5, data=data),
+    }
+
+
 class CircleOptions(GeneratorOptions):
     through: str = Field("toy-circle", description="the generator that it requires")
     batch_size: int = 8
@@ -101,11 +117,8 @@ def derm_bench_generators():
             name="toy-graded",
             summary="toy-mean that asks a classifier and looks at samples",
             create="toy_plugins.built:Graded",
-            options=MeanOptions,
-            requires=lambda options: {
-                "grader": Ref("classifier", "toy-centroid"),
-                "samples": Ref("samples", "toy-mean", {"budget": {"updates": 2}}, n=5),
-            },
+            options=GradedOptions,
+            requires=requires_of_graded,
         ),
         GeneratorSpec(
             name="toy-circle",
