@@ -283,7 +283,7 @@ class LabelPlane(nn.Module):
 
     def forward(self, targets: torch.Tensor) -> torch.Tensor:
         plane: torch.Tensor = F.relu(self.linear(targets))
-        return plane.unflatten(1, (1, self.side, self.side))
+        return plane.reshape(len(plane), 1, self.side, self.side)
 
 
 def _with_labels(rows: torch.Tensor, targets: torch.Tensor | None, labels: int) -> torch.Tensor:

@@ -58,7 +58,7 @@ class Spggan(NoiseGenerator):
         self.stages = len(sides) - 1
         self.trained = Generator(options.z_dim, widths, attend).to(task.device)
         self.discriminator = Discriminator(widths, attend).to(task.device)
-        self.generator = copy.deepcopy(self.trained)
+        self.generator: nn.Module = copy.deepcopy(self.trained)
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """One update of D, then one of G, a batch, at the resolution that the schedule says."""
@@ -111,7 +111,8 @@ class Spggan(NoiseGenerator):
         return normal(n, self.options.z_dim, noise)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
-        images: torch.Tensor = self.generator(z, int(self.generator.stage))
+        stage = int(self.generator.get_buffer("stage"))
+        images: torch.Tensor = self.generator(z, stage)
         return F.interpolate(images, (self.size, self.size), mode="nearest")
 
     def parts(self) -> dict[str, nn.Module]:
