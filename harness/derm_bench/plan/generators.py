@@ -13,6 +13,7 @@ from derm_bench.plan.book import StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.keys import PROTOCOL_VERSION, derive_seed, split_paths
 from derm_bench.plan.model import PlannedFidelity, PlannedFit
+from derm_bench.plan.provenance import images_there
 from derm_bench.plan.quota import quotas
 from derm_bench.plan.requires import DATA, NEEDED, Requirements, Setting, needed_plugins
 from derm_bench.yamlio import KeyPath
@@ -191,15 +192,23 @@ class GeneratorPlanner:
     # ---------------------------------------------------------------------------- scores
 
     def _score(self, cell: Cell, strategy: StrategyEntry, fits: Mapping[str, str]) -> None:
-        """Scores each class of a generator at its end and at each snapshot, from a sample of its own."""
+        """Scores each class of a generator at its end and at each snapshot, from a sample of its own. One with too few
+        images for that is drawn, and not scored."""
         use = strategy.generator
         assert use is not None
+        there = images_there(self.book.plugins, use, self.data.split(cell.dataset, cell.split_seed))
         for name, fit in fits.items():
-            n = self._half(cell.dataset, cell.split_seed, name)
+            wanted = self._half(cell.dataset, cell.split_seed, name)
+            n = int(min(wanted, there[name]))
+            if n < wanted and self.metrics:
+                few = f"{strategy.name}: {n} images of '{name}' are too few to be scored: it takes {wanted}"
+                self.plan.warnings += [few] if few not in self.plan.warnings else []
+            if not n:
+                continue
             for step in (*self._snapshots[fit], None):
                 sample = self.sample(cell, use, fit, name, n, step)
                 self._drawn.setdefault(fit, {})[f"{name}/{'last' if step is None else step}"] = sample
-                if self.metrics:
+                if self.metrics and n == wanted:
                     key = self._fidelity(cell.dataset, cell.split_seed, name, sample)
                     self.plan.fidelity.append(
                         PlannedFidelity(

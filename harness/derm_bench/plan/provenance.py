@@ -87,29 +87,20 @@ def _remarks(name: str, train_fraction: float, stated: Provenance) -> Iterator[s
 
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
-    """A quota that cannot be met is an error; a score that cannot be computed a warning."""
-
-    def there(strategy: str, dataset: str, split_seed: int) -> Mapping[str, float]:
-        use = strategies[strategy][1].generator
-        return images_there(plugins, use, plan.splits[dataset, split_seed])
-
+    """Quotas that cannot be met."""
     for planned in plan.cells:
         place, strategy = strategies[planned.cell.strategy]
+        if not planned.quota:
+            continue
+        use, split = strategy.generator, plan.splits[planned.cell.dataset, planned.cell.split_seed]
+        there = images_there(plugins, use, split)
+        more = "raise split.reserve" if plugins.get("generator", use.name).reads == "reserve" else "add some"
         for name, n in planned.quota.items():
-            has = there(strategy.name, planned.cell.dataset, planned.cell.split_seed)[name] if n else math.inf
-            if n > has:
-                message = f"{strategy.generator.label} has {has:.0f} images of '{name}', the quota is {n}"
-                at = ("strategies", place, "synthetic")
-                reserve = plugins.get("generator", strategy.generator.name).reads == "reserve"
-                hint = "ask for fewer, or raise split.reserve" if reserve else "ask for fewer, or add some"
-                yield plan.matrix.error(message, at, hint)
-    for row in plan.fidelity:
-        if row.strategy in strategies and strategies[row.strategy][1].generator:
-            n = plan.stages[plan.stages[row.key].inputs["sample"]].params["n"]
-            has = there(row.strategy, row.dataset, row.split_seed)[row.class_name]
-            if n > has:
-                few = f"{row.strategy}: {has:.0f} images of '{row.class_name}' are too few to be scored"
-                _warn(plan, [f"{few}: it takes {n}"])
+            if n and n > there[name]:
+                message = f"{use.label} has {there[name]:.0f} images of '{name}', the quota is {n}"
+                yield plan.matrix.error(
+                    message, ("strategies", place, "synthetic"), f"ask for fewer, or {more}"
+                )
 
 
 def images_there(plugins: Plugins, use: Any, split: PlannedSplit) -> Mapping[str, float]:

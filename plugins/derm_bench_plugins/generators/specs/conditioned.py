@@ -83,8 +83,8 @@ class LesionPasteOptions(AdapterOptions):
     )
     blend: Literal["poisson", "feather"] = Field(
         "feather",
-        description="feather keeps the lesion's colours; poisson its gradients, with colours shifted by what both skins "
-        "differ",
+        description="feather keeps the lesion's colours; poisson its gradients, with colours shifted by what both "
+        "skins differ",
     )
     rotate: float = Field(180.0, ge=0, le=180, description="largest turn of the lesion, degrees")
     scale: float = Field(0.2, ge=0, lt=1, description="by what share it is made larger or smaller at most")
