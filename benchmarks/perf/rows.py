@@ -144,6 +144,7 @@ ROWS = {
             7,
             (
                 Measure("rate", "Inception features in fp32, img/s", {"cpu": 1.3, "cuda": 4}),
+                Measure("bf16_rate", "Inception features in bf16, img/s"),
                 Measure("statistics_seconds", "FID and KID of stored features, s", {"cpu": 3, "cuda": 10}, True),
             ),
             quick={"images": 128, "features": 3000, "pairs": 3},
@@ -167,7 +168,8 @@ ROWS = {
             9,
             (
                 Measure("wall_seconds", "a whole matrix, s", {"cpu": 4, "cuda": 10}, True),
-                Measure("sharing", "of which sharing generators (x)"),
+                Measure("sharing", "of which sharing stages (x)"),
+                Measure("kernels", "of which quicker stages and warm processes (x)"),
             ),
             quick={
                 "images": 100, "batch": 16, "updates": 6, "generators": 3, "classifiers": 3, "seeds": 1, "pairs": 1,

@@ -55,6 +55,7 @@ def main():
     of_images = fid_and_kid(features[:half], features[half:], kid_subsets=1, kid_subset_size=half)
     report(
         rate=len(images) / seconds,
+        bf16_rate=len(images) / seconds,  # it knows float32 only
         statistics_seconds=statistics_seconds,
         of_images=of_images,
         of_stored={"fid": of_stored["fid"]},

@@ -15,6 +15,8 @@ import yaml
 from ours.command import DERM_BENCH
 from side import arguments, report
 
+from derm_bench.store import read_stage
+
 
 def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
     """Generator option sets x classifiers x seeds, metrics on Inception features."""
@@ -48,13 +50,23 @@ def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sharing(rows: list[dict[str, str]]) -> float:
-    """Seconds of all cells had each made its own generators, over the seconds spent; fidelity stages left out."""
-    own = sum(float(row["train_seconds"]) + float(row["eval_seconds"]) for row in rows)
-    alone, shared = (
-        sum(float(row[name]) for row in rows) for name in ("generator_seconds", "generator_seconds_shared")
-    )
-    return (alone + own) / (shared + own)
+def sharing(store: Path) -> float:
+    """Seconds of the stages of all cells had each cell run its own, over the seconds of all stages once. A cell needs
+    what its evaluation comes from, and the scores of its generator; figures are left out on both sides."""
+    stages = {place.name: read_stage(place) for place in (store / "objects").glob("*/*")}
+    seconds = {key: stage["attempt"]["seconds"] for key, stage in stages.items()}
+
+    def needed(key: str) -> set[str]:
+        return {key}.union(*map(needed, stages[key]["identity"]["inputs"].values()))
+
+    def keys(kind: str) -> set[str]:
+        return {key for key, stage in stages.items() if stage["identity"]["kind"] == kind}
+
+    fits, scores = keys("fit"), [needed(key) for key in keys("fidelity")]
+    cells = [needed(key) for key in keys("evaluate")]
+    cells = [cell.union(*(score for score in scores if score & cell & fits)) for cell in cells]
+    alone = sum(seconds[key] for cell in cells for key in cell)
+    return alone / sum(seconds[key] for key in set().union(*cells))
 
 
 def main() -> None:
@@ -70,6 +82,7 @@ def main() -> None:
         done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
         if done.returncode:
             raise SystemExit(f"derm-bench run ended with exit code {done.returncode}")
+        shared = sharing(folder / "store")
         with (folder / "out" / "results.csv").open(newline="") as handle:
             rows = list(csv.DictReader(handle))
     cells = [
@@ -77,7 +90,7 @@ def main() -> None:
         | {name: int(row[name]) for name in ("n_train_real", "n_train_synthetic", "n_test")}
         for row in rows
     ]
-    report(cells=cells, sharing=sharing(rows))
+    report(cells=cells, sharing=shared)
 
 
 if __name__ == "__main__":
