@@ -11,7 +11,7 @@ auxiliary classifier and noise from a t-distribution in place of a Gaussian. Eve
 
 - Both GANs are `acgan`, classifier and all, as samples are asked for by class. They share no weights.
 - Of the budget the first `vae_share` (a quarter, rounded down) trains the VAE alone; it stays as it is from then on,
-  and every update of the rest is one of each GAN, on the same batch.
+  and every update of the rest is one of each GAN, on the same batch. Snapshots of the first part show untrained GANs.
 - GAN-1 trains on latents drawn from q(z|x) for the batch's own images, with their classes. To sample without images,
   the mean and covariance of all latents it trained on are kept for every class, and z is drawn from that Gaussian.
 - t noise is divided by its standard deviation sqrt(nu / (nu - 2)): heavy tails at the scale of N(0,1). So nu > 2.

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import GanOptions
+from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class ConditionalOptions(GanOptions):
@@ -43,10 +43,6 @@ class TedganOptions(AcganOptions):
     )
 
 
-TINY = {"base": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}}
-SMOKE = {"base": 16, "batch_size": 16, "budget": {"updates": 20}}
-
-
 def specs() -> list[GeneratorSpec]:
     return [
         GeneratorSpec(
@@ -56,7 +52,7 @@ def specs() -> list[GeneratorSpec]:
             create="derm_bench_plugins.generators.cgan:Cgan",
             options=CganOptions,
             conditional=True,
-            presets={"tiny": TINY, "smoke": SMOKE},
+            presets=SMALL,
         ),
         GeneratorSpec(
             name="acgan",
@@ -65,7 +61,7 @@ def specs() -> list[GeneratorSpec]:
             create="derm_bench_plugins.generators.acgan:AcGan",
             options=AcganOptions,
             conditional=True,
-            presets={"tiny": TINY, "smoke": SMOKE},
+            presets=SMALL,
         ),
         GeneratorSpec(
             name="semi-gan",
@@ -74,7 +70,7 @@ def specs() -> list[GeneratorSpec]:
             create="derm_bench_plugins.generators.semi_gan:SemiGan",
             options=ConditionalOptions,
             conditional=True,
-            presets={"tiny": TINY, "smoke": SMOKE},
+            presets=SMALL,
         ),
         GeneratorSpec(
             name="tedgan",
@@ -83,6 +79,6 @@ def specs() -> list[GeneratorSpec]:
             create="derm_bench_plugins.generators.tedgan:TedGan",
             options=TedganOptions,
             conditional=True,
-            presets={"tiny": TINY, "smoke": SMOKE},
+            presets=SMALL,
         ),
     ]

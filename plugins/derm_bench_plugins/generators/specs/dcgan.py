@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import GanOptions
+from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class VanillaOptions(GanOptions):
@@ -56,12 +56,6 @@ class MutepfeOptions(GanOptions):
     base: int = Field(
         64, ge=1, le=1024, description="channels of G's last hidden layer and of D's first; 64 is the paper's"
     )
-
-
-SMALL = {
-    "tiny": {"base": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
-    "smoke": {"base": 16, "batch_size": 16, "budget": {"updates": 20}},
-}
 
 
 def specs() -> list[GeneratorSpec]:
