@@ -63,6 +63,7 @@ def test_the_schema_accepts_the_example_and_refuses_a_broken_one(plugins):
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     example = load_yaml(Path(__file__).with_name("whole.yaml")).data
+    example["classifiers"][1]["init"] = {"dataset": "a label", "budget": {"updates": 3}}
     assert [error.message for error in validator.iter_errors(example)] == []
     for path, value in {
         ("strategies", 3, "generator", "bse"): 3,
@@ -71,6 +72,10 @@ def test_the_schema_accepts_the_example_and_refuses_a_broken_one(plugins):
         ("datasets", 0, "siz"): 3,
         ("budget", "updates"): "many",
         ("nonsense",): 1,
+        ("classifiers", 2, "from", "generator", "nmae"): "dcgan",
+        ("classifiers", 2, "from", "prat"): "discriminator",
+        ("classifiers", 0, "init"): {"dataset": "ham10000", "bugdet": {"updates": 3}},
+        ("classifiers", 1, "init", "dataset"): 3,
     }.items():
         broken = copy.deepcopy(example)
         place = broken

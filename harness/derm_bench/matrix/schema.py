@@ -86,6 +86,8 @@ def _entry(model: type[BaseModel], options: Schema) -> Schema:
         own["preset"] = _PRESET
     if model is DatasetEntry:
         own |= _dataset_spellings(own)
+    if model is ClassifierEntry:
+        own["init"] = _init_spellings(own["init"])
     if model in _SWEPT:
         own["sweep"] = _SWEEP
     return {"type": "object", "properties": {**options, **own}, "additionalProperties": False}
@@ -98,6 +100,20 @@ def _dataset_spellings(properties: Schema) -> Schema:
         "classes": {"anyOf": [names, merged, {"type": "null"}]},
         "limit": {"anyOf": [{"type": "integer", "minimum": 0}, properties["limit"]]},
         "train_fraction": {"anyOf": [{"type": "number"}, properties["train_fraction"]]},
+    }
+
+
+def _init_spellings(init: Schema) -> Schema:
+    """The data set of `init` may be one of the matrix, by its label."""
+    by_label = {"anyOf": [{"type": "string"}, _ref("dataset")]}
+    return {
+        **init,
+        "anyOf": [
+            {**kind, "properties": kind["properties"] | {"dataset": by_label}}
+            if "properties" in kind
+            else kind
+            for kind in init["anyOf"]
+        ],
     }
 
 

@@ -132,13 +132,15 @@ class Requirements:
         """The fits of a generator by the class that each makes, `all` where it tells none apart."""
         cell, use, strategy = setting.cell, required.generator, required.strategy
         assert cell.generator_seed is not None, "a cell that needs a generator has a seed for it"
+        known = self.data.split(cell.dataset, cell.split_seed).classes
         if strategy is not None:
             classes = self.generators.classes(cell, strategy)
         else:
             check_required(self.book.plan, self.book.plugins, use, cell, setting.at)
-            classes = tuple(use.options.classes or self.data.split(cell.dataset, cell.split_seed).classes)
-        if unknown := [name for name in classes if name not in self._counts(cell)]:
-            raise self.matrix.error(f"the data set has no class '{unknown[0]}'", setting.at)
+            classes = tuple(use.options.classes or known)
+        if unknown := [name for name in classes if name not in known]:
+            hint = "classes: " + ", ".join(known)
+            raise self.matrix.error(f"the data set has no class '{unknown[0]}'", setting.at, hint)
         samples = self._samples(required.data, setting) if required.data is not None else None
         reads = "samples" if samples is not None else "reserve" if required.ref.data == "reserve" else ""
         if reads == "reserve":
