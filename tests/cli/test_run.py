@@ -255,3 +255,16 @@ def test_nothing_imports_torch_before_a_worker_does(write_matrix, toys):
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
         assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.slow
+def test_a_matrix_that_only_scores_generators_fails_with_them(in_process, write_matrix):
+    def run(trouble):
+        generator = {"name": "toy-mean", "budget": {"updates": 4}, "trouble": trouble}
+        strategies = [{"name": "scored", "generator": generator}]
+        matrix = write_matrix(strategies=strategies, classifiers=[], metrics=["fd_domain"], seeds=[0])
+        return in_process("run", matrix, "--out", trouble)
+
+    good, bad = run("none"), run("raise")
+    assert good.code == 0 and "fd_domain" in good.out, good.err
+    assert bad.code == 1 and "3 generators' samples not scored" in bad.out

@@ -157,3 +157,22 @@ def test_terminal_table_shows_counts_of_planned_and_takes_brackets_literally():
 
 def test_terminal_table_of_a_run_directory(whole_run):
     assert summarise_for_terminal(whole_run).row_count == 16
+
+
+def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images(tmp_path):
+    header = "dataset,strategy,generator,class,metric,step,value"
+    rows = [
+        "ham,control,noise,mel,fd_domain,,900",
+        "ham,gan,dcgan,mel,fd_domain,100,80",
+        "ham,gan,dcgan,mel,fd_domain,last,12.5",
+        "ham,gan,dcgan,mel,coverage_domain,last,0.25",
+    ]
+    (tmp_path / "fidelity.csv").write_text("\n".join([header, *rows]) + "\n")
+    (tmp_path / "results.csv").write_text("cell,status\n")
+    console = Console(width=120, record=True)
+    console.print(summarise_for_terminal(tmp_path))
+    shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
+    assert [line for line in shown if line] == [
+        ["ham", "gan", "mel", "12.5", "0.25"],
+        ["ham", "noise (control)", "mel", "900", ""],
+    ]

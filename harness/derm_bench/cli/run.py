@@ -58,7 +58,8 @@ from derm_bench.runner.run import RunOptions, execute_request
 def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     """Plan MATRIX, execute what is missing, write the run directory and print the table.
 
-    Exits 0 when every selected cell is done, 1 when some failed, 2 when the input is wrong, 130 when interrupted.
+    Exits 0 when every selected cell is done (without cells: when every generator is scored), 1 when some failed, 2
+    when the input is wrong, 130 when interrupted.
     """
     request = plan_request(
         flags,
@@ -100,7 +101,10 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     else:
         Console().print(done.table)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-        click.echo(f"{counted or 'no cells'}; {done.stages_run} stages run; {done.out / 'report.html'}")
+        counted = counted or f"no cells, {done.unscored} generators' samples not scored"
+        click.echo(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
         return 130
+    if not done.rows:  # a matrix that only scores generators
+        return 1 if done.unscored else 0
     return 0 if set(statuses) <= {"done"} else 1

@@ -345,6 +345,37 @@ def _in_group(row: Row, group: Sequence[str]) -> bool:
     )
 
 
+def fidelity_table(fidelity: Sequence[Row]) -> Table:
+    """What `run` prints where no classifier is trained: a row a (data set, strategy, class), the last values of each
+    metric. Controls come last, to be read against."""
+    from rich.table import Table
+    from rich.text import Text
+
+    last = [row for row in fidelity if row["step"] in ("last", "")]
+    metrics = unique(row["metric"] for row in last)
+    places = unique(
+        _fidelity_place(row) for row in sorted(last, key=lambda row: row["strategy"] == "control")
+    )
+    table = Table(title="distances of samples from real training images")
+    for name in ("data", "strategy", "class"):
+        table.add_column(name, overflow="fold")
+    for name in metrics:
+        table.add_column(Text(name), justify="right")
+    for place in places:
+        values = {row["metric"]: number(row["value"]) for row in last if _fidelity_place(row) == place}
+        cells = [*place, *("" if (v := values.get(name)) is None else f"{v:.4g}" for name in metrics)]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _fidelity_place(row: Row) -> tuple[str, str, str]:
+    name = f"{row['generator']} (control)" if row["strategy"] == "control" else row["strategy"]
+    return str(row["dataset"]), str(name), str(row["class"])
+
+
 def summarise_for_terminal(run_dir: Path, primary: str = "balanced_accuracy") -> Table:
-    """`terminal_table` of a run directory on disk."""
-    return terminal_table(read_csv(run_dir / "summary.csv"), read_csv(run_dir / "results.csv"), primary)
+    """`terminal_table` of a run directory on disk; `fidelity_table` where it has no cell."""
+    results = read_csv(run_dir / "results.csv")
+    if not results:
+        return fidelity_table(read_csv(run_dir / "fidelity.csv"))
+    return terminal_table(read_csv(run_dir / "summary.csv"), results, primary)

@@ -45,7 +45,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run came to."""
+    """What a run came to. `unscored`: comparisons of generators' samples that failed or could not be made."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -53,6 +53,7 @@ class Done:
     stages_run: int
     interrupted: bool
     seconds: float = field(default=0.0)
+    unscored: int = 0
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -91,7 +92,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, to
     }
     told.run_finish(plan.matrix.name, options.out, statuses)
     table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
-    return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began)
+    unscored = sum(execution.outcomes[row.key].status != "done" for row in plan.fidelity)
+    return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began, unscored)
 
 
 def _finish_cleanly_when_terminated() -> None:
