@@ -177,6 +177,9 @@ def test_controls_draw_from_train_and_more_real_from_the_reserve(in_process, wri
     assert ran.code == 0, ran.err
     rows = {row["strategy"]: row for row in read_csv(tmp_path / "runs" / "toy" / "results.csv")}
     assert all(rows[name]["n_train_synthetic"] == "2" and rows[name]["status"] == "done" for name in names)
+    assert (
+        len(list((tmp_path / "runs" / "toy" / "samples").glob("more-real__*"))) > 0
+    )  # fewer than are scored
     assert sources(tmp_path) == {name: {"reserve" if name == "more-real" else "train"} for name in names}
 
 

@@ -61,8 +61,8 @@ def test_an_image_becomes_a_small_map_and_maps_of_16_pixels_attend():
     assert gan.generator.encode(images).shape == (2, 64, 4, 4)
     assert gan.generator(images, z).shape == images.shape and gan.discriminator(images).shape == (2,)
     assert seen == [16, 16, 16, 16]  # encode twice, decode, D
-    made = tiny(32)
-    assert made.generator(torch.zeros(1, 3, 32, 32), torch.zeros(1, 6)).shape == (1, 3, 32, 32)
+    made = tiny(32).generator.eval()
+    assert made(torch.zeros(1, 3, 32, 32), torch.zeros(1, 6)).shape == (1, 3, 32, 32)
 
 
 def test_the_image_and_the_noise_both_matter():
@@ -86,7 +86,17 @@ def test_each_real_image_goes_in_with_several_z_whatever_the_chunks(chunk):
     assert len(images[:5].flatten(1).unique(dim=0)) == 5
 
 
+def test_a_class_of_one_image_is_enough():
+    gan, one = tiny(), train_set().subset([3])
+    gan.fit(one, RecordedRun(seed=0, budget=2))
+    assert set(gan.sample(SampleRequest(0, 12, 0), one).source_ids) == set(one.ids)
+
+
 def test_both_networks_learn():
     before, after = tiny().state(), fitted().state()
-    for key in ("generator.encode.layers.0.weight", "generator.project.weight", "discriminator.logit.weight"):
+    for key in (
+        "generator.encode.layers.0.weight",
+        "generator.project.0.weight",
+        "discriminator.logit.weight",
+    ):
         assert not torch.equal(before[key], after[key])

@@ -66,7 +66,8 @@ class Blur(Duplicate):
 
     def altered(self, images: torch.Tensor) -> torch.Tensor:
         reach = min(math.ceil(3 * self.sigma), images.shape[-1] - 1)  # reflection ends at the other edge
-        return tv.gaussian_blur(images, [2 * reach + 1] * 2, [self.sigma] * 2)
+        blurred: torch.Tensor = tv.gaussian_blur(images, [2 * reach + 1] * 2, [self.sigma] * 2)
+        return blurred
 
 
 class Bottleneck(Duplicate):

@@ -6,11 +6,11 @@
     D        SxSx3 -> stride-2 convolutions, attention at 16x16 -> 4x4 -> 1
 
 Inception blocks are GoogLeNet's: 1x1, 3x3, 5x5 and 3x3 max pooling side by side, a quarter of the channels each. The
-text was not at hand; widths, BatchNorm, LeakyReLU .2 on the way down and ReLU on the way up, nearest-neighbour
-upsampling and the initialisation (DCGAN's) are choices. Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G is
-given are those that D is shown in the same update, in another order. At synthesis each real image of the class goes in
-with `z_per_image` noise vectors, the images in an order that the fit fixes. Nothing in the loss keeps G from copying
-its image: the 4x4 code does.
+text was not at hand; widths, BatchNorm (of both 4x4 maps too, or z hardly counts beside the image), LeakyReLU .2 on the
+way down and ReLU on the way up, nearest-neighbour upsampling and the initialisation (DCGAN's) are choices.
+Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G is given are those that D is shown in the same update, in
+another order. At synthesis each real image of the class goes in with `z_per_image` noise vectors, the images in an
+order that the fit fixes. Nothing in the loss keeps G from copying its image: the 4x4 code does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Batch, Run
@@ -57,11 +56,11 @@ class Iagan(Gan):
     def fit(self, train: ImageSet, run: Run) -> None:
         """One update of D, then one of G, a batch."""
         self.order.fix(run.seed)
-        self._first = self.scaled(train.images[: self.options.batch_size])
+        self._first = self.scaled(train.images[torch.arange(self.options.batch_size) % len(train)])
         super().fit(train, run)
 
     def start(self, z: torch.Tensor) -> None:
-        start_statistics(self.generator, self._first, z[: len(self._first)])
+        start_statistics(self.generator, self._first, z)
 
     def play(
         self, engine: Engine, players: Players, batch: Batch, z: torch.Tensor
@@ -110,12 +109,16 @@ class Generator(nn.Module):
         widths = [options.base * 2**k for k in range(stages)]
         self.code = options.code
         self.encode = Encoder(widths, options.code)
-        self.project = nn.Linear(options.z_dim, options.code * 16)
+        self.project = nn.Sequential(
+            nn.Linear(options.z_dim, options.code * 16, bias=False),
+            nn.BatchNorm1d(options.code * 16),
+            nn.ReLU(),
+        )
         self.decode = Decoder(2 * options.code, widths[::-1])
 
     def forward(self, images: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         of_image = self.encode(images)
-        of_noise = F.relu(self.project(z)).unflatten(1, (self.code, 4, 4))
+        of_noise = self.project(z).unflatten(1, (self.code, 4, 4))
         made: torch.Tensor = self.decode(torch.cat([of_image, of_noise], dim=1))
         return made
 
@@ -129,7 +132,7 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, stride=2, padding=1), leaky()]
         for k, (channels, out) in enumerate(pairwise(widths)):
             layers += [Inception(channels, out, leaky), *attention(out, side >> k, side), *halved(out, out)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], code, 1))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], code, 1, bias=False), nn.BatchNorm2d(code))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         code: torch.Tensor = self.layers(images)

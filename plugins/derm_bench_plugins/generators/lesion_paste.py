@@ -108,12 +108,9 @@ class LesionPaste(ModulePlugin):
         size = draws.uniform(1 - options.scale, 1 + options.scale)
         mirror = draws.choice((-1.0, 1.0))
         to = np.clip(target + draws.uniform(-options.move, options.move, 2) * side, 0, side - 1)
-        turn = (
-            np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * (1, mirror) / size
-        )
-        grid = np.stack(np.mgrid[:side, :side]).astype(np.float64) + bending(
-            side, options.jitter * side, draws
-        )
+        cos, sin = np.cos(angle), np.sin(angle)
+        turn = np.array([[cos, -sin * mirror], [sin, cos * mirror]]) / size
+        grid = np.indices((side, side)) + bending(side, options.jitter * side, draws)
         y, x = np.einsum("ij,jhw->ihw", turn, grid - to[:, None, None]) + middle(mask)[:, None, None]
         maps = x.astype(np.float32), y.astype(np.float32)
         moved = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
@@ -134,7 +131,8 @@ def pictures(images: ImageSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 def middle(mask: np.ndarray) -> np.ndarray:
     """Mean place (y, x) of a mask that is not empty."""
-    return np.argwhere(mask > 0).mean(axis=0)
+    place: np.ndarray = np.argwhere(mask > 0).mean(axis=0)
+    return place
 
 
 def bending(side: int, deviation: float, draws: np.random.Generator) -> np.ndarray:
@@ -142,7 +140,8 @@ def bending(side: int, deviation: float, draws: np.random.Generator) -> np.ndarr
     smoothed over an eighth of the side."""
     noise = draws.standard_normal((side, side, 2))
     smooth = cv2.GaussianBlur(noise, (0, 0), side / 8, borderType=cv2.BORDER_REFLECT)
-    return deviation * np.moveaxis(smooth / smooth.std(), 2, 0)
+    field: np.ndarray = deviation * np.moveaxis(smooth / smooth.std(), 2, 0)
+    return field
 
 
 def painted_over(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator) -> np.ndarray:
@@ -161,7 +160,8 @@ def painted_over(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator
 def feathered(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:
     """The lesion's very pixels well within the mask, the background's well outside, mixed across the contour."""
     alpha = cv2.GaussianBlur(mask.astype(np.float64) / 255, (0, 0), max(0.5, FEATHER * len(mask)))[:, :, None]
-    return (alpha * lesion + (1 - alpha) * background).round().astype(np.uint8)
+    mixed: np.ndarray = (alpha * lesion + (1 - alpha) * background).round().astype(np.uint8)
+    return mixed
 
 
 def poisson(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class BlurOptions(ControlOptions):
 class BottleneckOptions(ControlOptions):
     """The resolution is the point of it, so it has no default."""
 
-    size: int = Field(  # type: ignore[assignment]
+    size: int = Field(
         ge=8,
         le=1024,
         description="side in pixels through which the images go: that of the generator compared with",
@@ -73,7 +73,11 @@ def each_once(options: Any) -> str:
 
 
 def specs() -> list[GeneratorSpec]:
-    repeated = {"conditional": True, "conditions_on": "images", "finite": f"{__name__}:without_end"}
+    repeated: dict[str, Any] = {
+        "conditional": True,
+        "conditions_on": "images",
+        "finite": f"{__name__}:without_end",
+    }
     plain: dict[str, Any] = {"presets": {"tiny": {}, "smoke": {}}}
     return [
         GeneratorSpec(
