@@ -21,8 +21,9 @@ OTHER = {"name": "toy-blobs", "images": 60, "classes": ["red", "green"]}
 
 
 @pytest.fixture
-def run(in_process, write_matrix, tmp_path):
-    """Runs the toy matrix with changes; returns the run directory and what was printed."""
+def run(in_process, write_matrix, tmp_path, monkeypatch):
+    """Runs the toy matrix with changes, without figures; returns the run directory and what was printed."""
+    monkeypatch.setattr("derm_bench.runner.run.draw", lambda *arguments: None)
 
     def call(**changes):
         content = {"strategies": STRATEGIES, "seeds": [0], **changes}
@@ -111,3 +112,28 @@ def test_plan_and_explain_tell_of_what_is_built_on(run, in_process, write_matrix
     told = in_process("explain", tmp_path / "matrix.yaml", "*/toy-built/*", "--set", changed)
     assert "options.budget.updates: 4 -> 5" in told.out
     assert "upstream 'fit toy-mean [red+green+blue] seed 0' changed" in told.out
+
+
+def test_paper_004s_discriminator_shares_its_gan_with_a_strategy_and_joins_an_ensemble(run):
+    gan = {"name": "dcgan-mutepfe", "preset": "tiny", "scope": "pooled"}
+    source = {"generator": gan, "part": "discriminator"}
+    discriminator = {"name": "dcgan-discriminator", "batch_size": 8, "from": source}
+    cnn = {"name": "dermagan-cnn", "preset": "tiny"}
+    out, ran = run(
+        dataset={"name": "phantom-dermoscopy", "size": 16, "limit": 16, "classes": ["mel", "nv"]},
+        budget={"updates": 3},
+        strategies=[{"name": "real-only"}, {"name": "look", "generator": gan}],
+        classifiers=[
+            {**discriminator, "sweep": {"mode": ["finetune", "linear-probe", "k+1"]}},
+            {"name": "ensemble", "members": [cnn, discriminator], "member_weights": [1, 3]},
+        ],
+    )
+    assert ran.code == 0, ran.err
+    # decode, fit, sample for the grid, its grid, 5 trainings, 4 evaluations: one fit for everything
+    assert json.loads(ran.out)["stages_run"] == 1 + 1 + 1 + 1 + 5 + 4
+    rows = {row["classifier"]: row for row in read_csv(out / "results.csv")}
+    assert {row["status"] for row in rows.values()} == {"done"}
+    assert list(rows) == [f"dcgan-discriminator[mode={m}]" for m in ("finetune", "linear-probe", "k+1")] + [
+        "ensemble"
+    ]
+    assert float(rows["ensemble"]["train_seconds"]) > 0
