@@ -49,6 +49,11 @@ def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
         f"mean-balance__{name}__last__g{seed}.png" for name in ("blue", "green") for seed in (0, 1)
     ]
 
+    drawn = [json.loads(path.read_text()) for path in (tmp_path / "store").glob("objects/*/*/samples.json")]
+    assert drawn and all(
+        one["attributes"]["place"] == list(range(len(one["attributes"]["place"]))) for one in drawn
+    )
+
     with_balance = [
         row
         for row in read_csv(finished / "composition.csv")

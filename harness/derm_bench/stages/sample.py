@@ -36,21 +36,26 @@ def sample(context: StageContext) -> dict[str, Any]:
     label = classes.index(params["label"]) if params["label"] in classes else None
     images: list[torch.Tensor] = []
     sources: list[str] = []
+    attributes: dict[str, list[Any]] = {}
     for start in range(0, params["n"], CHUNK):
         seed = (params["seed"] + start // CHUNK) % 2**31
         seed_everything(seed)
         drawn = generator.sample(SampleRequest(label, CHUNK, seed, start, params["n"]), train)
         images.append(resize_images(_checked(drawn, CHUNK), params["size"]))
         sources += list(drawn.source_ids or ())
+        for column, values in drawn.attributes.items():
+            attributes.setdefault(column, []).extend(values)
         context.report({"done": min(start + CHUNK, params["n"]), "total": params["n"]})
     pixels = torch.cat(images)[: params["n"]].cpu().numpy()
     np.save(context.out / "images.npy", pixels, allow_pickle=False)
-    (context.out / "samples.json").write_text(json.dumps({"source_ids": sources[: params["n"]]}))
+    columns = {column: values[: params["n"]] for column, values in attributes.items()}
+    document = {"source_ids": sources[: params["n"]], "attributes": columns}
+    (context.out / "samples.json").write_text(json.dumps(document))
     return {"n": len(pixels), "label": params["label"]}
 
 
 def _checked(drawn: Samples, n: int) -> torch.Tensor:
-    """Refuses what is not uint8 [n,3,S,S]: a plugin's mistake should not reach a classifier."""
+    """Refuses what is not uint8 [n,3,S,S] with attributes for each: a plugin's mistake should not reach a classifier."""
     images = drawn.images
     if (
         not isinstance(images, torch.Tensor)
@@ -62,4 +67,7 @@ def _checked(drawn: Samples, n: int) -> torch.Tensor:
         raise TypeError(
             f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{n}, 3, S, S]"
         )
+    wrong = {name: len(values) for name, values in drawn.attributes.items() if len(values) != n}
+    if wrong:
+        raise TypeError(f"sample() returned {n} images, but attributes of other lengths: {wrong}")
     return images

@@ -30,7 +30,8 @@ class Mean(nn.Module):
         images = ((self.mean + noise).clamp(-1, 1) * 127.5 + 127.5).byte()
         if self.options.trouble == "dtype":
             images = images.float()
-        return Samples(images[:, :2] if self.options.trouble == "shape" else images)
+        places = {"place": list(range(request.start, request.start + request.n))}
+        return Samples(images[:, :2] if self.options.trouble == "shape" else images, None, places)
 
     def parts(self):
         return {"net": self}
