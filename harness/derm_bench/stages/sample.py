@@ -55,7 +55,7 @@ def sample(context: StageContext) -> dict[str, Any]:
 
 
 def _checked(drawn: Samples, n: int) -> torch.Tensor:
-    """Refuses what is not uint8 [n,3,S,S] with attributes for each: a plugin's mistake should not reach a classifier."""
+    """Refuses what is not uint8 [n,3,S,S] with attributes for each: mistakes stop here, before a classifier."""
     images = drawn.images
     if (
         not isinstance(images, torch.Tensor)
