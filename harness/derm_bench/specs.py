@@ -324,7 +324,14 @@ class Dataset(Protocol):
 
 
 class Generator(Protocol):
-    """What a generator's `create(options, task)` returns."""
+    """What a generator's `create(options, task)` returns.
+
+    One that makes images of noise and a class alone may also have `prior(n, generator)`, the noise of n images
+    [n,...] drawn from a torch.Generator, and `render(z, label)`, their images in [-1,1], as `NoiseGenerator` has. The
+    run directory then shows rows that lead from one sample to another: along a great circle, or along a line where
+    noise lies in [-1,1] as uniform noise does, unless it says itself by `between(a, b, share)` what noise lies between
+    `a` and `b`, `share` in [0,1].
+    """
 
     def fit(self, train: ImageSet, run: Run) -> None: ...
 

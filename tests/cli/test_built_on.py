@@ -129,8 +129,8 @@ def test_paper_004s_discriminator_shares_its_gan_with_a_strategy_and_joins_an_en
         ],
     )
     assert ran.code == 0, ran.err
-    # decode, fit, sample for the grid, its grid, 5 trainings, 4 evaluations: one fit for everything
-    assert json.loads(ran.out)["stages_run"] == 1 + 1 + 1 + 1 + 5 + 4
+    # decode, fit, sample for the pictures, those three, 5 trainings, 4 evaluations: one fit for everything
+    assert json.loads(ran.out)["stages_run"] == 1 + 1 + 1 + 3 + 5 + 4
     rows = {row["classifier"]: row for row in read_csv(out / "results.csv")}
     assert {row["status"] for row in rows.values()} == {"done"}
     assert list(rows) == [f"dcgan-discriminator[mode={m}]" for m in ("finetune", "linear-probe", "k+1")] + [

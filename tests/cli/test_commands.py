@@ -35,7 +35,7 @@ def test_plan_executes_nothing(derm_bench, write_matrix, tmp_path):
     ran = derm_bench("plan", write_matrix(), "--json")
     assert ran.code == 0, ran.err
     plan = json.loads(ran.out)
-    assert plan["to_run"] == {"decode": 1, "fit": 4, "sample": 8, "train": 6, "evaluate": 6, "analyse": 4}
+    assert plan["to_run"] == {"decode": 1, "fit": 4, "sample": 8, "train": 6, "evaluate": 6, "analyse": 12}
     assert plan["detectable_difference"] > 0
     assert not (tmp_path / "store").exists()
     assert "toy: 6 cells" in derm_bench("plan", tmp_path / "matrix.yaml").out

@@ -12,7 +12,7 @@ from PIL import Image
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import make_figures, read_figures
 from derm_bench.report.plots import looks
-from derm_bench.report.samples import label_grid, snapshot_sheet
+from derm_bench.report.samples import Row, label_grid, row_sheet
 
 
 def test_every_section_has_figures_and_all_are_plain_svg(whole_figures):
@@ -99,9 +99,8 @@ def test_contact_sheet_names_the_class_and_shows_every_image(tmp_path):
 def test_snapshot_sheet_has_a_row_a_step(tmp_path):
     images = np.full((3, 3, 16, 16), 255, np.uint8)
     images[:, 1:] = 0
-    snapshot_sheet(
-        [("100 updates", images), ("200 updates", images)], "nv", "dcgan", tmp_path / "s.png", scale=2
-    )
+    rows = [Row(images, "100 updates"), Row(images, "200 updates")]
+    row_sheet(rows, "nv", "dcgan", tmp_path / "s.png", scale=2)
     with Image.open(tmp_path / "s.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     assert (pixels == (255, 0, 0)).all(axis=2).sum() == 6 * 32 * 32

@@ -12,7 +12,8 @@ from PIL import Image
 from derm_bench.errors import UserError
 from derm_bench.report import view
 from derm_bench.report.data import ReportData
-from derm_bench.report.html import sample_name, write_report
+from derm_bench.report.html import write_report
+from derm_bench.report.pictures import sample_name
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -84,7 +85,8 @@ def test_page_says_what_failed_and_how_many_seeds_are_left(report):
 
 def test_a_generator_whose_samples_are_noise_is_told(whole_run):
     table = view.health(ReportData.load(whole_run))
-    assert table.header[-3:] == ["distance of two samples", "the same at 4x4 pixels", "what is wrong"]
+    assert table.header[-3:] == ["apart", "apart at 4x4", "what is wrong"]
+    assert "Apart: the mean distance of two samples" in table.note and "nearest" not in table.note
     assert [row[4:6] for row in table.rows] == [["1.2", "0.031"], ["1.2", "0.92"]] and table.flagged == {0}
     assert "nearly one image" in table.rows[0][-1] and not table.rows[1][-1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from derm_bench.errors import UserError
@@ -14,6 +14,8 @@ from derm_bench.plan.book import StageBook, transform_paths, transforms
 from derm_bench.plan.keys import split_paths
 from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
 from derm_bench.specs import Task, create
+
+SHOWN = 4  # images a class whose preprocessing is drawn
 
 
 class DataPlanner:
@@ -30,6 +32,8 @@ class DataPlanner:
         }
         self._selections: dict[str, Selection] = {}
         self._fingerprints: dict[str, Mapping[str, str]] = {}
+        # What the data set says of its licence.
+        self.licences: dict[str, str] = {}
 
     def other(self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...]) -> str:
         """The label of a data set that is no cell's; size, resize and preprocess are those of `like` unless written.
@@ -63,6 +67,7 @@ class DataPlanner:
             except UserError as error:
                 raise self._located(error, label) from error
             self._fingerprints[label] = {name: digests[name] for name in chosen.ids}
+            self.licences[label] = description.licence
             self._selections[label] = chosen
         return self._selections[label]
 
@@ -113,28 +118,62 @@ class DataPlanner:
             f"{name}\t{group}\t{label}\t{digests[name]}"
             for name, group, label in zip(selection.ids, selection.groups, selection.labels, strict=True)
         ]
-        hashed, local = split_paths(entry.options)
-        params = {
-            "dataset": entry.name,
-            # Where the files lie is not part of the identity: their digests are, in `images`.
-            "options": {name: value for name, value in hashed.items() if name not in local},
-            "images": self._keep("\n".join(lines).encode()),
-            "classes": selection.classes,
-            "size": entry.size,
-            "resize": entry.resize,
-            "preprocess": transforms(entry.preprocess),
-            "unreadable": entry.clean.unreadable,
-        }
-        return self.book.enter(
+        return self._reads(
+            entry,
             "decode",
             "derm_bench.stages.decode:decode",
             f"decode {entry.label}",
-            params,
+            {"images": self._keep("\n".join(lines).encode()), "unreadable": entry.clean.unreadable},
+            costs.decode(len(selection.ids)),
+        )
+
+    def add_sheets(self) -> None:
+        """A stage for each data set of the matrix that is preprocessed: it draws a few training images of each class
+        after each step."""
+        for label, seed in self.plan.cell_splits():
+            entry = self.entries[label]
+            if entry.preprocess and label not in self.plan.sheets:
+                split, digests = self.split(label, seed), self._fingerprints[label]
+                shown = {
+                    name: [
+                        (split.ids[i], digests[split.ids[i]])
+                        for i in _evenly(split.indices("train", classes=[name]))
+                    ]
+                    for name in split.classes
+                }
+                self.plan.sheets[label] = self._reads(
+                    entry,
+                    "analyse",
+                    "derm_bench.stages.preprocessing:preprocessing",
+                    f"draw the preprocessing of {label}",
+                    {"shown": shown, "title": label, "licence": self.licences[label]},
+                    costs.decode(len(split.classes) * SHOWN),
+                )
+
+    def _reads(
+        self, entry: DatasetEntry, kind: str, function: str, title: str, more: Mapping[str, Any], cost: float
+    ) -> str:
+        """A stage that reads images of a data set and preprocesses them."""
+        hashed, local = split_paths(entry.options)
+        params = {
+            "dataset": entry.name,
+            # Where the files lie is not part of the identity: their digests are, in `images` or `shown`.
+            "options": {name: value for name, value in hashed.items() if name not in local},
+            "classes": self.selection(entry.label).classes,
+            "size": entry.size,
+            "resize": entry.resize,
+            "preprocess": transforms(entry.preprocess),
+        }
+        return self.book.enter(
+            kind,
+            function,
+            title,
+            params | dict(more),
             {},
             [("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
             on_device=False,
             local={"paths": local, "transforms": transform_paths(entry.preprocess)},
-            cost=costs.decode(len(selection.ids)),
+            cost=cost,
         )
 
     def _keep(self, content: bytes) -> str:
@@ -147,3 +186,9 @@ class DataPlanner:
         if error.file is not None:
             return error
         return self.matrix.error(error.message, (*self._places[label], *error.path), error.hint)
+
+
+def _evenly(places: Sequence[int]) -> list[int]:
+    """`SHOWN` of them, evenly taken."""
+    n = min(SHOWN, len(places))
+    return [places[k * len(places) // n] for k in range(n)]

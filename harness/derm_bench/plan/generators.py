@@ -84,32 +84,41 @@ class GeneratorPlanner:
         self, cell: Cell, use: GeneratorUse, fit: str, label: str, n: int, snapshot: int | None
     ) -> str:
         """The stage that draws `n` images of class `label` (or `all`) from a fitted generator."""
-        fitted = self.plan.stages[fit]
-        shown = self.book.plugins.get("generator", use.name).conditions_on != "none"
-        inputs = {"fit": fit} | {
-            name: key
-            for name, key in fitted.inputs.items()
-            if name.startswith(NEEDED) or (shown and (name == "decode" or name.startswith(DATA)))
-        }
-        inherited = ("generator", "options", "fit_classes", "size", "split", "classes", "fraction", "clean")
-        params = {name: fitted.params[name] for name in (*inherited, "reads", "select_on_test")}
-        params |= {name: fitted.params[name] for name in ("requires",) if name in fitted.params}
-        params |= {
-            "label": label,
-            "n": n,
-            "snapshot": snapshot,
-            "seed": derive_seed("sample", cell.generator_seed, label),
-        }
+        seed = derive_seed("sample", cell.generator_seed, label)
         step = "" if snapshot is None else f" at {snapshot}"
-        return self.book.enter(
+        return self._from_fit(
             "sample",
             "derm_bench.stages.sample:sample",
             f"sample {n} {label} from {use.name}{step} seed {cell.generator_seed}",
-            params,
+            fit,
+            {"label": label, "n": n, "snapshot": snapshot, "seed": seed},
+            costs.sample(n),
+        )
+
+    def _from_fit(
+        self, kind: str, function: str, title: str, fit: str, more: Mapping[str, Any], cost: float
+    ) -> str:
+        """A stage that restores a fitted generator."""
+        fitted = self.plan.stages[fit]
+        name = fitted.params["generator"]
+        shown = self.book.plugins.get("generator", name).conditions_on != "none"
+        inputs = {"fit": fit} | {
+            given: key
+            for given, key in fitted.inputs.items()
+            if given.startswith(NEEDED) or (shown and (given == "decode" or given.startswith(DATA)))
+        }
+        inherited = ("generator", "options", "fit_classes", "size", "split", "classes", "fraction", "clean")
+        params = {given: fitted.params[given] for given in (*inherited, "reads", "select_on_test")}
+        params |= {given: fitted.params[given] for given in ("requires",) if given in fitted.params}
+        return self.book.enter(
+            kind,
+            function,
+            title,
+            params | dict(more),
             inputs,
-            [("generator", use.name), *needed_plugins(self.book.used[fit][1:])],
+            [("generator", name), *needed_plugins(self.book.used[fit][1:])],
             local=fitted.local,
-            cost=costs.sample(n),
+            cost=cost,
         )
 
     def fit(
@@ -234,6 +243,9 @@ class GeneratorPlanner:
             self._halves[place] = max(2, min(len(half), MAX_IMAGES))
         return self._halves[place]
 
+    def _needs_reference(self) -> bool:
+        return any(self.book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics)
+
     def _reference(self, label: str, split_seed: int) -> str:
         """The `_domain` reference network: once a split, on the whole of train, whatever the fraction."""
         return self.book.enter(
@@ -271,7 +283,7 @@ class GeneratorPlanner:
     ) -> str:
         """A stage that needs the extractors of all image metrics, on a class of a split."""
         given = {"decode": self.data.decode(label)} | dict(inputs or {})
-        if any(self.book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics):
+        if self._needs_reference():
             given["reference"] = self._reference(label, split_seed)
         metrics = [self.book.metric(use.name, use.options) for use in self.metrics]
         return self.book.enter(
@@ -298,11 +310,17 @@ class GeneratorPlanner:
                         PlannedFidelity(label, 1.0, "control", control, seed, None, name, None, key)
                     )
 
-    def add_grids(self) -> None:
-        """A stage for each fit that draws its samples as labelled grids, snapshot by snapshot."""
+    def add_pictures(self) -> None:
+        """Stages that draw each fit's samples: as labelled grids, snapshot by snapshot; beside their nearest real
+        neighbours; and on the way from one to another, where they are made of noise."""
+        runs = {planned.key: planned for planned in reversed(self.plan.fits)}
         for fit, samples in self._drawn.items():
+            run = runs[fit]
+            last = {
+                name.removesuffix("/last"): key for name, key in samples.items() if name.endswith("/last")
+            }
             title = self.plan.stages[fit].title.removeprefix("fit ")
-            self.plan.grids[fit] = self.book.enter(
+            grids = self.book.enter(
                 "analyse",
                 "derm_bench.stages.analyse:grids",
                 f"draw samples of {title}",
@@ -310,3 +328,46 @@ class GeneratorPlanner:
                 samples,
                 on_device=False,
             )
+            self.plan.pictures[fit] = [grids, self._neighbours(run, title, last)]
+            spec = self.book.plugins.get("generator", run.generator)
+            if spec.conditions_on == "none" and not spec.finite and not spec.commands:
+                seed = derive_seed("interpolate", run.generator_seed)
+                self.plan.pictures[fit].append(
+                    self._from_fit(
+                        "analyse",
+                        "derm_bench.stages.interpolate:interpolate",
+                        f"interpolate between samples of {title}",
+                        fit,
+                        {"title": title, "labels": list(last), "seed": seed},
+                        costs.sample(32 * len(last)),
+                    )
+                )
+
+    def _neighbours(self, run: PlannedFit, title: str, samples: Mapping[str, str]) -> str:
+        """The stage that draws the nearest real neighbours of a fit's `samples`, in features of the reference network
+        where there is one."""
+        view = self.data.view(run.dataset, run.split_seed, run.train_fraction)
+        inputs = {"decode": self.data.decode(run.dataset)}
+        if self._needs_reference():
+            inputs["reference"] = self._reference(run.dataset, run.split_seed)
+            inputs["features"] = self.book.enter(
+                "analyse",
+                "derm_bench.stages.neighbours:training_features",
+                f"features of training images of {run.dataset}",
+                self.data.view(run.dataset, run.split_seed, 1.0),
+                dict(inputs),
+                cost=costs.FIDELITY,
+            )
+        return self.book.enter(
+            "analyse",
+            "derm_bench.stages.neighbours:neighbours",
+            f"draw real neighbours of samples of {title}",
+            view
+            | {
+                "title": title,
+                "fit_classes": self.plan.stages[run.key].params["fit_classes"],
+                "licence": self.data.licences[run.dataset],
+            },
+            inputs | {f"sample/{name}": key for name, key in samples.items()},
+            cost=costs.FIDELITY,
+        )

@@ -89,8 +89,9 @@ class PlannedRequired:
 @dataclass
 class Plan:
     """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
-    of plan-level data by digest, `grids` the stage that draws the samples of each fit. `splits` and `decodes` are by
-    data set; those of no cell, which an `init` is trained on, among them."""
+    of plan-level data by digest, `pictures` the stages that draw the samples of each fit, `sheets` those that draw the
+    preprocessing of each data set. `splits` and `decodes` are by data set; those of no cell, which an `init` is trained
+    on, among them."""
 
     matrix: Matrix
     machine: Machine
@@ -99,7 +100,8 @@ class Plan:
     fidelity: list[PlannedFidelity] = field(default_factory=list)
     fits: list[PlannedFit] = field(default_factory=list)
     required: list[PlannedRequired] = field(default_factory=list)
-    grids: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    sheets: dict[str, str] = field(default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
     decodes: dict[str, str] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)

@@ -28,7 +28,8 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
             for run in generator_runs(matrix, strategy, cells):
                 planner.generators.fits(run, strategy)
     planner.generators.add_controls()
-    planner.generators.add_grids()
+    planner.generators.add_pictures()
+    planner.data.add_sheets()
     planner.plan.required = list_required(planner.plan)
     check_provenance(planner.plan, plugins)
     return planner.plan

@@ -197,6 +197,7 @@ def _class_figures(
 
 def _fidelity_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Drawn]:
     look, rows, title = plots.looks(data), data.of_group(data.fidelity, place), group_title(place)
+    last = training_figures.ends(data.of_group(data.history, place))
     for metric in unique(r["metric"] for r in rows if r["strategy"] != CONTROL):
         label, stem = plots.metric_label(metric), f"{'-'.join(place)}-{metric}"
         yield (
@@ -211,15 +212,17 @@ def _fidelity_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Draw
         yield (
             f"fidelity-steps-{stem}",
             f"{title}: {label} while the generators train",
-            "Each snapshot compared with the same real images; a line a seed.",
+            "Each snapshot, and the end of training, compared with the same real images; a line a seed. The black "
+            "line is the other half of the real training images.",
             "fidelity",
-            training_figures.fidelity_steps(rows, metric, data.strategies, look),
+            training_figures.fidelity_steps(rows, metric, data.strategies, look, last),
         )
 
 
 def _training_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Drawn]:
     look, rows, title = plots.looks(data), data.of_group(data.history, place), group_title(place)
     for name in unique(r["name"] for r in rows if r["role"] == "generator"):
+        own = [r for r in rows if r["role"] == "generator" and r["name"] == name]
         yield (
             f"generator-{'-'.join(place)}-{name}",
             f"{title}, {name}: losses of the generator's networks",
@@ -227,9 +230,15 @@ def _training_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Draw
             "classifier's: "
             "look for a discriminator near zero (it has won, the generator learns nothing) or for jumps.",
             "training",
-            training_figures.generator_losses(
-                [r for r in rows if r["role"] == "generator" and r["name"] == name]
-            ),
+            training_figures.generator_losses(own),
+        )
+        yield (
+            f"discriminator-{'-'.join(place)}-{name}",
+            f"{title}, {name}: what the discriminator says",
+            "Means over a batch. Probabilities that an image is real: both near one half where it cannot tell them "
+            "apart, at 1 and 0 where it always can; a critic (WGAN) has any numbers.",
+            "training",
+            training_figures.generator_beliefs(own),
         )
     histories: dict[str, list[Row]] = {}
     for row in rows:

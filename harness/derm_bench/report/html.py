@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import view
+from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData, metric_columns, number, unique
 from derm_bench.report.figures import FigureFile, read_figures
 from derm_bench.report.glossary import glossary
@@ -21,8 +20,6 @@ from derm_bench.report.tables import write_text
 from derm_bench.report.view import Table
 
 FIGURE_BYTES = 16_000_000
-SHEETS = 60
-SHEET_WIDTH = 900
 
 
 def write_report(run_dir: Path, figures_dir: Path | None = None) -> None:
@@ -65,6 +62,8 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path, s
     )
     metrics = unique([*metric_columns(data.results), *(r["metric"] for r in data.summary)])
     sections = {figure.section for figure in figures}
+    found = pictures.sheets(samples_dir)
+    made, prepared = ([s for s in found if s.preprocessing is which] for which in (False, True))
     context: dict[str, Any] = {
         "title": title(data),
         "badges": badges(data),
@@ -78,7 +77,10 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path, s
         "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
-        "samples": _samples(samples_dir),
+        "samples": pictures.grouped(pictures.kept(made)),
+        "left_out": max(0, len(made) - pictures.SHEETS),
+        "licences": any(sheet.real for sheet in made),
+        "preprocessing": pictures.grouped(pictures.kept(prepared)),
         "figures": list(_embedded(figures, figures_dir)),
         "has": {name: name in sections for name in ("scores", "classes", "training")},
         "provenance": provenance(data),
@@ -214,48 +216,6 @@ def _embedded(figures: Sequence[FigureFile], folder: Path) -> Iterator[dict[str,
         }
 
 
-def sample_name(stem: str) -> tuple[str, str]:
-    """`dcgan__mel__g0__700` as (`dcgan`, `mel, seed 0, 700 updates`): the generator, and what the sheet
-    shows."""
-    parts = stem.split("__")
-    seed = next((p[1:] for p in parts if re.fullmatch(r"g\d+", p)), None)
-    steps = [p for p in parts if p.isdigit() or p in ("last", "snapshots")]
-    names = [p for p in parts if p not in steps and not re.fullmatch(r"g(\d+|None)", p)]
-    words = [names[-1]] if len(names) > 1 else []
-    words += [f"seed {seed}"] if seed is not None else []
-    words += [
-        f"{step} updates"
-        if step.isdigit()
-        else {"last": "end of training", "snapshots": "over training"}[step]
-        for step in steps
-    ]
-    return ", ".join(names[:-1] or names), ", ".join(words)
-
-
-def _samples(folder: Path) -> dict[str, Any]:
-    sheets = sorted(folder.glob("*.png")) if folder.is_dir() else []
-    groups: dict[str, list[dict[str, str]]] = {}
-    for sheet in sheets[:SHEETS]:
-        name, label = sample_name(sheet.stem)
-        groups.setdefault(name, []).append({"label": label, "uri": _sheet_uri(sheet)})
-    return {
-        "groups": [{"name": name, "sheets": entries} for name, entries in groups.items()],
-        "left_out": max(0, len(sheets) - SHEETS),
-    }
-
-
-def _sheet_uri(path: Path) -> str:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        picture = image.convert("RGB")
-    if picture.width > SHEET_WIDTH:
-        picture = picture.resize((SHEET_WIDTH, round(picture.height * SHEET_WIDTH / picture.width)))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "results", "Results"
     has = context["has"]
@@ -264,7 +224,8 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("warnings", "Keep in mind", context["warnings"]),
         ("scores", "Scores", has["scores"]),
         ("classes", "Classes", has["classes"] or context["per_class"]),
-        ("samples", "Synthetic images", context["samples"]["groups"]),
+        ("preprocessing", "Preprocessing", context["preprocessing"]),
+        ("samples", "Synthetic images", context["samples"]),
         ("fidelity", "Fidelity", context["fidelity"]),
         ("data", "Training sets", context["composition"]),
         ("training", "Training curves", has["training"]),

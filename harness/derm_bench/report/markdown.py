@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from derm_bench.report import view
+from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import FigureFile
 from derm_bench.report.tables import markdown_escape, markdown_table
@@ -41,8 +41,9 @@ def markdown_report(
     costs = view.costs(data)
     parts += _section("Time and memory", [costs] if costs else [])
     parts += _links("Figures", [(f.title, f"figures/{f.file}") for f in figures])
-    sheets = sorted(folder.glob("samples/*.png"))
-    parts += _links("Synthetic images", [(sheet.stem, f"samples/{sheet.name}") for sheet in sheets])
+    for name, which in (("Preprocessing", True), ("Synthetic images", False)):
+        own = [sheet for sheet in pictures.sheets(folder / "samples") if sheet.preprocessing is which]
+        parts += _links(name, [(f"{s.group}: {s.label}", f"samples/{s.path.name}") for s in own])
     parts += ["## Provenance\n", _pairs(provenance)]
     there = [name for name in FILES if name == "report.html" or (folder / name).is_file()]
     parts += _links("Files", [(name, name) for name in there])

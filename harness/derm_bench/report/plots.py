@@ -199,7 +199,10 @@ def legend(fig: Figure, names: Sequence[str], look: Mapping[str, Look], extra: S
     ]
     handles = [*lines, *extra]
     if handles:
-        fig.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
+        # Inches that the widest entry takes, at the size of a legend's letters.
+        widest = 0.6 + 0.072 * max(len(line) for h in handles for line in str(h.get_label()).split("\n"))
+        columns = max(1, min(4, len(handles), int(fig.get_figwidth() / widest)))
+        fig.legend(handles=handles, loc="outside upper left", ncols=columns)
 
 
 def metric_label(name: str) -> str:

@@ -1,8 +1,9 @@
-"""Contact sheets of images: a strip that names the class, then the images in rows."""
+"""Sheets of images: a strip that names the class, then the images in rows, with words beside and below them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 INK, QUIET, PAPER, STRIP = (24, 24, 24), (96, 96, 96), (255, 255, 255), (236, 238, 241)
 GAP = 3
+LINE = 18  # pixels of a line of small letters
 
 
 def label_grid(
@@ -22,59 +24,84 @@ def label_grid(
     images: uint8 [n,3,S,S], n >= 1. scale: side of a tile over S; default so that a sheet is about 800 pixels
     wide. Raises ValueError for another shape or dtype.
     """
-    _check(images)
+    if not len(images):
+        raise ValueError("a contact sheet needs at least one image")
     columns = min(columns, len(images))
-    side = _side(images, columns, scale)
-    tiles = [_tile(image, side) for image in images]
-    width = max(columns * (side + GAP) + GAP, 260)
-    sheet, _, top = _page(width, -(-len(tiles) // columns) * (side + GAP) + GAP, title, subtitle)
-    for position, tile in enumerate(tiles):
-        row, column = divmod(position, columns)
-        sheet.paste(tile, (GAP + column * (side + GAP), top + GAP + row * (side + GAP)))
-    sheet.save(path, optimize=True)
+    rows = [Row(images[start : start + columns]) for start in range(0, len(images), columns)]
+    row_sheet(rows, title, subtitle, path, scale=scale)
 
 
-def snapshot_sheet(
-    rows: Sequence[tuple[str, np.ndarray]],
+@dataclass(frozen=True)
+class Row:
+    """A row of a sheet: images uint8 [3,S,S], of any sides, a label beside them (`700 updates`) and a few letters
+    below each."""
+
+    images: Sequence[np.ndarray] | np.ndarray
+    label: str = ""
+    captions: Sequence[str] = ()
+
+
+def row_sheet(
+    rows: Sequence[Row],
     title: str,
     subtitle: str,
     path: Path,
-    columns: int = 8,
+    *,
+    heads: Sequence[str] = (),
+    note: str = "",
     scale: float | None = None,
 ) -> None:
-    """Writes a PNG sheet of a generator over time: a row a snapshot, its label (`700 updates`) beside it,
-    the same noise in every row, so that a column shows one image growing.
+    """Writes a PNG sheet of rows: `title` and `subtitle` on top, then `heads`, a word a column, the rows with their
+    labels and captions, and `note` below.
 
-    rows: (label, uint8 [n,3,S,S]), the first `columns` images are drawn. Raises ValueError without a row or
-    for another shape or dtype.
+    All tiles are as large as the first: `scale` times its image, by default so that a sheet is about 800 pixels wide.
+    Raises ValueError without an image, or for one that is not uint8 [3,S,S].
     """
-    if not rows:
-        raise ValueError("a snapshot sheet needs at least one row")
-    for _, images in rows:
-        _check(images)
-    columns = (
-        min(columns, *(len(images) for _, images in rows)) if len(rows) > 1 else min(columns, len(rows[0][1]))
-    )
-    side = _side(rows[0][1], columns, scale)
-    font = _font(13)
-    margin = int(max(font.getlength(label) for label, _ in rows)) + 16
+    if not any(len(row.images) for row in rows):
+        raise ValueError("a sheet needs at least one row of images")
+    for row in rows:
+        _check(row.images)
+    font, small = _font(13), _font(11)
+    columns = max(len(heads), *(len(row.images) for row in rows))
+    side = _side(next(row.images[0] for row in rows if len(row.images)), columns, scale)
+    labels = max(font.getlength(row.label) for row in rows)
+    margin = int(labels) + 16 if labels else 0
+    head = LINE * bool(heads)
+    heights = [side + GAP + LINE * any(row.captions) for row in rows]
     width = max(margin + columns * (side + GAP) + GAP, 260)
-    sheet, draw, top = _page(width, len(rows) * (side + GAP) + GAP, title, subtitle)
-    for row, (label, images) in enumerate(rows):
-        y = top + GAP + row * (side + GAP)
-        draw.text((8, y + side // 2), label, fill=QUIET, font=font, anchor="lm")
-        for column, image in enumerate(images[:columns]):
-            sheet.paste(_tile(image, side), (margin + GAP + column * (side + GAP), y))
-    sheet.save(path, optimize=True)
+    lines = _wrapped(note, width - 16, 12)
+    foot = LINE * len(lines) + 4 * bool(lines)
+    sheet, draw, top = _page(width, head + sum(heights) + GAP + foot, title, subtitle)
+    lefts = [margin + GAP + column * (side + GAP) for column in range(columns)]
+    for left, word in zip(lefts, heads, strict=False):
+        draw.text((left, top + 3), _fit(draw, word, side, 12), fill=INK, font=_font(12))
+    y = top + head + GAP
+    for row, height in zip(rows, heights, strict=True):
+        draw.text((8, y + side // 2), row.label, fill=QUIET, font=font, anchor="lm")
+        for left, image in zip(lefts, row.images, strict=False):
+            sheet.paste(_tile(image, side), (left, y))
+        for left, words in zip(lefts, row.captions, strict=False):
+            draw.text((left, y + side + 1), _fit(draw, words, side, 11), fill=QUIET, font=small)
+        y += height
+    for line in lines:
+        draw.text((8, y + 3), _fit(draw, line, width - 16, 12), fill=QUIET, font=_font(12))
+        y += LINE
+    sheet.save(path)
 
 
-def _check(images: np.ndarray) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or str(images.dtype) != "uint8" or not len(images):
-        raise ValueError(f"images must be uint8 [n,3,S,S] with n >= 1, not {images.dtype} {images.shape}")
+def file_name(label: str) -> str:
+    """A class as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_.+" else "_" for c in label)
 
 
-def _side(images: np.ndarray, columns: int, scale: float | None) -> int:
-    size = int(images.shape[-1])
+def _check(images: Iterable[np.ndarray]) -> None:
+    for image in images:
+        if image.ndim != 3 or image.shape[0] != 3 or str(image.dtype) != "uint8":
+            raise ValueError(f"an image must be uint8 [3,S,S], not {image.dtype} {image.shape}")
+
+
+def _side(image: np.ndarray, columns: int, scale: float | None) -> int:
+    size = int(image.shape[-1])
     if scale is not None:
         return max(1, round(size * scale))
     return max(24, min(2 * size, 800 // columns, 256))
@@ -104,6 +131,19 @@ def _page(width: int, height: int, title: str, subtitle: str) -> tuple[Image.Ima
     draw.text((8, 5), _fit(draw, title, width - 16, 16), fill=INK, font=_font(16))
     draw.text((8, 26), _fit(draw, subtitle, width - 16, 12), fill=QUIET, font=_font(12))
     return sheet, draw, top
+
+
+def _wrapped(words: str, width: int, size: int) -> list[str]:
+    """Lines that are no wider than `width`, broken between words."""
+    font = _font(size)
+    lines: list[str] = []
+    for word in words.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fit(draw: ImageDraw.ImageDraw, words: str, width: int, size: int) -> str:

@@ -13,6 +13,7 @@ from derm_bench.report.tables import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 POINTS = 300
@@ -47,14 +48,30 @@ def _grid(fig: Figure, lines: int, columns: int, count: int) -> list[Axes]:
     return axes[:count]
 
 
+BELIEFS = {"d_real": "of real images, D(x)", "d_fake": "of its own, D(G(z))"}
+"""What discriminators say in the mean, by the name under which generators log it."""
+
+
 def generator_losses(rows: Sequence[Row]) -> Figure | None:
     """Losses of one generator against updates: a panel a class, a colour a network, a line a seed."""
+    losses = [row for row in rows if "loss" in row["metric"]]
+    names = {name: name.replace("_", " ") for name in unique(row["metric"] for row in losses)}
+    return _by_class(losses, names, "loss")
+
+
+def generator_beliefs(rows: Sequence[Row]) -> Figure | None:
+    """How real the discriminator of one generator takes images for, against updates; panels and lines as those of its
+    losses. None where it is not logged."""
+    return _by_class([row for row in rows if row["metric"] in BELIEFS], BELIEFS, "D")
+
+
+def _by_class(rows: Sequence[Row], names: Mapping[str, str], ylabel: str) -> Figure | None:
     from matplotlib.lines import Line2D
 
-    losses = [row for row in rows if "loss" in row["metric"]]
-    if not losses:
+    if not rows:
         return None
-    classes, metrics = unique(r["class"] for r in losses), unique(r["metric"] for r in losses)
+    classes = unique(r["class"] for r in rows)
+    metrics = [name for name in names if any(r["metric"] == name for r in rows)]
     columns = min(3, len(classes))
     lines = -(-len(classes) // columns)
     fig = plots.figure(max(5.0, 2.9 * columns), 2.1 * lines + 0.5)
@@ -62,15 +79,15 @@ def generator_losses(rows: Sequence[Row]) -> Figure | None:
     for position, (ax, name) in enumerate(
         zip(_grid(fig, lines, columns, len(classes)), classes, strict=True)
     ):
-        curves = _curves([r for r in losses if r["class"] == name], lambda r: (r["metric"], text(r["seed"])))
+        curves = _curves([r for r in rows if r["class"] == name], lambda r: (r["metric"], text(r["seed"])))
         for (metric, _), (x, y) in curves.items():
             ax.plot(x, y, color=colors[metric], lw=1.1, alpha=0.75)
         ax.set_title(plots.short(name or "all classes", 24))
         ax.set_xlabel("updates" if position + columns >= len(classes) else "")
-        ax.set_ylabel("loss" if position % columns == 0 else "")
+        ax.set_ylabel(ylabel if position % columns == 0 else "")
         ax.grid(axis="y", color=plots.GRID, lw=0.6)
         ax.margins(x=0.01)
-    handles = [Line2D([], [], color=colors[m], lw=2, label=m.replace("_", " ")) for m in metrics]
+    handles = [Line2D([], [], color=colors[m], lw=2, label=names[m]) for m in metrics]
     fig.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
     return fig
 
@@ -197,7 +214,7 @@ def fidelity(
         for control, (color, line, _) in CONTROLS.items():
             for row_ in (r for r in here if (r["strategy"], r["generator"]) == (CONTROL, control)):
                 ax.axvline(float(row_["value"]), color=color, ls=line, lw=1.4, zorder=0)
-        _scale(ax, [float(r["value"]) for r in here])
+        _scale(ax.xaxis, [float(r["value"]) for r in here])
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.set_yticks(
             range(len(names)),
@@ -215,28 +232,68 @@ def fidelity(
     return fig
 
 
-def _scale(ax: Axes, values: Sequence[float]) -> None:
-    """Logarithmic where the noise control would otherwise push all other values together."""
-    if min(values) > 0 and max(values) / min(values) > 20:
-        from matplotlib.ticker import FuncFormatter, NullFormatter
+def _scale(axis: Axis, values: Sequence[float]) -> None:
+    """Logarithmic where the noise control, or a start from noise, would otherwise push all other values together; with
+    a linear middle where a value is not above 0."""
+    small = min((abs(value) for value in values if value), default=0.0)
+    negative = max((-value for value in values if value < 0), default=small)
+    if not values or max(values) <= 20 * max(small, negative):
+        return
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
 
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+    set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
+    if min(values) > 0:
+        set_scale("log")
+        axis.set_major_locator(LogLocator(numticks=5))
+    else:
+        set_scale("symlog", linthresh=negative)
+        locator = SymmetricalLogLocator(linthresh=negative, base=10)
+        locator.set_params(numticks=5)
+        axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def ends(history: Sequence[Row]) -> dict[tuple[str, str], float]:
+    """The last update of each generator by (strategy, class), from history.csv. A fit on several classes stands there
+    under all their names; the class is `all`, too, of one that tells none apart."""
+    found: dict[tuple[str, str], float] = {}
+    for row in history:
+        step = number(row["step"])
+        if row["role"] == "generator" and step is not None:
+            for name in (row["class"], *row["class"].split("+")):
+                place = (row["name"], name)
+                found[place] = max(step, found.get(place, 0.0))
+    return found
 
 
 def fidelity_steps(
-    rows: Sequence[Row], metric: str, strategies: Sequence[str], look: Mapping[str, Look]
+    rows: Sequence[Row],
+    metric: str,
+    strategies: Sequence[str],
+    look: Mapping[str, Look],
+    last: Mapping[tuple[str, str], float] | None = None,
 ) -> Figure | None:
-    """One image metric against the generator's updates, a panel a class; None where only one step was
-    scored."""
+    """One image metric against the generator's updates, a panel a class, with a line where other real images lie; None
+    where only one step was scored. `last` says at which update `ends` are."""
+    from matplotlib.lines import Line2D
+
+    known = last or {}
     own = [
-        r
+        r if number(r["step"]) is not None else {**r, "step": known.get((r["strategy"], r["class"]))}
         for r in rows
-        if r["metric"] == metric and r["strategy"] != CONTROL and number(r["step"]) is not None
+        if r["metric"] == metric and r["strategy"] != CONTROL
     ]
-    if len({number(r["step"]) for r in own}) < 2:
+    own = [r for r in own if number(r["step"]) is not None]
+    scored: dict[str, set[float | None]] = {}
+    for row in own:
+        scored.setdefault(row["strategy"], set()).add(number(row["step"]))
+    own = [r for r in own if len(scored[r["strategy"]]) > 1]
+    if not own:
         return None
+    real = [
+        r for r in rows if (r["metric"], r["strategy"], r["generator"]) == (metric, CONTROL, "real-holdout")
+    ]
     names = [name for name in strategies if any(r["strategy"] == name for r in own)]
     classes = unique(r["class"] for r in own)
     columns = min(3, len(classes))
@@ -254,9 +311,15 @@ def fidelity_steps(
                 ax.plot(
                     x, y, color=look[name].color, ls=look[name].line, marker=look[name].marker, ms=3, lw=1.1
                 )
+        for row in (r for r in real if r["class"] == label and number(r["value"]) is not None):
+            ax.axhline(float(row["value"]), color="#202020", lw=1.2, zorder=0)
+        _scale(
+            ax.yaxis, [float(r["value"]) for r in (*own, *real) if r["class"] == label and number(r["value"])]
+        )
         ax.grid(axis="y", color=plots.GRID, lw=0.6)
         ax.set_title(plots.short(label, 24))
         ax.set_xlabel("updates" if position + columns >= len(classes) else "")
         ax.set_ylabel(plots.metric_label(metric) if position % columns == 0 else "")
-    plots.legend(fig, names, look)
+    control = [Line2D([], [], color="#202020", lw=1.2, label="control: real-holdout")] if real else []
+    plots.legend(fig, names, look, control)
     return fig

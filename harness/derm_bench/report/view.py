@@ -240,9 +240,9 @@ def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
 
 
 HEALTH = {
-    "distance_ratio": "distance of two samples",
-    "coarse_ratio": "the same at 4x4 pixels",
-    "nearest_ratio": "distance to the nearest real image",
+    "distance_ratio": ("apart", "the mean distance of two samples, pixel by pixel"),
+    "coarse_ratio": ("apart at 4x4", "the same at 4x4 pixels, where noise and fine patterns vanish"),
+    "nearest_ratio": ("to real", "the median distance of a sample to its nearest real image"),
 }
 
 
@@ -267,8 +267,9 @@ def health(data: ReportData) -> Table | None:
         )
     if not body:
         return None
-    header = ["data", "strategy", "class", "seed", *(HEALTH[name] for name in shown), "what is wrong"]
-    note = "In what training images do among themselves: 1 is as they do. Of 64 images a side."
+    header = ["data", "strategy", "class", "seed", *(HEALTH[name][0] for name in shown), "what is wrong"]
+    note = "; ".join(f"{HEALTH[name][0]}: {HEALTH[name][1]}" for name in shown)
+    note = f"{note[:1].upper()}{note[1:]}. In what training images do among themselves, 64 a side: 1 is as they do."
     flagged = frozenset(k for k, row in enumerate(fitted) if row["flags"])
     return Table("Samples at the end of training", header, body, note, flagged=flagged)
 

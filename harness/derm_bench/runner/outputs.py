@@ -23,6 +23,7 @@ from derm_bench.report.data import (
     RESULT_COLUMNS,
     SUMMARY_COLUMNS,
 )
+from derm_bench.report.pictures import PREPROCESSED
 from derm_bench.report.tables import summarise, write_csv, write_text
 from derm_bench.runner import saved
 from derm_bench.runner.rows import (
@@ -193,18 +194,25 @@ def write_predictions(results: Results, path: Path) -> None:
 
 
 def write_samples(results: Results, folder: Path) -> None:
-    """The labelled grids of all generators, as their `analyse` stages drew them."""
+    """The pictures of all generators, and of how images are preprocessed, as `analyse` stages drew them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+
+    def copy(key: str, name: str) -> None:
+        finished = results.store.finished(key)
+        for picture in sorted(finished.folder.glob("*.png")) if finished is not None else ():
+            shutil.copyfile(picture, folder / _safe(name.format(picture.stem)))
+
+    for label, key in results.plan.sheets.items():
+        copy(key, f"{PREPROCESSED}{_literal(label)}__{{}}.png")
     for planned in results.plan.fits:
-        key = results.plan.grids.get(planned.key)
-        finished = results.store.finished(key) if key else None
-        if finished is not None:
-            for grid in sorted(finished.folder.glob("*.png")):
-                name = f"{planned.strategy}__{grid.stem}__g{planned.generator_seed}.png"
-                if len(results.plan.matrix.datasets) > 1:
-                    name = f"{planned.dataset}__{name}"
-                shutil.copyfile(grid, folder / _safe(name))
+        head = f"{planned.dataset}__" * (len(results.plan.matrix.datasets) > 1) + planned.strategy
+        for key in results.plan.pictures.get(planned.key, ()):
+            copy(key, f"{_literal(head)}__{{}}__g{planned.generator_seed}.png")
+
+
+def _literal(label: str) -> str:
+    return label.replace("{", "{{").replace("}", "}}")
 
 
 def _safe(name: str) -> str:

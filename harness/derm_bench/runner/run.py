@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -110,7 +111,7 @@ def targets(plan: Plan) -> list[str]:
     """The stages whose outputs a run directory shows."""
     found = [key for planned in plan.cells for key in planned.evaluations.values()]
     found += [row.key for row in plan.fidelity]
-    return [*found, *plan.grids.values()]
+    return [*found, *itertools.chain(*plan.pictures.values()), *plan.sheets.values()]
 
 
 def draw(

@@ -26,7 +26,8 @@ def dump(results: Results) -> dict[str, Any]:
         "fidelity": [_plain(row) for row in plan.fidelity],
         "fits": [_plain(fit) for fit in plan.fits],
         "required": [_plain(required) for required in plan.required],
-        "grids": plan.grids,
+        "pictures": plan.pictures,
+        "sheets": plan.sheets,
         "decodes": plan.decodes,
         "splits": [
             {"dataset": label, "seed": seed, "digest": split.digest, "classes": split.classes}
@@ -51,7 +52,8 @@ def load(manifest: Mapping[str, Any], run_dir: Path, store: Path | None) -> Resu
         plan.fidelity = [PlannedFidelity(**entry) for entry in saved["fidelity"]]
         plan.fits = [PlannedFit(**entry) for entry in saved["fits"]]
         plan.required = [PlannedRequired(**entry) for entry in saved["required"]]
-        plan.grids, plan.decodes = saved["grids"], saved["decodes"]
+        plan.pictures, plan.sheets = saved["pictures"], saved["sheets"]
+        plan.decodes = saved["decodes"]
         opened = Store(store or Path(saved["store"]))
         for entry in saved["splits"]:
             content = opened.data(entry["digest"]).read_bytes()

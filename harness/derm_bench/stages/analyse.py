@@ -9,7 +9,7 @@ import numpy as np
 
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import make_figures
-from derm_bench.report.samples import label_grid, snapshot_sheet
+from derm_bench.report.samples import Row, file_name, label_grid, row_sheet
 from derm_bench.stages.context import StageContext
 
 ROWS, COLUMNS = 4, 8
@@ -23,13 +23,14 @@ def grids(context: StageContext) -> dict[str, Any]:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         drawn.setdefault(label, {})[step] = np.array(images[: ROWS * COLUMNS])
     for label, steps in drawn.items():
-        title, name = f"class {label}", _file_name(label)
+        title, name = f"class {label}", file_name(label)
         subtitle = f"synthetic, {context.params['title']}"
         label_grid(steps["last"], title, subtitle, context.out / f"{name}__last.png", columns=COLUMNS)
         if len(steps) > 1:
             order = sorted(steps, key=lambda step: (step == "last", int(step) if step.isdigit() else 0))
-            rows = [(f"{step} updates" if step != "last" else "last", steps[step]) for step in order]
-            snapshot_sheet(rows, title, subtitle, context.out / f"{name}__snapshots.png", columns=COLUMNS)
+            shown = {"last": "last"}
+            rows = [Row(steps[step][:COLUMNS], shown.get(step, f"{step} updates")) for step in order]
+            row_sheet(rows, title, subtitle, context.out / f"{name}__snapshots.png")
     return {"classes": sorted(drawn)}
 
 
@@ -37,7 +38,3 @@ def figures(context: StageContext) -> dict[str, Any]:
     """Draws all figures of a run directory from its tables, with figures.json."""
     drawn = make_figures(ReportData.load(Path(context.local["folder"])), context.out)
     return {"figures": len(drawn)}
-
-
-def _file_name(label: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_.+" else "_" for c in label)

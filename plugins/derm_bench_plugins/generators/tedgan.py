@@ -32,6 +32,7 @@ from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal
 from derm_bench.training.init import dcgan_init, start_statistics
+from derm_bench.training.latent import spherical, straight
 from derm_bench.training.losses import gaussian_kl
 from derm_bench_plugins.generators.acgan import AcGan
 from derm_bench_plugins.generators.dcgan_nets import Generator, Trunk, stages_of
@@ -104,6 +105,13 @@ class TedGan(NoiseGenerator):
         z_dim, nu = self.options.z_dim, self.options.nu
         choice = torch.rand(n, 1, generator=noise, device=noise.device)
         return torch.cat([normal(n, z_dim, noise), student_t(n, z_dim, nu, noise), choice], dim=1)
+
+    def between(self, a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
+        """Each noise on a circle of its own, the choice on a line: where that passes `latent_share` the image jumps."""
+        z_dim = self.options.z_dim
+        pairs = zip(a.split([z_dim, z_dim, 1], dim=1), b.split([z_dim, z_dim, 1], dim=1), strict=True)
+        paths = (spherical, spherical, straight)
+        return torch.cat([path(*pair, share) for path, pair in zip(paths, pairs, strict=True)], dim=1)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
         gaussian, t, choice = z.split([self.options.z_dim, self.options.z_dim, 1], dim=1)

@@ -1,0 +1,55 @@
+"""Stage `analyse` of the latent space: images on the way from one noise to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from derm_bench.report.samples import file_name, label_grid
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.fit import restore
+from derm_bench.stages.weights import load_state
+from derm_bench.training.gan_plugin import to_bytes
+from derm_bench.training.latent import between
+from derm_bench.training.resize import resize_images
+from derm_bench.training.seeding import stream
+from derm_bench.training.stage_run import seed_everything
+
+ROWS, STEPS = 4, 8
+
+
+def interpolate(context: StageContext) -> dict[str, Any]:
+    """Writes `<class>__interpolation.png`: a row leads from one sample to another in equal steps. Nothing for a
+    generator that does not sample from noise (`derm_bench.specs.Generator`)."""
+    params = context.params
+    generator, _ = restore(context, load_state(context.inputs["fit"] / "state.safetensors"))
+    if not all(hasattr(generator, name) for name in ("prior", "render")):
+        return {"classes": []}
+    classes = list(params["fit_classes"])
+    for label in params["labels"]:
+        seed_everything(params["seed"])
+        place = classes.index(label) if label in classes else None
+        images = rows_between(generator, place, params["seed"], context.device)
+        label_grid(
+            resize_images(images.flatten(0, 1), params["size"]).numpy(),
+            f"class {label}",
+            f"synthetic, {params['title']}: each row leads from one sample to another",
+            context.out / f"{file_name(label)}__interpolation.png",
+            columns=STEPS,
+        )
+    return {"classes": params["labels"]}
+
+
+@torch.inference_mode()
+def rows_between(
+    generator: Any, label: int | None, seed: int, device: str, rows: int = ROWS, steps: int = STEPS
+) -> torch.Tensor:
+    """uint8 [rows,steps,3,S,S]: from image k of `sample`, asked for 2*rows under `seed`, to image rows + k."""
+    for part in generator.parts().values():
+        part.eval()
+    path = getattr(generator, "between", between)
+    first, last = generator.prior(2 * rows, stream(seed, "sample")).to(device).chunk(2)
+    way = [path(first, last, step / (steps - 1)) for step in range(steps)]
+    images = to_bytes(generator.render(torch.stack(way, dim=1).flatten(0, 1), label))
+    return images.unflatten(0, (rows, steps))

@@ -1,0 +1,142 @@
+"""Stages `analyse` of nearest neighbours: the real training images that a generator's samples are nearest to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from derm_bench.fidelity.reference import Reference
+from derm_bench.images import ImageSet
+from derm_bench.report.samples import Row, file_name, row_sheet
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.required import class_folders
+from derm_bench.stages.weights import load_state
+
+SHOWN = 8
+RANKS = ("nearest", "2nd", "3rd")
+# Training images, evenly chosen, whose own nearest neighbour says what distance is usual.
+USUAL_OF = 64
+CHUNK = 512  # images that are compared at once
+
+
+def training_features(context: StageContext) -> dict[str, Any]:
+    """Writes features.npy float64 [N,D] and ids.json of all training images, in features of the reference network:
+    once a split, for all generators whose samples are looked up in them."""
+    train = context.images("train")
+    np.save(context.out / "features.npy", _reference(context).features(train.images), allow_pickle=False)
+    (context.out / "ids.json").write_text(json.dumps(train.ids))
+    return {"images": len(train)}
+
+
+def neighbours(context: StageContext) -> dict[str, Any]:
+    """Writes `<class>__neighbours.png`: samples, and below each the training images that are nearest to it, among those
+    of the fit's classes and fraction; and neighbours.json with `distance`, what is measured, `usual`, the median
+    distance of a training image to its own nearest one, and `classes`: ids and distances of each sample's neighbours.
+
+    Distances are Euclidean in features of the reference network; where the matrix has no metric on that network, they
+    are root mean square differences of pixels (0..255).
+    """
+    params = context.params
+    real = context.images("train", fraction=params["fraction"], classes=params["fit_classes"])
+    space = _Features(context, real) if "features" in context.inputs else _Pixels(real)
+    usual = usual_distance(space.known) * space.scale
+    found: dict[str, list[dict[str, Any]]] = {}
+    for label, folder in class_folders(context, "sample/"):
+        stored = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        images = torch.from_numpy(np.array(stored[:SHOWN]))
+        where, lengths = nearest(space.of(images), space.known, len(RANKS))
+        lengths = lengths * space.scale
+        found[label] = [
+            {"ids": [real.ids[i] for i in row], "distances": [round(value, 6) for value in values]}
+            for row, values in zip(where.tolist(), lengths.tolist(), strict=True)
+        ]
+        rows = [Row(list(images.numpy()), "sample"), *_real_rows(real, where, lengths, label)]
+        row_sheet(
+            rows,
+            f"class {label}",
+            f"{params['title']}: samples, and below each the real training images nearest to it",
+            context.out / f"{file_name(label)}__neighbours.png",
+            note=f"Distance in {space.words}; training images lie {usual:.2f} from their own nearest (median). "
+            f"Real images: {params['licence'] or 'licence not stated'}.",
+        )
+    told = {"distance": space.words, "usual": round(usual, 6), "classes": found}
+    (context.out / "neighbours.json").write_text(json.dumps(told, indent=1))
+    return {"classes": sorted(found), "images": len(real)}
+
+
+def nearest(points: torch.Tensor, known: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places int64 and distances float64 [M,k] of the `k` nearest of `known` [N,...] to each of `points` [M,...],
+    nearest first; [M,N] where N < k. Exact for integers: equal images lie at 0."""
+    lengths, where = distances(points, known).sort(dim=1, stable=True)
+    return where[:, :k], lengths[:, :k]
+
+
+def distances(points: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Euclidean distances float64 [M,N] of [M,...] and [N,...], in chunks."""
+    x = points.double().flatten(1)
+    squares = []
+    for part in known.split(CHUNK):
+        y = part.double().flatten(1)
+        squares.append(x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T)
+    return torch.cat(squares, dim=1).clamp_(min=0).sqrt_()
+
+
+def usual_distance(known: torch.Tensor) -> float:
+    """Median distance of one of `known` [N,...] to its nearest other one, over at most `USUAL_OF` evenly chosen; 0
+    where there is no other."""
+    if len(known) < 2:
+        return 0.0
+    chosen = torch.linspace(0, len(known) - 1, min(len(known), USUAL_OF)).round().long()
+    table = distances(known[chosen], known)
+    table[torch.arange(len(chosen)), chosen] = torch.inf
+    return float(table.amin(dim=1).median())
+
+
+class _Features:
+    """Distances in features of the reference network, which other stages fitted and computed for training images."""
+
+    words, scale = "features of the reference network", 1.0
+
+    def __init__(self, context: StageContext, real: ImageSet) -> None:
+        folder = context.inputs["features"]
+        row = {name: i for i, name in enumerate(json.loads((folder / "ids.json").read_text()))}
+        features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+        self.known = torch.from_numpy(features[[row[name] for name in real.ids]])
+        self.reference = _reference(context)
+
+    def of(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.reference.features(images))
+
+
+class _Pixels:
+    """Distances of pixels."""
+
+    words = "pixels (0 to 255, root mean square)"
+
+    def __init__(self, real: ImageSet) -> None:
+        self.known = real.images
+        self.scale = real.images[0].numel() ** -0.5 if len(real) else 1.0
+
+    def of(self, images: torch.Tensor) -> torch.Tensor:
+        return images
+
+
+def _real_rows(real: ImageSet, where: torch.Tensor, lengths: torch.Tensor, label: str) -> list[Row]:
+    """A row a rank: the images, with their distance and, where it is not the samples' own, their class."""
+    rows = []
+    for rank, places, values in zip(RANKS, where.T.tolist(), lengths.T.tolist(), strict=False):
+        names = [real.classes[int(real.labels[i])] for i in places]
+        captions = [
+            f"{value:.2f}" if label in (name, "all") else f"{value:.2f} {name}"
+            for value, name in zip(values, names, strict=True)
+        ]
+        rows.append(Row(list(real.images[places].numpy()), rank, captions))
+    return rows
+
+
+def _reference(context: StageContext) -> Reference:
+    state = load_state(context.inputs["reference"] / "state.safetensors")
+    return Reference.load(state, tuple(context.params["classes"]), context.device)

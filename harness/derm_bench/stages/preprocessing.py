@@ -1,0 +1,64 @@
+"""Stage `analyse` of preprocessing: training images as they were read and after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from derm_bench.report.samples import Row, file_name, row_sheet
+from derm_bench.specs import Dataset, RawImage, Task, create
+from derm_bench.stages.context import StageContext
+from derm_bench.stages.decode import Steps
+from derm_bench.training.resize import fit_square
+
+# Side in pixels at which images are shown that are not yet at the stored size.
+TILE = 160
+
+
+def preprocessing(context: StageContext) -> dict[str, Any]:
+    """Writes `<class>.png`: a row an image, a column a step, in the order in which the decode stage takes them."""
+    params = context.params
+    options = context.options("dataset", params["dataset"])
+    spec = context.plugins.get("dataset", params["dataset"])
+    dataset: Dataset = create(spec, options, Task(tuple(params["classes"]), params["size"]))
+    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
+    heads = columns([use["name"] for use in params["preprocess"]], len(steps.before), params["size"])
+    for label, chosen in params["shown"].items():
+        names = [name for name, _ in chosen]
+        rows = [
+            Row([np.ascontiguousarray(pixels.transpose(2, 0, 1)) for pixels in states], name)
+            for name, raw in zip(names, dataset.read(names), strict=True)
+            if isinstance(raw, RawImage)
+            for states in [list(after_each_step(raw.pixels, steps, params["size"], params["resize"]))]
+        ]
+        if rows:
+            row_sheet(
+                rows,
+                f"class {label}",
+                f"{params['title']}: real training images after each step of preprocessing",
+                context.out / f"{file_name(label)}.png",
+                heads=heads,
+                note=f"Real images: {params['licence'] or 'licence not stated'}.",
+            )
+    return {"classes": list(params["shown"])}
+
+
+def columns(names: Sequence[str], before: int, size: int) -> list[str]:
+    """What each state of an image is called: `before` of the steps come before it is resized."""
+    return ["as read", *names[:before], f"at {size} px", *names[before:]]
+
+
+def after_each_step(pixels: np.ndarray, steps: Steps, size: int, how: Any) -> Iterator[np.ndarray]:
+    """An image uint8 [H,W,3] as read, after each step and after resizing, as `columns` names them: uint8 [S,S,3], of
+    side `TILE` before it is resized and `size` after. The last is what is trained on."""
+    yield fit_square(pixels, None, TILE, how)[0]
+    for step in steps.before:
+        pixels = step(pixels)
+        yield fit_square(pixels, None, TILE, how)[0]
+    pixels = fit_square(pixels, None, size, how)[0]
+    yield pixels
+    for step in steps.after:
+        pixels = step(pixels)
+        yield pixels
