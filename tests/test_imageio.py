@@ -69,6 +69,27 @@ def test_orientation_is_applied(tmp_path, colours):
     assert read[30, -3, 2] > 150  # the stripe on top is now on the right
 
 
+@pytest.mark.parametrize("said_by", ["late exif", "xmp"])
+def test_orientation_is_applied_wherever_a_jpeg_says_it(tmp_path, colours, said_by):
+    """Behind a long colour profile, or in XMP alone."""
+    path, more = tmp_path / "a.jpg", {}
+    if said_by == "xmp":
+        more["xmp"] = b'<rdf:Description tiff:Orientation="6"/>'
+    Image.fromarray(colours).save(path, quality=95, **more)
+    if said_by == "late exif":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        app1 = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+        app13 = b"\xff\xed" + struct.pack(">H", 60002) + bytes(60000)
+        content = path.read_bytes()
+        path.write_bytes(
+            content[:2] + 2 * app13 + b"\xff\xe1" + struct.pack(">H", len(app1) + 2) + app1 + content[2:]
+        )
+    read = read_image(path)
+    assert read.shape == (60, 40, 3)
+    assert read[30, -3, 2] > 150
+
+
 def test_a_jpeg_may_be_decoded_smaller_but_not_below_what_is_needed(tmp_path):
     Image.fromarray(np.full((450, 600, 3), 90, np.uint8)).save(tmp_path / "a.jpg")
     assert read_image(tmp_path / "a.jpg", at_least=128).shape == (225, 300, 3)

@@ -15,7 +15,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 MAX_PIXELS = 64_000_000
 # Larger files take the way that does not hold them whole in memory.
 _QUICK_BYTES = 64 * 2**20
-_HEADER_BYTES = 2**16
+# What Pillow turns an image by: EXIF wherever it stands before the pixels, and XMP where there is none.
+_MAY_TURN = (b"Exif\0", b"tiff:Orientation")
 
 
 class UnreadableImage(Exception):
@@ -74,7 +75,7 @@ def _plain_jpeg(path: Path, max_pixels: int, at_least: int | None) -> np.ndarray
         height, width, colours = simplejpeg.decode_jpeg_header(data)[:3]
         if (
             colours not in ("YCbCr", "Gray")
-            or b"Exif\0" in data[:_HEADER_BYTES]
+            or any(mark in data for mark in _MAY_TURN)
             or width * height > max_pixels
         ):
             return None
