@@ -28,8 +28,8 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
     parts: dict[str, str] = {}
     for name, asked in context.params.get("requires", {}).items():
         if asked["kind"] == "samples":
-            below, size = f"{NEEDED}{name}/", context.params["size"]
-            inputs[name] = synthetic_set(context, below, context.params["classes"], size)
+            stored = context.params["size"]
+            inputs[name] = synthetic_set(context, f"{NEEDED}{name}/", context.params["classes"], stored)
             continue
         restored = restored_classifier if asked["kind"] == "classifier" else restored_generator
         state = load_state(context.inputs[f"{NEEDED}{name}"] / "state.safetensors")
