@@ -100,6 +100,17 @@ def test_fakes_are_the_generators_as_many_as_training_images_and_at_the_classifi
     assert isinstance(asked[0], SampleRequest)
 
 
+def test_a_generator_of_one_class_is_shown_that_class(gan):
+    """Its label 0 is that class, whichever place it has among those that are told apart."""
+    classifier, shown = make(gan, mode="k+1"), []
+    classifier.source_task = Task(CLASSES[1:2], 16)
+    sample = gan.sample
+    gan.sample = lambda request, train=None: shown.append(train) or sample(request, train)
+    classifier.fakes(train_set(24), 0)
+    assert shown[0].classes == CLASSES[1:2] and shown[0].labels.tolist() == [0] * 8
+    assert shown[0].ids == tuple(str(k) for k in range(1, 24, 3))
+
+
 def test_other_sides_are_resized_to_the_one_that_it_was_trained_at(gan):
     assert make(gan, size=32).predict_proba(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
 

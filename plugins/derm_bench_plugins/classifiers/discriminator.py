@@ -106,7 +106,10 @@ class DiscriminatorClassifier(ModuleClassifier):
 
     def fakes(self, train: ImageSet, seed: int) -> torch.Tensor:
         """uint8 [n,3,size,size] of the generator, in equal shares of its classes where it knows some."""
-        shown, labels = resized(train, self.source_task.size), len(self.source_task.classes)
+        classes = self.source_task.classes
+        if set(classes) <= set(train.classes):  # its labels count its own classes, which may be some of these
+            train = train.of_classes(classes)
+        shown, labels = resized(train, self.source_task.size), len(classes)
         each = -(-min(len(train), MOST_FAKES) // labels)
         images = []
         for label in range(labels):
