@@ -17,7 +17,7 @@ STRATEGIES = [
      "synthetic": {"per_class": 4}},
     {"name": "look", "generator": {**MEAN, "scope": "pooled"}},
 ]  # fmt: skip
-OTHER = {"name": "toy-blobs", "images": 60, "classes": ["red", "green"]}
+OTHER = {"name": "toy-blobs", "images": 60, "copies": 1, "classes": ["red", "green"]}
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_what_is_required_may_be_fitted_on_the_reserve_or_on_samples(plan, refus
 
 def test_init_is_a_training_on_the_other_data_at_this_size_with_its_own_budget(plan):
     init = {
-        "dataset": {"name": "toy-blobs", "images": 60, "classes": ["red", "blue"]},
+        "dataset": {"name": "toy-blobs", "images": 60, "copies": 1, "classes": ["red", "blue"]},
         "budget": {"updates": 2},
     }
     plain = {"name": "toy-centroid", "label": "plain"}
@@ -194,13 +194,36 @@ def test_init_is_a_training_on_the_other_data_at_this_size_with_its_own_budget(p
 
 def test_init_on_a_data_set_of_the_matrix_by_its_label_shares_its_images(plan):
     datasets = [{"name": "toy-blobs", "size": 8, "images": 90, "label": label} for label in ("here", "there")]
-    datasets[1]["images"] = 60
+    datasets[1] |= {"images": 60, "copies": 1}
     init = {"dataset": "there"}
     planned = plan(datasets=datasets, classifiers=[{"name": "toy-centroid", "init": init}], seeds=[0])
     here, there = planned.cells
     first = planned.stages[planned.stages[here.train].inputs["init"]]
     assert first.inputs["decode"] == planned.decodes["there"] and len(planned.decodes) == 2
     assert there.train != here.train
+
+
+def test_init_sees_no_image_that_is_held_out(plan, refused):
+    datasets = [{"name": "toy-blobs", "size": 8, "images": 90, "label": label} for label in ("here", "there")]
+    datasets[1]["images"] = 60  # the first 60 of the same
+    given = {"datasets": datasets, "classifiers": [{"name": "toy-centroid", "init": {"dataset": "there"}}]}
+    said = refused(**given, seeds=[0])
+    assert "classifiers.0.init.dataset: " in said and "are validation or test images of 'here'" in said
+    assert "duplicates_across_splits" in said
+    permitted = {"name": "paper", "allow": ["duplicates_across_splits"]}
+    assert plan(**given, seeds=[0], protocol=permitted).cells[0].trainings
+
+
+def test_init_on_the_cells_own_data_set_keeps_its_split_and_its_fraction(plan):
+    data = {"name": "toy-blobs", "size": 8, "images": 90, "train_fraction": [0.5]}
+    classifier = {"name": "toy-centroid", "init": {"dataset": "toy-blobs", "budget": {"updates": 2}}}
+    seeds = {"split": [0, 1], "classifier": [0]}
+    planned = plan(dataset=data, classifiers=[classifier], seeds=seeds)
+    assert len({planned.stages[cell.train].params["split"] for cell in planned.cells}) == 2
+    for cell in planned.cells:
+        own = planned.stages[cell.train]
+        first = planned.stages[own.inputs["init"]]
+        assert (first.params["split"], first.params["fraction"]) == (own.params["split"], 0.5)
 
 
 def test_a_strategy_with_a_fit_a_class_says_that_one_network_is_wanted(refused):
@@ -251,6 +274,17 @@ def test_a_strategy_with_a_fit_a_class_says_that_one_network_is_wanted(refused):
         (
             {"classifiers": [{"name": "toy-centroid", "init": {"dataset": UNVALIDATED}}]},
             ["classifiers.0.init.dataset: ", "nothing to select the best on"],
+        ),
+        (
+            {"classifiers": [{"name": "toy-committee", "members": [{"name": "toy-centroid", "patience": 2}]}]},
+            ["classifiers.0: toy-centroid: patience would train some arms less"],
+        ),
+        (
+            {
+                "dataset": UNVALIDATED,
+                "classifiers": [{"name": "toy-committee", "select": "last", "members": ["toy-centroid"]}],
+            },
+            ["classifiers.0: toy-centroid: the data set 'toy-blobs' has `val: 0`"],
         ),
     ],
 )  # fmt: skip

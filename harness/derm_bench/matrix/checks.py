@@ -9,11 +9,11 @@ from typing import Any
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import is_label, matches
-from derm_bench.matrix.model import PERMITS, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.refs import Kind, Required, Use, requirements
 from derm_bench.matrix.source import Problem
-from derm_bench.specs import GeneratorSpec, Provenance, load_object
+from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
 
 CLASSIFICATION_METRICS = [
@@ -43,7 +43,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_names(matrix),
         *_protocol(matrix, plugins),
         *_datasets(matrix),
-        *_budgets(matrix),
+        *_budgets(matrix, plugins),
         *_strategies(matrix, plugins),
         *_requirements(matrix, plugins),
         *_comparisons(matrix),
@@ -192,18 +192,33 @@ def _datasets(matrix: Matrix) -> Iterator[Problem]:
             yield Problem((*at, "split"), "test, val and reserve leave nothing to train on")
 
 
-def _budgets(matrix: Matrix) -> Iterator[Problem]:
+def _budgets(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     without_val = [entry.label for entry in matrix.datasets if _is_zero(entry.split.val)]
-    for index, classifier in enumerate(matrix.classifiers):
-        at: KeyPath = ("classifiers", index)
+    for at, classifier, member in _trained(matrix, plugins):
+        who = f"{classifier.name}: " if member else ""
         if without_val and classifier.options.select != "last":
             message = (
                 f"the data set '{without_val[0]}' has `val: 0`, so there is nothing to select the best on"
             )
-            yield Problem((*at, "select"), message, "write select: last")
+            yield Problem(at if member else (*at, "select"), who + message, "write select: last")
         if classifier.options.patience is not None and matrix.budget.updates is not None:
             message = "patience would train some arms less than the matched budget of updates"
-            yield Problem((*at, "patience"), message, "leave it out")
+            yield Problem(at if member else (*at, "patience"), who + message, "leave it out")
+
+
+def _trained(
+    matrix: Matrix, plugins: PluginLookup
+) -> Iterator[tuple[KeyPath, ClassifierEntry | ClassifierUse, bool]]:
+    """The classifiers of a matrix with their places, and after each those that it is built on, which are trained as
+    it is (True)."""
+    for index, classifier in enumerate(matrix.classifiers):
+        at: KeyPath = ("classifiers", index)
+        yield at, classifier, False
+        try:
+            found = list(requirements("classifier", classifier, plugins, matrix))
+        except UserError:
+            continue  # `_requirements` says so
+        yield from ((at, required.classifier, True) for required in found if required.kind == "classifier")
 
 
 def _is_zero(val: Any) -> bool:
@@ -237,13 +252,14 @@ def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         except UserError as error:
             from_it = getattr(use, "source", None) is not None and not error.path
             yield Problem((*at, *(("from",) if from_it else error.path)), error.message, error.hint)
-    for index, classifier in enumerate(matrix.classifiers):
+    for at, classifier, member in _trained(matrix, plugins):
         init = classifier.init
         if init is not None and _is_zero(init.dataset.split.val) and classifier.options.select != "last":
             message = (
                 f"the data set '{init.dataset.label}' has `val: 0`, so there is nothing to select the best on"
             )
-            yield Problem(("classifiers", index, "init", "dataset"), message, "write select: last")
+            where = at if member else (*at, "init", "dataset")
+            yield Problem(where, message, "write select: last")
     others: list[tuple[str, KeyPath, str]] = [
         *(("dataset", ("datasets", k), entry.name) for k, entry in enumerate(matrix.datasets)),
         *(("metric", ("metrics", k), entry.name) for k, entry in enumerate(matrix.metrics)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from derm_bench.fingerprint import UNREADABLE
 from derm_bench.matrix.model import Cell, ClassifierEntry, Init, Matrix
 from derm_bench.plan import costs
 from derm_bench.plan.book import StageBook, transform_paths, transforms
@@ -19,6 +20,8 @@ class ClassifierPlanner:
 
     def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner, requires: Requirements) -> None:
         self.matrix, self.book, self.data, self.requires = matrix, book, data, requires
+        # (data set, split) of cells and of `init` that share no image which is held out.
+        self._unseen: set[tuple[str, int, str, int]] = set()
         self._metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "predictions"
         ]
@@ -71,16 +74,42 @@ class ClassifierPlanner:
         like = self.data.entries[setting.cell.dataset]
         at: KeyPath = (*setting.at, "init", "dataset")
         label = self.data.other(init.dataset, like, at)
-        split = init.dataset.split
-        cell = replace(
-            setting.cell,
-            dataset=label,
-            train_fraction=1.0,
-            split_seed=0 if split.method == "kfold" else split.seed,
-        )
+        cell = setting.cell
+        if label != cell.dataset:  # else its split is the cell's own, and what that holds out stays so
+            split = init.dataset.split
+            cell = replace(
+                cell,
+                dataset=label,
+                train_fraction=1.0,
+                split_seed=0 if split.method == "kfold" else split.seed,
+            )
+            self._refuse_seen(setting.cell, cell, at)
         first = use.model_copy(update={"init": None})
         where = Setting(cell, (*setting.at, "init"), TrainingSet(f"{label} for init"))
         return {"init": self.train(first, where, init.budget)}
+
+    def _refuse_seen(self, cell: Cell, first: Cell, at: KeyPath) -> None:
+        """UserError where the training `first` sees images that the cell is validated or tested on."""
+        allowed = "duplicates_across_splits" in self.matrix.protocol.allow
+        place = (cell.dataset, cell.split_seed, first.dataset, first.split_seed)
+        if allowed or place in self._unseen:
+            return
+        held, seen = self._contents(cell, ("val", "test")), self._contents(first, ("train", "val"))
+        shared = sorted(seen[content] for content in held.keys() & seen.keys())
+        if shared:
+            message = f"{len(shared)} of its images, {shared[0]} among them, are validation or test images"
+            hint = "leave them out, or permit it: protocol: {name: paper, allow: [duplicates_across_splits]}"
+            raise self.matrix.error(f"{message} of '{cell.dataset}' (split {cell.split_seed})", at, hint)
+        self._unseen.add(place)
+
+    def _contents(self, cell: Cell, parts: tuple[str, ...]) -> dict[str, str]:
+        """The images of some parts of a cell's split: id by digest of the content."""
+        decode = self.book.plan.stages[self.data.decode(cell.dataset)]
+        lines = self.book.plan.data[decode.params["images"]].decode().split("\n")
+        digests = {line.split("\t")[0]: line.split("\t")[3] for line in lines}
+        split = self.data.split(cell.dataset, cell.split_seed)
+        chosen = [name for name, part in zip(split.ids, split.parts, strict=True) if part in parts]
+        return {digests[name]: name for name in chosen if digests[name] != UNREADABLE}
 
     def evaluate(self, cell: Cell, classifier: ClassifierEntry, train: str) -> str:
         """The stage that predicts val and test and scores the predictions."""
