@@ -48,6 +48,17 @@ def test_a_seed_repeats_it_and_another_does_not(name):
     assert torch.equal(batch, before)
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_a_call_copies_no_numbers_from_the_host_for_which_it_would_wait_for_the_device(name, monkeypatch):
+    transform = make(name)
+
+    def refused(*given, **named):
+        raise AssertionError("torch.tensor copies from the host and waits for the device")
+
+    monkeypatch.setattr(torch, "tensor", refused)
+    assert transform(photo(2), generator()).shape == (2, 3, 16, 16)
+
+
 @pytest.mark.parametrize(("name", "axis"), [("hflip", 3), ("vflip", 2)])
 def test_flips_are_exact_and_as_frequent_as_asked(name, axis):
     batch = photo(400)

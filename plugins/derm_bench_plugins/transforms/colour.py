@@ -88,6 +88,7 @@ def _hue(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:
-    """float32 [N,1,H,W]."""
-    weights = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)
+    """float32 [N,1,H,W]. By numbers of the host, which kernels take along: a tensor of them would have to be copied to
+    the device, for which its queue must run empty."""
+    red, green, blue = images.split(1, dim=1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
