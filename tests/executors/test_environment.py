@@ -1,0 +1,21 @@
+"""What the environment of workers settles before anything is imported."""
+
+import subprocess
+import sys
+
+from derm_bench.executors.base import ExecutorSettings
+from derm_bench.executors.local import _environment
+from derm_bench.plan.numerics import Machine
+
+
+def test_opencv_does_not_take_all_cores_in_each_of_the_threads_that_preprocess(tmp_path):
+    settings = ExecutorSettings(tmp_path, Machine("cpu", ("cpu",), "fp32", 2))
+    code = "import cv2; print(cv2.getNumThreads())"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=_environment("cpu", settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == "1"
