@@ -12,7 +12,7 @@ from derm_bench.fidelity.reference import Network, Reference
 from derm_bench.report.pictures import Sheet, kept, sheets
 from derm_bench.report.plots import Look
 from derm_bench.report.samples import Row, row_sheet
-from derm_bench.report.training_figures import ends, fidelity_steps, generator_beliefs
+from derm_bench.report.training_figures import ends, fidelity, fidelity_steps, generator_beliefs
 from derm_bench.specs import RawImage, SampleRequest, Task
 from derm_bench.stages import decode
 from derm_bench.stages.interpolate import rows_between
@@ -257,3 +257,18 @@ def test_what_the_discriminator_says_has_a_line_for_reals_and_one_for_fakes():
     figure = generator_beliefs(rows)
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.8, 0.8], [0.1, 0.1]]
     assert generator_beliefs([row for row in rows if row["metric"] == "loss_g"]) is None
+
+
+def test_values_of_many_magnitudes_are_told_apart_although_one_is_below_zero():
+    base = {"metric": "kid_domain", "class": "mel", "split_seed": 0, "generator_seed": 0, "dataset": "ham",
+            "train_fraction": 1.0, "step": "last"}  # fmt: skip
+    rows = [base | {"strategy": "control", "generator": "real-holdout", "value": -0.2}]
+    rows += [
+        base | {"strategy": name, "generator": name, "value": v} for name, v in (("near", 3.0), ("far", 1e9))
+    ]
+    look = {name: Look("#000000", "o", "-") for name in ("near", "far")}
+    axes = fidelity(rows, "kid_domain", ["near", "far"], look).axes[0]
+    places = axes.transData.transform([(-0.2, 0), (3.0, 0), (1e9, 0)])[:, 0]
+    assert np.diff(places).min() > 0.05 * axes.bbox.width
+    ticks = axes.get_xticks()
+    assert ticks[0] == 0 and 3 <= len(ticks) <= 6

@@ -129,7 +129,7 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Data", ", ".join(sizes or unique(r["dataset"] for r in results))),
         ("Training fractions", ", ".join(fractions) if fractions not in ([], ["1"]) else ""),
         ("Test images", " / ".join(tests)),
-        ("Strategies", str(len(unique(r["strategy"] for r in results)))),
+        ("Strategies", str(len(data.strategies))),
         ("Classifiers", ", ".join(unique(r["classifier"] for r in results if r["classifier"]))),
         ("Seeds", ", ".join(unique(str(r["seed"]) for r in results if str(r["seed"])))),
         (

@@ -199,10 +199,18 @@ def legend(fig: Figure, names: Sequence[str], look: Mapping[str, Look], extra: S
     ]
     handles = [*lines, *extra]
     if handles:
-        # Inches that the widest entry takes, at the size of a legend's letters.
-        widest = 0.6 + 0.072 * max(len(line) for h in handles for line in str(h.get_label()).split("\n"))
-        columns = max(1, min(4, len(handles), int(fig.get_figwidth() / widest)))
-        fig.legend(handles=handles, loc="outside upper left", ncols=columns)
+        # Inches of each entry, at the size of a legend's letters.
+        widths = [0.6 + 0.072 * max(map(len, str(handle.get_label()).split("\n"))) for handle in handles]
+        fig.legend(handles=handles, loc="outside upper left", ncols=_columns(widths, fig.get_figwidth()))
+
+
+def _columns(widths: Sequence[float], room: float) -> int:
+    """The most columns, at most four, in which entries of these widths fit side by side, dealt down each column."""
+    for columns in range(min(4, len(widths)), 1, -1):
+        lines = -(-len(widths) // columns)
+        if sum(max(widths[k : k + lines]) for k in range(0, len(widths), lines)) <= room:
+            return columns
+    return 1
 
 
 def metric_label(name: str) -> str:

@@ -3,6 +3,7 @@ images."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +240,7 @@ def _scale(axis: Axis, values: Sequence[float]) -> None:
     negative = max((-value for value in values if value < 0), default=small)
     if not values or max(values) <= 20 * max(small, negative):
         return
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
     set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
     if min(values) > 0:
@@ -247,9 +248,10 @@ def _scale(axis: Axis, values: Sequence[float]) -> None:
         axis.set_major_locator(LogLocator(numticks=5))
     else:
         set_scale("symlog", linthresh=negative)
-        locator = SymmetricalLogLocator(linthresh=negative, base=10)
-        locator.set_params(numticks=5)
-        axis.set_major_locator(locator)
+        first, last = math.ceil(math.log10(negative)) + 1, math.floor(math.log10(max(values)))
+        axis.set_major_locator(
+            FixedLocator([0, *(10.0**k for k in range(first, last + 1, max(1, (last - first) // 3)))])
+        )
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
