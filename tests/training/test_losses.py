@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from derm_bench.training.losses import (
+    compact_and_apart,
     discriminator_loss,
     generator_loss,
     soft_bce,
@@ -44,3 +45,9 @@ def test_soft_cross_entropy_is_the_weighted_mean_over_rows():
 def test_one_vs_rest_bce_sums_over_classes():
     loss = soft_bce(torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.0, 1.0]]))
     assert loss.item() == pytest.approx(math.log(2) - math.log(3 / 4))
+
+
+def test_one_class_alone_has_nothing_to_be_apart_from():
+    features, centres = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0]])
+    loss = compact_and_apart(features, torch.ones(2, 1), centres, margin=2.0)
+    assert loss.item() == pytest.approx((0 + 1) / 2)  # |f - c|^2 / 2 is 0 and 1

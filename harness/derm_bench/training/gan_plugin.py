@@ -9,7 +9,7 @@ from derm_bench.specs import SampleRequest
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import stream
 
-CHUNK = 256  # samples a forward pass
+CHUNK = 64  # samples a forward pass; at 256 px each of some activations then takes a gigabyte
 
 
 class NoiseGenerator(ModulePlugin):
@@ -32,9 +32,8 @@ class NoiseGenerator(ModulePlugin):
         for part in self.parts().values():
             part.eval()
         z = self.prior(request.n, stream(request.seed, "sample")).to(self.device)
-        return Samples(
-            to_bytes(torch.cat([self.render(chunk, request.label) for chunk in torch.split(z, CHUNK)]))
-        )
+        chunks = [to_bytes(self.render(chunk, request.label)) for chunk in torch.split(z, CHUNK)]
+        return Samples(torch.cat(chunks))
 
 
 def normal(n: int, length: int, noise: torch.Generator) -> torch.Tensor:

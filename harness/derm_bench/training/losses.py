@@ -109,7 +109,7 @@ def compact_and_apart(
     inner = (targets * (1 - features @ centres.T)).sum(dim=1).mean()  # |f - c|^2 / 2 of unit vectors
     one, other = torch.triu_indices(len(centres), len(centres), offset=1, device=centres.device)
     apart = F.relu(margin - 2 * (1 - (centres[one] * centres[other]).sum(dim=1)))
-    return inner + apart.mean()
+    return inner + apart.sum() / max(1, len(one))  # of one class there is no pair
 
 
 def k_plus_one_discriminator_loss(

@@ -10,8 +10,8 @@ The paper's text was not at hand. Said of it elsewhere: pix2pix, resize-convolut
 loss over the lesion, feature matching, maps that encode tone, box and class in colours, synthesis that varies size,
 place and tone. Chosen here: the tone is the mean colour outside of the lesion; class colours are evenly spaced hues
 from blue on, which no skin has; the weights of the two added losses (L1 over the lesion's pixels, the mean over them;
-D's hidden layers, L1, the mean over layers); InstanceNorm, which pix2pix's BatchNorm is at its batch of 1; patches of a
-quarter of the side below 256 px. As in pix2pix, dropout at synthesis too is the noise.
+D's hidden layers, L1, the mean over layers); InstanceNorm with scale and shift, which pix2pix's BatchNorm is
+at its batch of 1; patches of a quarter of the side below 256 px. As in pix2pix, dropout at synthesis too is the noise.
 
 Masks come from the data set where it has them, else from Otsu's threshold. A sample takes the lesion's place from one
 real image of its class and the tone from another, and makes the place larger or smaller and moves it.
@@ -220,7 +220,7 @@ class Down(nn.Module):
         super().__init__()
         self.slope = slope
         self.conv = nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=not norm)
-        self.norm = nn.InstanceNorm2d(out) if norm else nn.Identity()
+        self.norm = nn.InstanceNorm2d(out, affine=True) if norm else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         halved: torch.Tensor = self.norm(self.conv(F.leaky_relu(x, self.slope)))
@@ -235,7 +235,7 @@ class Up(nn.Module):
         self.conv = nn.Sequential(
             nn.Upsample(scale_factor=2),
             nn.Conv2d(channels, out, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(out),
+            nn.InstanceNorm2d(out, affine=True),
         )
         self.dropout = dropout
 
@@ -258,7 +258,7 @@ class Patches(nn.Module):
         )
         for k, (channels, out) in enumerate(pairwise(widths), start=1):
             conv = nn.Conv2d(channels, out, 4, stride=2 if k < layers else 1, padding=1, bias=False)
-            self.hidden.append(nn.Sequential(conv, nn.InstanceNorm2d(out), nn.LeakyReLU(0.2)))
+            self.hidden.append(nn.Sequential(conv, nn.InstanceNorm2d(out, affine=True), nn.LeakyReLU(0.2)))
         self.logit = nn.Conv2d(widths[-1], 1, 4, padding=1)
 
     def forward(self, maps: torch.Tensor, images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:

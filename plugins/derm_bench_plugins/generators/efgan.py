@@ -21,6 +21,7 @@ from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Run
 from derm_bench.specs import SampleRequest
 from derm_bench.training.augment import rotation, warp
+from derm_bench.training.gan_plugin import CHUNK
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.conditioned import EfganOptions
@@ -61,7 +62,12 @@ def permuted(images: torch.Tensor) -> dict[str, torch.Tensor]:
 def turned_hues(images: torch.Tensor, most: float) -> dict[str, torch.Tensor]:
     """Five hues, -most to most, a share of the colour circle; saturation and value stay. Only the originals for 0."""
     turns = [most * k / 2 for k in (-2, -1, 0, 1, 2)] if most else [0.0]
-    return {f"{turn:+g}": tv.adjust_hue(images, turn) if turn else images for turn in turns}
+    return {f"{turn:+g}": _turned_hue(images, turn) if turn else images for turn in turns}
+
+
+def _turned_hue(images: torch.Tensor, turn: float) -> torch.Tensor:
+    """A chunk at a time: some 400 bytes a pixel are needed on the way."""
+    return torch.cat([tv.adjust_hue(chunk, turn) for chunk in images.split(CHUNK)])
 
 
 def turned(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
