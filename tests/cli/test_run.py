@@ -46,7 +46,10 @@ def test_a_run_fills_its_directory(finished, derm_bench, tmp_path):
         "manifest.json", "report.md", "report.html", "samples",
     }  # fmt: skip
     assert sorted(p.name for p in (finished / "samples").iterdir()) == [
-        f"mean-balance__{name}__last__g{seed}.png" for name in ("blue", "green") for seed in (0, 1)
+        f"mean-balance__{name}__{what}__g{seed}.png"
+        for name in ("blue", "green")
+        for what in ("last", "neighbours")
+        for seed in (0, 1)
     ]
 
     drawn = [json.loads(path.read_text()) for path in (tmp_path / "store").glob("objects/*/*/samples.json")]
