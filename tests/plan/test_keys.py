@@ -1,8 +1,12 @@
 """A key is the digest of the canonical identity, however it was put together."""
 
 import hashlib
+from pathlib import Path
 
-from derm_bench.plan.keys import canonical, key_of
+from pydantic import BaseModel
+
+from derm_bench.plan.keys import canonical, key_of, merge_paths, split_paths
+from derm_bench.specs import TransformUse
 
 IDENTITY = {"b": {"y": [1, 2.5, None], "x": "größe"}, "a": True, "c": {}}
 
@@ -17,3 +21,32 @@ def test_a_key_is_the_digest_of_the_canonical_identity():
 
 def test_text_that_is_known_already_changes_no_key():
     assert key_of(IDENTITY, {"b": canonical(IDENTITY["b"]), "c": canonical({})}) == key_of(IDENTITY)
+
+
+def test_files_of_transforms_among_the_options_are_known_by_content(tmp_path):
+    class Palette(BaseModel):
+        colours: Path
+        strength: float = 0.5
+
+    class Gan(BaseModel):
+        weights: Path
+        augment: tuple[TransformUse, ...]
+
+    def split(folder, content):
+        file = tmp_path / folder / "colours.txt"
+        file.parent.mkdir()
+        file.write_text(content)
+        uses = (
+            TransformUse(name="hflip", options={}),
+            TransformUse(name="tint", options=Palette(colours=file)),
+        )
+        return file, *split_paths(Gan(weights=file, augment=uses))
+
+    (here, hashed, local), (_, moved, _), (_, changed, _) = split("a", "x"), split("b", "x"), split("c", "y")
+    assert hashed == moved and hashed["augment"] != changed["augment"]
+    assert str(tmp_path) not in canonical(hashed)
+    before = canonical(hashed)
+    back = Gan.model_validate(merge_paths(hashed, local))
+    assert back.weights == here
+    assert back.augment[1].options == {"colours": str(here), "strength": 0.5}
+    assert canonical(hashed) == before

@@ -118,7 +118,10 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
             ("transform", ("strategies", k, "augment", i), use) for i, use in enumerate(strategy.augment)
         ]
         if strategy.generator is not None:
-            uses.append(("generator", ("strategies", k, "generator"), strategy.generator))
+            at = ("strategies", k, "generator")
+            uses.append(("generator", at, strategy.generator))
+            augment = strategy.generator.options.augment
+            uses += [("transform", (*at, "augment", i), use) for i, use in enumerate(augment)]
     uses += list(_built_on(matrix, plugins, uses))
     problems: dict[str, UserError] = {}
     for kind, path, use in uses:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from derm_bench.fingerprint import file_digests
 from derm_bench.plan.closure import distribution_of, source_closure, versions_of
 from derm_bench.plugins import Plugins
+from derm_bench.specs import TransformUse
 
 # Raised when the meaning of a stage changes in a way that no source digest shows.
 PROTOCOL_VERSION = "1"
@@ -41,18 +43,47 @@ def derive_seed(*parts: object) -> int:
 
 
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-    """Options as JSON for the identity, with each file replaced by its digest, and the real paths by field."""
-    paths = {name: value for name, value in options if isinstance(value, Path)}
-    dumped = options.model_dump(mode="json", exclude=set(paths))
-    local = {name: str(value) for name, value in paths.items()}
-    files = {name: value for name, value in paths.items() if value.is_file()}
+    """Options as JSON for the identity, with each file replaced by its digest, and the real paths by field; those of
+    transforms among the options by their place, `augment.0.options.file`."""
+    paths = dict(_paths(options))
+    dumped = options.model_dump(mode="json")
+    local = {place: str(value) for place, value in paths.items()}
+    files = {place: value for place, value in paths.items() if value.is_file()}
     digests = file_digests(files) if files else {}
-    return dumped | {name: {"sha256": digest} for name, digest in digests.items()}, local
+    for place in paths:
+        inside, name = _within(dumped, place)
+        inside.pop(name, None)
+        if place in digests:
+            inside[name] = {"sha256": digests[place]}
+    return dumped, local
 
 
 def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str, Any]:
     """The reverse of `split_paths`: options as the plugin's model takes them."""
-    return {**hashed, **local}
+    nested = any("." in place for place in local)
+    merged = copy.deepcopy(dict(hashed)) if nested else dict(hashed)
+    for place, path in local.items():
+        inside, name = _within(merged, place)
+        inside[name] = path
+    return merged
+
+
+def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
+    """(place, path) of all options that are paths, those of transforms included."""
+    for name, value in options:
+        if isinstance(value, Path):
+            yield above + name, value
+        for k, use in enumerate(value if isinstance(value, tuple) else ()):
+            if isinstance(use, TransformUse) and isinstance(use.options, BaseModel):
+                yield from _paths(use.options, f"{above}{name}.{k}.options.")
+
+
+def _within(tree: Any, place: str) -> tuple[dict[str, Any], str]:
+    """The map that holds the value at a place, and its name there."""
+    *above, name = place.split(".")
+    for step in above:
+        tree = tree[int(step) if isinstance(tree, list) else step]
+    return tree, name
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, str]:
