@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from derm_bench.fidelity.reference import Network, Reference
-from derm_bench.report.pictures import Sheet, kept, sheets
+from derm_bench.report import pictures
+from derm_bench.report.pictures import carried, sheets
 from derm_bench.report.plots import Look
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.report.training_figures import ends, fidelity, fidelity_steps, generator_beliefs
@@ -62,7 +63,7 @@ def test_a_sheet_has_a_tile_an_image_with_heads_captions_and_a_note_that_wraps(t
     assert len(noted) > len(plain)
 
 
-def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path):
+def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path, monkeypatch):
     for name in (
         "a__mel__last__g0",
         "a__mel__interpolation__g0",
@@ -79,10 +80,13 @@ def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path):
         ("b", "mel, seed 0, nearest real images", True, False),
         ("ham", "mel", True, True),
     ]
-    assert [s.path.stem for s in kept(found[:4], 3)] == [
+    sizes = [len(uri) for uri in carried(found).values()]
+    assert len(sizes) == 5 and len(set(sizes)) == 1
+    monkeypatch.setattr(pictures, "PAGE_BYTES", 3 * sizes[0])
+    assert [s.path.stem for s in carried(found[:4])] == [
         "a__mel__last__g0", "b__mel__last__g0", "b__mel__neighbours__g0",
     ]  # fmt: skip
-    assert isinstance(found[0], Sheet) and sheets(tmp_path / "none") == []
+    assert sheets(tmp_path / "none") == []
 
 
 # ----------------------------------------------------------------------------- whole run of toys

@@ -64,6 +64,7 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path, s
     sections = {figure.section for figure in figures}
     found = pictures.sheets(samples_dir)
     made, prepared = ([s for s in found if s.preprocessing is which] for which in (False, True))
+    shown = pictures.carried(made)
     context: dict[str, Any] = {
         "title": title(data),
         "badges": badges(data),
@@ -77,10 +78,10 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path, s
         "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
-        "samples": pictures.grouped(pictures.kept(made)),
-        "left_out": max(0, len(made) - pictures.SHEETS),
+        "samples": pictures.grouped(shown),
+        "left_out": len(made) - len(shown),
         "licences": any(sheet.real for sheet in made),
-        "preprocessing": pictures.grouped(pictures.kept(prepared)),
+        "preprocessing": pictures.grouped(pictures.carried(prepared)),
         "figures": list(_embedded(figures, figures_dir)),
         "has": {name: name in sections for name in ("scores", "classes", "training")},
         "provenance": provenance(data),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,8 @@ SHOWS = {
 }
 """What sheets of a generator show, the most telling first."""
 
-SHEETS = 60
 SHEET_WIDTH = 900
+PAGE_BYTES = 24_000_000  # of sheets in report.html
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,26 @@ def sample_name(stem: str) -> tuple[str, str]:
     return ", ".join(names[:-1] or names), ", ".join(words)
 
 
-def kept(found: Sequence[Sheet], limit: int = SHEETS) -> list[Sheet]:
-    """As many as a page carries, in order; where there are more, what tells least is left out."""
-    first = sorted(range(len(found)), key=lambda k: (found[k].rank, k))[:limit]
-    return [found[k] for k in sorted(first)]
+def carried(found: Sequence[Sheet]) -> dict[Sheet, str]:
+    """The sheets that a page carries, in their order, as data: URIs: as many as `PAGE_BYTES` hold. Where there are
+    more, what tells least is left out."""
+    uris: dict[Sheet, str] = {}
+    left = PAGE_BYTES
+    for sheet in sorted(found, key=lambda sheet: sheet.rank):
+        uri = _uri(sheet.path)
+        left -= len(uri)
+        if left < 0:
+            break
+        uris[sheet] = uri
+    return {sheet: uris[sheet] for sheet in found if sheet in uris}
 
 
-def grouped(found: Sequence[Sheet]) -> list[dict[str, object]]:
-    """Sheets under their headings, each as a data: URI, for the page's template."""
-    groups: dict[str, list[Sheet]] = {}
-    for sheet in found:
-        groups.setdefault(sheet.group, []).append(sheet)
-    return [{"name": name, "sheets": list(_carried(own))} for name, own in groups.items()]
-
-
-def _carried(found: Sequence[Sheet]) -> Iterator[dict[str, str]]:
-    for sheet in found:
-        yield {"label": sheet.label, "uri": _uri(sheet.path)}
+def grouped(uris: Mapping[Sheet, str]) -> list[dict[str, object]]:
+    """Sheets under their headings, for the page's template."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for sheet, uri in uris.items():
+        groups.setdefault(sheet.group, []).append({"label": sheet.label, "uri": uri})
+    return [{"name": name, "sheets": own} for name, own in groups.items()]
 
 
 def _uri(path: Path) -> str:
@@ -101,5 +104,5 @@ def _uri(path: Path) -> str:
     if picture.width > SHEET_WIDTH:
         picture = picture.resize((SHEET_WIDTH, round(picture.height * SHEET_WIDTH / picture.width)))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90, subsampling=0)
+    picture.save(buffer, "JPEG", quality=88, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
