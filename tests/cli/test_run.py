@@ -275,4 +275,4 @@ def test_a_matrix_that_only_scores_generators_fails_with_them(in_process, write_
 
     good, bad = run("none"), run("raise")
     assert good.code == 0 and "fd_domain" in good.out, good.err
-    assert bad.code == 1 and "3 generators' samples not scored" in bad.out
+    assert bad.code == 1 and "6 fits or scores of generators not done" in bad.out

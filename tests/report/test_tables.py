@@ -160,12 +160,14 @@ def test_terminal_table_of_a_run_directory(whole_run):
 
 
 def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images(tmp_path):
-    header = "dataset,strategy,generator,class,metric,step,value"
+    header = "dataset,train_fraction,strategy,generator,generator_seed,class,metric,step,value"
     rows = [
-        "ham,control,noise,mel,fd_domain,,900",
-        "ham,gan,dcgan,mel,fd_domain,100,80",
-        "ham,gan,dcgan,mel,fd_domain,last,12.5",
-        "ham,gan,dcgan,mel,coverage_domain,last,0.25",
+        "ham,1.0,control,noise,,mel,fd_domain,,900",
+        "ham,1.0,gan,dcgan,0,mel,fd_domain,100,80",
+        "ham,1.0,gan,dcgan,0,mel,fd_domain,last,12.5",
+        "ham,1.0,gan,dcgan,1,mel,fd_domain,last,13.5",
+        "ham,1.0,gan,dcgan,0,mel,coverage_domain,last,0.25",
+        "ham,0.5,gan,dcgan,0,mel,fd_domain,last,20",
     ]
     (tmp_path / "fidelity.csv").write_text("\n".join([header, *rows]) + "\n")
     (tmp_path / "results.csv").write_text("cell,status\n")
@@ -173,6 +175,7 @@ def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images(t
     console.print(summarise_for_terminal(tmp_path))
     shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
     assert [line for line in shown if line] == [
-        ["ham", "gan", "mel", "12.5", "0.25"],
+        ["ham", "gan", "mel", "13", "0.25"],
+        ["ham@0.5", "gan", "mel", "20", ""],
         ["ham", "noise (control)", "mel", "900", ""],
     ]

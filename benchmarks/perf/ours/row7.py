@@ -1,5 +1,5 @@
-"""Inception features, and FID and KID from stored features, by the functions of the fidelity stage; beside them features
-in bf16, which no reported FID uses."""
+"""Inception features, and FID and KID from stored features, by the functions of the fidelity stage; features in bf16
+beside them: no reported FID uses those."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     else:
         Console().print(done.table)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-        counted = counted or f"no cells, {done.unscored} generators' samples not scored"
+        counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
         click.echo(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
         return 130

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
@@ -346,31 +347,32 @@ def _in_group(row: Row, group: Sequence[str]) -> bool:
 
 
 def fidelity_table(fidelity: Sequence[Row]) -> Table:
-    """What `run` prints where no classifier is trained: a row a (data set, strategy, class), the last values of each
-    metric. Controls come last, to be read against."""
+    """What `run` prints where no classifier is trained: a row a (data set, fraction, strategy, class), the mean over
+    seeds of the last values of each metric. Controls come last, to be read against."""
     from rich.table import Table
     from rich.text import Text
 
     last = [row for row in fidelity if row["step"] in ("last", "")]
     metrics = unique(row["metric"] for row in last)
-    places = unique(
-        _fidelity_place(row) for row in sorted(last, key=lambda row: row["strategy"] == "control")
-    )
-    table = Table(title="distances of samples from real training images")
+    values: dict[tuple[tuple[str, str, str], str], list[float]] = {}
+    for row in sorted(last, key=lambda row: row["strategy"] == "control"):
+        if (value := number(row["value"])) is not None:
+            values.setdefault((_fidelity_place(row), row["metric"]), []).append(value)
+    table = Table(title="distances of samples from real training images, mean over seeds")
     for name in ("data", "strategy", "class"):
         table.add_column(name, overflow="fold")
     for name in metrics:
         table.add_column(Text(name), justify="right")
-    for place in places:
-        values = {row["metric"]: number(row["value"]) for row in last if _fidelity_place(row) == place}
-        cells = [*place, *("" if (v := values.get(name)) is None else f"{v:.4g}" for name in metrics)]
-        table.add_row(*map(Text, cells))
+    for place in unique(place for place, _ in values):
+        found = [values.get((place, name)) for name in metrics]
+        table.add_row(*map(Text, place), *(Text(f"{fmean(v):.4g}" if v else "") for v in found))
     return table
 
 
 def _fidelity_place(row: Row) -> tuple[str, str, str]:
     name = f"{row['generator']} (control)" if row["strategy"] == "control" else row["strategy"]
-    return str(row["dataset"]), str(name), str(row["class"])
+    fraction = "" if number(row["train_fraction"]) in (None, 1.0) else f"@{row['train_fraction']}"
+    return f"{row['dataset']}{fraction}", str(name), str(row["class"])
 
 
 def summarise_for_terminal(run_dir: Path, primary: str = "balanced_accuracy") -> Table:

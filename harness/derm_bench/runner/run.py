@@ -46,7 +46,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run came to. `unscored`: comparisons of generators' samples that failed or could not be made."""
+    """What a run came to. `unscored`: fits of generators and scores of their samples that failed or were not made."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -93,7 +93,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, to
     }
     told.run_finish(plan.matrix.name, options.out, statuses)
     table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
-    unscored = sum(execution.outcomes[row.key].status != "done" for row in plan.fidelity)
+    wanted = [*(row.key for row in plan.fits), *(row.key for row in plan.fidelity)]
+    unscored = sum(execution.outcomes[key].status != "done" for key in wanted if key in execution.outcomes)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began, unscored)
 
 

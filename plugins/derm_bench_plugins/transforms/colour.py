@@ -91,4 +91,5 @@ def _grey(images: torch.Tensor) -> torch.Tensor:
     """float32 [N,1,H,W]. By numbers of the host, which kernels take along: a tensor of them would have to be copied to
     the device, for which its queue must run empty."""
     red, green, blue = images.split(1, dim=1)
-    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    grey: torch.Tensor = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return grey
