@@ -20,6 +20,8 @@ from derm_bench.plan.model import Plan, Stage
 from derm_bench.plugins import Plugins
 from derm_bench.specs import TransformUse, load_object
 
+PROTOCOL = canonical(PROTOCOL_VERSION)
+
 # The plugins a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
 
@@ -69,7 +71,8 @@ class StageBook:
             "code": code.value,
             "numerics": numerics.value,
         }
-        key = key_of(identity, {"params": text, "code": code.canonical, "numerics": numerics.canonical})
+        known = {"params": text, "code": code.canonical, "numerics": numerics.canonical}
+        key = key_of(identity, known | {"protocol": PROTOCOL, "kind": f'"{kind}"'})
         if key not in self.plan.stages:
             self.plan.stages[key] = Stage(
                 key, kind, function, title, params, inputs, identity, local or {}, cost

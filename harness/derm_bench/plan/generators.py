@@ -33,6 +33,8 @@ class GeneratorPlanner:
         self.requires = requires
         self.plan = book.plan
         self._fits: dict[tuple[Any, ...], dict[str, str]] = {}
+        self._samples: dict[tuple[str, str, int, int | None], str] = {}
+        self._places = {strategy.name: place for place, strategy in enumerate(matrix.strategies)}
         self._snapshots: dict[str, tuple[int, ...]] = {}
         self._halves: dict[tuple[str, int, str], int] = {}
         # fit -> "<class>/<step>" -> the sample that is scored and drawn
@@ -60,7 +62,7 @@ class GeneratorPlanner:
         run = (cell.dataset, cell.train_fraction, strategy.name, cell.split_seed, cell.generator_seed)
         if run not in self._fits:
             found: dict[str, str] = {}
-            at = ("strategies", self.matrix.strategies.index(strategy), "generator")
+            at = ("strategies", self._places[strategy.name], "generator")
             for group, names in self.scopes(use, self.classes(cell, strategy)):
                 key = self.fit(cell, use, group, at)
                 found |= dict.fromkeys(names, key)
@@ -84,16 +86,19 @@ class GeneratorPlanner:
         self, cell: Cell, use: GeneratorUse, fit: str, label: str, n: int, snapshot: int | None
     ) -> str:
         """The stage that draws `n` images of class `label` (or `all`) from a fitted generator."""
-        seed = derive_seed("sample", cell.generator_seed, label)
-        step = "" if snapshot is None else f" at {snapshot}"
-        return self._from_fit(
-            "sample",
-            "derm_bench.stages.sample:sample",
-            f"sample {n} {label} from {use.name}{step} seed {cell.generator_seed}",
-            fit,
-            {"label": label, "n": n, "snapshot": snapshot, "seed": seed},
-            costs.sample(n),
-        )
+        place = (fit, label, n, snapshot)  # asked for by every cell of a strategy
+        if place not in self._samples:
+            seed = derive_seed("sample", cell.generator_seed, label)
+            step = "" if snapshot is None else f" at {snapshot}"
+            self._samples[place] = self._from_fit(
+                "sample",
+                "derm_bench.stages.sample:sample",
+                f"sample {n} {label} from {use.name}{step} seed {cell.generator_seed}",
+                fit,
+                {"label": label, "n": n, "snapshot": snapshot, "seed": seed},
+                costs.sample(n),
+            )
+        return self._samples[place]
 
     def _from_fit(
         self, kind: str, function: str, title: str, fit: str, more: Mapping[str, Any], cost: float
@@ -195,8 +200,7 @@ class GeneratorPlanner:
         return [(group, group if conditional or len(group) == 1 else (ALL,)) for group in groups]
 
     def _blamed(self, strategy: StrategyEntry, message: str, key: str, hint: str) -> UserError:
-        where = self.matrix.strategies.index(strategy)
-        return self.matrix.error(message, ("strategies", where, key), hint)
+        return self.matrix.error(message, ("strategies", self._places[strategy.name], key), hint)
 
     # ---------------------------------------------------------------------------- scores
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,21 +106,17 @@ class Plan:
     decodes: dict[str, str] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
         """The splits of the matrix's own data sets."""
         labels = {entry.label for entry in self.matrix.datasets}
         return {place: split for place, split in self.splits.items() if place[0] in labels}
 
-    def upstream(self, key: str) -> Iterator[str]:
+    def upstream(self, key: str) -> tuple[str, ...]:
         """The keys of a stage's inputs, theirs first, each once."""
-        seen: set[str] = set()
-
-        def visit(k: str) -> Iterator[str]:
-            for other in self.stages[k].inputs.values():
-                if other not in seen:
-                    seen.add(other)
-                    yield from visit(other)
-                    yield other
-
-        return visit(key)
+        if key not in self._upstream:
+            inputs = self.stages[key].inputs.values()
+            below = (each for other in inputs for each in (*self.upstream(other), other))
+            self._upstream[key] = tuple(dict.fromkeys(below))
+        return self._upstream[key]

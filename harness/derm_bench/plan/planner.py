@@ -61,11 +61,11 @@ class _Planner:
         self.classifiers = ClassifierPlanner(matrix, self.book, self.data, self.requires)
         self.requires.generators, self.requires.classifiers = self.generators, self.classifiers
         self._strategies = {entry.name: entry for entry in matrix.strategies}
-        self._classifiers = {entry.label: entry for entry in matrix.classifiers}
+        self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
-        strategy, classifier = self._strategies[cell.strategy], self._classifiers[cell.classifier]
+        strategy, (place, classifier) = self._strategies[cell.strategy], self._classifiers[cell.classifier]
         fits: Mapping[str, str] = {}
         samples: dict[str, str] = {}
         quota = self.generators.quota(cell, strategy)
@@ -85,8 +85,8 @@ class _Planner:
                     f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
                 )
                 self.plan.warnings += [warning] if warning not in self.plan.warnings else []
-        at = ("classifiers", self.matrix.classifiers.index(classifier))
-        train = self.classifiers.train(classifier, Setting(cell, at, _training_set(strategy, samples)))
+        setting = Setting(cell, ("classifiers", place), _training_set(strategy, samples))
+        train = self.classifiers.train(classifier, setting)
         evaluations = {
             test.name: self.classifiers.evaluate(cell, classifier, train) for test in self.matrix.test_sets
         }
