@@ -114,6 +114,7 @@ def test_plan_and_explain_tell_of_what_is_built_on(run, in_process, write_matrix
     assert "upstream 'fit toy-mean [red+green+blue] seed 0' changed" in told.out
 
 
+@pytest.mark.slow
 def test_paper_004s_discriminator_shares_its_gan_with_a_strategy_and_joins_an_ensemble(run):
     gan = {"name": "dcgan-mutepfe", "preset": "tiny", "scope": "pooled"}
     source = {"generator": gan, "part": "discriminator"}

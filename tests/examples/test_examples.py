@@ -50,6 +50,7 @@ def test_every_example_passes_its_own_tests(examples, tmp_path, marked):
         assert re.search(rf"{module}.py::Test\w+::\w+ PASSED", said), said
 
 
+@pytest.mark.slow
 def test_the_examples_work_together_in_one_matrix(examples, in_process, tmp_path, write_matrix):
     matrix = write_matrix(
         dataset={"name": "csv-lesions", "root": str(clinic(tmp_path / "clinic")), "size": 8},

@@ -152,6 +152,7 @@ SMALL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_row_measures_both_sides_and_their_memory(bench):
     from compare import measure
     from rows import ROWS

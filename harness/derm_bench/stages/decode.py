@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,13 +57,11 @@ def decode(context: StageContext) -> dict[str, Any]:
     _refuse_too_many(unreadable, len(ids), params["unreadable"])
     readable = {i: item for i, item in enumerate(items) if isinstance(item, Item)}
     kept = list(readable)
-    np.save(
-        context.out / "images.npy", np.stack([item.pixels for item in readable.values()]), allow_pickle=False
-    )
+    _save_rows(context.out / "images.npy", [item.pixels for item in readable.values()])
     masks = [item.mask for item in readable.values()]
     has_masks = all(mask is not None for mask in masks)
     if has_masks:
-        np.save(context.out / "masks.npy", np.stack(masks), allow_pickle=False)  # type: ignore[arg-type]
+        _save_rows(context.out / "masks.npy", [mask for mask in masks if mask is not None])
     index = {
         "ids": [ids[i] for i in kept],
         "masks": has_masks,
@@ -73,6 +72,16 @@ def decode(context: StageContext) -> dict[str, Any]:
     }
     (context.out / "index.json").write_text(json.dumps(index))
     return {"images": len(kept), "unreadable": len(unreadable), "masks": has_masks}
+
+
+def _save_rows(path: Path, rows: Sequence[np.ndarray]) -> None:
+    """Writes uint8 rows of one shape as an .npy file of their stack, without making that in memory."""
+    shape = (len(rows), *(rows[0].shape if rows else (3, 0, 0)))
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for row in rows:
+            file.write(np.ascontiguousarray(row).data)
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
