@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from derm_bench.errors import UserError
+from derm_bench_plugins.generators.sides import doublings
 
 
 class Generator(nn.Module):
@@ -112,12 +112,7 @@ class Discriminator(Trunk):
 
 def stages_of(size: int, plugin: str) -> int:
     """Doublings from 4x4 to `size`. Raises UserError where `size` is no power of two from 8 on."""
-    if size < 8 or size & (size - 1):
-        raise UserError(
-            f"{plugin} makes images whose side is a power of two, not {size}",
-            hint="set the generator's size to 32, 64 or 128; samples are resized to the stored size",
-        )
-    return size.bit_length() - 3
+    return doublings(plugin, size, 4)
 
 
 def _projection(z_dim: int, channels: int, linear: bool) -> list[nn.Module]:
