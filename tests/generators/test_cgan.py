@@ -7,6 +7,8 @@ import torch
 from tests.generators.test_dcgan import shapes
 
 from derm_bench.specs import Task
+from derm_bench.testing.phantoms import phantoms
+from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.cgan import Cgan
 from derm_bench_plugins.generators.specs.conditional import CganOptions
@@ -63,12 +65,26 @@ def test_both_losses_are_those_of_their_names():
     gan = tiny(loss="hinge")
     assert gan.loss_d(real, fake, targets).item() == pytest.approx((0 + 0.5) / 2 + (0 + 3) / 2)
     assert gan.loss_g(fake, targets).item() == pytest.approx((math.log(4) - 2) / 2)
-    assert torch.equal(gan.belief(fake), fake)
     gan = tiny(loss="bce")
     first, second = -math.log(3 / 4) - math.log(4 / 5), math.log1p(math.exp(-0.5)) + math.log1p(math.exp(2))
     assert gan.loss_d(real, fake, targets).item() == pytest.approx((first + second) / 2)
     assert gan.loss_g(fake, targets).item() == pytest.approx((math.log(5) + math.log1p(math.exp(-2))) / 2)
-    assert gan.belief(real)[0].item() == pytest.approx(3 / 4)
+
+
+def test_probabilities_are_logged_as_such_and_scores_under_their_own_names():
+    train = phantoms(classes=3, per_class=4, size=16)
+    for loss, names in (("bce", {"d_real", "d_fake"}), ("hinge", {"score_real", "score_fake"})):
+        gan, run = tiny(loss=loss, batch_size=4), RecordedRun(seed=0, budget=2)
+        verdicts = []
+        gan.discriminator.register_forward_hook(lambda *call, kept=verdicts: kept.append(call[-1].detach()))
+        gan.fit(train, run)
+        rows = {row.metric: row.value for row in run.history() if row.step == 2}
+        assert set(rows) == {"loss_d", "loss_g", *names} and bool(run.health()) == (loss == "bce")
+        for name, logits in zip(("real", "fake"), verdicts[3:5], strict=True):
+            if loss == "bce":
+                assert rows[f"d_{name}"] == pytest.approx(logits.sigmoid().mean().item())
+            else:
+                assert rows[f"score_{name}"] == pytest.approx(logits.mean().item())
 
 
 def test_noise_is_normal():

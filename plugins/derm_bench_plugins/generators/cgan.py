@@ -37,6 +37,7 @@ class Cgan(ConditionalGan):
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.initialise()
         self.of_d, self.of_g = ADVERSARIAL[options.loss]
+        self.critic = options.loss == "hinge"
 
     def judge(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.discriminator(images, targets)
@@ -47,10 +48,6 @@ class Cgan(ConditionalGan):
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return self.of_g(fake)
-
-    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
-        """The probability of being real; under hinge, D's score as it is."""
-        return verdicts if self.options.loss == "hinge" else verdicts.sigmoid()
 
 
 class ProjectionDiscriminator(nn.Module):

@@ -35,6 +35,9 @@ class Gan(NoiseGenerator):
     options: GanOptions
     generator: nn.Module
     discriminator: nn.Module
+    critic: bool = (
+        False  # whether verdicts are scores without bounds, logged as `score_real` and `score_fake`
+    )
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """One update of D, then one of G, a batch."""
@@ -75,10 +78,14 @@ class Gan(NoiseGenerator):
         loss_g = self.loss_g(verdict, targets)
         minimise(loss_g, players.generator)
 
-        seen = {"d_real": on_real, "d_fake": on_fake}
-        return {"loss_d": loss_d, "loss_g": loss_g} | {
-            name: self.belief(verdicts.detach().float()).mean() for name, verdicts in seen.items()
-        }
+        return {"loss_d": loss_d, "loss_g": loss_g} | self.seen(on_real.detach(), on_fake.detach())
+
+    def seen(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What is logged of D's verdicts, in the mean: `d_real` and `d_fake`, probabilities of being real, by which
+        the health of a training is judged; of a critic `score_real` and `score_fake`."""
+        if self.critic:
+            return {"score_real": real.float().mean(), "score_fake": fake.float().mean()}
+        return {"d_real": self.belief(real.float()).mean(), "d_fake": self.belief(fake.float()).mean()}
 
     def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Images [N,3,S,S] in [-1,1]."""
@@ -96,7 +103,7 @@ class Gan(NoiseGenerator):
         return generator_loss(fake)
 
     def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
-        """How real D takes images for, [N]: a probability, but for critics."""
+        """The probability of being real that D gives to images, [N]."""
         return verdicts.sigmoid()
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
