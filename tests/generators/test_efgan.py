@@ -1,14 +1,18 @@
 """efgan: colours in, turns out, a DCGAN between."""
 
 import colorsys
+import csv
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+import derm_bench.stages.fit as fit_stage
 from derm_bench.images import ImageSet
+from derm_bench.plugins import Plugins
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.stages.context import StageContext
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.stage_run import seed_everything
@@ -99,3 +103,26 @@ def test_samples_are_those_of_the_dcgan_turned():
         for one, other in zip(plain, made, strict=True)
     ]
     assert set(turns) == {0, 1, 2, 3}
+
+
+def test_an_epoch_of_the_history_is_one_of_the_budget(tmp_path, monkeypatch):
+    """As many images as there are originals, not five times as many."""
+    monkeypatch.setattr(fit_stage, "training_images", lambda context, size: phantoms(2, 6, size))
+    options = {"base": 4, "z_dim": 6, "batch_size": 12, "budget": {"epochs": 3}}
+    out, plugins = tmp_path / "out", Plugins(builtins_only=True)
+    out.mkdir()
+    params = {"generator": "efgan", "options": options, "size": 8, "seed": 0, "snapshots": None}
+    context = StageContext(
+        params=params,
+        local={},
+        inputs={},
+        out=out,
+        data=tmp_path / "data",
+        device="cpu",
+        precision="fp32",
+        threads=1,
+        plugins=plugins,
+    )
+    assert fit_stage.fit(context)["updates"] == 3
+    with (out / "history.csv").open(newline="") as file:
+        assert [float(row["epoch"]) for row in csv.DictReader(file) if row["metric"] == "loss_d"] == [1, 2, 3]

@@ -42,6 +42,7 @@ def fit(context: StageContext) -> dict[str, Any]:
         precision=context.precision,
         batch_size=batch_size,
         image_transforms=context.transforms(options.augment, task, "image"),
+        epoch_images=len(train),  # as the budget's, whatever the generator makes of them
         snapshot_every=params["snapshots"],
         on_snapshot=lambda step, state: save_state(snapshots / f"{step}.safetensors", state),
         report=context.report,

@@ -50,9 +50,10 @@ class StageRun:
     [0,1]. primary: (labels int64 [N], probabilities float64 [N,K]) -> score, the higher the better (default
     balanced accuracy); its name in the curves is `primary_name`. evaluations: how often the budget is cut,
     evenly, the last update included. patience: evaluations without gain after which the batches end
-    (unmatched budgets only). on_snapshot: gets (step, CPU tensors) every `snapshot_every` updates. report:
-    gets `{"done", "total", "values"}` at most five times a second. checkpoints: the folder of this very
-    stage's checkpoint (None: it is not interruptible), written every `checkpoint_seconds`.
+    (unmatched budgets only). epoch_images: images an epoch in the curves, where the plugin may multiply them
+    (default those that it asks batches of). on_snapshot: gets (step, CPU tensors) every `snapshot_every`
+    updates. report: gets `{"done", "total", "values"}` at most five times a second. checkpoints: the folder
+    of this very stage's checkpoint (None: it is not interruptible), written every `checkpoint_seconds`.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class StageRun:
         evaluations: int = 10,
         patience: int | None = None,
         val: ImageSet | None = None,
+        epoch_images: int | None = None,
         snapshot_every: int | None = None,
         on_snapshot: Callable[[int, dict[str, torch.Tensor]], None] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
@@ -99,7 +101,7 @@ class StageRun:
         self._best: Any | None = None
         self._stale = 0
         self._curves = Curves(budget)
-        self._batch_size, self._epoch_length = batch_size, 0
+        self._batch_size, self._epoch_images, self._epoch_length = batch_size, epoch_images, 0
         self._val_pixels: Pixels | None = None
         self._reported_at = 0.0
         self._checkpoints = Checkpoints(checkpoints, checkpoint_seconds) if checkpoints else None
@@ -111,7 +113,7 @@ class StageRun:
         """Exactly `budget` batches of `train`; fewer only once `patience` is spent. The first call after a
         checkpoint was resumed goes on with the update after it."""
         feed = self._make_feed(train, batch_size or self.batch_size, masks)
-        self._batch_size, self._epoch_length = feed.batch_size, feed.epoch_length
+        self._batch_size, self._epoch_length = feed.batch_size, self._epoch_images or feed.epoch_length
         self._feed, done = feed, self._go_on(feed)
         for batch in feed.batches(done if self._impatient() else self.budget, after=done):
             yield batch
