@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task
@@ -196,3 +197,22 @@ def test_backgrounds_are_images_whose_lesion_is_small():
     assert torch.equal(paste.clear(train)[0], torch.nonzero(share <= share.median()).flatten())
     clearest, _ = generator(largest_background=0.01).clear(train)
     assert len(clearest) == 5 and share[clearest].max() <= share.sort().values[4]
+
+
+def test_a_large_set_is_never_made_floats_as_a_whole():
+    train = phantoms(classes=2, per_class=75, size=24)
+    floats = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor) and made.is_floating_point():
+                floats.append(made.numel())
+            return made
+
+    with Watch():
+        rows, tones = generator().clear(train)
+    assert 0 < max(floats) < train.images.numel() / 2
+    lesion = (masks.lesion_masks(train) > 0).float()
+    assert torch.equal(tones, masks.skin_tones(train.images, lesion))
+    assert torch.equal(rows, torch.nonzero(lesion.mean(dim=(1, 2, 3)) <= 0.4).flatten())

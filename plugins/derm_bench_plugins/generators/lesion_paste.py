@@ -29,6 +29,7 @@ from torch import nn
 from derm_bench.images import ImageSet, Samples
 from derm_bench.run import Run
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.gan_plugin import CHUNK
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import child_seed
 from derm_bench_plugins.generators.drawing import DrawOrder
@@ -76,12 +77,11 @@ class LesionPaste(ModulePlugin):
         """Rows of images whose own lesion takes at most `largest_background` of them (the clearest tenth where none
         does), and the skin tone [N,3] of every image. Found once a training set."""
         if self._known is None or self._known[0] is not train:
-            lesion = (lesion_masks(train) > 0).float()
-            taken = lesion.mean(dim=(1, 2, 3))
+            taken, tones = lesions_and_skin(train)
             rows = torch.nonzero(taken <= self.options.largest_background).flatten()
             if not len(rows):
                 rows = taken.argsort()[: math.ceil(len(train) / 10)].sort().values
-            self._known = train, rows, skin_tones(train.images, lesion)
+            self._known = train, rows, tones
         return self._known[1:]
 
     def paste(
@@ -121,6 +121,18 @@ class LesionPaste(ModulePlugin):
 
     def parts(self) -> dict[str, nn.Module]:
         return {"order": self.order}
+
+
+def lesions_and_skin(train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
+    """The share [N] that each image's lesion takes of it, and the skin tone [N,3], both float32. Some images at a
+    time: as floats, the whole set would take four times its memory."""
+    shares, tones = [], []
+    for rows in torch.arange(len(train)).split(CHUNK):
+        some = train.subset(rows)
+        lesion = (lesion_masks(some) > 0).float()
+        shares.append(lesion.mean(dim=(1, 2, 3)))
+        tones.append(skin_tones(some.images, lesion))
+    return torch.cat(shares), torch.cat(tones)
 
 
 def pictures(images: ImageSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
