@@ -19,7 +19,9 @@ def train_set(size=16):
 
 def tiny(size=16, **options):
     seed_everything(0)
-    return Iagan(IaganOptions(base=4, code=4, z_dim=6, batch_size=8, **options), Task(("red",), size))
+    return Iagan(
+        IaganOptions(**{"base": 4, "code": 4, "z_dim": 6, "batch_size": 8, **options}), Task(("red",), size)
+    )
 
 
 def fitted(**options):
@@ -86,10 +88,14 @@ def test_each_real_image_goes_in_with_several_z_whatever_the_chunks(chunk):
     assert len(images[:5].flatten(1).unique(dim=0)) == 5
 
 
-def test_a_class_of_one_image_is_enough():
-    gan, one = tiny(), train_set().subset([3])
+@pytest.mark.parametrize("options", [{}, {"batch_size": 2, "z_per_image": 1}])
+def test_a_class_of_one_image_is_enough(options):
+    """It fills the batches, and noise alone tells its samples apart."""
+    gan, one = tiny(**options), train_set().subset([3])
     gan.fit(one, RecordedRun(seed=0, budget=2))
-    assert set(gan.sample(SampleRequest(0, 12, 0), one).source_ids) == set(one.ids)
+    samples = gan.sample(SampleRequest(0, 12, 0), one)
+    assert set(samples.source_ids) == set(one.ids)
+    assert len(samples.images.flatten(1).unique(dim=0)) == 12
 
 
 def test_both_networks_learn():

@@ -6,8 +6,8 @@ The abstract alone is at hand. Chosen here: DCGAN-64 for the GAN; in step 1 the 
 (`colour: permutations`) the six orders of the colour channels; in step 3 each image turned by one multiple of `rotate`,
 drawn evenly, so that as many different images come as are asked for. Colour says nothing of a microorganism's class,
 but much of a lesion's, so that the default stays within 0.05 of the colour circle. Turns by other than 90 degrees
-resample (bilinear, reflected beyond the edge), which blurs images a little. An epoch is as
-many images as there are originals.
+resample (bilinear, reflected beyond the edge), which blurs images a little. An epoch has as many images as there are
+originals.
 """
 
 from __future__ import annotations
