@@ -10,8 +10,9 @@ HUB_PREFIXES = ("hf_hub:", "hf-hub:", "local-dir:", "http:", "https:")
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 
 
-def check_name(name: str) -> None:
-    """Raises ValueError unless `name` is a model of the installed timm: `architecture` or `architecture.tag`.
+def listed(name: str) -> str:
+    """The name; raises ValueError unless it is a model of the installed timm: `architecture` or
+    `architecture.tag`.
 
     Hub names, folders and URLs are refused: they run or download what the matrix does not name. Whether a tag
     exists is seen when the network is made.
@@ -22,3 +23,4 @@ def check_name(name: str) -> None:
             "give a name of timm.list_models(), and a file of your own as weights: PATH"
         )
     check_registered("timm", name.partition(".")[0], "timm.list_models()")
+    return name

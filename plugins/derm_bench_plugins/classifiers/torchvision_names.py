@@ -21,9 +21,10 @@ class Published:
         return self.url.rpartition("-")[2].partition(".")[0]
 
 
-def check_name(name: str) -> None:
-    """Raises ValueError unless torchvision has a classification network of that name."""
+def listed(name: str) -> str:
+    """The name; raises ValueError unless torchvision has a classification network of that name."""
     check_registered("torchvision", name, "torchvision.models.list_models(module=torchvision.models)")
+    return name
 
 
 @lru_cache(maxsize=32)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from derm_bench.specs import ClassifierOptions, ClassifierSpec
-from derm_bench_plugins.classifiers.timm_names import check_name
+from derm_bench_plugins.classifiers.timm_names import listed
 from derm_bench_plugins.classifiers.timm_presets import NETWORKS
 
 
 class TimmOptions(ClassifierOptions):
     """`model` is any name of `timm.list_models()`, alone or with a tag: `resnet50`, `resnet50.tv_in1k`."""
 
-    model: str = Field(description="a name of timm.list_models(); the label in tables by default")
+    model: Annotated[str, AfterValidator(listed)] = Field(
+        description="a name of timm.list_models(); the label in tables by default"
+    )
     small_head: bool = Field(
         False,
         description="of VGG: classify the mean of its last map, without the two hidden layers of 4096 that are made "
@@ -31,12 +33,6 @@ class TimmOptions(ClassifierOptions):
         le=4,
         description="squared distance of class centres on the unit sphere below which they repel",
     )
-
-    @field_validator("model")
-    @classmethod
-    def _listed(cls, value: str) -> str:
-        check_name(value)
-        return value
 
     @model_validator(mode="after")
     def _fit_together(self) -> TimmOptions:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
 
 from derm_bench.specs import ClassifierOptions, ClassifierSpec
-from derm_bench_plugins.classifiers.torchvision_names import check_name, published
+from derm_bench_plugins.classifiers.torchvision_names import listed, published
 
 
 class TorchvisionOptions(ClassifierOptions):
@@ -14,7 +16,9 @@ class TorchvisionOptions(ClassifierOptions):
     Nothing is downloaded: `weights` names a file, and `pretrained` says that it must be a published one.
     """
 
-    model: str = Field(description="a classification network of torchvision; the label in tables by default")
+    model: Annotated[str, AfterValidator(listed)] = Field(
+        description="a classification network of torchvision; the label in tables by default"
+    )
     pretrained: bool = Field(False, description="`weights` must be a file that torchvision published")
     dropout: float = Field(
         0.0,
@@ -22,12 +26,6 @@ class TorchvisionOptions(ClassifierOptions):
         lt=1,
         description="share of features dropped before the head, beside the network's own dropout",
     )
-
-    @field_validator("model")
-    @classmethod
-    def _listed(cls, value: str) -> str:
-        check_name(value)
-        return value
 
     @model_validator(mode="after")
     def _published_weights_are_there(self) -> TorchvisionOptions:
