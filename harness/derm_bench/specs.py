@@ -193,7 +193,8 @@ class Task:
     stored size, labelled by the classes of the data set (-1 where the generator tells none apart).
     `input_tasks` are the tasks that those objects were made with (their `classes` and `size`), `input_parts` the names
     of the parts that were asked of them, both by the input's name. Inputs are not to be changed: deep-copy a network
-    that is trained on.
+    that is trained on. `whole`, for data sets alone: images are to be read at their own size, since preprocessing sees
+    them before they are brought to `size`; without it a decoder may make them smaller as it reads.
     """
 
     classes: tuple[str, ...]
@@ -202,6 +203,7 @@ class Task:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     input_tasks: Mapping[str, Task] = field(default_factory=dict)
     input_parts: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
 
     def part(self, name: str) -> nn.Module:
         """The network that was asked of the input `name`: by `part` of its `Ref`, or `from: {..., part: NAME}`.
@@ -316,7 +318,8 @@ class Dataset(Protocol):
         ...
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
-        """Decodes the images in the order of `ids`; may be called from several threads at once."""
+        """Decodes the images in the order of `ids`, at their own size where the task says `whole`; may be called from
+        several threads at once."""
         ...
 
 
@@ -446,9 +449,10 @@ class TransformSpec(PluginSpec):
     `create(options, task)` returns, by phase: `preprocess` a function of uint8 [H,W,3] arrays; `image` a function
     of (float images [N,3,H,W] in [0,1], torch.Generator), drawing parameters for each image by itself; `batch`
     one of (images, targets [N,K], torch.Generator) -> (images, targets); `regulariser` one of (model, batch) -> loss.
-    A preprocess transform with an attribute `before_resize = True` is shown images as they were read, and may enlarge
-    them; what stands before it in the list is then too. A regulariser with a method `normalised_with(mean, std)` is
-    told by what batches are normalised. It may be recorded with the step (`Engine.fit`), and leaves the model as it is.
+    A preprocess transform with an attribute `before_resize = True` is shown images at their own size, whatever their
+    format, and may enlarge them; what stands before it in the list is then too. A regulariser with a method
+    `normalised_with(mean, std)` is told by what batches are normalised. It may be recorded with the step
+    (`Engine.fit`), and leaves the model as it is.
     """
 
     phase: Literal["preprocess", "image", "batch", "regulariser"]

@@ -100,6 +100,14 @@ def test_masks_are_read_and_belong_to_the_fingerprint(tmp_path):
     assert isinstance(broken, Unreadable) and broken.reason.startswith("its mask")
 
 
+@pytest.mark.parametrize(("whole", "shape"), [(True, (45, 60, 3)), (False, (23, 30, 3))])
+def test_a_jpeg_is_read_whole_where_the_task_asks(tmp_path, whole, shape):
+    options = SPEC.options(root=build(tmp_path / "ham"))
+    dataset = create(SPEC, options, Task((), 8, whole=whole))
+    (image,) = dataset.read(["ISIC_0000001"])
+    assert image.pixels.shape == shape
+
+
 def test_a_partial_download_is_understandable(tmp_path):
     root = build(tmp_path / "ham")
     (root / "HAM10000_images_part_2" / "ISIC_0000002.jpg").unlink()

@@ -11,15 +11,21 @@ from safetensors.torch import save_file
 from tests.conftest import read_csv, toy_matrix
 
 from derm_bench.errors import UserError, UserErrors
+from derm_bench.imageio import read_image
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
+from derm_bench.plan.keys import split_paths
 from derm_bench.plan.numerics import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
 from derm_bench.stages.context import StageContext
-from derm_bench.stages.decode import Steps, _fit
+from derm_bench.stages.decode import Steps, _fit, decode
+from derm_bench.stages.preprocessing import preprocessing
+from derm_bench_plugins.datasets import files
+from derm_bench_plugins.datasets.options import ImageFolderOptions
 from derm_bench_plugins.transforms import specs
+from derm_bench_plugins.transforms.hair_removal import HairRemoval
 from derm_bench_plugins.transforms.super_resolution import Espcn, SrResNet
 
 SPECS = {spec.name: spec for spec in specs() if spec.phase == "preprocess"}
@@ -179,6 +185,53 @@ def test_what_a_mask_cannot_follow_is_refused():
 
     with pytest.raises(UserError, match=r"Shift made \[60, 75, 3\] of \[60, 80, 3\]"):
         _fit(RawImage(np.zeros((60, 80, 3), np.uint8)), 32, "pad", Steps.of([Shift()]))
+
+
+STAGES = {"decode": decode, "sheet": preprocessing}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("names", "jpeg"), [(["gamma", "hair-removal"], (300, 400)), (["gamma"], (75, 100)), ([], (75, 100))]
+)
+def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_path, stage, names, jpeg):
+    read, seen = {}, []
+
+    def recorded(path, **how):
+        pixels = read_image(path, **how)
+        read[path.suffix] = pixels.shape[:2]
+        return pixels
+
+    monkeypatch.setattr(files, "read_image", recorded)
+    monkeypatch.setattr(
+        HairRemoval, "__call__", lambda self, pixels: (seen.append(pixels.shape[:2]), pixels)[1]
+    )
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / "root/nevus").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(skin(300, 400)).save(tmp_path / "root/nevus" / name)
+    options, paths = split_paths(ImageFolderOptions(root=tmp_path / "root"))
+    ids = ["nevus/a.jpg", "nevus/b.png"]
+    (tmp_path / "images").write_text("\n".join(f"{name}\tg\tnevus\tdigest" for name in ids))
+    params = {
+        "dataset": "image-folder", "options": options, "classes": ["nevus"], "size": 32, "resize": "center-crop",
+        "preprocess": [{"name": name, "options": {}} for name in names], "images": "images", "unreadable": 0,
+        "shown": {"nevus": [(name, "") for name in ids]}, "title": "folder", "licence": "",
+    }  # fmt: skip
+    places = dict.fromkeys(("out", "data"), tmp_path)
+    STAGES[stage](
+        StageContext(
+            params,
+            {"paths": paths},
+            {},
+            device="cpu",
+            precision="fp32",
+            threads=1,
+            plugins=Plugins(),
+            **places,
+        )
+    )
+    assert read == {".jpg": jpeg, ".png": (300, 400)}
+    assert seen == [(300, 400)] * 2 * ("hair-removal" in names)
 
 
 CPU = Machine("cpu", ("cpu",), "fp32", 2)

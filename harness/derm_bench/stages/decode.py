@@ -32,8 +32,8 @@ class Item(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Preprocess transforms in their order, cut after the last that has to see images as they were read: `before`
-    they are brought to the stored size, and `after` that."""
+    """Preprocess transforms in their order, cut after the last that has to see images at their own size:
+    `before` they are brought to the stored size, and `after` that."""
 
     before: Sequence[Step]
     after: Sequence[Step]
@@ -49,8 +49,9 @@ def decode(context: StageContext) -> dict[str, Any]:
     params = context.params
     lines = (context.data / params["images"]).read_text().split("\n")
     ids = [line.split("\t")[0] for line in lines]
-    dataset, attributes = _dataset(context, ids)
-    items = list(_read(context, dataset, ids))
+    dataset, steps = opened(context)
+    attributes = _attributes(context, dataset, ids)
+    items = list(_read(context, dataset, steps, ids))
     unreadable = [
         (name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)
     ]
@@ -72,6 +73,17 @@ def decode(context: StageContext) -> dict[str, Any]:
     }
     (context.out / "index.json").write_text(json.dumps(index))
     return {"images": len(kept), "unreadable": len(unreadable), "masks": has_masks}
+
+
+def opened(context: StageContext) -> tuple[Dataset, Steps]:
+    """The reader of the stage's data set, and how its images are preprocessed. They are read whole where a step sees
+    them before they are resized: how small a decoder can make an image depends on the file's format."""
+    params = context.params
+    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
+    spec = context.plugins.get("dataset", params["dataset"])
+    options = context.options("dataset", params["dataset"])
+    task = Task(tuple(params["classes"]), params["size"], whole=bool(steps.before))
+    return create(spec, options, task), steps
 
 
 def _save_rows(path: Path, rows: Sequence[np.ndarray]) -> None:
@@ -97,28 +109,21 @@ def _before_resize(step: Step) -> bool:
     return getattr(step, "before_resize", False)
 
 
-def _dataset(context: StageContext, ids: Sequence[str]) -> tuple[Dataset, dict[str, list[Any]]]:
-    """The data set's reader, and the attributes of `ids`."""
-    params = context.params
-    spec = context.plugins.get("dataset", params["dataset"])
-    options = context.options("dataset", params["dataset"])
-    dataset: Dataset = create(spec, options, Task(tuple(params["classes"]), params["size"]))
-    description = dataset.describe(options)
+def _attributes(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> dict[str, list[Any]]:
+    description = dataset.describe(context.options("dataset", context.params["dataset"]))
     row = {name: i for i, name in enumerate(description.ids)}
-    attributes = {
-        name: [_plain(column[row[i]]) for i in ids] for name, column in description.attributes.items()
-    }
-    return dataset, attributes
+    return {name: [_plain(column[row[i]]) for i in ids] for name, column in description.attributes.items()}
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _read(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> Iterator[Item | Unreadable]:
+def _read(
+    context: StageContext, dataset: Dataset, steps: Steps, ids: Sequence[str]
+) -> Iterator[Item | Unreadable]:
     """All images in order, decoded on as many threads as a worker has."""
     params = context.params
-    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from derm_bench.report.samples import Row, file_name, row_sheet
-from derm_bench.specs import Dataset, RawImage, Task, create
+from derm_bench.specs import RawImage
 from derm_bench.stages.context import StageContext
-from derm_bench.stages.decode import Steps
+from derm_bench.stages.decode import Steps, opened
 from derm_bench.training.resize import fit_square
 
 # Side in pixels at which images are shown that are not yet at the stored size.
@@ -20,10 +20,7 @@ TILE = 160
 def preprocessing(context: StageContext) -> dict[str, Any]:
     """Writes `<class>.png`: a row an image, a column a step, in the order in which the decode stage takes them."""
     params = context.params
-    options = context.options("dataset", params["dataset"])
-    spec = context.plugins.get("dataset", params["dataset"])
-    dataset: Dataset = create(spec, options, Task(tuple(params["classes"]), params["size"]))
-    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
+    dataset, steps = opened(context)
     heads = columns([use["name"] for use in params["preprocess"]], len(steps.before), params["size"])
     for label, chosen in params["shown"].items():
         names = [name for name, _ in chosen]

@@ -12,7 +12,7 @@ from pathlib import Path
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
 from derm_bench.imageio import SUFFIXES, UnreadableImage, read_image, read_mask
-from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
 
 MAX_TABLE_BYTES = 256 * 2**20
 
@@ -55,10 +55,10 @@ def image_paths_below(folder: Path) -> Iterator[str]:
                 yield f"{place}{os.sep}{name}"
 
 
-def decoded_side(size: int) -> int:
-    """The side down to which a JPEG may be decoded for images of side `size`: half as much again, so that the resize
-    that follows still averages."""
-    return size + size // 2
+def decoded_side(task: Task) -> int | None:
+    """The side down to which a JPEG may be decoded: half as much again as the task's images have, so that the resize
+    that follows still averages. None where the task asks for whole images."""
+    return None if task.whole else task.size + task.size // 2
 
 
 def digests(catalogue: Catalogue) -> dict[str, str]:
@@ -74,7 +74,8 @@ def digests(catalogue: Catalogue) -> dict[str, str]:
 def read_files(
     catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
-    """Decodes image and mask of each id; what cannot be decoded comes as Unreadable, in its place."""
+    """Decodes image (`at_least` as for `read_image`) and mask of each id; what cannot be decoded comes as Unreadable,
+    in its place."""
     for name in ids:
         try:
             pixels = read_image(catalogue.images[name], at_least=at_least, root=root)

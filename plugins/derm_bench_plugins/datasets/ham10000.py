@@ -29,7 +29,7 @@ class Ham10000:
 
     def __init__(self, options: Ham10000Options, task: Task) -> None:
         self.options = options
-        self.at_least: int | None = files.decoded_side(task.size)
+        self.at_least = files.decoded_side(task)
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: Ham10000Options) -> DatasetDescription:

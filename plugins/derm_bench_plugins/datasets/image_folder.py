@@ -24,7 +24,7 @@ class ImageFolder:
 
     def __init__(self, options: ImageFolderOptions, task: Task) -> None:
         self.options = options
-        self.at_least: int | None = files.decoded_side(task.size)
+        self.at_least = files.decoded_side(task)
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: ImageFolderOptions) -> DatasetDescription:
