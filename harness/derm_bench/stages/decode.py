@@ -31,6 +31,21 @@ class Item(NamedTuple):
     sharpness: float = 0.0
 
 
+class Kept:
+    """What is known of the images that could be read, beside their pixels: where each stood in the list, the SHA-256
+    of its pixels, its sharpness."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.digests: list[str] = []
+        self.sharpness: list[float] = []
+
+    def add(self, position: int, item: Item) -> None:
+        self.positions.append(position)
+        self.digests.append(item.digest)
+        self.sharpness.append(item.sharpness)
+
+
 class Steps(NamedTuple):
     """Preprocess transforms in their order, cut after the last that has to see images at their own size:
     `before` they are brought to the stored size, and `after` that."""
@@ -51,28 +66,31 @@ def decode(context: StageContext) -> dict[str, Any]:
     ids = [line.split("\t")[0] for line in lines]
     dataset, steps = opened(context)
     attributes = _attributes(context, dataset, ids)
-    items = list(_read(context, dataset, steps, ids))
-    unreadable = [
-        (name, item.reason) for name, item in zip(ids, items, strict=True) if isinstance(item, Unreadable)
-    ]
+    kept = Kept()
+    unreadable: list[tuple[str, str]] = []
+    with RowFile(context.out / "images.npy") as images, RowFile(context.out / "masks.npy") as masks:
+        for position, item in enumerate(_read(context, dataset, steps, ids)):
+            if isinstance(item, Unreadable):
+                unreadable.append((ids[position], item.reason))
+                continue
+            images.add(item.pixels)
+            if item.mask is not None:
+                masks.add(item.mask)
+            kept.add(position, item)
     _refuse_too_many(unreadable, len(ids), params["unreadable"])
-    readable = {i: item for i, item in enumerate(items) if isinstance(item, Item)}
-    kept = list(readable)
-    _save_rows(context.out / "images.npy", [item.pixels for item in readable.values()])
-    masks = [item.mask for item in readable.values()]
-    has_masks = all(mask is not None for mask in masks)
-    if has_masks:
-        _save_rows(context.out / "masks.npy", [mask for mask in masks if mask is not None])
+    has_masks = masks.count == images.count
+    if not has_masks:
+        (context.out / "masks.npy").unlink()
     index = {
-        "ids": [ids[i] for i in kept],
+        "ids": [ids[i] for i in kept.positions],
         "masks": has_masks,
-        "attributes": {name: [column[i] for i in kept] for name, column in attributes.items()},
-        "digests": [item.digest for item in readable.values()],
-        "sharpness": [item.sharpness for item in readable.values()],
+        "attributes": {name: [column[i] for i in kept.positions] for name, column in attributes.items()},
+        "digests": kept.digests,
+        "sharpness": kept.sharpness,
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
     }
     (context.out / "index.json").write_text(json.dumps(index))
-    return {"images": len(kept), "unreadable": len(unreadable), "masks": has_masks}
+    return {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
 
 
 def opened(context: StageContext) -> tuple[Dataset, Steps]:
@@ -86,14 +104,33 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
     return create(spec, options, task), steps
 
 
-def _save_rows(path: Path, rows: Sequence[np.ndarray]) -> None:
-    """Writes uint8 rows of one shape as an .npy file of their stack, without making that in memory."""
-    shape = (len(rows), *(rows[0].shape if rows else (3, 0, 0)))
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for row in rows:
-            file.write(np.ascontiguousarray(row).data)
+class RowFile:
+    """An .npy file of uint8 rows of one shape, written as they come: the images are never in memory all at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        self._shape: tuple[int, ...] = (3, 0, 0)
+
+    def __enter__(self) -> RowFile:
+        self._file = self.path.open("wb")
+        return self
+
+    def add(self, row: np.ndarray) -> None:
+        if not self.count:
+            self._shape = row.shape
+            self._header()
+        self._file.write(np.ascontiguousarray(row).data)
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._file:
+            self._file.seek(0)
+            self._header()
+
+    def _header(self) -> None:
+        """Of the rows so far; of one length for any number, since numpy leaves room for the first axis to grow."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
