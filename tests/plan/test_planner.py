@@ -1,6 +1,8 @@
 """The plan: equal work is one stage, and a key holds all that can change the numbers and nothing else."""
 
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,28 @@ def test_an_option_of_a_generator_leaves_the_other_strategies_alone(plan):
     before, after = plan(), plan(sets=("strategies.2.generator.budget.updates=5",))
     assert not keys(before, "fit") & keys(after, "fit")
     assert len(keys(before, "train") & keys(after, "train")) == 4
+
+
+def table_of_the_day(options):
+    return {"table": DAY[0]}
+
+
+DAY = ["monday"]
+
+
+def test_what_a_transform_depends_on_changes_the_trainings_that_it_augments(plan, plugins, monkeypatch):
+    found = plugins.get("transform", "hflip")
+    asked = replace(found, depends_on=f"{__name__}:table_of_the_day")
+    get = type(plugins).get
+    monkeypatch.setattr(
+        type(plugins), "get", lambda self, kind, name: asked if name == "hflip" else get(self, kind, name)
+    )
+    strategies = [{"name": "plain"}, {"name": "flipped", "augment": ["hflip"]}]
+    before = plan(strategies=strategies)
+    monkeypatch.setattr(sys.modules[__name__], "DAY", ["tuesday"])
+    after = plan(strategies=strategies)
+    assert keys(before, "decode") == keys(after, "decode")
+    assert len(keys(before, "train") & keys(after, "train")) == len(keys(before, "train")) / 2
 
 
 def test_names_are_not_part_of_a_key(plan):

@@ -100,6 +100,14 @@ class StageBook:
         """A metric as stages are told of it."""
         return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
 
+    def transforms(self, uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
+        """Transforms as stages are told of them: files by their content."""
+        return [
+            {"name": use.name, "options": split_paths(use.options)[0]}
+            | self.depends_on("transform", use.name, use.options)
+            for use in uses
+        ]
+
     def _code(self, function: str, plugins: Used) -> Block:
         memo = ("code", function, tuple(plugins))
         if memo not in self._memo:
@@ -122,11 +130,6 @@ class StageBook:
                 }
             self._memo[memo] = Block(block, canonical(block))
         return self._memo[memo]
-
-
-def transforms(uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
-    """Transforms as stages are told of them: files by their content."""
-    return [{"name": use.name, "options": split_paths(use.options)[0]} for use in uses]
 
 
 def transform_paths(uses: Sequence[TransformUse]) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from derm_bench.fingerprint import UNREADABLE
 from derm_bench.matrix.model import Cell, ClassifierEntry, Init, Matrix
 from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transform_paths, transforms
+from derm_bench.plan.book import StageBook, transform_paths
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.keys import derive_seed
 from derm_bench.plan.requires import NEEDED, PLAIN, Requirements, Setting, TrainingSet, needed_plugins
@@ -37,7 +37,7 @@ class ClassifierPlanner:
         params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
             "classifier": use.name,
             "options": hashed,
-            "augment": transforms(on.augment),
+            "augment": self.book.transforms(on.augment),
             "balance": on.balance,
             "replace_real": on.replace_real,
             "holdout": on.holdout,

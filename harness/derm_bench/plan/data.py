@@ -10,7 +10,7 @@ from typing import Any
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transform_paths, transforms
+from derm_bench.plan.book import StageBook, transform_paths
 from derm_bench.plan.keys import split_paths
 from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
 from derm_bench.specs import Task, create
@@ -162,7 +162,7 @@ class DataPlanner:
             "classes": self.selection(entry.label).classes,
             "size": entry.size,
             "resize": entry.resize,
-            "preprocess": transforms(entry.preprocess),
+            "preprocess": self.book.transforms(entry.preprocess),
         }
         return self.book.enter(
             kind,
