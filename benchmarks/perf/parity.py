@@ -20,7 +20,8 @@ LOSS_BOUND = {"fp32": 3e-3, "bf16": 3e-2}
 CALM = 5e-6
 VALUE_BOUND = 1e-3
 BF16_FID_BOUND = 2e-2
-PIXEL_BOUND = 4.0  # mean absolute difference in grey levels of 255: ours decodes a JPEG near its final size, the other whole
+# Mean absolute difference in grey levels of 255: ours decodes a JPEG near its final size, the other whole.
+PIXEL_BOUND = 4.0
 
 
 class Parity(NamedTuple):
