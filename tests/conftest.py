@@ -55,12 +55,38 @@ class Ran:
     err: str
 
 
+# Figures take as long as all else in a run of toys: most tests of a run go without.
+MAIN = "from derm_bench.cli import main; main()"
+MAIN_WITHOUT_FIGURES = f"from derm_bench.runner import run; run.draw = lambda *_: None; {MAIN}"
+
+
+def main_here(words: list[str], figures: bool = False) -> int:
+    """Calls the command line in this process, stages and all; the exit code. A run draws figures and writes its
+    report.html where `figures`."""
+    from derm_bench.cli import main
+
+    handler = signal.getsignal(signal.SIGTERM)
+    if words[0] == "run" and "--executor" not in words:
+        words = [*words, "--executor", "inline"]
+    with pytest.MonkeyPatch.context() as patched:
+        if words[0] == "run" and not figures:
+            patched.setattr("derm_bench.runner.run.draw", lambda *_: None)
+        try:
+            main(words)
+        except SystemExit as end:
+            return int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+    return 0
+
+
 @pytest.fixture
 def derm_bench(tmp_path, toys):
-    """Calls the command line in a process of its own, in tmp_path."""
+    """Calls the command line in a process of its own, in tmp_path; figures as for `main_here`."""
 
-    def call(*arguments: str | Path, env: dict[str, str] | None = None) -> Ran:
-        command = [sys.executable, "-c", "from derm_bench.cli import main; main()", *map(str, arguments)]
+    def call(*arguments: str | Path, env: dict[str, str] | None = None, figures: bool = False) -> Ran:
+        code = MAIN if figures or arguments[0] != "run" else MAIN_WITHOUT_FIGURES
+        command = [sys.executable, "-c", code, *map(str, arguments)]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | (env or {}), timeout=200
         )
@@ -71,26 +97,15 @@ def derm_bench(tmp_path, toys):
 
 @pytest.fixture
 def in_process(tmp_path, toys, monkeypatch, capfd):
-    """Calls the command line in this process, stages and all: seconds faster than `derm_bench`, for what needs no
-    worker of its own."""
+    """Calls the command line in this process, stages and all (`main_here`): seconds faster than `derm_bench`, for
+    what needs no worker of its own."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str | Path) -> Ran:
-        from derm_bench.cli import main
-
-        words = [str(word) for word in arguments]
-        if words[0] == "run" and "--executor" not in words:
-            words += ["--executor", "inline"]
-        handler = signal.getsignal(signal.SIGTERM)
+    def call(*arguments: str | Path, figures: bool = False) -> Ran:
         capfd.readouterr()
-        try:
-            main(words)
-        except SystemExit as end:
-            code = end.code
-        finally:
-            signal.signal(signal.SIGTERM, handler)
+        code = main_here([str(word) for word in arguments], figures)
         printed = capfd.readouterr()
-        return Ran(int(code or 0), printed.out, printed.err)
+        return Ran(code, printed.out, printed.err)
 
     return call
 

@@ -55,7 +55,7 @@ def rows(tmp_path):
 def test_a_folder_and_a_shell_script_get_rows(in_process, write_matrix, folder, tmp_path):
     command = script(tmp_path, "copy", COPY)
     matrix = write_matrix(adapters(strategy("bought", folder, blue=10), strategy("copied", command)))
-    ran = in_process("run", matrix, "--allow-commands")
+    ran = in_process("run", matrix, "--allow-commands", figures=True)
     assert ran.code == 0, ran.err
     assert {name: (row["status"], row["n_train_synthetic"]) for name, row in rows(tmp_path).items()} == {
         "real-only": ("done", "0"),

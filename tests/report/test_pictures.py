@@ -108,7 +108,7 @@ def run(in_process, write_matrix, tmp_path):
         ],
         seeds=[0],
     )
-    ran = in_process("run", matrix, "--out", "out", "--json")
+    ran = in_process("run", matrix, "--out", "out", "--json", figures=True)
     assert ran.code == 0, ran.err
     return tmp_path / "out"
 

@@ -71,7 +71,7 @@ def run(in_process, write_matrix, tmp_path):
     def call(*trackers: str):
         flags = [word for tracker in trackers for word in ("--tracker", tracker)]
         path = write_matrix(strategies=strategies, seeds=[0])
-        return in_process("run", path, "--out", tmp_path / "out", *flags)
+        return in_process("run", path, "--out", tmp_path / "out", *flags, figures=True)
 
     return call
 
