@@ -28,18 +28,13 @@ def troubled(kind: str) -> dict:
     ("kind", "status", "said"),
     [
         ("raise", "failed", "RuntimeError: the discriminator is on strike"),
-        ("exit", "failed", "exit code 3"),
-        ("segfault", "failed", "SIGSEGV"),
         ("nan", "diverged", "loss"),
         ("memory", "oom", "no more memory"),
         ("full", "failed", "no space left on the disk"),
     ],
 )
-def test_a_stage_in_trouble_costs_its_own_cells_only(
-    derm_bench, in_process, write_matrix, tmp_path, kind, status, said
-):
-    call = derm_bench if kind in ("exit", "segfault") else in_process
-    ran = call("run", write_matrix(troubled(kind)), "--out", "out")
+def test_a_stage_in_trouble_costs_its_own_cells_only(in_process, write_matrix, tmp_path, kind, status, said):
+    ran = in_process("run", write_matrix(troubled(kind)), "--out", "out")
     assert ran.code == 1
     assert not list((tmp_path / "store/staging").iterdir()), "nothing of a dead worker is left"
     assert "Traceback" not in ran.out + ran.err
@@ -48,20 +43,42 @@ def test_a_stage_in_trouble_costs_its_own_cells_only(
     assert rows["mean-balance"]["status"] == "skipped"
     assert said in rows["mean-balance"]["error"]
     assert f"ended as {status}" in rows["mean-balance"]["error"]
-    records = [
-        json.loads(line)
-        for path in (tmp_path / "store/records").rglob("*.jsonl")
-        for line in path.read_text().splitlines()
+    assert status in {record["status"] for record in records_of(tmp_path)}
+
+
+def records_of(folder: Path) -> list[dict]:
+    paths = (folder / "store/records").rglob("*.jsonl")
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def test_what_ends_hangs_or_floods_a_worker_costs_its_own_cells_only(derm_bench, write_matrix, tmp_path):
+    """In one run: a worker that exits, one that crashes, one that is stopped at its limit, and one that prints 5 MB."""
+    said = {
+        "exit": ("failed", "exit code 3"),
+        "segfault": ("failed", "SIGSEGV"),
+        "hang": ("timeout", "the limit is 3 s"),
+    }
+    matrix = troubled("none")
+    fits = {
+        kind: {"name": "toy-mean", "trouble": kind, "budget": {"updates": 4}} for kind in (*said, "print")
+    }
+    matrix["strategies"] += [
+        {"name": kind, "generator": fit, "synthetic": {"per_class": {"blue": 4}}}
+        for kind, fit in fits.items()
     ]
-    assert status in {record["status"] for record in records}
-
-
-def test_a_hanging_stage_is_stopped_at_its_limit(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(troubled("hang")), "--out", "out", "--timeout", "4")
+    ran = derm_bench("run", write_matrix(matrix), "--out", "out", "--timeout", "3")
     assert ran.code == 1
-    row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
-    assert "timeout" in row["error"]
-    assert "the limit is 4 s" in row["error"]
+    assert not list((tmp_path / "store/staging").iterdir()), "nothing of a dead worker is left"
+    assert "Traceback" not in ran.out + ran.err
+    assert "chatty" not in ran.out + ran.err
+    rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
+    for name in ("real-only", "flipped", "mean-balance", "print"):
+        assert rows[name]["status"] == "done", rows[name]
+    records = records_of(tmp_path)
+    for name, (status, error) in said.items():
+        assert rows[name]["status"] == "skipped"
+        assert error in rows[name]["error"] and f"ended as {status}" in rows[name]["error"]
+        assert [one["status"] for one in records if error in str(one.get("error"))] == [status]
 
 
 def test_samples_of_the_wrong_shape_never_reach_a_classifier(in_process, write_matrix, tmp_path):
@@ -69,12 +86,6 @@ def test_samples_of_the_wrong_shape_never_reach_a_classifier(in_process, write_m
     assert ran.code == 1
     row = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}["mean-balance"]
     assert "expected uint8 [128, 3, S, S]" in row["error"]
-
-
-def test_a_chatty_plugin_disturbs_nobody(derm_bench, write_matrix):
-    ran = derm_bench("run", write_matrix(troubled("print")), "--out", "out")
-    assert ran.code == 0, ran.err
-    assert "chatty" not in ran.out + ran.err
 
 
 def test_a_failed_classifier_is_a_row(in_process, write_matrix, tmp_path):
@@ -86,6 +97,7 @@ def test_a_failed_classifier_is_a_row(in_process, write_matrix, tmp_path):
         "out",
         "--only",
         "strategy=real-only",
+        figures=True,
     )
     assert ran.code == 1
     rows = {row["classifier"]: row for row in read_csv(tmp_path / "out/results.csv")}
@@ -144,24 +156,29 @@ def workers_of(parent: int) -> list[str]:
     return found
 
 
-def at_work(folder: Path) -> list[Path]:
-    """Notes of the attempts that are under way."""
-    return list((folder / "store/staging").glob("*.json"))
+def at_work(folder: Path, kind: str = "") -> list[str]:
+    """Notes of the attempts that are under way, of all stages or those of a kind."""
+    found = []
+    for path in (folder / "store/staging").glob("*.json"):
+        try:
+            found.append(path.read_text())
+        except FileNotFoundError:  # has ended meanwhile
+            continue
+    return [note for note in found if kind in note]
 
 
-def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, toys, derm_bench):
+def test_ctrl_c_leaves_a_directory_that_goes_on(write_matrix, tmp_path, toys, in_process):
     process = started(matrix := write_matrix(troubled("hang")), tmp_path)
-    assert wait_for(lambda: list((tmp_path / "store/objects").glob("*/*/stage.json")))
-    time.sleep(1.0)
+    assert wait_for(lambda: at_work(tmp_path, "fit toy-mean"))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert "pending" in {row["status"] for row in read_csv(tmp_path / "out/results.csv")}
-    ran = derm_bench("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
+    ran = in_process("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
     assert ran.code == 0, ran.err
 
 
 def test_a_second_ctrl_c_ends_it_at_once_and_it_goes_on_all_the_same(
-    write_matrix, tmp_path, toys, derm_bench
+    write_matrix, tmp_path, toys, in_process
 ):
     process = started(matrix := write_matrix(troubled("hang")), tmp_path)
     assert wait_for(lambda: at_work(tmp_path))
@@ -170,7 +187,7 @@ def test_a_second_ctrl_c_ends_it_at_once_and_it_goes_on_all_the_same(
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert wait_for(lambda: not workers_of(process.pid))
-    ran = derm_bench("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
+    ran = in_process("run", matrix, "--out", "out", "--set", "strategies.2.generator.trouble=none")
     assert ran.code == 0, ran.err
     assert {row["status"] for row in read_csv(tmp_path / "out/results.csv")} == {"done"}
 
@@ -202,9 +219,9 @@ def test_a_missing_matrix_names_the_path_it_tried(in_process, tmp_path):
     refused(in_process("run", "nowhere.yaml"), str(tmp_path / "nowhere.yaml"))
 
 
-def test_an_unknown_command_or_flag_is_refused(derm_bench, write_matrix):
-    refused(derm_bench("rnu"), "run")
-    refused(derm_bench("run", write_matrix(), "--ouut", "x"), "--out")
+def test_an_unknown_command_or_flag_is_refused(in_process, write_matrix):
+    refused(in_process("rnu"), "run")
+    refused(in_process("run", write_matrix(), "--ouut", "x"), "--out")
 
 
 def test_an_unknown_key_is_named_with_its_line(in_process, write_matrix):
@@ -332,15 +349,15 @@ def test_a_full_disk_fails_rows_and_loses_nothing(write_matrix, tmp_path, toys):
     assert "no space left" in (tmp_path / "out/results.csv").read_text()
 
 
-def test_missing_weights_are_refused_before_anything_runs(derm_bench, write_matrix, tmp_path):
+def test_missing_weights_are_refused_before_anything_runs(in_process, write_matrix, tmp_path, monkeypatch):
     classifiers = [{"name": "toy-centroid", "weights": "nowhere.safetensors"}]
     refused(
-        derm_bench("run", write_matrix(classifiers=classifiers)),
+        in_process("run", write_matrix(classifiers=classifiers)),
         "nothing at",
         str(tmp_path / "nowhere.safetensors"),
     )
-    places = {"DERM_BENCH_INCEPTION": str(tmp_path / "inception.pth")}
-    ran = derm_bench("run", write_matrix(metrics=["fid"]), env=places)
+    monkeypatch.setenv("DERM_BENCH_INCEPTION", str(tmp_path / "inception.pth"))
+    ran = in_process("run", write_matrix(metrics=["fid"]))
     refused(ran, "Inception weights are missing", str(tmp_path / "inception.pth"))
 
 
@@ -352,21 +369,15 @@ def test_workers_die_with_their_parent(write_matrix, tmp_path, toys):
     assert wait_for(lambda: not workers_of(parent.pid))
 
 
-def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path, toys, derm_bench):
+def test_an_attempt_that_died_with_its_run_gets_a_record(write_matrix, tmp_path, toys, in_process):
     parent = started(matrix := write_matrix(troubled("hang")), tmp_path)
-    assert wait_for(lambda: at_work(tmp_path))
-    time.sleep(2)
+    assert wait_for(lambda: at_work(tmp_path, "fit toy-mean"))
     parent.kill()
     parent.wait()
-    time.sleep(0.5)
-    ran = derm_bench("run", matrix, "--out", "out", "--only", "strategy=real-only")
+    assert wait_for(lambda: not workers_of(parent.pid))
+    ran = in_process("run", matrix, "--out", "out", "--only", "strategy=real-only")
     assert ran.code == 0, ran.err
-    lines = [
-        line
-        for path in (tmp_path / "store/records").rglob("*.jsonl")
-        for line in path.read_text().splitlines()
-    ]
-    ended = {(record["title"], record["status"]) for record in map(json.loads, lines)}
+    ended = {(record["title"], record["status"]) for record in records_of(tmp_path)}
     assert any(title.startswith("fit toy-mean") and status == "interrupted" for title, status in ended)
 
 
