@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,7 @@ import pandas as pd
 import yaml
 
 TOYS = Path(__file__).parent / "toys"
+MAIN = "from derm_bench.cli import main; main()"
 # What may differ between two runs that came to the same: times and memory.
 MEASURED = (
     "generator_seconds",
@@ -73,30 +76,37 @@ class Story:
 
 
 def under_fire(
-    folder: Path, kills: int, seed: int, matrix: Path | None = None, flags: tuple[str, ...] = ()
+    folder: Path,
+    kills: int,
+    seed: int,
+    matrix: Path | None = None,
+    flags: tuple[str, ...] = (),
+    code: str = MAIN,
 ) -> Story:
-    """Runs a matrix undisturbed, then under `kills` kills; `folder` takes all stores and run directories."""
+    """Runs a matrix undisturbed, then under `kills` kills; `folder` takes all stores and run directories. `code` is
+    the Python that runs the command line."""
     story, rng = Story(folder), random.Random(seed)
     if matrix is None:
         matrix = folder / "matrix.yaml"
         matrix.write_text(yaml.safe_dump(MATRIX))
-    _wait(_start(matrix, folder / "calm", flags), story)
+    start = functools.partial(_start, matrix, flags=flags, code=code)
+    _wait(start(folder / "calm"), story)
     wanted = tables(folder / "calm")
     while not story.rounds or story.kills.total() < kills:
         place = folder / f"round{story.rounds}"
         story.rounds += 1
-        _one_round(matrix, place, kills, flags, story, rng)
+        _one_round(start, place, kills, story, rng)
         story.problems += [f"{place.name}: {what}" for what in differences(wanted, tables(place))]
         story.problems += [f"{place.name}: {what}" for what in flaws(place / "store")]
     return story
 
 
 def _one_round(
-    matrix: Path, place: Path, kills: int, flags: tuple[str, ...], story: Story, rng: random.Random
+    start: Callable[[Path], subprocess.Popen[str]], place: Path, kills: int, story: Story, rng: random.Random
 ) -> None:
     """Kills and resumes until the kills are spent or the matrix is done; what is left of it goes undisturbed."""
     while story.kills.total() < kills:
-        process = _start(matrix, place, flags)
+        process = start(place)
         _shoot(process, kills, story, rng)
         _bury(process, story)
         story.problems += [f"{place.name}, after a kill: {what}" for what in flaws(place / "store")]
@@ -105,7 +115,7 @@ def _one_round(
         # 1: stages that lost their workers are failed rows, which the next life tries again.
         if process.returncode not in (1, -signal.SIGKILL):
             story.problems.append(f"{place.name}: exit code {process.returncode}: {_said(process)}")
-    _wait(_start(matrix, place, flags), story)
+    _wait(start(place), story)
 
 
 def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random.Random) -> None:
@@ -126,9 +136,9 @@ def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random
             return
 
 
-def _start(matrix: Path, place: Path, flags: tuple[str, ...]) -> subprocess.Popen[str]:
+def _start(matrix: Path, place: Path, flags: tuple[str, ...], code: str) -> subprocess.Popen[str]:
     place.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", "from derm_bench.cli import main; main()", "run", str(matrix)]
+    command = [sys.executable, "-c", code, "run", str(matrix)]
     command += ["--out", str(place / "out"), "--store", str(place / "store"), *flags]
     paths = os.pathsep.join(filter(None, [str(TOYS), os.environ.get("PYTHONPATH", "")]))
     environment = os.environ | {"PYTHONPATH": paths}

@@ -1,15 +1,17 @@
 """Whatever is killed on the way, the tables are those of an undisturbed run and no stage is done twice."""
 
 import pytest
+from tests.conftest import MAIN_WITHOUT_FIGURES
 from tests.kills import flaws, under_fire
 
 from derm_bench.store import Store
 
 
-def test_five_kills_change_nothing(tmp_path):
-    story = under_fire(tmp_path, kills=5, seed=1)
+def test_two_kills_change_nothing(tmp_path):
+    """A worker's, then the parent's, unless the machine is so slow that no worker is there yet."""
+    story = under_fire(tmp_path, kills=2, seed=24, code=MAIN_WITHOUT_FIGURES)
     assert story.problems == []
-    assert story.kills.total() == 5
+    assert story.kills.total() == 2
 
 
 @pytest.mark.slow
