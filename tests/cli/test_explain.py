@@ -3,11 +3,26 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from tests.conftest import TOYS
 
 CELL = "toy-blobs/mean-balance/toy-centroid/0"
+# Commands one after the other in one process; code of plugins is read once in each.
+MAIN = """
+import json, sys
+from derm_bench.cli import main
+from derm_bench.runner import run
+run.draw = lambda *_: None
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as end:
+        assert not end.code, words
+    print("\\0", end="", flush=True)
+"""
 
 
 @pytest.fixture
@@ -21,62 +36,73 @@ def plugins(tmp_path):
 
 
 @pytest.fixture
-def explained(derm_bench, plugins):
-    """Stages of a cell by kind (the last of each), as `explain --json` gives them."""
-    env = {"PYTHONPATH": os.pathsep.join([str(plugins.parent), os.environ["PYTHONPATH"]])}
+def told(plugins, write_matrix, tmp_path):
+    """What the commands of one process print about one matrix: for `explain --json`, stages of the cell by kind (the
+    last of each)."""
+    matrix = write_matrix(seeds=[0])
+    path = os.pathsep.join(filter(None, [str(plugins.parent), os.environ.get("PYTHONPATH")]))
 
-    def call(command, matrix, *arguments):
-        ran = derm_bench(command, matrix, *arguments, env=env)
-        assert ran.code == 0, ran.err
-        if command == "explain":
-            return {stage["kind"]: stage for stage in json.loads(ran.out)["stages"]}
-        return ran.out
+    def call(*commands):
+        lines = [[words[0], str(matrix), *words[1:]] for words in commands]
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, json.dumps(lines)],
+            capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        printed = done.stdout.split("\0")[:-1]
+        return [
+            {stage["kind"]: stage for stage in json.loads(text)["stages"]} if words[0] == "explain" else text
+            for words, text in zip(commands, printed, strict=True)
+        ]
 
     return call
 
 
-def test_the_input_that_changed_is_named(explained, plugins, write_matrix):
-    matrix = write_matrix(seeds=[0])
-    first = explained("explain", matrix, CELL, "--json")
+def test_the_input_that_changed_is_named(told, plugins):
+    explain = ("explain", CELL, "--json")
+    first, _, same, lr, seed, threads, split = told(
+        explain,
+        ("run", "--out", "out", "--executor", "inline"),
+        explain,
+        ("explain", "*/mean*/0", "--set", "classifiers.0.lr=0.5", "--json"),
+        ("explain", CELL[:-1] + "7", "--set", "seeds=[7]", "--json"),
+        (*explain, "--set", "numerics.threads=1"),
+        (*explain, "--set", "dataset.split.seed=5"),
+    )
     assert {stage["why"] for stage in first.values()} == {"never made"}
-    explained("run", matrix, "--out", "out")
-    assert {s["status"] for s in explained("explain", matrix, CELL, "--json").values()} == {"hit"}
+    assert {stage["status"] for stage in same.values()} == {"hit"}
 
     # An option of the classifier: what comes before it hits.
-    lr = explained("explain", matrix, "*/mean*/0", "--set", "classifiers.0.lr=0.5", "--json")
     assert {kind for kind, stage in lr.items() if stage["status"] == "hit"} == {"decode", "fit", "sample"}
     assert lr["train"]["differs"] == ["options.lr: 0.001 -> 0.5"]
     assert "options.lr: 0.001 -> 0.5" in lr["evaluate"]["differs"]
     assert f"upstream '{lr['train']['title']}' changed" in lr["evaluate"]["differs"]
 
     # Another seed is compared with the same cell under the old one.
-    seed = explained("explain", matrix, CELL[:-1] + "7", "--set", "seeds=[7]", "--json")
     assert seed["decode"]["status"] == "hit"
     assert seed["fit"]["differs"] == ["seed changed"]
     assert seed["train"]["differs"][0] == "seed changed"
     assert "mean-balance seed 0" in seed["train"]["nearest"]
 
     # Threads change everything that computes with them.
-    threads = explained("explain", matrix, CELL, "--set", "numerics.threads=1", "--json")
     assert threads["decode"]["status"] == "hit"
     assert threads["fit"]["differs"] == ["numerics.threads 2 -> 1"]
 
     # The split.
-    split = explained("explain", matrix, CELL, "--set", "dataset.split.seed=5", "--json")
     assert split["decode"]["status"] == "hit"
     assert "split changed" in split["train"]["differs"]
 
     # A docstring and a comment are no change; code in a helper module is.
     helper = plugins / "pace.py"
     helper.write_text('"""How fast it goes."""\n\nSTEP = 0.3  # of the way\n')
-    assert {s["status"] for s in explained("explain", matrix, CELL, "--json").values()} == {"hit"}
+    (commented,) = told(explain)
+    assert {stage["status"] for stage in commented.values()} == {"hit"}
     helper.write_text('"""How fast."""\n\nSTEP = 0.4\n')
-    code = explained("explain", matrix, CELL, "--json")
+    code, ran = told(explain, ("run", "--out", "out", "--executor", "inline"))
     assert code["decode"]["status"] == "hit"
     assert code["fit"]["differs"] == ["code of plugin toy-mean changed"]
     assert code["train"]["differs"][0] == "code of plugin toy-centroid changed"
-    text = explained("plan", matrix) and explained("run", matrix, "--out", "out")
-    assert "3 done" in text
+    assert "3 done" in ran
 
 
 def test_what_failed_before_says_so(in_process, write_matrix):
