@@ -15,10 +15,10 @@ def test_plugins_are_listed_as_the_contract_says(derm_bench):
     }  # fmt: skip
 
 
-def test_a_plugin_is_shown_with_its_options_and_defaults(derm_bench):
-    shown = derm_bench("plugins", "show", "dcgan").out
+def test_a_plugin_is_shown_with_its_options_and_defaults(in_process):
+    shown = in_process("plugins", "show", "dcgan").out
     assert "z_dim" in shown and "100" in shown and "batch_size" in shown
-    assert derm_bench("plugins", "show", "dcgna").code == 2
+    assert in_process("plugins", "show", "dcgna").code == 2
 
 
 def test_third_parties_can_be_left_out(derm_bench):
@@ -31,14 +31,14 @@ def test_the_schema_knows_all_installed_plugins(derm_bench):
     assert "toy-centroid" in text and "z_dim" in text
 
 
-def test_plan_executes_nothing(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("plan", write_matrix(), "--json")
+def test_plan_executes_nothing(in_process, write_matrix, tmp_path):
+    ran = in_process("plan", write_matrix(), "--json")
     assert ran.code == 0, ran.err
     plan = json.loads(ran.out)
     assert plan["to_run"] == {"decode": 1, "fit": 4, "sample": 8, "train": 6, "evaluate": 6, "analyse": 12}
     assert plan["detectable_difference"] > 0
     assert not (tmp_path / "store").exists()
-    assert "toy: 6 cells" in derm_bench("plan", tmp_path / "matrix.yaml").out
+    assert "toy: 6 cells" in in_process("plan", tmp_path / "matrix.yaml").out
 
 
 def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path):
@@ -56,11 +56,11 @@ def test_the_probe_saves_a_profile_that_later_runs_use(derm_bench, tmp_path):
     assert saved["precision"]["cpu"] in ("fp32", "bf16")
 
 
-def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(derm_bench):
+def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(in_process):
     from tests.conftest import ROOT
 
     whole, smoke = (
-        json.loads(derm_bench("plan", ROOT / "benchmarks/quickstart.yaml", *extra, "--json").out)
+        json.loads(in_process("plan", ROOT / "benchmarks/quickstart.yaml", *extra, "--json").out)
         for extra in ([], ["--preset", "smoke"])
     )
     assert len(whole["cells"]) == len(smoke["cells"]) == 12
