@@ -122,10 +122,10 @@ def test_a_classifier_ends_bitwise_as_if_it_had_not_been_interrupted(tmp_path, d
 
 
 def test_several_interruptions_and_a_plateau_schedule_change_nothing(tmp_path):
-    options = {"budget": 600, "evaluations": 4, "select": "last"}
+    options = {"budget": 200, "evaluations": 4, "select": "last"}
     options["classifier_options"] = {"select": "last"}
     net, run = plateau(options)
-    for die_at in (31, 200, 451):
+    for die_at in (11, 67, 151):
         with pytest.raises(Killed):
             plateau(options, tmp_path, die_at)
     resumed_net, resumed = plateau(options, tmp_path)
