@@ -9,7 +9,7 @@ from tests.kills import flaws
 # mood -> status and what the row must say
 LOUD = {
     "raises": ("failed", "RuntimeError: no mood for this"),
-    "hangs": ("timeout", "the limit is 4 s a stage"),
+    "hangs": ("timeout", "the limit is 3 s a stage"),
     "segfaults": ("failed", "SIGSEGV"),
     "exits": ("failed", "exit code 3"),
     "nan-loss": ("diverged", "loss"),
@@ -55,10 +55,11 @@ def rows_of(out) -> dict[str, dict[str, str]]:
 
 def test_each_way_of_going_wrong_is_a_row_and_ten_good_cells_finish(derm_bench, write_matrix, tmp_path):
     matrix = write_matrix(matrix_of([*LOUD, *HARMLESS], GENERATORS))
-    ran = derm_bench("run", matrix, "--out", "out", "--timeout", "4")
+    ran = derm_bench("run", matrix, "--out", "out", "--timeout", "3")
     assert ran.code == 1, ran.err
     assert "Traceback" not in ran.out + ran.err
     assert "chatty" not in ran.out + ran.err
+    assert not list((tmp_path / "store/staging").iterdir()), "nothing of a dead worker is left"
     rows = rows_of(tmp_path / "out")
     for mood, (status, said) in LOUD.items():
         assert (rows[mood]["status"], said in rows[mood]["error"]) == (status, True), rows[mood]
