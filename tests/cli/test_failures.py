@@ -51,6 +51,7 @@ def records_of(folder: Path) -> list[dict]:
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow  # of classifiers, and with the interpreter's lock held: test_misbehaviour.py
 def test_what_ends_hangs_or_floods_a_worker_costs_its_own_cells_only(derm_bench, write_matrix, tmp_path):
     """In one run: a worker that exits, one that crashes, one that is stopped at its limit, and one that prints 5 MB."""
     said = {
