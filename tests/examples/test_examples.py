@@ -38,15 +38,23 @@ def clinic(root, rows=40):
     return root
 
 
-@pytest.mark.parametrize("marked", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_every_example_passes_its_own_tests(examples, tmp_path, marked):
+# The quick ones: without the kit's slow rule, and without the fit that has to learn something.
+QUICK = ["-m", "not slow", "-k", "not test_a_short_fit_learns"]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(QUICK, id="quick"),
+        pytest.param(["-m", "slow or not slow"], id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_every_example_passes_its_own_tests(examples, tmp_path, chosen):
     environment = examples | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     said = pytest_of(
-        environment, "-v", "-m", marked, "-c", EXAMPLES[0] / "pyproject.toml", *EXAMPLES, cwd=tmp_path
+        environment, "-v", *chosen, "-c", EXAMPLES[0] / "pyproject.toml", *EXAMPLES, cwd=tmp_path
     )
-    for module in (
-        ("test_ddpm", "test_csv_lesions", "test_sharpness") if marked == "not slow" else ("test_ddpm",)
-    ):
+    for module in ("test_ddpm", "test_csv_lesions", "test_sharpness"):
         assert re.search(rf"{module}.py::Test\w+::\w+ PASSED", said), said
 
 
