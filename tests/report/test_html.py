@@ -112,7 +112,9 @@ def test_lean_runs_get_a_report(make_run, options, says):
     folder = make_run(**{"fractions": (1.0,), "classifiers": ("net",), **options})
     write_report(folder)
     page = Page((folder / "report.html").read_text())
-    assert says in " ".join(page.words)
+    words = " ".join(page.words)
+    assert says in words
+    assert ("Budget of a classifier" in words) == ("cells done" in words) == (options.get("classifiers") != ())
     assert (folder / "report.md").stat().st_size > 500
 
 

@@ -105,7 +105,8 @@ def badges(data: ReportData) -> list[dict[str, str]]:
     for permit in protocol.get("allow") or () if isinstance(protocol, Mapping) else ():
         found.append({"text": f"permits {permit}", "kind": "warn"})
     done, cells = _done(data)
-    found.append({"text": f"{done} of {cells} cells done", "kind": "good" if done == cells else "bad"})
+    if cells:
+        found.append({"text": f"{done} of {cells} cells done", "kind": "good" if done == cells else "bad"})
     if (data.manifest.get("git") or {}).get("dirty"):
         found.append({"text": "uncommitted changes", "kind": "warn"})
     return found
@@ -126,7 +127,7 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         f"{d['label']} ({d['size']} px)" for d in matrix.get("datasets") or () if "size" in d and "label" in d
     )
     found = [
-        ("Cells", f"{done} done of {cells}"),
+        ("Cells", f"{done} done of {cells}" if cells else ""),
         ("Data", ", ".join(sizes or unique(r["dataset"] for r in results))),
         ("Training fractions", ", ".join(fractions) if fractions not in ([], ["1"]) else ""),
         ("Test images", " / ".join(tests)),
@@ -135,9 +136,9 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Seeds", ", ".join(unique(str(r["seed"]) for r in results if str(r["seed"])))),
         (
             "Budget of a classifier",
-            ", ".join(f"{v:,g} {k}" for k, v in (matrix.get("budget") or {}).items() if v),
+            ", ".join(f"{v:,g} {k}" for k, v in (matrix.get("budget") or {}).items() if v and cells),
         ),
-        ("Primary metric", data.primary.replace("_", " ")),
+        ("Primary metric", data.primary.replace("_", " ") if cells else ""),
     ]
     return [(name, value) for name, value in found if value]
 
