@@ -75,7 +75,7 @@ def main_group(ctx: click.Context, no_plugins: bool, strict_plugins: bool, debug
 
 def main(args: list[str] | None = None) -> Any:
     """Entry point of `derm-bench`. Wrong input is printed and exits 2; a traceback is shown only with --debug."""
-    # A plan is very many small objects that live on: looking for garbage after every 700 of them took a fifth of its time.
+    # A plan is many small objects that live on: looking for garbage after every 700 of them took a fifth of its time.
     gc.set_threshold(50_000, 20, 50)
     arguments = sys.argv[1:] if args is None else args
     debug = "--debug" in arguments
