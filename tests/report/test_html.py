@@ -114,7 +114,9 @@ def test_lean_runs_get_a_report(make_run, options, says):
     page = Page((folder / "report.html").read_text())
     words = " ".join(page.words)
     assert says in words
-    assert ("Budget of a classifier" in words) == ("cells done" in words) == (options.get("classifiers") != ())
+    assert (
+        ("Budget of a classifier" in words) == ("cells done" in words) == (options.get("classifiers") != ())
+    )
     assert (folder / "report.md").stat().st_size > 500
 
 
