@@ -1,5 +1,6 @@
 """What goes wrong costs its own rows and nothing else; wrong input is refused before anything runs."""
 
+import functools
 import json
 import os
 import signal
@@ -131,7 +132,11 @@ def started(matrix: Path, folder: Path) -> subprocess.Popen[bytes]:
     """A run in a process of its own, going on while the test looks at it."""
     command = [sys.executable, "-c", "from derm_bench.cli import main; main()"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([*command, "run", str(matrix), "--out", "out"], cwd=folder, **quiet)
+    # A shell that starts the tests in its background has Ctrl-C ignored, and what ignores it is what children inherit.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        [*command, "run", str(matrix), "--out", "out"], cwd=folder, preexec_fn=heed, **quiet
+    )
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60) -> bool:
