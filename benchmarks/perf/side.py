@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
-
-import torch
 
 
 def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
@@ -28,7 +27,10 @@ def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
         kind = Path if default is None else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    if torch := sys.modules.get(
+        "torch"
+    ):  # a side that only starts others does without, and without its memory
+        torch.set_num_threads(given.threads)
     return given
 
 
@@ -51,6 +53,8 @@ class Clock:
 def now(device: str) -> float:
     """The time when all that was asked of the device is done."""
     if device.startswith("cuda"):
+        import torch
+
         torch.cuda.synchronize()
     return time.perf_counter()
 

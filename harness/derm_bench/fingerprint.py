@@ -33,7 +33,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
 
 
-def file_digests(paths: Mapping[str, Path]) -> dict[str, str]:
+def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
     """SHA-256 (hex) of every file's content, by the id it is given under.
 
     A file that cannot be read, or is no regular file, has the digest `unreadable`: the run lists it later.

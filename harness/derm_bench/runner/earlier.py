@@ -36,6 +36,9 @@ class Experience:
         for sort, some in stages.items():
             self._plugins[sort[:3]] += some
 
+    def __bool__(self) -> bool:
+        return bool(self._exact)
+
     def of_sort(self, sort: Sort) -> Sequence[Earlier]:
         """Stages with the same options and size."""
         return self._exact.get(sort, ())

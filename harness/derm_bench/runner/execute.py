@@ -68,11 +68,11 @@ class Execution:
             key, ready = stack.pop()
             if key in order:
                 continue
-            if self.store.has(key):
-                self.outcomes[key] = Outcome("done")
-                continue
             if ready:
                 order[key] = None
+                continue
+            if self.store.has(key):
+                self.outcomes[key] = Outcome("done")
                 continue
             stack.append((key, True))
             stack += [(other, False) for other in self.plan.stages[key].inputs.values() if other not in order]

@@ -91,6 +91,8 @@ class _Forecaster:
         )
 
     def _share(self, stage: Stage) -> _Share:
+        if not self.earlier and not self.probed:
+            return _Share(stage.cost)
         sort = sort_of(stage.identity)
         probe = self.probed.get(sort)
         alike = self.earlier.of_sort(sort) if probe else self.earlier.alike(sort)

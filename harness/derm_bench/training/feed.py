@@ -65,14 +65,14 @@ class Pixels:
         rows = torch.empty((len(index), *self.data.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
         return torch.index_select(self.data, 0, index, out=rows).to(self.device, non_blocking=True)
 
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+    def normalise(self, images: torch.Tensor, *, in_place: bool = False) -> torch.Tensor:
         """(images - mean) / std."""
-        return images.sub(self.mean).div_(self.std)
+        return (images.sub_(self.mean) if in_place else images.sub(self.mean)).div_(self.std)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
         """All images once, in order, normalised, `n` at a time."""
         for index in torch.split(torch.arange(len(self)), n):
-            yield self.normalise(self.gather(index))
+            yield self.normalise(self.gather(index), in_place=True)
 
 
 class Feed:
@@ -172,7 +172,8 @@ class Feed:
             if masks is not None and is_affine(transform):
                 masks = self._along(transform, masks)
             images = transform(images, self.augmentation)
-        images = self.pixels.normalise(images)
+        # What a transform gave may be its own to keep.
+        images = self.pixels.normalise(images, in_place=not self.image_transforms)
         aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
         if self.batch_transforms:
             # Side by side: the labels of every task are mixed by the same shares.

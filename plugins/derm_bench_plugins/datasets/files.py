@@ -19,10 +19,11 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A scanned data set: its description, and where each id's image and mask lie."""
+    """A scanned data set: its description, and where each id's image and mask lie (strings where a data set has many:
+    a Path costs more than listing the file does)."""
 
     description: DatasetDescription
-    images: Mapping[str, Path]
+    images: Mapping[str, Path | str]
     masks: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -47,7 +48,7 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 
 def image_paths_below(folder: Path) -> Iterator[str]:
-    """What `images_below` gives, as strings: a Path costs more than listing the file does."""
+    """What `images_below` gives, as strings."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
@@ -78,7 +79,7 @@ def read_files(
     in its place."""
     for name in ids:
         try:
-            pixels = read_image(catalogue.images[name], at_least=at_least, root=root)
+            pixels = read_image(Path(catalogue.images[name]), at_least=at_least, root=root)
         except UnreadableImage as error:
             yield Unreadable(error.reason)
             continue

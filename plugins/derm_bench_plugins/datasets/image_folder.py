@@ -50,12 +50,12 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     """Lists the folder once."""
     root = files.existing_folder(options.root, "image-folder")
     class_folders = _class_folders(root)
-    images: dict[str, Path] = {}
+    images: dict[str, Path | str] = {}
     labels, splits = [], []
     filled = set()
     for split, folder in class_folders:
         for place in files.image_paths_below(folder):
-            images[place[len(str(root)) + 1 :].replace(os.sep, "/")] = Path(place)
+            images[place[len(str(root)) + 1 :].replace(os.sep, "/")] = place
             labels.append(folder.name)
             splits.append(split)
             filled.add(folder.name)
