@@ -72,9 +72,23 @@ def forecast(
     return {kind: forecaster.of_kind(some) for kind, some in grouped.items()}
 
 
+class _Took(NamedTuple):
+    """What stages of one sort took, in the median; `per_unit` where they say how much work they were."""
+
+    seconds: float
+    per_unit: float | None
+    megabytes: float
+    peak_mb: float
+
+    def of(self, units: float | None) -> float:
+        """Seconds of so many units of work."""
+        return units * self.per_unit if units and self.per_unit is not None else self.seconds
+
+
 class _Forecaster:
     def __init__(self, plan: Plan, earlier: Experience, probed: Mapping[Sort, Probed]) -> None:
         self.plan, self.earlier, self.probed, self.work = plan, earlier, probed, Work(plan)
+        self._known: dict[Sort, _Took | None] = {}
         self._evaluations = {
             stage.inputs["train"]: stage for stage in plan.stages.values() if stage.kind == "evaluate"
         }
@@ -95,18 +109,24 @@ class _Forecaster:
             return _Share(stage.cost)
         sort = sort_of(stage.identity)
         probe = self.probed.get(sort)
-        alike = self.earlier.of_sort(sort) if probe else self.earlier.alike(sort)
         counted = stage.kind in ("decode", "sample")  # whose images `stored_megabytes` counts exactly
-        if alike:
-            megabytes = 0.0 if counted else statistics.median(one.megabytes for one in alike)
-            seconds = _scaled(alike, self.work.units(stage))
-            return _Share(seconds, megabytes, max(one.peak_mb for one in alike), known=True)
+        took = self._took(sort)
+        if took is not None:
+            megabytes = 0.0 if counted else took.megabytes
+            return _Share(took.of(self.work.units(stage)), megabytes, took.peak_mb, known=True)
         if probe is None:
             return _Share(stage.cost)
         more = self.work.images(stage) - probe.images
         peak = probe.peak_mb + max(0.0, COPIES * 3 * int(stage.params.get("size", 0)) ** 2 * more / 2**20)
         seconds = probe.seconds(self.work.units(stage)) + self._evaluating(stage)
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
+
+    def _took(self, sort: Sort) -> _Took | None:
+        """What earlier stages tell of a sort: exactly such ones where a probe can speak for the others."""
+        if sort not in self._known:
+            alike = self.earlier.of_sort(sort) if sort in self.probed else self.earlier.alike(sort)
+            self._known[sort] = _in_the_median(alike) if alike else None
+        return self._known[sort]
 
     def _evaluating(self, stage: Stage) -> float:
         """Seconds of the evaluations within a training, which its probe does without."""
@@ -115,12 +135,14 @@ class _Forecaster:
         return EVALUATIONS * probe.per_unit * self.work.validation_images(stage) if probe else 0.0
 
 
-def _scaled(alike: Sequence[Earlier], units: float | None) -> float:
-    """The median, a unit of work for a unit of work where both sides say how much there was."""
+def _in_the_median(alike: Sequence[Earlier]) -> _Took:
     rates = [one.seconds / one.units for one in alike if one.units]
-    if units and rates:
-        return units * statistics.median(rates)
-    return statistics.median(one.seconds for one in alike)
+    return _Took(
+        statistics.median(one.seconds for one in alike),
+        statistics.median(rates) if rates else None,
+        statistics.median(one.megabytes for one in alike),
+        max(one.peak_mb for one in alike),
+    )
 
 
 def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
