@@ -101,12 +101,16 @@ class StageBook:
         return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
 
     def transforms(self, uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
-        """Transforms as stages are told of them: files by their content."""
-        return [
-            {"name": use.name, "options": split_paths(use.options)[0]}
-            | self.depends_on("transform", use.name, use.options)
-            for use in uses
-        ]
+        """Transforms as stages are told of them: files by their content. Read once for all stages."""
+        memo = ("transforms", id(uses))
+        if memo not in self._memo:
+            told = [
+                {"name": use.name, "options": split_paths(use.options)[0]}
+                | self.depends_on("transform", use.name, use.options)
+                for use in uses
+            ]
+            self._memo[memo] = (told, uses)  # as in `hashed`
+        return self._memo[memo][0]
 
     def _code(self, function: str, plugins: Used) -> Block:
         memo = ("code", function, tuple(plugins))

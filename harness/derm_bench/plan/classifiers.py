@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
+from typing import Any
 
 from derm_bench.fingerprint import UNREADABLE
 from derm_bench.matrix.model import Cell, ClassifierEntry, Init, Matrix
@@ -111,6 +113,11 @@ class ClassifierPlanner:
         chosen = [name for name, part in zip(split.ids, split.parts, strict=True) if part in parts]
         return {digests[name]: name for name in chosen if digests[name] != UNREADABLE}
 
+    @functools.cached_property
+    def _told(self) -> list[dict[str, Any]]:
+        """The metrics of predictions as stages are told of them."""
+        return [self.book.metric(use.name, use.options) for use in self._metrics]
+
     def evaluate(self, cell: Cell, classifier: ClassifierEntry, train: str) -> str:
         """The stage that predicts val and test and scores the predictions."""
         trained = self.book.plan.stages[train]
@@ -126,7 +133,7 @@ class ClassifierPlanner:
         )
         params = {name: trained.params[name] for name in inherited}
         params |= {name: trained.params[name] for name in ("requires",) if name in trained.params}
-        params["metrics"] = [self.book.metric(use.name, use.options) for use in self._metrics]
+        params["metrics"] = self._told
         needed = {name: key for name, key in trained.inputs.items() if name.startswith(NEEDED)}
         return self.book.enter(
             "evaluate",

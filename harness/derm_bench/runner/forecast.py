@@ -7,10 +7,10 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.sorts import Sort, sort_of
+from derm_bench.plan.sorts import COSTLY, Sort, sort_of
 from derm_bench.runner.earlier import Earlier, Experience
 from derm_bench.runner.probe import Probed
 from derm_bench.runner.work import Work
@@ -89,6 +89,7 @@ class _Forecaster:
     def __init__(self, plan: Plan, earlier: Experience, probed: Mapping[Sort, Probed]) -> None:
         self.plan, self.earlier, self.probed, self.work = plan, earlier, probed, Work(plan)
         self._known: dict[Sort, _Took | None] = {}
+        self._sorts: dict[tuple[Any, ...], Sort] = {}
         self._evaluations = {
             stage.inputs["train"]: stage for stage in plan.stages.values() if stage.kind == "evaluate"
         }
@@ -107,7 +108,7 @@ class _Forecaster:
     def _share(self, stage: Stage) -> _Share:
         if not self.earlier and not self.probed:
             return _Share(stage.cost)
-        sort = sort_of(stage.identity)
+        sort = self._sort(stage)
         probe = self.probed.get(sort)
         counted = stage.kind in ("decode", "sample")  # whose images `stored_megabytes` counts exactly
         took = self._took(sort)
@@ -121,6 +122,15 @@ class _Forecaster:
         seconds = probe.seconds(self.work.units(stage)) + self._evaluating(stage)
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
+    def _sort(self, stage: Stage) -> Sort:
+        """`sort_of` a stage. Most stages of a large plan share the very objects that decide it."""
+        params = stage.params
+        shared = (params.get(name) for name in ("classifier", "generator", "dataset", *COSTLY))
+        memo = (stage.kind, id(stage.identity["numerics"]), *map(id, shared))
+        if memo not in self._sorts:
+            self._sorts[memo] = sort_of(stage.identity)
+        return self._sorts[memo]
+
     def _took(self, sort: Sort) -> _Took | None:
         """What earlier stages tell of a sort: exactly such ones where a probe can speak for the others."""
         if sort not in self._known:
@@ -131,7 +141,7 @@ class _Forecaster:
     def _evaluating(self, stage: Stage) -> float:
         """Seconds of the evaluations within a training, which its probe does without."""
         evaluate = self._evaluations.get(stage.key)
-        probe = self.probed.get(sort_of(evaluate.identity)) if evaluate is not None else None
+        probe = self.probed.get(self._sort(evaluate)) if evaluate is not None else None
         return EVALUATIONS * probe.per_unit * self.work.validation_images(stage) if probe else 0.0
 
 
