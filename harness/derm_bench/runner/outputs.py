@@ -16,6 +16,7 @@ from derm_bench.errors import UserError
 from derm_bench.plan.closure import distribution_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
+from derm_bench.plan.requires import NEEDED
 from derm_bench.report.data import (
     COMPOSITION_COLUMNS,
     FIDELITY_COLUMNS,
@@ -260,9 +261,17 @@ def manifest(results: Results, out: Path, provenance: Mapping[str, Any]) -> dict
 
 def _weights(results: Results) -> dict[str, dict[str, str]]:
     """Where classifiers started, by label: the file or the published source, and its digest. Those that started from
-    nothing are not in it."""
-    found = ((p.cell.classifier, results.result(p.train).get("weights_from")) for p in results.plan.cells)
-    return {label: origin for label, origin in found if origin}
+    nothing are not in it. What one is built on is `label/member 1`, `label/init`."""
+    return dict(pair for p in results.plan.cells for pair in _origins(results, p.cell.classifier, p.train))
+
+
+def _origins(results: Results, label: str, key: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(label, where it started) of a training and of those it is built on."""
+    if origin := results.result(key).get("weights_from"):
+        yield label, origin
+    for name, other in results.plan.stages[key].inputs.items():
+        if results.plan.stages[other].kind == "train":
+            yield from _origins(results, f"{label}/{name.removeprefix(NEEDED)}", other)
 
 
 def _distributions(plan: Plan) -> dict[str, str]:
