@@ -269,9 +269,12 @@ def _origins(results: Results, label: str, key: str) -> Iterator[tuple[str, dict
     """(label, where it started) of a training and of those it is built on."""
     if origin := results.result(key).get("weights_from"):
         yield label, origin
-    for name, other in results.plan.stages[key].inputs.items():
-        if results.plan.stages[other].kind == "train":
-            yield from _origins(results, f"{label}/{name.removeprefix(NEEDED)}", other)
+    for given, other in results.plan.stages[key].inputs.items():
+        name = given.removeprefix(NEEDED)
+        if (
+            results.plan.stages[other].kind == "train" and NEEDED not in name
+        ):  # else what `name` requires in turn
+            yield from _origins(results, f"{label}/{name}", other)
 
 
 def _distributions(plan: Plan) -> dict[str, str]:
