@@ -242,6 +242,10 @@ class Provenance:
     sees_test: bool = False
 
 
+# A stage's input `requires/<name>` is what another made of the `Ref` of that name.
+NEEDED = "requires/"
+
+
 @dataclass(frozen=True)
 class Ref:
     """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage, the same

@@ -12,8 +12,8 @@ from derm_bench.plan import costs
 from derm_bench.plan.book import StageBook, transform_paths
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.keys import derive_seed
-from derm_bench.plan.requires import NEEDED, PLAIN, Requirements, Setting, TrainingSet, needed_plugins
-from derm_bench.specs import Budget, ClassifierUse
+from derm_bench.plan.requires import PLAIN, Requirements, Setting, TrainingSet, needed_plugins
+from derm_bench.specs import NEEDED, Budget, ClassifierUse
 from derm_bench.yamlio import KeyPath
 
 

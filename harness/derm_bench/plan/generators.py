@@ -15,7 +15,8 @@ from derm_bench.plan.keys import PROTOCOL_VERSION, derive_seed, split_paths
 from derm_bench.plan.model import PlannedFidelity, PlannedFit
 from derm_bench.plan.provenance import images_there
 from derm_bench.plan.quota import quotas
-from derm_bench.plan.requires import DATA, NEEDED, Requirements, Setting, needed_plugins
+from derm_bench.plan.requires import DATA, Requirements, Setting, needed_plugins
+from derm_bench.specs import NEEDED
 from derm_bench.yamlio import KeyPath
 
 # The class of a generator that was fitted on several classes without telling them apart.

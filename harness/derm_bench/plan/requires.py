@@ -13,7 +13,7 @@ from derm_bench.plan.book import StageBook, Used
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.model import Plan, PlannedRequired, Stage
 from derm_bench.plan.provenance import check_required, images_there, no_reserve
-from derm_bench.specs import TransformUse
+from derm_bench.specs import NEEDED, TransformUse
 from derm_bench.yamlio import KeyPath
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # Inputs of a stage: `requires/<name>` is the stage that made what the plugin requires as `name` (samples have one a
 # class, `requires/<name>/<class>`), below it what that in turn requires; `data/<class>` are images to fit on.
-NEEDED = "requires/"
 DATA = "data/"
 
 
@@ -260,7 +259,6 @@ def _list(
 
 __all__ = [
     "DATA",
-    "NEEDED",
     "PLAIN",
     "Needs",
     "Requirements",

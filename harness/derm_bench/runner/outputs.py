@@ -16,7 +16,6 @@ from derm_bench.errors import UserError
 from derm_bench.plan.closure import distribution_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
-from derm_bench.plan.requires import NEEDED
 from derm_bench.report.data import (
     COMPOSITION_COLUMNS,
     FIDELITY_COLUMNS,
@@ -36,6 +35,7 @@ from derm_bench.runner.rows import (
     warnings_of,
 )
 from derm_bench.scoring import metric_names
+from derm_bench.specs import NEEDED
 from derm_bench.store import file_digest, reason
 
 TABLES = (

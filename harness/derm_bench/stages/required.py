@@ -12,13 +12,11 @@ import numpy as np
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.specs import Classifier, Generator, Task, create
+from derm_bench.specs import NEEDED, Classifier, Generator, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.weights import load_state
 from derm_bench.store import STAGE_FILE
 from derm_bench.training.resize import resize_images
-
-NEEDED = "requires/"
 
 
 def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
