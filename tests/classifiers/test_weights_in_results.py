@@ -36,7 +36,10 @@ def test_the_manifest_says_which_file_a_network_started_from(weights_of, started
     assert weights_of(entry | {"label": "net"}) == {"net": origin}
 
 
-def test_it_says_so_of_what_an_ensemble_is_made_of(weights_of, started):
+def test_it_says_so_of_what_an_ensemble_is_made_of(in_process, weights_of, started, tmp_path):
     entry, origin = started
     members = [{"name": "toy-centroid"}, entry]
     assert weights_of({"name": "ensemble", "members": members}) == {"ensemble/member 2": origin}
+    assert in_process("report", "out").code == 0
+    rebuilt = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert rebuilt["weights"] == {"ensemble/member 2": origin}, "the same from the records alone"

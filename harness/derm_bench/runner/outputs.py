@@ -266,14 +266,16 @@ def _weights(results: Results) -> dict[str, dict[str, str]]:
 
 
 def _origins(results: Results, label: str, key: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """(label, where it started) of a training and of those it is built on."""
-    if origin := results.result(key).get("weights_from"):
+    """(label, where it started) of a training and of what it is built on, by the store's records: a saved plan has no
+    stages."""
+    finished = results.store.finished(key)
+    if finished is None:
+        return
+    if origin := finished.result.get("weights_from"):
         yield label, origin
-    for given, other in results.plan.stages[key].inputs.items():
+    for given, other in finished.identity["inputs"].items():
         name = given.removeprefix(NEEDED)
-        if (
-            results.plan.stages[other].kind == "train" and NEEDED not in name
-        ):  # else what `name` requires in turn
+        if (given == "init" or name != given) and NEEDED not in name:  # else what `name` requires in turn
             yield from _origins(results, f"{label}/{name}", other)
 
 
