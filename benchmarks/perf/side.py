@@ -27,9 +27,8 @@ def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
         kind = Path if default is None else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
     given = parser.parse_args()
-    if torch := sys.modules.get(
-        "torch"
-    ):  # a side that only starts others does without, and without its memory
+    # A side that only starts others does without torch, and without its memory.
+    if torch := sys.modules.get("torch"):
         torch.set_num_threads(given.threads)
     return given
 

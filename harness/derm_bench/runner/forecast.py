@@ -123,7 +123,8 @@ class _Forecaster:
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
     def _sort(self, stage: Stage) -> Sort:
-        """`sort_of` a stage. Most stages of a large plan share the very objects that decide it."""
+        """`sort_of` a stage. Most stages of a large plan share the very objects that decide it; the plan keeps those
+        alive, so that no id is given anew."""
         params = stage.params
         shared = (params.get(name) for name in ("classifier", "generator", "dataset", *COSTLY))
         memo = (stage.kind, id(stage.identity["numerics"]), *map(id, shared))
