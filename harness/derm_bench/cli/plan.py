@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from derm_bench.cli.common import Request, plan_request, selection_options
+from derm_bench.cli.common import Request, plan_request, selection_options, uncollected
 from derm_bench.executors.base import default_workers
 from derm_bench.plan.sorts import Sort
 from derm_bench.runner.commands import commands, line_of, refuse_commands
@@ -45,14 +45,15 @@ def plan(
     flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, probing: bool, **options: Any
 ) -> int:
     """Show what `run` with the same options would do; nothing is executed but what --probe asks for."""
-    request = plan_request(flags, matrix, **options)
-    summary = describe(request, _prober(flags, quiet=as_json) if probing else None)
-    if as_json:
-        click.echo(_as_json(summary))
-    elif dag:
-        click.echo("\n".join(_dag(summary)))
-    else:
-        _print(request, summary)
+    with uncollected():
+        request = plan_request(flags, matrix, **options)
+        summary = describe(request, _prober(flags, quiet=as_json) if probing else None)
+        if as_json:
+            click.echo(_as_json(summary))
+        elif dag:
+            click.echo("\n".join(_dag(summary)))
+        else:
+            _print(request, summary)
     return 0
 
 

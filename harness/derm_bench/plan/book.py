@@ -58,10 +58,6 @@ class StageBook:
     ) -> str:
         """The key of a stage. `local` (paths) is not part of it; without `on_device` neither are device, precision
         and threads."""
-        text = canonical(params)
-        memo = (function, text, tuple(sorted(inputs.items())), tuple(plugins))
-        if memo in self._memo:
-            return self._memo[memo]
         code, numerics = self._code(function, plugins), self._numerics(function, plugins, on_device)
         identity = {
             "protocol": PROTOCOL_VERSION,
@@ -71,13 +67,12 @@ class StageBook:
             "code": code.value,
             "numerics": numerics.value,
         }
-        known = {"params": text, "code": code.canonical, "numerics": numerics.canonical}
-        key = key_of(identity, known | {"protocol": PROTOCOL, "kind": f'"{kind}"'})
+        known = {"code": code.canonical, "numerics": numerics.canonical, "protocol": PROTOCOL}
+        key = key_of(identity, known)
         if key not in self.plan.stages:
             self.plan.stages[key] = Stage(
                 key, kind, function, title, params, inputs, identity, local or {}, cost
             )
-        self._memo[memo] = key
         self.used[key] = tuple(plugins)
         return key
 
@@ -90,11 +85,19 @@ class StageBook:
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
         """What a plugin says its numbers depend on beside options and code, asked once for all stages."""
-        path = self.plugins.get(kind, name).depends_on
-        memo = ("depends_on", path, id(options))
-        if path and memo not in self._memo:
-            self._memo[memo] = ({"depends_on": load_object(path)(options)}, options)  # as in `hashed`
-        return self._memo[memo][0] if path else {}
+        memo = ("depends_on", kind, name, id(options))
+        if memo not in self._memo:
+            path = self.plugins.get(kind, name).depends_on
+            told = {"depends_on": load_object(path)(options)} if path else {}
+            self._memo[memo] = (told, options)  # as in `hashed`
+        return self._memo[memo][0]
+
+    def told(self, model: BaseModel) -> dict[str, Any]:
+        """A part of the matrix as stages are told of it: what is None left out. Read once for all stages."""
+        memo = ("told", id(model))
+        if memo not in self._memo:
+            self._memo[memo] = (model.model_dump(exclude_none=True), model)  # as in `hashed`
+        return self._memo[memo][0]
 
     def metric(self, name: str, options: Any) -> dict[str, Any]:
         """A metric as stages are told of it."""

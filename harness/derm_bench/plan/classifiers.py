@@ -34,8 +34,9 @@ class ClassifierPlanner:
         """The stage that trains a classifier in a setting."""
         cell, on = setting.cell, setting.on or PLAIN
         budget = budget or self.matrix.budget
+        where = setting if setting.on is on else replace(setting, on=on)
         hashed, local = self.book.hashed(use.options)
-        needs = self.requires.of("classifier", use, replace(setting, on=on))
+        needs = self.requires.of("classifier", use, where)
         params = self.data.view(cell.dataset, cell.split_seed, cell.train_fraction) | {
             "classifier": use.name,
             "options": hashed,
@@ -44,7 +45,7 @@ class ClassifierPlanner:
             "replace_real": on.replace_real,
             "holdout": on.holdout,
             "val": on.val,
-            "budget": budget.model_dump(exclude_none=True),
+            "budget": self.book.told(budget),
             "primary": self.matrix.analysis.primary,
             "seed": derive_seed("train", cell.classifier_seed),
         }

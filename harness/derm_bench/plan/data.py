@@ -32,6 +32,7 @@ class DataPlanner:
         }
         self._selections: dict[str, Selection] = {}
         self._fingerprints: dict[str, Mapping[str, str]] = {}
+        self._views: dict[tuple[str, int, float], dict[str, Any]] = {}
         # What the data set says of its licence.
         self.licences: dict[str, str] = {}
 
@@ -95,16 +96,19 @@ class DataPlanner:
 
     def view(self, label: str, seed: int, fraction: float) -> dict[str, Any]:
         """What every stage that reads training images states about them."""
-        clean = self.entries[label].clean
-        split = self.split(label, seed)
-        return {
-            "split": split.digest,
-            "classes": split.classes,
-            "size": self.entries[label].size,
-            "fraction": fraction,
-            "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
-            "select_on_test": split.select_on_test,
-        }
+        place = (label, seed, fraction)
+        if place not in self._views:
+            clean = self.entries[label].clean
+            split = self.split(label, seed)
+            self._views[place] = {
+                "split": split.digest,
+                "classes": split.classes,
+                "size": self.entries[label].size,
+                "fraction": fraction,
+                "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
+                "select_on_test": split.select_on_test,
+            }
+        return self._views[place]
 
     def decode(self, label: str) -> str:
         """The decode stage of a data set: its images at the stored size, preprocessed."""

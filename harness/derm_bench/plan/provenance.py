@@ -88,15 +88,19 @@ def _remarks(name: str, train_fraction: float, stated: Provenance) -> Iterator[s
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
     """Quotas that cannot be met."""
+    found: dict[tuple[str, str, int], Mapping[str, float]] = {}
     for planned in plan.cells:
-        place, strategy = strategies[planned.cell.strategy]
         if not planned.quota:
             continue
-        use, split = strategy.generator, plan.splits[planned.cell.dataset, planned.cell.split_seed]
-        there = images_there(plugins, use, split)
-        more = "raise split.reserve" if plugins.get("generator", use.name).reads == "reserve" else "add some"
+        cell, (place, strategy) = planned.cell, strategies[planned.cell.strategy]
+        use, where = strategy.generator, (cell.strategy, cell.dataset, cell.split_seed)
+        if where not in found:
+            found[where] = images_there(plugins, use, plan.splits[cell.dataset, cell.split_seed])
+        there = found[where]
         for name, n in planned.quota.items():
             if n and n > there[name]:
+                reads = plugins.get("generator", use.name).reads
+                more = "raise split.reserve" if reads == "reserve" else "add some"
                 message = f"{use.label} has {there[name]:.0f} images of '{name}', the quota is {n}"
                 yield plan.matrix.error(
                     message, ("strategies", place, "synthetic"), f"ask for fewer, or {more}"

@@ -19,6 +19,8 @@ from derm_bench.runner.work import Work
 EVALUATIONS = 10
 # A stage holds its images twice for a while: as they are read, and as they are used.
 COPIES = 2
+# The params that decide the sort of a stage.
+_SHARED = ("classifier", "generator", "dataset", *COSTLY)
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,7 @@ class _Forecaster:
     def _sort(self, stage: Stage) -> Sort:
         """`sort_of` a stage. Most stages of a large plan share the very objects that decide it; the plan keeps those
         alive, so that no id is given anew."""
-        params = stage.params
-        shared = (params.get(name) for name in ("classifier", "generator", "dataset", *COSTLY))
-        memo = (stage.kind, id(stage.identity["numerics"]), *map(id, shared))
+        memo = (stage.kind, id(stage.identity["numerics"]), *map(id, map(stage.params.get, _SHARED)))
         if memo not in self._sorts:
             self._sorts[memo] = sort_of(stage.identity)
         return self._sorts[memo]
