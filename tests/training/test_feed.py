@@ -140,6 +140,16 @@ def test_images_that_do_not_fit_on_the_device_are_served_the_same():
     assert all(torch.equal(a, b) for a, b in zip(here.chunks(4), elsewhere.chunks(4), strict=True))
 
 
+@pytest.mark.parametrize("size", [8, 6])
+def test_what_is_normalised_at_once_is_what_is_gathered_and_normalised_then(size):
+    images = torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8)
+    pixels = Pixels(images, "cpu", size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    index = torch.tensor([3, 0, 3, 8])
+    at_once, then = pixels.gather_normalised(index), pixels.normalise(pixels.gather(index))
+    torch.testing.assert_close(at_once, then, rtol=0, atol=2e-6)
+    assert at_once.shape == (4, 3, size, size) and at_once.is_contiguous(memory_format=torch.channels_last)
+
+
 # ------------------------------------------------------------------------------------------- masks
 
 

@@ -25,7 +25,6 @@ from derm_bench.runner.forecast import (
     wall_seconds,
 )
 from derm_bench.runner.probe import Probes, probe, unknown
-from derm_bench.runner.run import targets
 
 Prober = Callable[[Request, Mapping[Sort, str]], Probes]
 
@@ -46,15 +45,23 @@ def plan(
 ) -> int:
     """Show what `run` with the same options would do; nothing is executed but what --probe asks for."""
     with uncollected():
-        request = plan_request(flags, matrix, **options)
-        summary = describe(request, _prober(flags, quiet=as_json) if probing else None)
-        if as_json:
-            click.echo(_as_json(summary))
-        elif dag:
-            click.echo("\n".join(_dag(summary)))
-        else:
-            _print(request, summary)
+        _show(
+            plan_request(flags, matrix, **options),
+            _prober(flags, quiet=as_json) if probing else None,
+            as_json=as_json,
+            dag=dag,
+        )
     return 0
+
+
+def _show(request: Request, prober: Prober | None, *, as_json: bool, dag: bool) -> None:
+    summary = describe(request, prober)
+    if as_json:
+        click.echo(_as_json(summary))
+    elif dag:
+        click.echo("\n".join(_dag(summary)))
+    else:
+        _print(request, summary)
 
 
 def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
@@ -73,7 +80,7 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     times stages of a sort that has no record."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
-    todo = execution.needed(targets(planned))
+    todo = execution.needed(planned.targets())
     missing = set(todo)
     programs = commands(planned, todo, request.plugins)
     if prober:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -112,6 +113,12 @@ class Plan:
         """The splits of the matrix's own data sets."""
         labels = {entry.label for entry in self.matrix.datasets}
         return {place: split for place, split in self.splits.items() if place[0] in labels}
+
+    def targets(self) -> list[str]:
+        """The stages whose outputs a run directory shows."""
+        found = [key for planned in self.cells for key in planned.evaluations.values()]
+        found += [row.key for row in self.fidelity]
+        return [*found, *itertools.chain(*self.pictures.values()), *self.sheets.values()]
 
     def upstream(self, key: str) -> tuple[str, ...]:
         """The keys of a stage's inputs, theirs first, each once."""

@@ -32,6 +32,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     planner.data.add_sheets()
     planner.plan.required = list_required(planner.plan)
     check_provenance(planner.plan, plugins)
+    planner.requires.part()
     return planner.plan
 
 

@@ -73,6 +73,10 @@ class Requirements:
         self.matrix, self.book, self.data = matrix, book, data
         self._found: dict[tuple[str, int], tuple[Use, dict[str, Required]]] = {}
 
+    def part(self) -> None:
+        """Lets go of the planners, which know this one: else a plan stays until garbage is looked for."""
+        del self.generators, self.classifiers
+
     def of(self, kind: Kind, use: Use, setting: Setting) -> Needs:
         """The stages that make what a plugin requires, as inputs of the stage that runs it."""
         wanted = self._required(kind, use, setting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 import threading
 import time
@@ -61,7 +60,7 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     """Runs what is missing and writes the run directory, whatever became of the stages. UserError, before anything
     runs, where a stage would run an external program without leave."""
     if not options.allow_commands:
-        refuse_commands(commands(plan, Execution(plan, store).needed(targets(plan)), plugins))
+        refuse_commands(commands(plan, Execution(plan, store).needed(plan.targets()), plugins))
     with lifecycle(plugins, options.trackers) as told:
         return _execute(plan, store, plugins, options, told)
 
@@ -80,7 +79,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, to
     _finish_cleanly_when_terminated()
     told.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, targets(plan), observer)
+        execution.run(executor, plan.targets(), observer)
         results = Results(plan, execution.outcomes, store)
         rows = write_tables(results, options.out, provenance_of(plan, options.command))
         ran = sum(outcome.fresh for outcome in execution.outcomes.values())
@@ -106,13 +105,6 @@ def _finish_cleanly_when_terminated() -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
-
-
-def targets(plan: Plan) -> list[str]:
-    """The stages whose outputs a run directory shows."""
-    found = [key for planned in plan.cells for key in planned.evaluations.values()]
-    found += [row.key for row in plan.fidelity]
-    return [*found, *itertools.chain(*plan.pictures.values()), *plan.sheets.values()]
 
 
 def draw(

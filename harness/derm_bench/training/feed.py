@@ -37,14 +37,18 @@ class Pixels:
         std: Sequence[float],
         resident: bool | None = None,
     ) -> None:
-        data = images.permute(0, 2, 3, 1).contiguous()
+        data = torch.stack(images.unbind(1), dim=-1)  # twice as quick as a permuted copy
         self.device = torch.device(device)
         self.resident = _fits(data, self.device) if resident is None else resident
         self.pinned = not self.resident and self.device.type == "cuda"
         self.data = data.to(device) if self.resident else data.pin_memory() if self.pinned else data
         self.size = size
-        self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
+        self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, -1, 1, 1)
+        # x / 255 normalised is scale x + shift. For a whole line of pixels: to spread three values over the innermost
+        # axis takes twice as long.
+        scale, shift = 1 / (255 * self.std), -self.mean / self.std
+        self._scale, self._shift = (one.flatten().repeat(data.shape[2]) for one in (scale, shift))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -65,14 +69,21 @@ class Pixels:
         rows = torch.empty((len(index), *self.data.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
         return torch.index_select(self.data, 0, index, out=rows).to(self.device, non_blocking=True)
 
-    def normalise(self, images: torch.Tensor, *, in_place: bool = False) -> torch.Tensor:
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """(images - mean) / std."""
-        return (images.sub_(self.mean) if in_place else images.sub(self.mean)).div_(self.std)
+        return images.sub(self.mean).div_(self.std)
+
+    def gather_normalised(self, index: torch.Tensor) -> torch.Tensor:
+        """`normalise(gather(index))` up to rounding: where the size stays, in one pass over the pixels."""
+        if self.data.shape[1] != self.size:
+            return self.normalise(self.gather(index))
+        lines = torch.addcmul(self._shift, self._rows(index).flatten(2), self._scale)
+        return lines.unflatten(2, (self.size, -1)).permute(0, 3, 1, 2)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
         """All images once, in order, normalised, `n` at a time."""
         for index in torch.split(torch.arange(len(self)), n):
-            yield self.normalise(self.gather(index), in_place=True)
+            yield self.gather_normalised(index)
 
 
 class Feed:
@@ -114,7 +125,7 @@ class Feed:
         self.pixels = Pixels(train.images, device, size or train.size, mean, std)
         self.masks: Pixels | None = None
         if masks and train.masks is not None:
-            self.masks = Pixels(train.masks, device, size or train.size, (0.0,) * 3, (1.0,) * 3)
+            self.masks = Pixels(train.masks, device, size or train.size, (0.0,), (1.0,))
         self.labels, self.n_classes = train.labels, len(train.classes)
         self.onehot = _onehot(train.labels, self.n_classes).to(device)
         self.class_weights = self._class_weights().to(device)
@@ -164,7 +175,7 @@ class Feed:
 
     def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
         """The batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
-        images = self.pixels.gather(index)
+        images = self.pixels.gather(index) if self.image_transforms else self.pixels.gather_normalised(index)
         index = index.to(self.device, non_blocking=True)
         targets = self.onehot.index_select(0, index)
         masks = self.masks.gather(index) if self.masks is not None else None
@@ -172,8 +183,8 @@ class Feed:
             if masks is not None and is_affine(transform):
                 masks = self._along(transform, masks)
             images = transform(images, self.augmentation)
-        # What a transform gave may be its own to keep.
-        images = self.pixels.normalise(images, in_place=not self.image_transforms)
+        if self.image_transforms:
+            images = self.pixels.normalise(images)
         aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
         if self.batch_transforms:
             # Side by side: the labels of every task are mixed by the same shares.
