@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import sqlite3
 import stat
@@ -21,7 +22,9 @@ UNREADABLE = "unreadable"
 # A file younger than this may change again within the clock's tick and keep its time: it is not cached yet.
 SETTLED_SECONDS = 2.0
 
-_AT_ONCE = 2**22
+# Files that are hashed by one task of the pool; larger ones than so many bytes are not read whole.
+_AT_ONCE = 32
+_WHOLE_BYTES = 2**22
 
 _T = TypeVar("_T")
 _Stamp = tuple[int, int]
@@ -45,7 +48,9 @@ def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
     missing = [place for place in stamps if place not in known]
     if missing:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            fresh = dict(zip(missing, pool.map(_digest, missing), strict=True))
+            # Many a task: to hand over one takes nearly as long as to hash a file.
+            parts = pool.map(lambda some: list(map(_digest, some)), _chunks(missing, _AT_ONCE))
+            fresh = dict(zip(missing, itertools.chain.from_iterable(parts), strict=True))
         known |= fresh
         rows = list(_settled(fresh, stamps))
         if rows:
@@ -68,7 +73,7 @@ def _digest(place: str) -> str:
         if not stat.S_ISREG(status.st_mode):
             return UNREADABLE
         with open(place, "rb") as file:  # noqa: PTH123
-            if status.st_size < _AT_ONCE:  # file_digest makes a buffer of its own for every file
+            if status.st_size < _WHOLE_BYTES:  # file_digest makes a buffer of its own for every file
                 return hashlib.sha256(file.read()).hexdigest()
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
