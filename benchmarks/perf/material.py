@@ -54,6 +54,16 @@ class Material:
             np.save(path, np.stack(rows), allow_pickle=False)
         return path
 
+    def halves(self, count: int) -> Path:
+        """As `images` of 64 px, the second half of them darker: between halves that are alike KID is nearly 0, and
+        what two ways to compute it differ by is rounding."""
+        path = self.folder / f"halves-{count}.npy"
+        if not path.exists():
+            images = np.load(self.images(count), allow_pickle=False)
+            images[count // 2 :] //= 2
+            np.save(path, images, allow_pickle=False)
+        return path
+
     def inception(self) -> Path:
         """Random weights in torch-fidelity's file format: the published ones cannot be had everywhere."""
         path = self.folder / "weights-inception-2015-12-05-6726825d.pth"

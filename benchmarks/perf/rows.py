@@ -72,7 +72,7 @@ def _classifier(bench: Bench, sizes: Sizes) -> dict[str, Any]:
 
 def _features(bench: Bench, sizes: Sizes) -> dict[str, Any]:
     return {
-        "images": bench.material.images(sizes["images"]),
+        "images": bench.material.halves(sizes["images"]),
         "features": bench.material.features(sizes["features"]),
         "weights": bench.material.inception(),
     }
