@@ -6,8 +6,9 @@ import pytest
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import PerClass, Split
-from derm_bench.plan.split import plan_split, read_split, select
+from derm_bench.plan.split import plan_split, select
 from derm_bench.specs import DatasetDescription
+from derm_bench.splits import read_split
 
 
 def description(

@@ -7,18 +7,21 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from derm_bench.lazy import load_object
+from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import source_closure
 from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     canonical,
     imported_versions,
     key_of,
+    plugin_code,
     plugin_identity,
     split_paths,
 )
+from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.plugins import Plugins
-from derm_bench.specs import TransformUse, load_object
 
 PROTOCOL = canonical(PROTOCOL_VERSION)
 
@@ -33,6 +36,25 @@ class Block(NamedTuple):
     canonical: str
 
 
+class Entry(NamedTuple):
+    """A stage as a planner asks for it, beside its kind and parameters.
+
+    `plugins` are those that it runs, `code` import paths of further functions that it is told to call; `words` fill the
+    kind's title; `local` (paths) is not part of the key.
+    """
+
+    inputs: Mapping[str, str] = {}
+    plugins: Used = ()
+    words: Mapping[str, Any] = {}
+    local: Mapping[str, Any] = {}
+    code: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    optional: Mapping[str, str] = {}
+
+
+NOTHING = Entry()
+
+
 class StageBook:
     """Enters stages into a plan. Equal work gets an equal key and is entered once."""
 
@@ -41,39 +63,40 @@ class StageBook:
         self.plugins = plugins
         # The plugins that each stage runs, by its key.
         self.used: dict[str, Used] = {}
+        self._guards: dict[str, tuple[str, ...]] = {}
         self._memo: dict[Any, Any] = {}
 
-    def enter(
-        self,
-        kind: str,
-        function: str,
-        title: str,
-        params: Mapping[str, Any],
-        inputs: Mapping[str, str],
-        plugins: Used = (),
-        *,
-        on_device: bool = True,
-        local: Mapping[str, Any] | None = None,
-        cost: float = 1.0,
-    ) -> str:
-        """The key of a stage. `local` (paths) is not part of it; without `on_device` neither are device, precision
-        and threads."""
-        code, numerics = self._code(function, plugins), self._numerics(function, plugins, on_device)
+    def guard(self, key: str, by: str) -> None:
+        """Whoever reads the output of the stage `key` from now on starts after the stage `by` has ended well."""
+        known = self._guards.get(key, ())
+        self._guards[key] = known if by in known else (*known, by)
+
+    def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
+        """The key of a stage, which is entered into the plan where no equal one is there."""
+        known = kind_of(kind)
+        code = self._code(known, entry.plugins, entry.code)
+        numerics = self._numerics(known, entry.plugins, entry.code)
         identity = {
             "protocol": PROTOCOL_VERSION,
-            "kind": kind,
-            "params": params,
-            "inputs": inputs,
+            "kind": known.name,
+            "function": known.function,
+            "params": params.__dict__,
+            "inputs": entry.inputs,
             "code": code.value,
             "numerics": numerics.value,
         }
-        known = {"code": code.canonical, "numerics": numerics.canonical, "protocol": PROTOCOL}
-        key = key_of(identity, known)
+        if entry.optional:
+            identity["optional"] = entry.optional
+        text = {"code": code.canonical, "numerics": numerics.canonical, "protocol": PROTOCOL}
+        key = key_of(identity, text)
         if key not in self.plan.stages:
+            title = known.title.format_map({**params.__dict__, **entry.words})
+            guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
+            after = tuple(dict.fromkeys((*entry.after, *guards)))
             self.plan.stages[key] = Stage(
-                key, kind, function, title, params, inputs, identity, local or {}, cost
+                key, known.name, title, params, entry.inputs, identity, entry.local, after, entry.optional
             )
-        self.used[key] = tuple(plugins)
+        self.used[key] = tuple(entry.plugins)
         return key
 
     def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
@@ -115,20 +138,22 @@ class StageBook:
             self._memo[memo] = (told, uses)  # as in `hashed`
         return self._memo[memo][0]
 
-    def _code(self, function: str, plugins: Used) -> Block:
-        memo = ("code", function, tuple(plugins))
+    def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Block:
+        memo = ("code", kind.function, tuple(plugins), code)
         if memo not in self._memo:
-            used = [plugin_identity(self.plugins, kind, name) for kind, name in dict.fromkeys(plugins)]
-            block = {"stage": source_closure(function).digest, "plugins": used}
+            used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
+            block: dict[str, Any] = {"stage": source_closure(kind.function).digest, "plugins": used}
+            if code:
+                block["called"] = {path: source_closure(path).digest for path in code}
             self._memo[memo] = Block(block, canonical(block))
         return self._memo[memo]
 
-    def _numerics(self, function: str, plugins: Used, on_device: bool) -> Block:
-        memo = ("numerics", function, tuple(plugins), on_device)
+    def _numerics(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Block:
+        memo = ("numerics", kind.function, tuple(plugins), code)
         if memo not in self._memo:
-            targets = (function, *(self.plugins.get(kind, name).create for kind, name in plugins))
-            block: dict[str, Any] = {"versions": imported_versions(targets)}
-            if on_device:
+            modules = (name for of, plugin in plugins for name in plugin_code(self.plugins, of, plugin))
+            block: dict[str, Any] = {"versions": imported_versions((kind.function, *modules, *code))}
+            if kind.on_device:
                 machine = self.plan.machine
                 block |= {
                     "device": machine.device,

@@ -1,7 +1,10 @@
-"""Source digests: what code a stage runs, by the static import closure of the module it starts in.
+"""Source digests: what code a stage runs, by the static import closure of the modules it starts in.
 
-Docstrings and comments do not count; any other edit does. Imports under `if TYPE_CHECKING:` are not followed, nor
-are the `__init__` files of packages passed on the way (else registering one plugin would change every key).
+An edit counts where it can change a result. Left out are docstrings, comments, annotations of functions, the messages
+of exceptions and assertions, descriptions of options, and the arguments of specs (what a worker uses of a spec is in
+the identity by itself). Imports under `if TYPE_CHECKING:` are not followed, nor are the `__init__` files of packages
+passed on the way (else registering one plugin would change every key). A name that a module of derm_bench only hands
+on, or a module that holds nothing but imports, leads to where the name is defined.
 """
 
 from __future__ import annotations
@@ -13,58 +16,113 @@ import importlib.metadata
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from derm_bench.fingerprint import recall, remember
+from derm_bench.plan.normal_source import normalised
 
 OWN_PACKAGES = ("derm_bench",)
+# Modules under no key. Exceptions end a stage without a result; specs, hooks and markers are read by the parent, and
+# what a worker uses of a spec is part of the identity.
+UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
 # What reads a source text: `ast.dump` differs between versions of Python, and the number is raised with this code.
-_READER = f"1/{sys.version_info[:2]}"
+_READER = f"2/{sys.version_info[:2]}"
 # A module that is imported, and the names that are taken from it.
 _Statement = tuple[str, list[str]]
+_Read = tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]
 
 
 @dataclass(frozen=True)
 class Closure:
-    """`digest` of all source reached; `imports`: top-level packages of others that it imports, sorted."""
+    """`digest` of all source reached; `modules` that were reached, sorted; `imports`: top-level packages of others that
+    these import, sorted."""
 
     digest: str
+    modules: tuple[str, ...]
     imports: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Module:
+    """A source file: its digest, what it imports, and `handed_on`: name -> (module, name there) of what it imports by
+    `from ... import`. `only_imports`: it holds nothing else."""
+
     digest: str
-    imports: tuple[str, ...]
+    statements: tuple[_Statement, ...]
+    handed_on: dict[str, tuple[str, str]]
+    only_imports: bool
 
 
 @functools.cache
-def source_closure(target: str) -> Closure:
-    """The closure of `package.module[:attribute]` within its own distribution and derm_bench."""
-    module = target.partition(":")[0]
-    inside = _siblings(module.partition(".")[0]) | set(OWN_PACKAGES)
+def source_closure(*targets: str) -> Closure:
+    """The closure of `package.module[:attribute]` targets within their own distributions and derm_bench."""
+    modules = [target.partition(":")[0] for target in targets]
+    return _reached(modules, _inside(modules))
+
+
+def _inside(modules: Iterable[str]) -> set[str]:
+    """The top-level packages whose source counts for code that begins in these modules."""
+    return set(OWN_PACKAGES).union(*(_siblings(module.partition(".")[0]) for module in modules))
+
+
+def _reached(modules: Iterable[str], inside: set[str]) -> Closure:
+    """All modules of the packages `inside` that are reached from some."""
     seen: dict[str, str] = {}
     outside: set[str] = set()
-    queue = [module]
+    queue = list(modules)
     while queue:
         name = queue.pop()
-        if name in seen:
+        top = name.partition(".")[0]
+        if top not in inside:
+            outside |= {top} - sys.stdlib_module_names
             continue
-        path = _file_of(name)
-        if path is None:
-            continue
-        parsed = _parsed(path, name)
-        seen[name] = parsed.digest
-        for imported in parsed.imports:
-            top = imported.partition(".")[0]
-            if top in inside:
-                queue.append(imported)
-            elif top not in sys.stdlib_module_names:
-                outside.add(top)
+        path = None if name in seen or name in UNKEYED else _file_of(name)
+        if path is not None:
+            parsed = _parsed(path, name)
+            seen[name] = parsed.digest
+            queue += set(_resolved(parsed.statements))
     text = "\n".join(f"{name} {digest}" for name, digest in sorted(seen.items()))
-    return Closure(hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(outside)))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Closure(digest, tuple(sorted(seen)), tuple(sorted(outside)))
+
+
+@functools.cache
+def definition_closure(module: str, name: str) -> Closure:
+    """The closure of one definition of a module, and not of what stands beside it: the definition, those that it uses
+    in the module, and the modules that these import from. `modules` are then `module:name` for the definitions. Where
+    there is no such definition at the top of the module, the closure of the module."""
+    path = _file_of(module)
+    tree = normalised(ast.parse(path.read_bytes(), str(path))) if path is not None else ast.Module([], [])
+    package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
+    nodes = {bound: node for node in tree.body for bound in _bound(node)}
+    if name not in nodes:
+        return source_closure(module)
+    used: dict[str, ast.stmt] = {}
+    queue = [name]
+    while queue:
+        wanted = queue.pop()
+        if wanted in nodes and wanted not in used:
+            used[wanted] = nodes[wanted]
+            queue += [node.id for node in ast.walk(nodes[wanted]) if isinstance(node, ast.Name)]
+    imports = [node for node in used.values() if isinstance(node, ast.Import | ast.ImportFrom)]
+    statements = list(_imports(ast.Module(list(imports), []), package))
+    reached = _reached(_resolved(statements), _inside([module]))
+    own = {f"{module}:{bound}": ast.dump(node, annotate_fields=False) for bound, node in used.items()}
+    digest = hashlib.sha256(json.dumps([sorted(own.items()), reached.digest]).encode()).hexdigest()
+    defined = [f"{module}:{bound}" for bound, node in used.items() if node not in imports]
+    return Closure(digest, tuple(sorted([*defined, *reached.modules])), reached.imports)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement at the top of a module binds."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
 
 
 @functools.cache
@@ -126,68 +184,90 @@ def _parsed(path: Path, module: str) -> _Module:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     name = hashlib.sha256(f"{_READER}\0{package}\0".encode() + content).hexdigest()
     kept = recall(name)
-    digest, statements = json.loads(kept) if kept else _read_source(content, str(path), package)
+    read = json.loads(kept) if kept else _read_source(content, str(path), package)
     if not kept:
-        remember(name, json.dumps((digest, statements)))
-    return _Module(digest, tuple(sorted(set(_resolved(statements)))))
+        remember(name, json.dumps(read))
+    digest, statements, handed_on, only_imports = read
+    return _Module(
+        digest,
+        tuple((base, list(names)) for base, names in statements),
+        {name: (origin, original) for name, (origin, original) in handed_on.items()},
+        only_imports,
+    )
 
 
-def _read_source(content: bytes, file: str, package: str) -> tuple[str, list[_Statement]]:
-    tree = ast.parse(content, file)
-    statements = list(_imports(tree, package))
-    _strip_docstrings(tree)
-    return hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest(), statements
+def _read_source(
+    content: bytes, file: str, package: str
+) -> tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]:
+    tree = normalised(ast.parse(content, file))
+    digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
+    handed_on = {
+        alias.asname or alias.name: (_base(node, package), alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    return digest, list(_imports(tree, package)), handed_on, only_imports
 
 
 def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
-    """Absolute names of the modules that import statements may reach: a name may be a submodule, or lie in its base."""
+    """Absolute names of the modules that import statements may reach: a name may be a submodule, lie in its base, or be
+    handed on there."""
     for base, names in statements:
-        found = [f"{base}.{name}" for name in names if _file_of(f"{base}.{name}")]
-        yield from found
-        if not names or len(found) < len(names):
+        if not names:
             yield base
+        for name in names:
+            yield _home(base, name)
+
+
+def _home(base: str, name: str, steps: int = 16) -> str:
+    """The module that `from base import name` takes the name from."""
+    if _file_of(f"{base}.{name}"):
+        return f"{base}.{name}"
+    path = _file_of(base) if base.partition(".")[0] not in sys.stdlib_module_names else None
+    if path is not None and steps and _is_ours(base):
+        module = _parsed(path, base)
+        if name in module.handed_on and (module.only_imports or base.partition(".")[0] in OWN_PACKAGES):
+            origin, original = module.handed_on[name]
+            return _home(origin, original, steps - 1)
+    return base
+
+
+@functools.cache
+def _is_ours(module: str) -> bool:
+    """Whether a module may be looked into: one of derm_bench, or of a distribution that brings plugins. Others may be
+    of any size and are known by their versions."""
+    top = module.partition(".")[0]
+    return top in OWN_PACKAGES or distribution_of(top) in _plugin_distributions()
+
+
+@functools.cache
+def _plugin_distributions() -> frozenset[str]:
+    points = importlib.metadata.entry_points(group="derm_bench")
+    return frozenset(point.dist.name for point in points if point.dist is not None)
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[_Statement]:
     """(module, names taken from it) of every import that may run; relative ones made absolute."""
-    for node in _runtime_nodes(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parent, base] if base else parent)
-            yield base, [alias.name for alias in node.names]
+            yield _base(node, package), [alias.name for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_import_path(node.value):
             yield node.value.partition(":")[0], []
+
+
+def _base(node: ast.ImportFrom, package: str) -> str:
+    """The absolute name of the module that a `from` import takes names from."""
+    if not node.level:
+        return node.module or ""
+    parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parent, node.module] if node.module else parent)
 
 
 def _is_import_path(text: str) -> bool:
     """A lazy import path `package.module:attribute` in a string is an import too."""
     module, colon, attribute = text.partition(":")
     return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
-
-
-def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            for branch in child.orelse:
-                yield branch
-                yield from _runtime_nodes(branch)
-            continue
-        yield child
-        yield from _runtime_nodes(child)
-
-
-def _strip_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]

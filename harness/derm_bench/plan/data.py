@@ -9,11 +9,12 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
-from derm_bench.plan import costs
-from derm_bench.plan.book import StageBook, transform_paths
+from derm_bench.plan import params as p
+from derm_bench.plan.book import Entry, StageBook, transform_paths
 from derm_bench.plan.keys import split_paths
-from derm_bench.plan.split import PlannedSplit, Selection, plan_split, select
+from derm_bench.plan.split import Selection, plan_split, select
 from derm_bench.specs import Task, create
+from derm_bench.splits import PlannedSplit
 
 SHOWN = 4  # images a class whose preprocessing is drawn
 
@@ -31,8 +32,8 @@ class DataPlanner:
             entry.label: ("datasets", k) for k, entry in enumerate(matrix.datasets)
         }
         self._selections: dict[str, Selection] = {}
-        self._fingerprints: dict[str, Mapping[str, str]] = {}
-        self._views: dict[tuple[str, int, float], dict[str, Any]] = {}
+        self.fingerprints: dict[str, Mapping[str, str]] = {}
+        self._views: dict[tuple[str, int, float], p.View] = {}
         # What the data set says of its licence.
         self.licences: dict[str, str] = {}
 
@@ -67,7 +68,7 @@ class DataPlanner:
                 digests = dataset.fingerprint(entry.options)
             except UserError as error:
                 raise self._located(error, label) from error
-            self._fingerprints[label] = {name: digests[name] for name in chosen.ids}
+            self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
             self._selections[label] = chosen
         return self._selections[label]
@@ -94,91 +95,74 @@ class DataPlanner:
         counts = self.counts(cell)
         return sum(counts.values()) if classes is None else sum(counts[name] for name in classes)
 
-    def view(self, label: str, seed: int, fraction: float) -> dict[str, Any]:
+    def view(self, label: str, seed: int, fraction: float) -> p.View:
         """What every stage that reads training images states about them."""
         place = (label, seed, fraction)
         if place not in self._views:
             clean = self.entries[label].clean
             split = self.split(label, seed)
-            self._views[place] = {
-                "split": split.digest,
-                "classes": split.classes,
-                "size": self.entries[label].size,
-                "fraction": fraction,
-                "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
-                "select_on_test": split.select_on_test,
-            }
+            self._views[place] = p.View(
+                split=split.digest,
+                classes=split.classes,
+                size=self.entries[label].size,
+                fraction=fraction,
+                clean={"duplicates": clean.duplicates, "blurred": clean.blurred},
+                select_on_test=split.select_on_test,
+            )
         return self._views[place]
 
     def decode(self, label: str) -> str:
         """The decode stage of a data set: its images at the stored size, preprocessed."""
         if label not in self.plan.decodes:
-            self.plan.decodes[label] = self._decode(self.entries[label], self.selection(label))
+            entry, selection = self.entries[label], self.selection(label)
+            digests = self.fingerprints[label]
+            lines = [
+                f"{name}\t{group}\t{of_class}\t{digests[name]}"
+                for name, group, of_class in zip(selection.ids, selection.groups, selection.labels, strict=True)
+            ]
+            images = self._keep("\n".join(lines).encode())
+            params = p.Decode(**self.reading(label), images=images, unreadable=entry.clean.unreadable)
+            self.plan.decodes[label] = self.book.enter("decode", params, self.reader(label))
         return self.plan.decodes[label]
 
-    def _decode(self, entry: DatasetEntry, selection: Selection) -> str:
-        digests = self._fingerprints[entry.label]
-        lines = [
-            f"{name}\t{group}\t{label}\t{digests[name]}"
-            for name, group, label in zip(selection.ids, selection.groups, selection.labels, strict=True)
-        ]
-        return self._reads(
-            entry,
-            "decode",
-            "derm_bench.stages.decode:decode",
-            f"decode {entry.label}",
-            {"images": self._keep("\n".join(lines).encode()), "unreadable": entry.clean.unreadable},
-            costs.decode(len(selection.ids)),
-        )
-
-    def add_sheets(self) -> None:
-        """A stage for each data set of the matrix that is preprocessed: it draws a few training images of each class
-        after each step."""
-        for label, seed in self.plan.cell_splits():
-            entry = self.entries[label]
-            if entry.preprocess and label not in self.plan.sheets:
-                split, digests = self.split(label, seed), self._fingerprints[label]
-                shown = {
-                    name: [
-                        (split.ids[i], digests[split.ids[i]])
-                        for i in _evenly(split.indices("train", classes=[name]))
-                    ]
-                    for name in split.classes
-                }
-                self.plan.sheets[label] = self._reads(
-                    entry,
-                    "analyse",
-                    "derm_bench.stages.preprocessing:preprocessing",
-                    f"draw the preprocessing of {label}",
-                    {"shown": shown, "title": label, "licence": self.licences[label]},
-                    costs.decode(len(split.classes) * SHOWN),
-                )
-
-    def _reads(
-        self, entry: DatasetEntry, kind: str, function: str, title: str, more: Mapping[str, Any], cost: float
-    ) -> str:
-        """A stage that reads images of a data set and preprocesses them."""
+    def reading(self, label: str) -> dict[str, Any]:
+        """The parameters of a stage that reads images of a data set and preprocesses them. Where the files lie is not
+        part of the identity: their digests are."""
+        entry = self.entries[label]
         hashed, local = split_paths(entry.options)
-        params = {
+        return {
             "dataset": entry.name,
-            # Where the files lie is not part of the identity: their digests are, in `images` or `shown`.
             "options": {name: value for name, value in hashed.items() if name not in local},
-            "classes": self.selection(entry.label).classes,
+            "classes": self.selection(label).classes,
             "size": entry.size,
             "resize": entry.resize,
             "preprocess": self.book.transforms(entry.preprocess),
         }
-        return self.book.enter(
-            kind,
-            function,
-            title,
-            params | dict(more),
-            {},
-            [("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
-            on_device=False,
-            local={"paths": local, "transforms": transform_paths(entry.preprocess)},
-            cost=cost,
+
+    def reader(self, label: str) -> Entry:
+        """Such a stage as it is entered."""
+        entry = self.entries[label]
+        return Entry(
+            plugins=[("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
+            words={"label": entry.label},
+            local={"paths": split_paths(entry.options)[1], "transforms": transform_paths(entry.preprocess)},
         )
+
+    def derived(self, label: str, kind: str, use: Any) -> dict[str, str]:
+        """The inputs that hold the named data which a plugin wants made from the images of a data set: a stage each,
+        shared by all that want the same."""
+        path = self.book.plugins.get(kind, use.name).derives
+        wanted = load_object(path)(use.options) if path else {}
+        found = {}
+        for name, made in wanted.items():
+            params = p.Derive(function=made.function, options=dict(made.options), size=self.entries[label].size)
+            entry = Entry(
+                inputs={"decode": self.decode(label)},
+                words={"name": name, "label": label},
+                code=(made.function,),
+            )
+            found[f"{DERIVED}{name}"] = self.book.enter("derive", params, entry)
+        return found
 
     def _keep(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -190,9 +174,3 @@ class DataPlanner:
         if error.file is not None:
             return error
         return self.matrix.error(error.message, (*self._places[label], *error.path), error.hint)
-
-
-def _evenly(places: Sequence[int]) -> list[int]:
-    """`SHOWN` of them, evenly taken."""
-    n = min(SHOWN, len(places))
-    return [places[k * len(places) // n] for k in range(n)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import hashlib
 import json
@@ -13,9 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from derm_bench.fingerprint import file_digests
-from derm_bench.plan.closure import distribution_of, source_closure, versions_of
+from derm_bench.hashed_options import within
+from derm_bench.options.uses import TransformUse
+from derm_bench.plan.closure import definition_closure, distribution_of, source_closure, versions_of
 from derm_bench.plugins import Plugins
-from derm_bench.specs import TransformUse
 
 # Raised when the meaning of a stage changes in a way that no source digest shows.
 PROTOCOL_VERSION = "1"
@@ -43,29 +43,19 @@ def derive_seed(*parts: object) -> int:
 
 
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-    """Options as JSON for the identity, with each file replaced by its digest, and the real paths by field; those of
-    transforms among the options by their place, `augment.0.options.file`."""
+    """Options as JSON in which each file is replaced by its digest, and the real paths by their place among the options
+    (`weights`; `augment.0.options.file` for a transform among them)."""
     paths = dict(_paths(options))
     dumped = options.model_dump(mode="json")
     local = {place: str(value) for place, value in paths.items()}
     files = {place: value for place, value in paths.items() if value.is_file()}
     digests = file_digests(files) if files else {}
     for place in paths:
-        inside, name = _within(dumped, place)
+        inside, name = within(dumped, place)
         inside.pop(name, None)
         if place in digests:
             inside[name] = {"sha256": digests[place]}
     return dumped, local
-
-
-def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str, Any]:
-    """The reverse of `split_paths`: options as the plugin's model takes them."""
-    nested = any("." in place for place in local)
-    merged = copy.deepcopy(dict(hashed)) if nested else dict(hashed)
-    for place, path in local.items():
-        inside, name = _within(merged, place)
-        inside[name] = path
-    return merged
 
 
 def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
@@ -78,28 +68,35 @@ def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
                 yield from _paths(use.options, f"{above}{name}.{k}.options.")
 
 
-def _within(tree: Any, place: str) -> tuple[dict[str, Any], str]:
-    """The map that holds the value at a place, and its name there."""
-    *above, name = place.split(".")
-    for step in above:
-        tree = tree[int(step) if isinstance(tree, list) else step]
-    return tree, name
+def plugin_code(plugins: Plugins, kind: str, name: str) -> tuple[str, ...]:
+    """Import paths at which a plugin's code begins: what `create` names, and an image metric's extractor."""
+    spec = plugins.get(kind, name)
+    extractor = getattr(spec, "extractor", "")
+    return (spec.create, extractor) if ":" in extractor else (spec.create,)
 
 
-def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, str]:
-    """Distribution, version and source digest of a plugin."""
+# What a worker uses of a spec, beside `create` and `options`.
+USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", "phase", "higher_is_better")
+
+
+def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
+    """Distribution and version of a plugin, digests of its source and of its options model, and what a worker uses of its
+    spec."""
     return _plugin_identity(plugins, kind, name)
 
 
 @functools.lru_cache(maxsize=4096)
-def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, str]:
+def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
     installed = plugins.installed(kind, name)
-    closure = source_closure(installed.spec.create)
+    spec = installed.spec
+    options = definition_closure(spec.options.__module__, spec.options.__qualname__).digest
     return {
-        "name": installed.spec.name,
+        "name": spec.name,
         "distribution": installed.distribution,
         "version": installed.version,
-        "source": closure.digest,
+        "source": source_closure(*plugin_code(plugins, kind, name)).digest,
+        "options": options,
+        "spec": {field: getattr(spec, field) for field in USED_OF_SPECS if hasattr(spec, field)},
     }
 
 

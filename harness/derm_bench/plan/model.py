@@ -9,24 +9,35 @@ from typing import Any, Literal
 
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.numerics import Machine
-from derm_bench.plan.split import PlannedSplit
+from derm_bench.splits import PlannedSplit
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A unit of work. `params` and `inputs` (name -> key of another stage) are part of the identity that `key`
-    hashes; `local` (paths) is not. `function` is the import path of what a worker calls; `cost` a rough number of
-    seconds, for scheduling the longest first."""
+    """A unit of work. Its kind (`plan.kinds`) says what a worker calls.
+
+    `params` (a record of `plan.params`), `inputs` and `optional` are part of the identity that `key` hashes; `local`
+    (paths) and `after` are not.
+
+    A stage is related to others, by their keys, in three ways:
+    inputs: name -> a stage whose files it reads. after: stages that have to end well before it may start, whose files
+    it does not read: an audit. optional: name -> a stage that it runs after whatever became of it, and is told how that
+    ended: statistics over cells, of which some may fail.
+    """
 
     key: str
     kind: str
-    function: str
     title: str
-    params: Mapping[str, Any]
+    params: Any
     inputs: Mapping[str, str]
     identity: Mapping[str, Any]
     local: Mapping[str, Any] = field(default_factory=dict)
-    cost: float = 1.0
+    after: tuple[str, ...] = ()
+    optional: Mapping[str, str] = field(default_factory=dict)
+
+    def before(self) -> tuple[str, ...]:
+        """The stages that have to have ended before this one starts."""
+        return (*self.inputs.values(), *self.after, *self.optional.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class PlannedFidelity:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFit:
-    """One generator fit and the strategy it is first planned for."""
+    """One generator fit, the strategy it is first planned for, and the stage that checks its health."""
 
     dataset: str
     train_fraction: float
@@ -72,6 +83,7 @@ class PlannedFit:
     generator_seed: int
     class_name: str
     key: str
+    health: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,8 @@ class Plan:
     """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
     of plan-level data by digest, `pictures` the stages that draw the samples of each fit, `sheets` those that draw the
     preprocessing of each data set. `splits` and `decodes` are by data set; those of no cell, which an `init` is trained
-    on, among them."""
+    on, among them. `analysis` are the stages of statistics and figures by kind: they read what all others made, whatever
+    became of it."""
 
     matrix: Matrix
     machine: Machine
@@ -107,6 +120,7 @@ class Plan:
     decodes: dict[str, str] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    analysis: dict[str, str] = field(default_factory=dict)
     _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 from derm_bench.matrix.cells import generator_runs
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
 from derm_bench.plan.book import StageBook
-from derm_bench.plan.classifiers import ClassifierPlanner
+from derm_bench.plan.built_on import built_on, list_required
 from derm_bench.plan.data import DataPlanner
-from derm_bench.plan.generators import GeneratorPlanner
-from derm_bench.plan.model import Plan, PlannedCell, Stage
+from derm_bench.plan.fits import Fits
+from derm_bench.plan.model import Plan, PlannedCell, PlannedFit
+from derm_bench.plan.networks import Networks, Setting
 from derm_bench.plan.numerics import Machine
+from derm_bench.plan.pictures import Pictures
 from derm_bench.plan.provenance import check_provenance
-from derm_bench.plan.requires import Requirements, Setting, TrainingSet, built_on, list_required
+from derm_bench.plan.scores import Scores
+from derm_bench.plan.trainings import Trainings, TrainingSet
 from derm_bench.plugins import Plugins
 
 
@@ -26,78 +29,90 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     for strategy in matrix.strategies:
         if not strategy.makes_cells:
             for run in generator_runs(matrix, strategy, cells):
-                planner.generators.fits(run, strategy)
-    planner.generators.add_controls()
-    planner.generators.add_pictures()
-    planner.data.add_sheets()
+                planner.fits_of(run, strategy)
+    planner.scores.add_controls()
+    planner.pictures.add()
     planner.plan.required = list_required(planner.plan)
     check_provenance(planner.plan, plugins)
-    planner.requires.part()
     return planner.plan
-
-
-def figures_stage(plugins: Plugins, plan: Plan, digests: Mapping[str, str], folder: Path) -> Stage:
-    """The `analyse` stage that draws the figures of a run directory from its tables, known by their digests."""
-    drawing = Plan(plan.matrix, plan.machine)
-    key = StageBook(drawing, plugins).enter(
-        "analyse",
-        "derm_bench.stages.analyse:figures",
-        "draw figures",
-        {"tables": dict(digests)},
-        {},
-        on_device=False,
-        local={"folder": str(folder.absolute())},
-    )
-    return drawing.stages[key]
 
 
 class _Planner:
     def __init__(self, matrix: Matrix, plugins: Plugins, machine: Machine) -> None:
         self.matrix = matrix
         self.plan = Plan(matrix, machine)
-        self.book = StageBook(self.plan, plugins)
-        self.data = DataPlanner(matrix, self.book)
-        self.requires = Requirements(matrix, self.book, self.data)
-        self.generators = GeneratorPlanner(matrix, self.book, self.data, self.requires)
-        self.classifiers = ClassifierPlanner(matrix, self.book, self.data, self.requires)
-        self.requires.generators, self.requires.classifiers = self.generators, self.classifiers
-        self._strategies = {entry.name: entry for entry in matrix.strategies}
+        book = StageBook(self.plan, plugins)
+        data = DataPlanner(matrix, book)
+        self.fits, self.trainings = Fits(matrix, book, data), Trainings(matrix, book, data)
+        self.networks = Networks(matrix, book, data, self.fits, self.trainings)
+        self.scores = Scores(matrix, book, data, self.fits)
+        self.pictures = Pictures(book, data, self.fits, self.scores)
+        self._strategies = {entry.name: (k, entry) for k, entry in enumerate(matrix.strategies)}
         self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
+        self._fits: dict[tuple[Any, ...], dict[str, str]] = {}
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
-        strategy, (place, classifier) = self._strategies[cell.strategy], self._classifiers[cell.classifier]
-        fits: Mapping[str, str] = {}
-        samples: dict[str, str] = {}
-        quota = self.generators.quota(cell, strategy)
-        if strategy.generator is not None and strategy.synthetic is not None:
-            step = strategy.synthetic.snapshot if isinstance(strategy.synthetic.snapshot, int) else None
-            fits = self.generators.fits(cell, strategy)
-            for name, n in quota.items():
-                if n and name not in fits:
-                    where = ("strategies", self.matrix.strategies.index(strategy), "synthetic")
-                    raise self.matrix.error(f"the generator's scope has no group with '{name}' alone", where)
-                if n:
-                    samples[name] = self.generators.sample(
-                        cell, strategy.generator, fits[name], name, n, step
-                    )
-            if not samples:
-                warning = (
-                    f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
-                )
-                self.plan.warnings += [warning] if warning not in self.plan.warnings else []
-        setting = Setting(cell, ("classifiers", place), _training_set(strategy, samples))
-        train = self.classifiers.train(classifier, setting)
-        evaluations = {
-            test.name: self.classifiers.evaluate(cell, classifier, train) for test in self.matrix.test_sets
-        }
+        (_, strategy), (place, classifier) = self._strategies[cell.strategy], self._classifiers[cell.classifier]
+        quota = self.fits.quota(cell, strategy)
+        fits, samples = self._samples(cell, strategy, quota)
+        on = _training_set(strategy, samples)
+        train = self.networks.train(classifier, Setting(cell, ("classifiers", place), on))
+        evaluations = {test.name: self.trainings.evaluate(cell, train) for test in self.matrix.test_sets}
         generator = strategy.generator.label if strategy.generator else ""
         unique = tuple(dict.fromkeys(fits.values()))
-        self.plan.cells.append(
-            PlannedCell(
-                cell, generator, train, evaluations, unique, samples, quota, *built_on(self.plan, train)
-            )
+        planned = PlannedCell(
+            cell, generator, train, evaluations, unique, samples, quota, *built_on(self.plan, train)
         )
+        self.plan.cells.append(planned)
+
+    def _samples(
+        self, cell: Cell, strategy: StrategyEntry, quota: Mapping[str, int]
+    ) -> tuple[Mapping[str, str], dict[str, str]]:
+        """The fits and samples of a cell, each by class; none where its strategy asks for no synthetic images."""
+        if strategy.generator is None or strategy.synthetic is None:
+            return {}, {}
+        step = strategy.synthetic.snapshot if isinstance(strategy.synthetic.snapshot, int) else None
+        fits = self.fits_of(cell, strategy)
+        samples = {}
+        for name, n in quota.items():
+            if n and name not in fits:
+                where = ("strategies", self._strategies[strategy.name][0], "synthetic")
+                raise self.matrix.error(f"the generator's scope has no group with '{name}' alone", where)
+            if n:
+                samples[name] = self.fits.sample(cell, strategy.generator, fits[name], name, n, step)
+        if not samples:
+            warning = f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
+            self.plan.warnings += [warning] if warning not in self.plan.warnings else []
+        return fits, samples
+
+    def fits_of(self, cell: Cell, strategy: StrategyEntry) -> dict[str, str]:
+        """The fit of each class that the strategy's generator makes (`all` where it tells none apart), each scored and
+        drawn, once for all cells."""
+        use = strategy.generator
+        assert use is not None and cell.generator_seed is not None
+        run = (cell.dataset, cell.train_fraction, strategy.name, cell.split_seed, cell.generator_seed)
+        if run not in self._fits:
+            at = ("strategies", self._strategies[strategy.name][0], "generator")
+            found = self.networks.fits_of_strategy(cell, strategy, at)
+            for key in dict.fromkeys(found.values()):
+                names = "+".join(name for name, fit in found.items() if fit == key)
+                self.plan.fits.append(
+                    PlannedFit(
+                        cell.dataset,
+                        cell.train_fraction,
+                        strategy.name,
+                        use.name,
+                        cell.split_seed,
+                        cell.generator_seed,
+                        names,
+                        key,
+                        self.fits.health[key],
+                    )
+                )
+            self._fits[run] = found
+            self.scores.add(cell, strategy, found)
+        return self._fits[run]
 
 
 def _training_set(strategy: StrategyEntry, samples: Mapping[str, str]) -> TrainingSet:

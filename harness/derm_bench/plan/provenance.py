@@ -10,9 +10,9 @@ from typing import Any
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.model import Plan
-from derm_bench.plan.split import PlannedSplit
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Provenance, load_object
+from derm_bench.splits import PlannedSplit
 from derm_bench.yamlio import KeyPath
 
 # What `finite` gives for a generator that hands on the images that it reads, each once.

@@ -1,23 +1,19 @@
-"""The split: which image goes to train, val, test and reserve, planned from ids, labels and groups alone.
+"""Plans the split: which image goes to train, val, test and reserve, from ids, labels and groups alone.
 
 Order comes from SHA-256 ranks, not from a random generator, so a split is the same under every library version.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
-import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import PerClass, Split
-from derm_bench.specs import DatasetDescription
+from derm_bench.protocols import DatasetDescription
+from derm_bench.splits import PlannedSplit, group_counts, rank_groups
 
-PARTS = ("train", "val", "test", "reserve")
 Amount = float | PerClass
 
 
@@ -30,70 +26,6 @@ class Selection:
     groups: tuple[str, ...]
     classes: tuple[str, ...]
     given: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlannedSplit:
-    """A selection with the part of each image. `digest` is that of the sorted CSV `image_id,group,label,split`."""
-
-    ids: tuple[str, ...]
-    labels: tuple[str, ...]
-    groups: tuple[str, ...]
-    parts: tuple[str, ...]
-    classes: tuple[str, ...]
-    select_on_test: bool = False
-    _counts: dict[float, Counter[str]] = field(default_factory=dict, compare=False, repr=False)
-
-    @functools.cached_property
-    def csv(self) -> bytes:
-        """The split as a file; a split read back by `read_split` is equal."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("image_id", "group", "label", "split"))
-        writer.writerows(zip(self.ids, self.groups, self.labels, self.parts, strict=True))
-        return text.getvalue().encode()
-
-    @functools.cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(self.csv).hexdigest()
-
-    def indices(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> list[int]:
-        """Positions of the images of a part, in order of id; `fraction` takes the nested subset of train."""
-        wanted = set(classes if classes is not None else self.classes)
-        kept = self._subset(fraction) if part == "train" and fraction < 1 else None
-        return [
-            i
-            for i, (where, label) in enumerate(zip(self.parts, self.labels, strict=True))
-            if where == part and label in wanted and (kept is None or self.groups[i] in kept)
-        ]
-
-    def counts(self, part: str = "train", fraction: float = 1.0) -> Counter[str]:
-        """Images a class in a part."""
-        if part != "train":
-            return Counter(self.labels[i] for i in self.indices(part))
-        if fraction not in self._counts:
-            self._counts[fraction] = Counter(self.labels[i] for i in self.indices("train", fraction=fraction))
-        return self._counts[fraction]
-
-    def _subset(self, fraction: float) -> set[str]:
-        """The groups of a nested subset of train: each class's groups in rank order up to its share, at least one."""
-        members = _members(self, [i for i, part in enumerate(self.parts) if part == "train"])
-        totals = Counter(self.labels[i] for i, part in enumerate(self.parts) if part == "train")
-        kept: set[str] = set()
-        have: Counter[str] = Counter()
-        for group in _ranked(members, "fraction"):
-            counts = members[group]
-            if any(have[label] + n / 2 <= max(1, fraction * totals[label]) for label, n in counts.items()):
-                kept.add(group)
-                have.update(counts)
-        return kept
-
-
-def read_split(content: bytes, classes: Sequence[str]) -> PlannedSplit:
-    """Reads the CSV that `PlannedSplit.csv` wrote."""
-    rows = list(csv.reader(io.StringIO(content.decode())))[1:]
-    ids, groups, labels, parts = (tuple(column) for column in zip(*rows, strict=True))
-    return PlannedSplit(ids, labels, groups, parts, tuple(classes))
 
 
 def select(
@@ -120,7 +52,7 @@ def select(
     if limit.per_class is None:
         return selection
     targets = _per_class(limit.per_class, names)
-    kept = _fill(_members(selection, range(len(selection.ids))), targets, f"limit/{seed}")
+    kept = _fill(group_counts(selection, range(len(selection.ids))), targets, f"limit/{seed}")
     return _keep(selection, [i for i, name in enumerate(selection.groups) if name in kept])
 
 
@@ -213,11 +145,11 @@ def _random(selection: Selection, split: Split, seed: int) -> list[str]:
 
 def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
     """Fold `fold` is the test set. Groups go, in rank order, to the fold that has fewest images of their classes."""
-    members = _members(selection, range(len(selection.ids)))
+    counts_of = group_counts(selection, range(len(selection.ids)))
     have = [Counter[str]() for _ in range(split.folds)]
     place: dict[str, int] = {}
-    for group in _ranked(members, f"kfold/{split.seed}"):
-        counts = members[group]
+    for group in rank_groups(counts_of, f"kfold/{split.seed}"):
+        counts = counts_of[group]
         place[group] = min(range(split.folds), key=lambda k: (sum(have[k][label] for label in counts), k))
         have[place[group]].update(counts)
     parts = ["test" if place[group] == fold % split.folds else "train" for group in selection.groups]
@@ -244,8 +176,8 @@ def _assign(
         amount = getattr(split, part)
         if amount == "test":
             continue
-        members = _members(selection, [i for i, where in enumerate(parts) if where == "train"])
-        chosen = _fill(members, _targets(amount, totals, selection.classes), f"{purpose}/{part}")
+        counts_of = group_counts(selection, [i for i, where in enumerate(parts) if where == "train"])
+        chosen = _fill(counts_of, _targets(amount, totals, selection.classes), f"{purpose}/{part}")
         parts = [
             part if where == "train" and group in chosen else where
             for where, group in zip(parts, selection.groups, strict=True)
@@ -269,38 +201,26 @@ def _per_class(count: int | Mapping[str, int], classes: Sequence[str]) -> dict[s
     return {name: count.get(name, 10**9) for name in classes}
 
 
-def _fill(members: Mapping[str, Counter[str]], targets: Mapping[str, int], purpose: str) -> set[str]:
+def _fill(groups: Mapping[str, Counter[str]], targets: Mapping[str, int], purpose: str) -> set[str]:
     """Whole groups, in rank order, each where it does not overfill any of its classes.
 
     A class of which no group is small enough gets its smallest one: it is better too large than missing.
     """
     have: Counter[str] = Counter()
     chosen: set[str] = set()
-    order = _ranked(members, purpose)
+    order = rank_groups(groups, purpose)
     for group in order:
-        counts = members[group]
+        counts = groups[group]
         if all(have[label] + n <= targets.get(label, 0) for label, n in counts.items()):
             chosen.add(group)
             have.update(counts)
     for label, target in targets.items():
-        candidates = [group for group in order if label in members[group] and group not in chosen]
+        candidates = [group for group in order if label in groups[group] and group not in chosen]
         if target > 0 and not have[label] and candidates:
-            smallest = min(candidates, key=lambda group: sum(members[group].values()))
+            smallest = min(candidates, key=lambda group: sum(groups[group].values()))
             chosen.add(smallest)
-            have.update(members[smallest])
+            have.update(groups[smallest])
     return chosen
-
-
-def _members(selection: Selection | PlannedSplit, where: Iterable[int]) -> dict[str, Counter[str]]:
-    """group -> images a class."""
-    members: dict[str, Counter[str]] = {}
-    for i in where:
-        members.setdefault(selection.groups[i], Counter())[selection.labels[i]] += 1
-    return members
-
-
-def _ranked(groups: Iterable[str], purpose: str) -> list[str]:
-    return sorted(groups, key=lambda group: hashlib.sha256(f"{purpose}/{group}".encode()).digest())
 
 
 def _refuse_missing(planned: PlannedSplit, split: Split) -> None:

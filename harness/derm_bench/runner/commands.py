@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from derm_bench.errors import UserError
+from derm_bench.hashed_options import merge_paths
 from derm_bench.matrix.options import compose_options
-from derm_bench.plan.keys import merge_paths
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object

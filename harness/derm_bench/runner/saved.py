@@ -11,9 +11,9 @@ from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.model import Plan, PlannedCell, PlannedFidelity, PlannedFit, PlannedRequired
 from derm_bench.plan.numerics import Machine
-from derm_bench.plan.split import read_split
 from derm_bench.runner.execute import Outcome
 from derm_bench.runner.rows import Results
+from derm_bench.splits import read_split
 from derm_bench.store import Store
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from derm_bench.plan.keys import key_of
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.split import PlannedSplit
+from derm_bench.splits import PlannedSplit
 
 
 class Size(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any
 
 from derm_bench.fidelity.halves import MAX_IMAGES
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.split import PlannedSplit
 from derm_bench.specs import Budget
+from derm_bench.splits import PlannedSplit
 
 # What a fit takes a batch to be where its plugin has no option of that name.
 BATCH_SIZE = 64

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from derm_bench.hashed_options import merge_paths
 from derm_bench.images import ImageSet
 from derm_bench.matrix.options import compose_options
-from derm_bench.plan.keys import merge_paths
-from derm_bench.plan.split import PlannedSplit, read_split
 from derm_bench.plugins import Plugins
 from derm_bench.run import Precision
 from derm_bench.specs import Task, create
+from derm_bench.splits import PlannedSplit, read_split
 from derm_bench.training.checkpoints import SECONDS
 
 HISTORY_COLUMNS = ("step", "images", "epoch", "split", "metric", "value")

@@ -11,8 +11,9 @@ import torch
 from derm_bench.fidelity.halves import split_halves
 from derm_bench.fidelity.reference import Reference
 from derm_bench.fidelity.score import Scorer
+from derm_bench.hashed_options import merge_paths
 from derm_bench.images import ImageSet
-from derm_bench.plan.keys import derive_seed, merge_paths
+from derm_bench.plan.keys import derive_seed
 from derm_bench.specs import Task
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.weights import load_state

@@ -1,0 +1,26 @@
+"""Options as a worker gets them: as the stage's identity has them, with the places where files lie put back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+
+def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str, Any]:
+    """Options as the plugin's model takes them: `hashed` is the identity's, `local` has the path of each file by its
+    place among the options (`weights`; `augment.0.options.file`)."""
+    nested = any("." in place for place in local)
+    merged = copy.deepcopy(dict(hashed)) if nested else dict(hashed)
+    for place, path in local.items():
+        inside, name = within(merged, place)
+        inside[name] = path
+    return merged
+
+
+def within(tree: Any, place: str) -> tuple[dict[str, Any], str]:
+    """The map that holds the value at a place, and its name there."""
+    *above, name = place.split(".")
+    for step in above:
+        tree = tree[int(step) if isinstance(tree, list) else step]
+    return tree, name

@@ -1,0 +1,360 @@
+"""Stage kinds: everything that the harness has to know of each kind of stage, in one place.
+
+Planning, `explain`, forecasts, probes, the run directory and the report read it here; nothing else compares kinds by
+name. A new kind is a record of its parameters in `params.py`, a stage function, an entry here (or `register`), and the
+place in a planner that enters it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from derm_bench.errors import did_you_mean
+from derm_bench.plan import params as p
+from derm_bench.plan.amounts import Amounts, MadeSmall
+from derm_bench.plan.model import Stage
+
+# Rough seconds, for stages that nobody has timed: only their order matters, for starting the longest first.
+FIXED = 1.0
+EVALUATE, REFERENCE = 0.5, 15.0
+PER_IMAGE_DECODED, PER_IMAGE_SAMPLED, PER_IMAGE_FITTED, PER_IMAGE_TRAINED = 0.002, 0.001, 0.003, 0.002
+# What an update takes where a plugin has no option `batch_size`.
+BATCH_SIZE = 64
+
+Count = Callable[[Stage, Amounts], float | None]
+
+
+def _nothing(stage: Stage, amounts: Amounts) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageKind:
+    """One kind of stage.
+
+    name: unique; word: what tables of stages call it, one of those of the user's documentation. function: the import
+    path of what a worker calls as `function(context) -> result`; params: the record of its parameters. title: a format
+    string over the parameters and the words that the planner adds. on_device: whether device, precision and threads
+    change its numbers.
+    unit, units: what its work is counted in, and how much of it a stage has (None: no such number); result_unit: the
+    field of its result that says so afterwards. held: images that it holds in memory; stores: images of the stored
+    size that it writes. seconds: a guess of what it takes, from stage, amounts and units.
+    shrink: its parameters for a probe. feeds: the tables and folders of the run directory that its output goes into.
+    """
+
+    name: str
+    word: str
+    function: str
+    params: type[Any]
+    title: str
+    on_device: bool = True
+    unit: str = ""
+    units: Count = _nothing
+    result_unit: str = ""
+    held: Count = _nothing
+    stores: Count = _nothing
+    seconds: Callable[[Stage, float | None], float] = lambda stage, units: FIXED
+    shrink: Callable[[Any, MadeSmall], Any] = lambda params, small: params
+    feeds: tuple[str, ...] = ()
+
+
+class Named(Protocol):
+    """Anything that knows its kind."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+# ------------------------------------------------------------------------------ counts and guesses
+
+
+def _decoded(stage: Stage, amounts: Amounts) -> float:
+    return amounts.lines(stage.params.images)
+
+
+def _updates(stage: Stage, amounts: Amounts) -> float:
+    return float(stage.params.updates)
+
+
+def _asked(stage: Stage, amounts: Amounts) -> float:
+    return float(stage.params.n)
+
+
+def _scored(stage: Stage, amounts: Amounts) -> float:
+    return float(sum(sum(amounts.count(stage.params, part).values()) for part in ("val", "test")))
+
+
+def _half(stage: Stage, amounts: Amounts) -> float:
+    return float(amounts.half(stage.params, stage.params.of_class))
+
+
+def _fitted_on(stage: Stage, amounts: Amounts) -> float:
+    return float(amounts.fitted_on(stage))
+
+
+def _trained_on(stage: Stage, amounts: Amounts) -> float:
+    return float(amounts.trained_on(stage) + sum(amounts.count(stage.params, "val").values()))
+
+
+def _per_update(per_image: float) -> Callable[[Stage, float | None], float]:
+    def seconds(stage: Stage, units: float | None) -> float:
+        return (units or 1.0) * stage.params.options.get("batch_size", BATCH_SIZE) * per_image
+
+    return seconds
+
+
+def _per_unit(per_unit: float, fixed: float = 0.0) -> Callable[[Stage, float | None], float]:
+    return lambda stage, units: fixed + per_unit * (units or 0.0)
+
+
+def _always(seconds: float) -> Callable[[Stage, float | None], float]:
+    return lambda stage, units: seconds
+
+
+# ------------------------------------------------------------------------------------ probes
+
+
+def _small_view(params: Any, small: MadeSmall) -> Any:
+    return replace(params, split=small.split(params.split), fraction=1.0, clean={}, select_on_test=False)
+
+
+def _small_decode(params: p.Decode, small: MadeSmall) -> p.Decode:
+    return replace(params, images=small.images(params.images), unreadable=1.0)
+
+
+def _small_fit(params: p.Fit, small: MadeSmall) -> p.Fit:
+    return replace(_small_view(params, small), updates=small.updates, snapshots=None)
+
+
+def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:
+    return replace(_small_view(params, small), n=small.samples, snapshot=None)
+
+
+def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
+    """On real images alone, as an update costs the same, and without evaluations: at each of few updates they would
+    outweigh the updates."""
+    view = _small_view(params, small)
+    return replace(view, updates=small.updates, val="held_out", holdout=0.0, replace_real=False)
+
+
+# ---------------------------------------------------------------------------------- the kinds
+
+
+def _kinds() -> list[StageKind]:
+    return [
+        StageKind(
+            name="decode",
+            word="decode",
+            function="derm_bench.stages.decode:decode",
+            params=p.Decode,
+            title="decode {label}",
+            on_device=False,
+            unit="images",
+            units=_decoded,
+            result_unit="images",
+            held=_decoded,
+            stores=_decoded,
+            seconds=_per_unit(PER_IMAGE_DECODED),
+            shrink=_small_decode,
+        ),
+        StageKind(
+            name="derive",
+            word="derive",
+            function="derm_bench.stages.derive:derive",
+            params=p.Derive,
+            title="derive {name} of {label}",
+        ),
+        StageKind(
+            name="fit",
+            word="fit",
+            function="derm_bench.stages.fit:fit",
+            params=p.Fit,
+            title="fit {generator} [{classes}] seed {seed_number}",
+            unit="updates",
+            units=_updates,
+            result_unit="updates",
+            held=_fitted_on,
+            seconds=_per_update(PER_IMAGE_FITTED),
+            shrink=_small_fit,
+            feeds=("history",),
+        ),
+        StageKind(
+            name="health",
+            word="fit",
+            function="derm_bench.stages.health:health",
+            params=p.Health,
+            title="check the health of {generator} [{classes}] seed {seed_number}",
+            shrink=_small_view,
+            feeds=("health",),
+        ),
+        StageKind(
+            name="reference",
+            word="fit",
+            function="derm_bench.stages.reference:reference",
+            params=p.Reference,
+            title="fit the reference network of {label}",
+            held=_fitted_on,
+            seconds=_always(REFERENCE),
+            shrink=_small_view,
+        ),
+        StageKind(
+            name="sample",
+            word="sample",
+            function="derm_bench.stages.sample:sample",
+            params=p.Sample,
+            title="sample {n} {label} from {generator}{at} seed {seed_number}",
+            unit="images",
+            units=_asked,
+            result_unit="n",
+            held=_asked,
+            stores=_asked,
+            seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
+            shrink=_small_sample,
+        ),
+        StageKind(
+            name="real-features",
+            word="fidelity",
+            function="derm_bench.stages.fidelity:real_features",
+            params=p.RealFeatures,
+            title="features of real {of_class} of {label}",
+            unit="images",
+            units=_half,
+            shrink=_small_view,
+        ),
+        StageKind(
+            name="fidelity",
+            word="fidelity",
+            function="derm_bench.stages.fidelity:fidelity",
+            params=p.Fidelity,
+            title="score {what} [{of_class}]",
+            unit="images",
+            units=_half,
+            shrink=_small_view,
+            feeds=("fidelity",),
+        ),
+        StageKind(
+            name="train",
+            word="train",
+            function="derm_bench.stages.train:train",
+            params=p.Train,
+            title="train {label} on {strategy} seed {seed_number}",
+            unit="updates",
+            units=_updates,
+            result_unit="updates",
+            held=_trained_on,
+            seconds=_per_update(PER_IMAGE_TRAINED),
+            shrink=_small_train,
+            feeds=("results", "composition", "history"),
+        ),
+        StageKind(
+            name="evaluate",
+            word="evaluate",
+            function="derm_bench.stages.evaluate:evaluate",
+            params=p.Evaluate,
+            title="evaluate {label} on {strategy} seed {seed_number}",
+            unit="images",
+            units=_scored,
+            held=_scored,
+            seconds=_always(EVALUATE),
+            shrink=_small_view,
+            feeds=("results", "predictions"),
+        ),
+        StageKind(
+            name="grids",
+            word="analyse",
+            function="derm_bench.stages.grids:grids",
+            params=p.Grids,
+            title="draw samples of {title}",
+            on_device=False,
+            feeds=("samples",),
+        ),
+        StageKind(
+            name="training-features",
+            word="analyse",
+            function="derm_bench.stages.neighbours:training_features",
+            params=p.TrainingFeatures,
+            title="features of training images of {label}",
+            shrink=_small_view,
+        ),
+        StageKind(
+            name="neighbours",
+            word="analyse",
+            function="derm_bench.stages.neighbours:neighbours",
+            params=p.Neighbours,
+            title="draw real neighbours of samples of {title}",
+            shrink=_small_view,
+            feeds=("samples",),
+        ),
+        StageKind(
+            name="interpolation",
+            word="analyse",
+            function="derm_bench.stages.interpolate:interpolate",
+            params=p.Interpolation,
+            title="interpolate between samples of {title}",
+            shrink=_small_view,
+            feeds=("samples",),
+        ),
+        StageKind(
+            name="preprocessing",
+            word="analyse",
+            function="derm_bench.stages.preprocessing:preprocessing",
+            params=p.Preprocessing,
+            title="draw the preprocessing of {title}",
+            on_device=False,
+            feeds=("samples",),
+        ),
+        StageKind(
+            name="statistics",
+            word="analyse",
+            function="derm_bench.stages.statistics:statistics",
+            params=p.Tables,
+            title="compare the arms of {matrix}",
+            on_device=False,
+            feeds=("summary",),
+        ),
+        StageKind(
+            name="figures",
+            word="analyse",
+            function="derm_bench.stages.figures:figures",
+            params=p.Tables,
+            title="draw the figures of {matrix}",
+            on_device=False,
+            feeds=("report",),
+        ),
+    ]
+
+
+KINDS: dict[str, StageKind] = {kind.name: kind for kind in _kinds()}
+
+
+def register(kind: StageKind) -> StageKind:
+    """Adds a kind of stage. Raises ValueError where its name is taken by another one."""
+    if KINDS.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"there is a stage kind named '{kind.name}' already")
+    return kind
+
+
+def kind_of(stage: Named | str) -> StageKind:
+    """The kind of a stage, or of that name. Raises KeyError, naming the nearest, where there is none."""
+    name = stage if isinstance(stage, str) else stage.kind
+    if name not in KINDS:
+        raise KeyError(f"no stage kind is named '{name}'; {did_you_mean(name, KINDS)}")
+    return KINDS[name]
+
+
+def guessed_seconds(stage: Stage, amounts: Amounts) -> float:
+    """What a stage may take, where nobody has timed one like it: rough, for starting the longest first."""
+    kind = kind_of(stage)
+    return kind.seconds(stage, kind.units(stage, amounts))
+
+
+def word_of(identity: Mapping[str, Any]) -> str:
+    """What tables of stages call the stage of an identity, also where another version made it."""
+    name = str(identity.get("kind", "unknown"))
+    return KINDS[name].word if name in KINDS else name
+
+
+WORDS = ("decode", "derive", "audit", "fit", "sample", "fidelity", "train", "evaluate", "analyse")
+"""The words for stages, in the order in which a run comes to them."""

@@ -1,0 +1,190 @@
+"""What each kind of stage is told, as typed records. They are plain data: JSON of them is part of a stage's identity.
+
+A stage function reads them as attributes. It imports them for annotations only, so that they are under no key by their
+source: their values are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Images of a data set as its reader gives them, and how they are preprocessed. `options` and `preprocess` hold no
+    paths: files are known by their digests."""
+
+    dataset: str
+    options: Json
+    classes: Sequence[str]
+    size: int
+    resize: str
+    preprocess: Sequence[Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decode(Reading):
+    """`images`: digest of the lines `id, group, label, content digest`; `unreadable`: the share that may be."""
+
+    images: str
+    unreadable: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing(Reading):
+    """`shown`: (id, content digest) of a few training images of each class."""
+
+    shown: Mapping[str, Sequence[Sequence[str]]]
+    title: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Decoded images under a split: `split` is the split's digest, `size` the stored side in pixels, `fraction` the
+    share of train, `clean` what is set aside, `select_on_test` whether test images stand in for validation."""
+
+    split: str
+    classes: Sequence[str]
+    size: int
+    fraction: float
+    clean: Json
+    select_on_test: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derive:
+    """Named data made from all images of a data set: `function(images, **options)` gives one row per image."""
+
+    function: str
+    options: Json
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generating(View):
+    """A generator that is fitted, or made anew from a fit. `fit_classes`: the classes that it is fitted on; `reads`:
+    train, reserve, all or samples; `requires`: kind and part of each thing that the plugin requires, by name."""
+
+    generator: str
+    options: Json
+    fit_classes: Sequence[str]
+    reads: str
+    requires: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit(Generating):
+    """`updates`: the budget in updates; `snapshots`: updates between two kept states, None for none."""
+
+    updates: int
+    snapshots: int | None
+    seed: int
+    depends_on: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health(Generating):
+    """A few samples of each class are measured under `seed`, after `updates` updates."""
+
+    updates: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Generating):
+    """`n` images of class `label` (or `all`) under `seed`, from the state at update `snapshot` (None: the last)."""
+
+    label: str
+    n: int
+    snapshot: int | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpolation(Generating):
+    title: str
+    labels: Sequence[str]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference(View):
+    """The reference network of the `_domain` metrics; `reference` is the version of the protocol."""
+
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealFeatures(View):
+    """Features of the fixed half of the real images of class `of_class` (or `all`)."""
+
+    of_class: str
+    metrics: Sequence[Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity(View):
+    """Image metrics of samples, or of the `control` real-holdout or noise, against the fixed half of `of_class`."""
+
+    of_class: str
+    metrics: Sequence[Json]
+    control: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFeatures(View):
+    """Reference features of all training images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(View):
+    """A classifier. `updates`: the budget; `augment`: transforms; `primary`: the metric that selects on validation, as
+    `{name, function or plugin, higher_is_better}`; `reads`: train or reserve."""
+
+    classifier: str
+    options: Json
+    augment: Sequence[Json]
+    balance: str | None
+    replace_real: bool
+    holdout: float
+    val: str
+    updates: int
+    primary: Json
+    seed: int
+    reads: str = "train"
+    requires: Json = field(default_factory=dict)
+    depends_on: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(View):
+    """Predictions of a trained classifier on validation and test, and their scores."""
+
+    classifier: str
+    options: Json
+    metrics: Sequence[Json]
+    requires: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grids:
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours(View):
+    title: str
+    fit_classes: Sequence[str]
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Statistics and figures of a run: `rows` is the digest of the plan's rows and of what the matrix says about them."""
+
+    rows: str

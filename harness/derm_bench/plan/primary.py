@@ -1,0 +1,58 @@
+"""The primary metric of a matrix, as trainings select by it on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from derm_bench.errors import did_you_mean
+from derm_bench.matrix.model import Matrix
+from derm_bench.plan.book import StageBook, Used
+from derm_bench.scoring import formula_of, higher_is_better, metric_names
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """What a training stage is told of the metric that selects: `params` of the identity, the plugin that computes it
+    where it is one's, and `code`, the import path of its formula where it is built in."""
+
+    params: dict[str, Any]
+    plugins: Used = ()
+    code: tuple[str, ...] = ()
+    local: dict[str, Any] = field(default_factory=dict)
+
+
+class PrimaryMetric:
+    """Finds the primary metric for the classes of a data set."""
+
+    def __init__(self, matrix: Matrix, book: StageBook) -> None:
+        self.matrix, self.book = matrix, book
+        self._found: dict[tuple[str, ...], Selecting] = {}
+
+    def among(self, classes: Sequence[str]) -> Selecting:
+        """The primary metric where these are the classes. Raises UserError where they have no such metric."""
+        place = tuple(classes)
+        if place not in self._found:
+            self._found[place] = self._find(place)
+        return self._found[place]
+
+    def _find(self, classes: tuple[str, ...]) -> Selecting:
+        name = self.matrix.analysis.primary
+        known = metric_names(classes)
+        if name in known:
+            path = formula_of(name)
+            return Selecting(
+                {"name": name, "higher_is_better": higher_is_better(name), "function": path}, code=(path,)
+            )
+        for use in self.matrix.metrics:
+            spec = self.book.plugins.get("metric", use.name)
+            if use.name == name and spec.level == "predictions":
+                params = {"name": name, "higher_is_better": spec.higher_is_better}
+                metric, local = self.book.metric(use.name, use.options), self.book.hashed(use.options)[1]
+                return Selecting(params | {"metric": metric}, (("metric", name),), local=local)
+        raise self.matrix.error(
+            f"no metric of the classes {', '.join(classes)} is named '{name}'",
+            ("analysis", "primary"),
+            did_you_mean(name, known),
+        )

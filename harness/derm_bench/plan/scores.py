@@ -1,0 +1,138 @@
+"""Plans the scores of generators: each class at its end and at each snapshot, and the controls beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from derm_bench.fidelity.halves import MAX_IMAGES, split_halves
+from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
+from derm_bench.plan import params as p
+from derm_bench.plan.amounts import ALL
+from derm_bench.plan.book import Entry, StageBook
+from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.fits import Fits
+from derm_bench.plan.keys import PROTOCOL_VERSION
+from derm_bench.plan.model import PlannedFidelity
+from derm_bench.plan.provenance import images_there
+from derm_bench.stage_names import SAMPLE
+
+CONTROLS = ("real-holdout", "noise")
+
+
+class Scores:
+    """Enters the stages that compare samples with real images."""
+
+    def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner, fits: Fits) -> None:
+        self.book, self.data, self.fits = book, data, fits
+        self.plan = book.plan
+        # fit -> (class, update or None) -> the sample that is scored and drawn
+        self.samples: dict[str, dict[tuple[str, int | None], str]] = {}
+        self._halves: dict[tuple[str, int, str], int] = {}
+        self.metrics = [use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"]
+        self._told = [book.metric(use.name, use.options) for use in self.metrics]
+        self.uses_reference = any(
+            book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics
+        )
+
+    def add(self, cell: Cell, strategy: StrategyEntry, fits: Mapping[str, str]) -> None:
+        """Scores each class of a generator at its end and at each snapshot, from a sample of its own. One with too few
+        images for that is drawn, and not scored."""
+        use = strategy.generator
+        assert use is not None
+        there = images_there(self.book.plugins, use, self.data.split(cell.dataset, cell.split_seed))
+        for name, fit in fits.items():
+            wanted = self._half(cell.dataset, cell.split_seed, name)
+            n = int(min(wanted, there[name]))
+            if n < wanted and self.metrics:
+                few = f"{strategy.name}: {n} images of '{name}' are too few to be scored: it takes {wanted}"
+                self.plan.warnings += [few] if few not in self.plan.warnings else []
+            if not n:
+                continue
+            for step in (*self.fits.snapshots[fit], None):
+                sample = self.fits.sample(cell, use, fit, name, n, step)
+                self.samples.setdefault(fit, {})[name, step] = sample
+                if self.metrics and n == wanted:
+                    key = self._compare(cell.dataset, cell.split_seed, name, sample)
+                    self.plan.fidelity.append(
+                        PlannedFidelity(
+                            cell.dataset,
+                            cell.train_fraction,
+                            strategy.name,
+                            use.name,
+                            cell.split_seed,
+                            cell.generator_seed,
+                            name,
+                            step,
+                            key,
+                        )
+                    )
+
+    def add_controls(self) -> None:
+        """The control rows of every split that has a scored generator: real images held out, and noise."""
+        for label, seed in dict.fromkeys((row.dataset, row.split_seed) for row in self.plan.fidelity):
+            names = list(self.data.split(label, seed).classes)
+            if any(row.class_name == ALL and row.dataset == label for row in self.plan.fidelity):
+                names.append(ALL)
+            for name in names:
+                for control in CONTROLS:
+                    key = self._compare(label, seed, name, control)
+                    self.plan.fidelity.append(
+                        PlannedFidelity(label, 1.0, "control", control, seed, None, name, None, key)
+                    )
+
+    def reference(self, label: str, split_seed: int) -> str:
+        """The `_domain` reference network: once per split, on the whole of train, whatever the fraction."""
+        params = p.Reference(**self.data.view(label, split_seed, 1.0).__dict__, reference=PROTOCOL_VERSION)
+        entry = Entry(inputs={"decode": self.data.decode(label)}, words={"label": label})
+        return self.book.enter("reference", params, entry)
+
+    def _half(self, label: str, split_seed: int, name: str) -> int:
+        """How many images both sides of a class's comparison have."""
+        place = (label, split_seed, name)
+        if place not in self._halves:
+            split = self.data.split(label, split_seed)
+            where = split.indices("train", classes=None if name == ALL else [name])
+            half, _ = split_halves([split.ids[i] for i in where], [split.groups[i] for i in where])
+            self._halves[place] = max(2, min(len(half), MAX_IMAGES))
+        return self._halves[place]
+
+    def _compare(self, label: str, split_seed: int, name: str, source: str) -> str:
+        """Compares images with the fixed half of a class: those of the sample stage `source`, or a control."""
+        control = source if source in CONTROLS else None
+        real = self._measure("real-features", p.RealFeatures, label, split_seed, name)
+        inputs = {"real": real} | ({} if control else {"sample": source})
+        what = control or self.plan.stages[source].title
+        return self._measure(
+            "fidelity", p.Fidelity, label, split_seed, name, inputs, {"control": control}, {"what": what}
+        )
+
+    def _measure(
+        self,
+        kind: str,
+        record: type[Any],
+        label: str,
+        split_seed: int,
+        name: str,
+        inputs: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+        words: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A stage that needs the extractors of all image metrics, on a class of a split."""
+        given = {"decode": self.data.decode(label)} | dict(inputs or {})
+        if self.uses_reference:
+            given["reference"] = self.reference(label, split_seed)
+        view = self.data.view(label, split_seed, 1.0).__dict__
+        params = record(**view, of_class=name, metrics=self._told, **(more or {}))
+        entry = Entry(
+            inputs=given,
+            plugins=[("metric", use.name) for use in self.metrics],
+            words={"label": label, **(words or {})},
+            local={"metrics": [self.book.hashed(use.options)[1] for use in self.metrics]},
+        )
+        return self.book.enter(kind, params, entry)
+
+
+def drawn_as(name: str, step: int | None) -> str:
+    """What a stage that draws samples calls the sample of a class at an update (None: the end of the fit)."""
+    return f"{SAMPLE}{'last' if step is None else step}/{name}"

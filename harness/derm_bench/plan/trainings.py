@@ -1,0 +1,131 @@
+"""Plans trainings of classifiers and their evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix
+from derm_bench.options import Budget, ClassifierUse, TransformUse
+from derm_bench.plan import params as p
+from derm_bench.plan.amounts import kept_of
+from derm_bench.plan.book import Entry, StageBook, transform_paths
+from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.needs import Needs, needed_plugins
+from derm_bench.plan.primary import PrimaryMetric
+from derm_bench.seeds import derive_seed
+from derm_bench.stage_names import SYNTHETIC
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a classifier is trained on and how: real images, those of sample stages, augmentation. By default real
+    training images alone. `title` is what titles of stages call it."""
+
+    title: str = "real images"
+    augment: tuple[TransformUse, ...] = ()
+    balance: str | None = None
+    replace_real: bool = False
+    holdout: float = 0.0
+    val: str = "real"
+    samples: Mapping[str, str] = field(default_factory=dict)
+    reads: str = "train"
+
+
+PLAIN = TrainingSet()
+
+
+class Trainings:
+    """Enters the stages that train and evaluate classifiers."""
+
+    def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner) -> None:
+        self.matrix, self.book, self.data = matrix, book, data
+        self.primary = PrimaryMetric(matrix, book)
+        self._needs: dict[str, Needs] = {}
+        self._metrics = [
+            use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "predictions"
+        ]
+        self._scored_by = [book.metric(use.name, use.options) for use in self._metrics]
+
+    def train(
+        self,
+        use: ClassifierEntry | ClassifierUse,
+        cell: Cell,
+        on: TrainingSet,
+        needs: Needs,
+        init: str | None = None,
+        budget: Budget | None = None,
+    ) -> str:
+        """The stage that trains a classifier on a training set; `init` is the training whose network starts it."""
+        hashed, local = self.book.hashed(use.options)
+        budget = budget or self.matrix.budget
+        primary = self.primary.among(self.data.split(cell.dataset, cell.split_seed).classes)
+        params = p.Train(
+            **self.data.view(cell.dataset, cell.split_seed, cell.train_fraction).__dict__,
+            classifier=use.name,
+            options=hashed,
+            augment=self.book.transforms(on.augment),
+            balance=on.balance,
+            replace_real=on.replace_real,
+            holdout=on.holdout,
+            val=on.val,
+            updates=budget.in_updates(max(1, self._images(cell, on)), use.options.batch_size),
+            primary=primary.params,
+            seed=derive_seed("train", cell.classifier_seed),
+            reads=on.reads,
+            requires=needs.params,
+            depends_on=self.book.depends_on("classifier", use.name, use.options),
+        )
+        entry = Entry(
+            inputs={"decode": self.data.decode(cell.dataset)}
+            | {f"{SYNTHETIC}{name}": key for name, key in on.samples.items()}
+            | self.data.derived(cell.dataset, "classifier", use)
+            | needs.inputs
+            | ({"init": init} if init else {}),
+            plugins=[
+                ("classifier", use.name),
+                *needs.plugins,
+                *(("transform", transform.name) for transform in on.augment),
+                *primary.plugins,
+            ],
+            words={
+                "label": use.label or use.name,
+                "strategy": on.title,
+                "seed_number": cell.classifier_seed,
+            },
+            local={"paths": local, "transforms": transform_paths(on.augment), "primary": primary.local, **needs.local},
+            code=primary.code,
+        )
+        key = self.book.enter("train", params, entry)
+        self._needs[key] = needs.lasting()
+        return key
+
+    def _images(self, cell: Cell, on: TrainingSet) -> int:
+        """How many images a training is planned to see, real and synthetic."""
+        split = self.data.split(cell.dataset, cell.split_seed)
+        counts = self.data.counts(cell) if on.reads == "train" else split.counts(on.reads)
+        real = 0 if on.replace_real else sum(counts.values())
+        return real + kept_of([self.book.plan.stages[key].params.n for key in on.samples.values()], on.holdout)
+
+    def evaluate(self, cell: Cell, train: str) -> str:
+        """The stage that predicts val and test and scores the predictions."""
+        trained, needs = self.book.plan.stages[train], self._needs[train]
+        fields: Mapping[str, Any] = p.View.__dataclass_fields__
+        inherited = {name: getattr(trained.params, name) for name in (*fields, "classifier", "options")}
+        params = p.Evaluate(**inherited, requires=needs.params, metrics=self._scored_by)
+        entry = Entry(
+            inputs={"train": train, "decode": trained.inputs["decode"], **needs.inputs},
+            plugins=[
+                ("classifier", trained.params.classifier),
+                *needed_plugins(needs.plugins),
+                *(("metric", use.name) for use in self._metrics),
+            ],
+            words={"label": cell.classifier, "strategy": cell.strategy, "seed_number": cell.classifier_seed},
+            local={
+                "paths": trained.local.get("paths", {}),
+                "metrics": [self.book.hashed(use.options)[1] for use in self._metrics],
+                **needs.local,
+            },
+        )
+        return self.book.enter("evaluate", params, entry)
