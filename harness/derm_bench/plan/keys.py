@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from derm_bench.fingerprint import file_digests
 from derm_bench.plan.closure import distribution_of, source_closure, versions_of
 from derm_bench.plugins import Plugins
+from derm_bench.seeds import derive_seed as derive_seed
 from derm_bench.specs import TransformUse
 
 # Raised when the meaning of a stage changes in a way that no source digest shows.
@@ -34,12 +35,6 @@ def key_of(identity: Mapping[str, Any], known: Mapping[str, str] | None = None) 
     known = known or {}
     parts = [f'"{name}":{known.get(name) or canonical(identity[name])}' for name in sorted(identity)]
     return hashlib.sha256(("{" + ",".join(parts) + "}").encode()).hexdigest()[:40]
-
-
-def derive_seed(*parts: object) -> int:
-    """A seed in [0, 2^31) that is a function of `parts`: distinct purposes get unrelated streams."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
