@@ -19,7 +19,7 @@ from derm_bench.plan.numerics import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task
-from derm_bench.training.feed import Feed
+from derm_bench.training.feed import Feed, FeedOptions
 from derm_bench.training.stage_run import StageRun
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
@@ -44,7 +44,7 @@ def train() -> ImageSet:
 @pytest.mark.parametrize("augmented", [False, True], ids=["gather", "augment"])
 def test_feed(benchmark, train, augmented):
     uses = transforms(Task(train.classes, SIZE)) if augmented else []
-    feed = Feed(train, BATCH, 0, image_transforms=uses)
+    feed = Feed(train, FeedOptions(BATCH, image_transforms=uses), 0)
     rows = itertools.cycle(torch.randperm(N).split(BATCH))
     batch = benchmark(lambda: feed.batch(next(rows)))
     assert batch.images.shape == (BATCH, 3, SIZE, SIZE)
@@ -55,7 +55,9 @@ def test_dcgan_updates(benchmark, train, precision):
     gan = Dcgan(DcganOptions(base=64, batch_size=BATCH), Task(train.classes, SIZE))
 
     def fit():
-        gan.fit(train, StageRun(seed=0, budget=UPDATES, precision=precision, batch_size=BATCH))
+        gan.fit(
+            train, StageRun(seed=0, budget=UPDATES, precision=precision, feed=FeedOptions(batch_size=BATCH))
+        )
 
     benchmark.pedantic(fit, rounds=3, warmup_rounds=1)
 

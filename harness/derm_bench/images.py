@@ -1,11 +1,18 @@
-"""ImageSet and Samples: what generators and classifiers are given and what they give. Imports torch: workers only."""
+"""ImageSet and Samples: the images that plugins are given and that they return. Imports torch: workers only.
+
+Images are tensors [N,C,H,W]. On disk they lie as [N,H,W,C], as they are consumed, and a tensor read from there is a
+view of such an array (channels_last in torch). Both layouts are valid everywhere; code whose rounding depends on the
+layout calls `.contiguous()` first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -15,7 +22,10 @@ class ImageSet:
 
     images: uint8 [N,3,H,W]; labels: int64 [N], indices into `classes`; ids: unique names, in order;
     groups: lesion or patient of each image; attributes: columns by name (age, sex, site, tone, source, licence);
-    masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task; ordinal: the classes are ordered grades.
+    masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task; ordinal: the classes are ordered grades;
+    data: tensors [N,...] of any further shape and dtype by name, one row per image (hair maps, volumes), which
+    `run.batches` serves as `Batch.data`. Resizing the images leaves `data` unchanged.
+    Raises ValueError where shapes or lengths differ from this.
     """
 
     images: torch.Tensor
@@ -27,6 +37,7 @@ class ImageSet:
     masks: torch.Tensor | None = None
     aux_labels: Mapping[str, torch.Tensor] = field(default_factory=dict)
     ordinal: bool = False
+    data: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -36,6 +47,11 @@ class ImageSet:
             )
         if len(self.images) != n or len(self.labels) != n or len(self.groups) != n:
             raise ValueError("images, labels, ids and groups must be equally many")
+        for name, values in self.data.items():
+            if values.ndim < 1 or len(values) != n:
+                raise ValueError(
+                    f"data '{name}' must have {n} rows, one per image, not {tuple(values.shape)}"
+                )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,13 +67,14 @@ class ImageSet:
         where = index.tolist()
         return replace(
             self,
-            images=self.images[index],
+            images=rows_of(self.images, index),
             labels=self.labels[index],
             ids=tuple(self.ids[i] for i in where),
             groups=tuple(self.groups[i] for i in where),
             attributes={name: [column[i] for i in where] for name, column in self.attributes.items()},
-            masks=None if self.masks is None else self.masks[index],
+            masks=None if self.masks is None else rows_of(self.masks, index),
             aux_labels={name: column[index] for name, column in self.aux_labels.items()},
+            data={name: values[index] for name, values in self.data.items()},
         )
 
     def of_classes(self, names: Sequence[str]) -> ImageSet:
@@ -71,9 +88,37 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a generator returns: `images` uint8 [n,3,S,S]; `source_ids` name the real image each was made from, where
-    one was; `attributes` are columns by name."""
+    """What a generator returns: `images` uint8 [n,3,S,S]; `source_ids`, the id of the real image that each was made
+    from, where there is one; `attributes`, columns by name."""
 
     images: torch.Tensor
     source_ids: Sequence[str] | None = None
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+def load_images(path: Path, rows: Sequence[int] | None = None) -> torch.Tensor:
+    """Images or masks of an .npy file that holds uint8 [N,H,W,C], C = 3 or 1, as a view uint8 [n,C,H,W] of memory in
+    that order.
+
+    rows: the rows to read, in this order (default all). They are gathered once, through a memory map, so that the rest
+    of the file is not read. Raises ValueError for an array of another kind, OSError for a file that cannot be read.
+    """
+    array = np.load(path, mmap_mode=None if rows is None else "r", allow_pickle=False)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3):
+        raise ValueError(f"{path} must hold uint8 [N,H,W,3] or [N,H,W,1], not {array.dtype} {array.shape}")
+    if rows is not None:
+        array = np.take(array, np.asarray(rows, dtype=np.int64), axis=0)
+    return torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2)
+
+
+def save_images(path: Path, images: torch.Tensor) -> None:
+    """Writes images or masks uint8 [N,C,H,W] as the .npy file [N,H,W,C] that `load_images` reads."""
+    np.save(path, np.ascontiguousarray(images.cpu().permute(0, 2, 3, 1).numpy()), allow_pickle=False)
+
+
+def rows_of(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """`images[index]` of [N,C,H,W] and int64 [n], a copy in the layout that `images` has."""
+    interleaved = images.permute(0, 2, 3, 1)
+    if images.is_contiguous() or not interleaved.is_contiguous():
+        return images[index]
+    return interleaved[index].permute(0, 3, 1, 2)

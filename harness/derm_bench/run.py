@@ -1,4 +1,4 @@
-"""The `run` that a plugin's `fit` is handed: its only way to data, budget, seeds, logs and checkpoints."""
+"""The `run` argument of a plugin's `fit`: its only access to data, budget, seeds, logs and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
+"""`fp32`: float32 throughout. `tf32`: float32, whose products a CUDA device may round to TF32. `bf16`: forward passes
+under bfloat16 autocast; what stays in float32 is not rounded to TF32."""
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +23,10 @@ class Batch:
 
     images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after
     mixing or smoothing); weights: float32 [N], 1 unless classes are weighted; aux: soft targets by task;
-    step: 1 for the first update; masks: float32 [N,1,S,S] in [0,1], where `batches` was asked for them: those of the
-    training set, moved, turned and scaled as the images were (fractions where a pixel lies on an edge).
+    step: 1 for the first update; masks: float32 [N,1,S,S] in [0,1], where `batches` was called with `masks=True`: those
+    of the training set, moved, turned and scaled as the images were (fractions where a pixel lies on an edge);
+    data: the rows of `ImageSet.data` that belong to the images, by name, [N,...] of their own dtype. They are as
+    stored: no transform moves them, and mixing leaves them those of the first image.
     """
 
     images: torch.Tensor
@@ -31,10 +35,12 @@ class Batch:
     aux: Mapping[str, torch.Tensor] = field(default_factory=dict)
     step: int = 0
     masks: torch.Tensor | None = None
+    data: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 class Run(Protocol):
-    """What a `fit` gets beside its data. `seed` seeds everything random in it; `budget` is the number of updates."""
+    """What a `fit` is given besides its data. `seed` seeds everything random in it; `budget` is the number of updates;
+    `device` is where batches lie; `precision` is that of forward passes."""
 
     seed: int
     budget: int
@@ -42,8 +48,9 @@ class Run(Protocol):
     precision: Precision
 
     def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        """Exactly `budget` training batches, or what is left of them after `resume`. For generators images are in
-        [-1,1] (mean = std = 0.5). With `masks` each brings those of `train`, which must have some."""
+        """Exactly `budget` training batches, or the rest of them after `resume`. For generators images are in [-1,1]
+        (mean = std = 0.5). With `masks` each batch has the masks of its images; `train` must have masks. Named data of
+        `train` comes with every batch."""
         ...
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
@@ -62,29 +69,31 @@ class Run(Protocol):
         self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]
     ) -> None:
         """Classifiers call this after every update. At the steps the harness has fixed, equally many in every arm,
-        it predicts the validation images, logs, and keeps `state()` when the primary metric is the best so far."""
+        it predicts the validation images, logs the primary metric, and keeps `state()` when that is the best so far."""
         ...
 
     def selected(self) -> Any | None:
-        """The state kept by `evaluate` under `select: best`; None when the last state is to be kept."""
+        """The state kept by `evaluate` under `select: best`; None when the last state is to be used."""
         ...
 
     def snapshot(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """Generators call this after every update; the harness keeps the states at the steps the matrix asks for."""
+        """Generators call this after every update; the harness keeps the states at the steps that the matrix names."""
         ...
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
         """Offers the training state for resuming after an interruption; the last call in the loop, after every
-        update. The harness calls `state` when a checkpoint is due, once a minute, and keeps with it the position in
-        `batches`, the curves, what `evaluate` selected and all global random generators. `state` gives the rest
-        that the loop changes: weights, optimizers, schedules, averages, own `torch.Generator`s, as tensors,
-        numbers, strings and lists, tuples, dicts of them. `derm_bench.training.checkpoints.TrainingState` collects it.
+        update. The harness calls `state` when a checkpoint is due, once a minute, and stores with it the position in
+        `batches`, the curves, the state that `evaluate` selected and all global random generators. `state` returns
+        everything else that the loop changes: weights, optimizers, schedules, averages, its own `torch.Generator`s, as
+        tensors, numbers, strings and lists, tuples, dicts of them. `derm_bench.training.checkpoints.TrainingState`
+        collects it.
         """
         ...
 
     def resume(self) -> Mapping[str, Any] | None:
-        """What `state` last gave in an attempt at this very stage that was interrupted, tensors on the CPU; None to
-        start afresh. Call it once, when all is built and before `batches`, which then goes on with the update after:
+        """The last value of `state` from an interrupted attempt at the same stage, tensors on the CPU; None to start
+        from the beginning. Call it once, after everything is built and before `batches`, which then continues with
+        the next update:
 
             live = TrainingState(net=net, optimizer=optimizer)
             live.load(run.resume())
@@ -92,6 +101,6 @@ class Run(Protocol):
                 ...
                 run.checkpoint(batch.step, live.state)
 
-        A resumed fit ends bitwise as the uninterrupted one does on the CPU.
+        On the CPU a resumed fit ends in bitwise the same state as an uninterrupted one.
         """
         ...

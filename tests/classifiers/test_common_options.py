@@ -6,7 +6,9 @@ import torch
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task, create
 from derm_bench.testing.phantoms import phantoms
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun
 
 
@@ -23,7 +25,12 @@ def test_freeze_trains_the_head_alone_under_any_loss_optimizer_and_schedule(name
     model = create(spec, options, Task(train.classes, side))
     head = {key for key, module in model.net.named_modules() if module is model.head}.pop()
     before = model.state()
-    run = StageRun(seed=0, budget=3, batch_size=8, input_size=side, label_smoothing=0.1, val=train)
+    run = StageRun(
+        seed=0,
+        budget=3,
+        feed=FeedOptions(batch_size=8, size=side, label_smoothing=0.1),
+        selection=Selection(val=train),
+    )
     model.fit(train, train, run)
     moved = {key for key, value in model.state().items() if not torch.equal(before[key], value)}
     assert moved and all(key.startswith(f"net.{head}.") for key in moved)

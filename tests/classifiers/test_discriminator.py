@@ -9,6 +9,8 @@ from torch import nn
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.classifiers.discriminator import (
     DiscriminatorClassifier,
@@ -43,7 +45,7 @@ def train_set(n=24, size=16):
 
 def fitted(gan, **options):
     classifier = make(gan, **options)
-    run = StageRun(seed=2, budget=3, batch_size=8, val=train_set(6))
+    run = StageRun(seed=2, budget=3, feed=FeedOptions(batch_size=8), selection=Selection(val=train_set(6)))
     classifier.fit(train_set(), train_set(6), run)
     return classifier, run
 

@@ -9,8 +9,10 @@ from torch import nn
 from derm_bench.specs import ClassifierOptions, Task
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.training.classification import fit_classifier
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import compact_and_apart
 from derm_bench.training.seeding import seed_everything
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun
 from derm_bench_plugins.classifiers import timm_net
 from derm_bench_plugins.classifiers.sla import SlaLoss
@@ -61,7 +63,7 @@ def compactness_after(weight, seed):
     body = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 16), nn.ReLU())
     head = nn.Linear(16, 3)
     train = phantoms(per_class=12, size=8)
-    run = StageRun(seed=seed, budget=200, batch_size=12, select="last")
+    run = StageRun(seed=seed, budget=200, feed=FeedOptions(batch_size=12), selection=Selection(mode="last"))
     options = ClassifierOptions(batch_size=12, select="last")
     fit_classifier(nn.Sequential(body, head), train, train, run, options, head, feature_loss)
     with torch.no_grad():
@@ -82,7 +84,7 @@ def test_an_option_of_timm_adds_it_to_the_loss_and_leaves_nothing_in_the_fitted_
         made = timm_net.make(
             TimmOptions(model="test_resnet", batch_size=8, **options), Task(train.classes, 32)
         )
-        run = StageRun(seed=0, budget=1, batch_size=8, val=train)
+        run = StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8), selection=Selection(val=train))
         made.fit(train, train, run)
         losses = [row.value for row in run.history() if row.metric == "loss"]
         return made, losses[0]

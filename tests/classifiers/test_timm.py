@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench.training.weights import load_network
 from derm_bench_plugins.classifiers import timm_net
@@ -106,7 +108,9 @@ def test_it_trains_and_its_state_goes_round():
     train = ImageSet(images, torch.arange(n) % 3, TASK.classes, names, names)
     model, other = make(dropout=0.1), make(seed=1)
     before = model.state()
-    run = StageRun(seed=0, budget=3, val=train, mean=model.mean, std=model.std)
+    run = StageRun(
+        seed=0, budget=3, selection=Selection(val=train), feed=FeedOptions(mean=model.mean, std=model.std)
+    )
     model.fit(train, train, run)
     assert any(not torch.equal(before[key], value) for key, value in model.state().items())
     other.load_state(model.state())

@@ -6,6 +6,7 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task, load_object
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.generators.specs.conditional import specs
 
@@ -32,7 +33,7 @@ def dark_and_bright(n=32, size=16):
 @pytest.mark.parametrize(("name", "options"), KINDS, ids=str)
 def test_samples_are_of_the_class_that_is_asked_for(name, options):
     gan = made(name, options)
-    run = StageRun(seed=0, budget=100, batch_size=16)
+    run = StageRun(seed=0, budget=100, feed=FeedOptions(batch_size=16))
     gan.fit(dark_and_bright(), run)
     dark, bright = (gan.sample(SampleRequest(k, 64, 1)).images.float().mean().item() for k in (0, 1))
     assert bright - dark > 60
@@ -61,6 +62,6 @@ def test_sides_are_powers_of_two_and_classes_as_many_as_there_are(name):
 
 @pytest.mark.parametrize("name", SPECS)
 def test_bf16_trains_too(name):
-    run = StageRun(seed=0, budget=4, batch_size=16, precision="bf16")
+    run = StageRun(seed=0, budget=4, feed=FeedOptions(batch_size=16), precision="bf16")
     made(name).fit(dark_and_bright(), run)
     assert max(row.step for row in run.history()) == 4

@@ -8,7 +8,7 @@ from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import GeneratorSpec, SampleRequest, Task, create
 from derm_bench.training.seeding import stream
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
 from derm_bench_plugins.generators import specs
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
@@ -132,7 +132,7 @@ def test_a_restored_state_draws_the_same_samples():
 
 def test_snapshots_are_whole_states():
     kept = {}
-    gan, _ = fitted(snapshot_every=2, on_snapshot=lambda step, state: kept.update({step: state}))
+    gan, _ = fitted(snapshots=Snapshots(2, lambda step, state: kept.update({step: state})))
     assert list(kept) == [2, 4] and kept[4].keys() == gan.state().keys()
     assert not torch.equal(kept[2]["generator.to_rgb.weight"], kept[4]["generator.to_rgb.weight"])
 
@@ -152,10 +152,8 @@ def test_an_interrupted_fit_ends_bitwise_as_the_uninterrupted_one(tmp_path, die_
         run = StageRun(
             seed=3,
             budget=7,
-            snapshot_every=3,
-            on_snapshot=lambda step, state: kept.update({step: state}),
-            checkpoints=folder,
-            checkpoint_seconds=0,
+            snapshots=Snapshots(every=3, save=lambda step, state: kept.update({step: state})),
+            checkpointing=Checkpointing(folder=folder, seconds=0),
         )
         if die_at:
             write = run.checkpoint

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import StageRun, seed_everything
@@ -84,8 +85,8 @@ def test_a_level_is_trained_on_the_real_image_below_it_and_on_nothing_else():
 def test_losses_of_an_update_are_those_of_each_level_by_hand():
     """At a vanishing rate, without dropout: the logged losses are those of the networks as they are."""
     gan = tiny(options=TINY.model_copy(update={"dropout": 0.0, "lr": 1e-12}))
-    run = StageRun(seed=0, budget=1, batch_size=8)
-    batch = next(iter(StageRun(seed=0, budget=1, batch_size=8).batches(train_set())))
+    run = StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8))
+    batch = next(iter(StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8)).batches(train_set())))
     noise = gan.prior(8, stream(0, "z"))
     reals = pyramid(batch.images, 3)
     with torch.no_grad():
@@ -147,7 +148,7 @@ def test_several_classes_share_a_pyramid_with_label_planes_and_one_has_none():
     assert torch.allclose(level(coarse, noise, targets), seen, atol=1e-6)
     judged = gan.discriminator.levels[0]
     assert not torch.allclose(judged(coarse, targets), judged(coarse, targets.flip(0)))
-    gan.fit(train_set(CLASSES), StageRun(seed=0, budget=2, batch_size=8))
+    gan.fit(train_set(CLASSES), StageRun(seed=0, budget=2, feed=FeedOptions(batch_size=8)))
     one, other = (gan.sample(SampleRequest(label, 4, 1)).images for label in (0, 1))
     assert one.shape == (4, 3, 32, 32) and not torch.equal(one, other)
 

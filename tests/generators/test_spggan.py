@@ -6,10 +6,11 @@ from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import ADVERSARIAL, between, gradient_penalty
 from derm_bench.training.nets import SelfAttention
 from derm_bench.training.seeding import stream
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
 from derm_bench_plugins.generators.specs.pyramid import SpgganOptions
 from derm_bench_plugins.generators.spggan import Discriminator, Generator, Spggan, at_stage, schedule
 
@@ -130,19 +131,19 @@ def test_the_penalty_is_taken_in_float32_under_bf16():
     gan = tiny(growth=0.0)
     kinds = []
     gan.discriminator.blocks[0][1].register_forward_hook(lambda m, x, out: kinds.append(out.dtype))
-    gan.fit(train_set(), StageRun(seed=0, budget=1, batch_size=8, precision="bf16"))
+    gan.fit(train_set(), StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8), precision="bf16"))
     assert kinds == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
 
 
 def test_losses_of_an_update_by_hand():
     gan = tiny(growth=0.0, lr=1e-12, lr_d=1e-12)
-    batch = next(iter(StageRun(seed=0, budget=1, batch_size=8).batches(train_set())))
+    batch = next(iter(StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8)).batches(train_set())))
     g, d = gan.trained, gan.discriminator
     fakes = g(gan.prior(8, stream(0, "z")), 2)
     real, fake = d(batch.images, 2), d(fakes, 2)
     points = between(batch.images, fakes, stream(0, "mix"))
     (slope,) = torch.autograd.grad(d(points, 2).sum(), points)
-    run = StageRun(seed=0, budget=1, batch_size=8)
+    run = StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8))
     gan.fit(train_set(), run)
     logged = {row.metric: row.value for row in run.history()}
     assert logged["loss_d"] == pytest.approx((fake.mean() - real.mean()).item(), rel=1e-3, abs=1e-5)
@@ -158,7 +159,7 @@ def test_the_discriminator_learns_four_times_as_fast():
     gan = tiny(growth=0.0)
     before = {part: net.to_rgb[2].bias.clone() for part, net in {"g": gan.trained}.items()}
     d = gan.discriminator.from_rgb[2][0].bias.clone()
-    gan.fit(train_set(), StageRun(seed=0, budget=1, batch_size=8))
+    gan.fit(train_set(), StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8)))
     moved_g = (gan.trained.to_rgb[2].bias - before["g"]).abs().max().item()
     moved_d = (gan.discriminator.from_rgb[2][0].bias - d).abs().max().item()
     assert moved_g == pytest.approx(1e-4, rel=1e-2) and moved_d == pytest.approx(4e-4, rel=1e-2)
@@ -172,9 +173,8 @@ def test_only_what_is_grown_is_trained_and_a_state_samples_at_its_own_stage():
     run = StageRun(
         seed=0,
         budget=20,
-        batch_size=8,
-        snapshot_every=4,
-        on_snapshot=lambda step, state: kept.update({step: state}),
+        feed=FeedOptions(batch_size=8),
+        snapshots=Snapshots(every=4, save=lambda step, state: kept.update({step: state})),
     )
     gan.fit(train_set(), run)
     stages = {step: (int(s["generator.stage"]), float(s["generator.alpha"])) for step, s in kept.items()}
@@ -193,7 +193,12 @@ def test_only_what_is_grown_is_trained_and_a_state_samples_at_its_own_stage():
 def test_a_fit_interrupted_while_it_grows_ends_as_the_uninterrupted_one(tmp_path, die_at):
     def fit(folder=None, die_at=None):
         gan = tiny()
-        run = StageRun(seed=0, budget=12, batch_size=8, checkpoints=folder, checkpoint_seconds=0)
+        run = StageRun(
+            seed=0,
+            budget=12,
+            feed=FeedOptions(batch_size=8),
+            checkpointing=Checkpointing(folder=folder, seconds=0),
+        )
         write = run.checkpoint
 
         def checkpoint(step, state):

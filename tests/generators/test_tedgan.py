@@ -7,9 +7,10 @@ from scipy import stats
 from tests.generators.test_conditional import CLASSES, dark_and_bright
 
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import gaussian_kl
 from derm_bench.training.seeding import stream
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.stage_run import Snapshots, StageRun, seed_everything
 from derm_bench_plugins.generators.specs.conditional import TedganOptions
 from derm_bench_plugins.generators.tedgan import Latents, TedGan, draw, student_t
 
@@ -24,9 +25,8 @@ def fitted(budget=8, **options):
     run = StageRun(
         seed=0,
         budget=budget,
-        batch_size=8,
-        snapshot_every=1,
-        on_snapshot=lambda step, state: states.update({step: state}),
+        feed=FeedOptions(batch_size=8),
+        snapshots=Snapshots(every=1, save=lambda step, state: states.update({step: state})),
     )
     gan.fit(dark_and_bright(), run)
     return gan, run, states

@@ -6,6 +6,7 @@ from tests.generators.test_dcgan import train_set
 from torch import nn
 
 from derm_bench.specs import SampleRequest, Task
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.generators.specs.dcgan import VanillaOptions
 from derm_bench_plugins.generators.vanilla_gan import VanillaGan
@@ -29,7 +30,7 @@ def test_layers_are_those_of_its_table():
 @pytest.mark.parametrize("size", [8, 20])
 def test_any_side_will_do(size):
     gan = VanillaGan(TINY, Task(("mel",), size))
-    gan.fit(train_set(size=size), StageRun(seed=0, budget=2, batch_size=8))
+    gan.fit(train_set(size=size), StageRun(seed=0, budget=2, feed=FeedOptions(batch_size=8)))
     images = gan.sample(SampleRequest(0, 3, 1)).images
     assert images.shape == (3, 3, size, size) and not torch.equal(images[0], images[1])
 
@@ -48,9 +49,9 @@ def test_an_update_is_one_of_d_then_one_of_g_by_binary_cross_entropy():
         return seen[-1]
 
     gan.prior = prior
-    run = StageRun(seed=0, budget=1, batch_size=8)
+    run = StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8))
     gan.fit(train_set(size=8), run)
-    (batch,) = StageRun(seed=0, budget=1, batch_size=8).batches(train_set(size=8))
+    (batch,) = StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=8)).batches(train_set(size=8))
     g, d, ones = plain.generator, plain.discriminator, torch.ones(8)
     adam = {
         net: torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999), fused=True, foreach=False)

@@ -1,7 +1,5 @@
 """Small versions of stages, the lines drawn through how long they took, and forecasts that follow from them."""
 
-import inspect
-
 import pytest
 
 from derm_bench.cli.common import plan_request
@@ -11,7 +9,7 @@ from derm_bench.runner.forecast import EVALUATIONS, forecast
 from derm_bench.runner.probe import Probed, _fitted, _Run, unknown
 from derm_bench.runner.small import Size, SmallPlan, small_split
 from derm_bench.splits import PlannedSplit
-from derm_bench.training.stage_run import StageRun
+from derm_bench.training.selection import Selection
 
 
 @pytest.fixture
@@ -115,4 +113,4 @@ def test_a_probe_is_scaled_to_the_planned_work(planned):
 
 
 def test_forecasts_count_as_many_evaluations_as_a_training_makes():
-    assert inspect.signature(StageRun).parameters["evaluations"].default == EVALUATIONS
+    assert Selection().evaluations == EVALUATIONS

@@ -7,6 +7,7 @@ from torch import nn
 
 from derm_bench.training.capture import WARM_UP, CapturedStep
 from derm_bench.training.engine import Engine, minimise
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.optim import make_adam
 from derm_bench.training.stage_run import StageRun, seed_everything
 
@@ -27,7 +28,7 @@ def fitted(monkeypatch, captured, lazily=None, look=None, before=None):
         nn.Flatten(),
         nn.Linear(8 * 14 * 14, 2),
     )
-    run = StageRun(seed=0, budget=STEPS, batch_size=8, device="cuda")
+    run = StageRun(seed=0, budget=STEPS, feed=FeedOptions(batch_size=8), device="cuda")
     engine = Engine(run, net=net.cuda())
     adam, noise, losses = engine.adam(net, 1e-3), engine.stream("noise"), []
 
@@ -82,7 +83,9 @@ def test_every_replay_draws_new_noise(monkeypatch):
     step = CapturedStep(
         lambda batch: {"x": torch.randn((), generator=generator, device="cuda")}, "cuda", [generator]
     )
-    batch = next(iter(StageRun(seed=0, budget=1, batch_size=4, device="cuda").batches(train_set())))
+    batch = next(
+        iter(StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=4), device="cuda").batches(train_set()))
+    )
     drawn = [step(batch, {})["x"].item() for _ in range(WARM_UP + 5)]
     assert len(set(drawn)) == len(drawn)
 
@@ -107,7 +110,9 @@ def test_a_rate_on_the_device_changes_under_the_graph():
         return {"weight": weight.detach()}
 
     step = CapturedStep(update, "cuda")
-    batch = next(iter(StageRun(seed=0, budget=1, batch_size=4, device="cuda").batches(train_set())))
+    batch = next(
+        iter(StageRun(seed=0, budget=1, feed=FeedOptions(batch_size=4), device="cuda").batches(train_set()))
+    )
     for _ in range(WARM_UP + 2):
         before = step(batch, {})["weight"].item()
     rate.fill_(0.0)

@@ -15,8 +15,10 @@ from derm_bench.images import ImageSet
 from derm_bench.specs import ClassifierOptions, Task
 from derm_bench.training.checkpoints import Checkpoints, TrainingState, plain, rng_state, set_rng_state
 from derm_bench.training.classification import fit_classifier, predict_proba
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.optim import make_optimizer, make_schedule
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.selection import Selection
+from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
 from derm_bench_plugins.transforms import specs as transform_specs
 
 
@@ -74,7 +76,7 @@ class Interrupted(StageRun):
             raise Killed
 
 
-def classify(folder=None, die_at=None, classifier_options=None, budget=40, **options):
+def classify(folder=None, die_at=None, classifier_options=None, budget=40):
     """Trains from scratch, or from what lies in `folder`."""
     seed_everything(7)
     net, train, val = network(), image_set(), image_set(14, seed=1)
@@ -83,14 +85,10 @@ def classify(folder=None, die_at=None, classifier_options=None, budget=40, **opt
     run = kind.pop("cls")(
         seed=7,
         budget=budget,
-        val=val,
-        image_transforms=augmentation(),
-        label_smoothing=0.1,
-        balance="oversample",
-        checkpoints=folder,
-        checkpoint_seconds=0,
+        feed=FeedOptions(image_transforms=augmentation(), label_smoothing=0.1, balance="oversample"),
+        selection=Selection(val=val),
+        checkpointing=Checkpointing(folder, seconds=0),
         **kind,
-        **options,
     )
     fit_classifier(net, train, val, run, chosen, head=net[-1])
     return net, run
@@ -116,25 +114,23 @@ def test_a_classifier_ends_bitwise_as_if_it_had_not_been_interrupted(tmp_path, d
     resumed_net, resumed = classify(tmp_path, **options)
     assert same(dict(net.state_dict()), dict(resumed_net.state_dict()))
     assert run.history() == resumed.history()
-    assert (run.best_step, run.best_score) == (resumed.best_step, resumed.best_score)
+    assert (run.selected_step, run.best_score) == (resumed.selected_step, resumed.best_score)
     pixels = image_set(9, seed=2).images.float() / 255
     assert torch.equal(predict_proba(net, pixels), predict_proba(resumed_net, pixels))
 
 
 def test_several_interruptions_and_a_plateau_schedule_change_nothing(tmp_path):
-    options = {"budget": 200, "evaluations": 4, "select": "last"}
-    options["classifier_options"] = {"select": "last"}
-    net, run = plateau(options)
+    net, run = plateau()
     for die_at in (11, 67, 151):
         with pytest.raises(Killed):
-            plateau(options, tmp_path, die_at)
-    resumed_net, resumed = plateau(options, tmp_path)
+            plateau(tmp_path, die_at)
+    resumed_net, resumed = plateau(tmp_path)
     assert same(dict(net.state_dict()), dict(resumed_net.state_dict())) and run.history() == resumed.history()
     rates = {row.value for row in run.history() if row.metric == "lr"}
     assert len(rates) > 2, "the schedule should have fallen, or nothing of it is tested"
 
 
-def plateau(options, folder=None, die_at=None):
+def plateau(folder=None, die_at=None, budget=200):
     """A loop of a plugin's own, with the state collected by TrainingState."""
     seed_everything(1)
     net = nn.Sequential(
@@ -143,10 +139,14 @@ def plateau(options, folder=None, die_at=None):
     train = replace(image_set(), labels=torch.arange(23) % 3 // 2)
     chosen = ClassifierOptions(lr=0.5, schedule="plateau")
     optimizer = make_optimizer(chosen, net.parameters())
-    schedule = make_schedule("plateau", optimizer, 0.5, options["budget"])
+    schedule = make_schedule("plateau", optimizer, 0.5, budget)
     kind = {"cls": Interrupted, "die_at": die_at} if die_at else {"cls": StageRun}
     run = kind.pop("cls")(
-        seed=1, budget=options["budget"], batch_size=8, checkpoints=folder, checkpoint_seconds=0, **kind
+        seed=1,
+        budget=budget,
+        feed=FeedOptions(batch_size=8),
+        checkpointing=Checkpointing(folder, seconds=0),
+        **kind,
     )
     live = TrainingState(net=net, optimizer=optimizer, schedule=schedule)
     live.load(run.resume())
@@ -167,11 +167,9 @@ def test_patience_spent_before_the_interruption_is_spent_after_it(tmp_path):
         run = kind.pop("cls")(
             seed=0,
             budget=40,
-            batch_size=4,
-            val=image_set(),
-            patience=2,
-            checkpoints=folder,
-            checkpoint_seconds=0,
+            feed=FeedOptions(batch_size=4),
+            selection=Selection(val=image_set(), patience=2),
+            checkpointing=Checkpointing(folder, seconds=0),
             **kind,
         )
         run.resume()
@@ -192,23 +190,23 @@ def test_batches_go_on_with_the_next_one_only_after_resume(tmp_path):
     def batches(run):
         return {batch.step: batch.images for batch in run.batches(image_set(), 6)}
 
-    options = {"seed": 3, "budget": 9, "image_transforms": augmentation()}
+    options = {"seed": 3, "budget": 9, "feed": FeedOptions(image_transforms=augmentation())}
     whole = batches(StageRun(**options))
-    run = StageRun(**options, checkpoints=tmp_path, checkpoint_seconds=0)
+    run = StageRun(**options, checkpointing=Checkpointing(folder=tmp_path, seconds=0))
     for batch in run.batches(image_set(), 6):
         run.checkpoint(batch.step, dict)
         if batch.step == 5:
             break
-    again = StageRun(**options, checkpoints=tmp_path)
+    again = StageRun(**options, checkpointing=Checkpointing(folder=tmp_path))
     assert list(batches(again)) == list(range(1, 10))
-    again = StageRun(**options, checkpoints=tmp_path)
+    again = StageRun(**options, checkpointing=Checkpointing(folder=tmp_path))
     assert again.resume() == {}
     rest = batches(again)
     assert list(rest) == [6, 7, 8, 9] and all(torch.equal(rest[step], whole[step]) for step in rest)
 
 
 def test_checkpoints_are_written_at_their_interval_and_removed_at_the_end(tmp_path):
-    seldom, calls = StageRun(seed=0, budget=5, checkpoints=tmp_path / "key"), []
+    seldom, calls = StageRun(seed=0, budget=5, checkpointing=Checkpointing(folder=tmp_path / "key")), []
     for batch in seldom.batches(image_set(), 4):
         seldom.checkpoint(batch.step, lambda: calls.append(1) or {})
     assert (
@@ -221,7 +219,7 @@ def test_checkpoints_are_written_at_their_interval_and_removed_at_the_end(tmp_pa
 
 
 def test_without_a_folder_nothing_is_asked_or_kept():
-    run = StageRun(seed=0, budget=5, checkpoint_seconds=0)
+    run = StageRun(seed=0, budget=5, checkpointing=Checkpointing(seconds=0))
     run.checkpoint(1, lambda: pytest.fail("asked"))
     assert run.resume() is None
 
@@ -284,11 +282,13 @@ def test_a_disk_that_takes_nothing_costs_no_stage(tmp_path, capfd):
 
 
 def test_what_cannot_be_read_back_without_running_code_is_refused_at_the_first_update(tmp_path):
-    run = StageRun(seed=0, budget=5, checkpoints=tmp_path / "key")
+    run = StageRun(seed=0, budget=5, checkpointing=Checkpointing(folder=tmp_path / "key"))
     with pytest.raises(TypeError, match=r"state\.a\[1\] is of type ndarray"):
         run.checkpoint(1, lambda: {"a": [1, np.zeros(2)]})
     val = image_set()
-    run = StageRun(seed=0, budget=10, val=val, checkpoints=tmp_path / "key")
+    run = StageRun(
+        seed=0, budget=10, selection=Selection(val=val), checkpointing=Checkpointing(folder=tmp_path / "key")
+    )
     run.evaluate(1, lambda images: nn.functional.one_hot(val.labels, 2).float(), lambda: nn.Linear(1, 1))
     with pytest.raises(TypeError, match=r"run\.evaluate is of type Linear"):
         run.checkpoint(1, dict)
@@ -313,24 +313,24 @@ def test_global_generators_go_round():
 
 
 def test_divergence_takes_the_curves_along_and_leaves_no_checkpoint(tmp_path):
-    run = StageRun(seed=0, budget=400, checkpoints=tmp_path / "key", checkpoint_seconds=0)
-    with pytest.raises(Diverged) as caught, run.judged():
+    run = StageRun(seed=0, budget=400, checkpointing=Checkpointing(folder=tmp_path / "key", seconds=0))
+    with pytest.raises(Diverged) as caught, run.guarded():
         for batch in run.batches(image_set(), 4):
             run.log(batch.step, loss=float(batch.step) if batch.step < 300 else float("nan"))
             run.checkpoint(batch.step, dict)
     assert caught.value.curve[-1] == [299, "loss", 299.0] and len(caught.value.curve) == 200
     assert not (tmp_path / "key").exists()
-    with pytest.raises(Diverged) as caught, run.judged():
+    with pytest.raises(Diverged) as caught, run.guarded():
         raise Diverged("the plugin's own")
     assert caught.value.curve[-1] == [299, "loss", 299.0]
 
 
 def test_other_failures_keep_the_checkpoint(tmp_path):
-    run = StageRun(seed=0, budget=400, checkpoints=tmp_path / "key", checkpoint_seconds=0)
-    with pytest.raises(MemoryError), run.judged():
+    run = StageRun(seed=0, budget=400, checkpointing=Checkpointing(folder=tmp_path / "key", seconds=0))
+    with pytest.raises(MemoryError), run.guarded():
         run.checkpoint(1, dict)
         raise MemoryError
-    assert StageRun(seed=0, budget=400, checkpoints=tmp_path / "key").resume() == {}
+    assert StageRun(seed=0, budget=400, checkpointing=Checkpointing(folder=tmp_path / "key")).resume() == {}
     shutil.rmtree(tmp_path / "key")
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from derm_bench.images import ImageSet
 from derm_bench.specs import ClassifierOptions
 from derm_bench.training.classification import fit_classifier, predict_proba
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun, seed_everything
 
 
@@ -31,10 +32,10 @@ def small_net(seed=0):
     )
 
 
-def fitted(options=None, seed=0, budget=40, **run_options):
+def fitted(options=None, seed=0, budget=40, selection=None, **run_options):
     net, train, val = small_net(seed), easy_set(), easy_set(20, seed=1)
     options = options or ClassifierOptions(lr=0.05, batch_size=8)
-    run = StageRun(seed=seed, budget=budget, val=val, **run_options)
+    run = StageRun(seed=seed, budget=budget, selection=Selection(val, **(selection or {})), **run_options)
     fit_classifier(net, train, val, run, options, head=net[-1])
     return net, run
 
@@ -52,12 +53,12 @@ def test_the_best_state_on_validation_is_what_remains():
     scores = iter([0.1, 0.9, 0.3, 0.2])
     shown = {}
 
-    def primary(labels, proba):
+    def primary(labels, proba, groups):
         score = next(scores)
         shown[score] = torch.from_numpy(proba).float()
         return score
 
-    net, run = fitted(evaluations=4, primary=primary)
+    net, run = fitted(selection={"evaluations": 4, "metric": primary})
     pixels = next(run._val_pixels.chunks(100))
     torch.testing.assert_close(predict_proba(net, pixels), shown[0.9])
     assert not torch.equal(shown[0.9], shown[0.2])
@@ -66,7 +67,11 @@ def test_the_best_state_on_validation_is_what_remains():
 def test_select_last_keeps_the_last_state():
     shown = []
     net, run = fitted(
-        evaluations=4, select="last", primary=lambda y, p: shown.append(p) or -float(len(shown))
+        selection={
+            "evaluations": 4,
+            "mode": "last",
+            "metric": lambda y, p, groups: shown.append(p) or -float(len(shown)),
+        }
     )
     pixels = next(run._val_pixels.chunks(100))
     torch.testing.assert_close(predict_proba(net, pixels).double(), torch.from_numpy(shown[-1]))
@@ -100,5 +105,7 @@ def test_regularisers_join_the_loss():
     def heavy(model, batch):
         return 100 * sum(p.square().sum() for p in model.parameters())
 
-    net, _ = fitted(ClassifierOptions(lr=0.05, batch_size=8), regularisers=[heavy], select="last")
+    net, _ = fitted(
+        ClassifierOptions(lr=0.05, batch_size=8), regularisers=[heavy], selection={"mode": "last"}
+    )
     assert max(p.abs().max().item() for p in net.parameters()) < 0.2

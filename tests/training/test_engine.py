@@ -7,8 +7,9 @@ from torch import nn
 from derm_bench.images import ImageSet
 from derm_bench.training.ema import Ema
 from derm_bench.training.engine import Engine, frozen, minimise
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import discriminator_loss, generator_loss
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
 from derm_bench_plugins.generators.dcgan import Discriminator, Generator
 
 STEPS = 50
@@ -47,7 +48,7 @@ def by_hand(batches):
 def by_engine(precision):
     """The losses of the engine from the same weights, and the batches it saw."""
     g, d = nets()
-    run = StageRun(seed=0, budget=STEPS, batch_size=16, precision=precision)
+    run = StageRun(seed=0, budget=STEPS, feed=FeedOptions(batch_size=16), precision=precision)
     engine = Engine(run, g=g, d=d)
     adam_g, adam_d = engine.adam(g, 2e-4, (0.5, 0.999)), engine.adam(d, 2e-4, (0.5, 0.999))
     noise, seen, losses = torch.Generator().manual_seed(1), [], []
@@ -82,7 +83,7 @@ def test_the_first_fifty_losses_are_those_of_a_plain_loop(precision, bound):
 
 def toy(budget=9, **options):
     net = nn.Linear(3, 1)
-    run = StageRun(seed=0, budget=budget, batch_size=4, **options)
+    run = StageRun(seed=0, budget=budget, feed=FeedOptions(batch_size=4), **options)
     return net, run, Engine(run, net=net)
 
 
@@ -101,7 +102,7 @@ def test_lazy_parts_of_a_step_come_at_their_updates_only():
 
 def test_a_schedule_comes_before_its_update_and_goes_on_after_an_interruption(tmp_path):
     def fit(folder=None, die_at=None):
-        net, run, engine = toy(checkpoints=folder, checkpoint_seconds=0)
+        net, run, engine = toy(checkpointing=Checkpointing(folder, seconds=0))
         rate, seen = torch.zeros(()), []
 
         def before(number):
@@ -166,7 +167,7 @@ def test_a_decay_that_is_none_is_refused(decay):
 def test_what_the_engine_keeps_goes_on_after_an_interruption(tmp_path):
     def fit(folder=None, die_at=None):
         seed_everything(0)
-        net, run, engine = toy(checkpoints=folder, checkpoint_seconds=0)
+        net, run, engine = toy(checkpointing=Checkpointing(folder, seconds=0))
         adam, noise, average = engine.adam(net, 0.1), engine.stream("noise"), engine.average(net, 0.5)
 
         def step(batch):

@@ -6,7 +6,8 @@ import torch
 from derm_bench.images import ImageSet
 from derm_bench.stages.train import joined, labelled
 from derm_bench.training.augment import rotation, warp
-from derm_bench.training.feed import Feed, Pixels
+from derm_bench.training.feed import Feed, FeedOptions
+from derm_bench.training.pixels import Pixels
 
 
 def image_set(labels, size=8, classes=("a", "b", "c")):
@@ -22,8 +23,9 @@ def rows(batch):
     return (batch.images[:, 0, 0, 0] * 255).round().long().tolist()
 
 
-def raw_feed(train, batch_size, seed=0, **options):
-    return Feed(train, batch_size, seed, mean=(0.0,) * 3, std=(1.0,) * 3, **options)
+def raw_feed(train, batch_size, seed=0, masks=False, **options):
+    chosen = FeedOptions(batch_size, mean=(0.0,) * 3, std=(1.0,) * 3, **options)
+    return Feed(train, chosen, seed, masks=masks)
 
 
 def test_an_epoch_shows_each_image_once_and_the_last_batch_is_filled_from_the_next():
@@ -89,7 +91,7 @@ def test_targets_are_one_hot_or_smoothed():
 
 def test_images_are_resized_and_normalised_with_the_given_mean_and_std():
     train = image_set([0] * 4, size=8)
-    feed = Feed(train, 4, 0, size=12, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0))
+    feed = Feed(train, FeedOptions(4, size=12, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 1.0)), 0)
     (batch,) = feed.batches(1)
     assert batch.images.shape == (4, 3, 12, 12) and batch.images.dtype == torch.float32
     red, green, blue = batch.images[:, :, 0, 0].unbind(dim=1)

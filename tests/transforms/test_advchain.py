@@ -9,6 +9,8 @@ from derm_bench.images import ImageSet
 from derm_bench.run import Batch
 from derm_bench.specs import ClassifierOptions, Task, create
 from derm_bench.training.classification import fit_classifier
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.transforms import specs
 from derm_bench_plugins.transforms.advchain import integrated, spline_basis
@@ -46,7 +48,7 @@ def network():
 @pytest.fixture(scope="module")
 def trained():
     net, train = network(), photos(64)
-    run = StageRun(seed=0, budget=60, select="last")
+    run = StageRun(seed=0, budget=60, selection=Selection(mode="last"))
     fit_classifier(net, train, photos(8, 1), run, ClassifierOptions(lr=0.02, batch_size=16, select="last"))
     return net
 
@@ -160,7 +162,9 @@ def test_normalisation_does_not_change_what_is_done_to_pixels(trained, pixels):
     losses = []
     for mean, std in ((0.5, 0.5), (0.4, 0.2)):
         advchain = make()
-        StageRun(seed=0, budget=1, regularisers=[advchain], mean=(mean,) * 3, std=(std,) * 3)
+        StageRun(
+            seed=0, budget=1, regularisers=[advchain], feed=FeedOptions(mean=(mean,) * 3, std=(std,) * 3)
+        )
         torch.manual_seed(5)
         batch = Batch((pixels - mean) / std, torch.zeros(48, 2), torch.ones(48))
         losses.append(advchain(Undo(mean, std), batch).item())
@@ -173,7 +177,7 @@ def test_it_trains_under_the_engine_and_makes_predictions_steadier():
     left = {}
     for name, regularisers in (("with", [make(weight=3.0)]), ("without", [])):
         net = network()
-        run = StageRun(seed=0, budget=50, regularisers=regularisers, select="last")
+        run = StageRun(seed=0, budget=50, regularisers=regularisers, selection=Selection(mode="last"))
         fit_classifier(
             net, train, photos(8, 1), run, ClassifierOptions(lr=0.02, batch_size=16, select="last")
         )

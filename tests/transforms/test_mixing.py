@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task, create
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import soft_cross_entropy
 from derm_bench.training.stage_run import StageRun
 from derm_bench_plugins.transforms import specs
@@ -118,7 +119,9 @@ def test_classifiers_train_on_the_soft_labels(name):
     names = tuple(map(str, range(30)))
     train = ImageSet(pixels, labels, ("a", "b", "c"), names, names, aux_labels={"dark": (labels == 0).long()})
     run = StageRun(
-        seed=1, budget=4, batch_size=10, batch_transforms=[make(name)], mean=(0,) * 3, std=(1,) * 3
+        seed=1,
+        budget=4,
+        feed=FeedOptions(batch_size=10, batch_transforms=[make(name)], mean=(0,) * 3, std=(1,) * 3),
     )
     soft = 0
     for shown in run.batches(train):

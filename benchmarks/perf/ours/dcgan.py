@@ -9,6 +9,7 @@ from side import Clock, report
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything, stream
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
@@ -24,7 +25,7 @@ def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
         "budget": given.updates,
         "device": given.device,
         "precision": given.precision,
-        "batch_size": given.batch,
+        "feed": FeedOptions(given.batch),
     }
     if given.record:
         run = RecordedRun(**settings)

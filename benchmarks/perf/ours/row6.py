@@ -13,6 +13,7 @@ from side import Clock, arguments, report
 from derm_bench.images import ImageSet
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task, create
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
@@ -49,9 +50,7 @@ def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
         "budget": given.updates,
         "device": given.device,
         "precision": given.precision,
-        "batch_size": given.batch,
-        "label_smoothing": 0.1,
-        "image_transforms": transforms(task),
+        "feed": FeedOptions(given.batch, label_smoothing=0.1, image_transforms=transforms(task)),
     }
     none = train.subset([])
     if given.record:

@@ -9,6 +9,7 @@ from ours.data import decoded
 from side import arguments, now, report
 from twice import twice
 
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun
 
 
@@ -19,7 +20,12 @@ def main() -> None:
         return twice("ours.row8", len(list(given.folder.glob("*/*.jpg"))))
     began = now(given.device)
     train = decoded(given.folder, given.store, 64, given.threads)
-    run = StageRun(seed=0, budget=-(-len(train) // given.batch), device=given.device, batch_size=given.batch)
+    run = StageRun(
+        seed=0,
+        budget=-(-len(train) // given.batch),
+        device=given.device,
+        feed=FeedOptions(batch_size=given.batch),
+    )
     served = sum(len(batch.images) for batch in run.batches(train))
     seconds = now(given.device) - began
     if given.pixels:

@@ -16,6 +16,8 @@ from derm_bench.specs import SampleRequest, Task
 from derm_bench.testing import GeneratorConformance
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.stage_run import Snapshots
 
 SMALL = {"base": 8, "patch": 2, "steps": 4}
 
@@ -158,7 +160,7 @@ def test_a_short_fit_learns_the_colours_of_the_classes():
     torch.manual_seed(0)
     options = DdpmOptions(base=16, patch=2, lr=3e-3, ema=0.9, steps=5, guidance=3)
     made = Ddpm(options, Task(data.classes, 16))
-    made.fit(data, RecordedRun(seed=0, budget=40, device="cpu", batch_size=16))
+    made.fit(data, RecordedRun(seed=0, budget=40, device="cpu", feed=FeedOptions(batch_size=16)))
     drawn = [made.sample(SampleRequest(label, 8, 0)).images.float().mean((0, 2, 3)) for label in (0, 1, 2)]
     assert [int((colour - torch.stack(drawn).mean(0)).argmax()) for colour in drawn] == [0, 1, 2]
 
@@ -204,9 +206,8 @@ def test_what_is_kept_and_sampled_from_is_the_average():
         seed=0,
         budget=6,
         device="cpu",
-        batch_size=8,
-        snapshot_every=6,
-        on_snapshot=lambda step, state: kept.update({step: state}),
+        feed=FeedOptions(batch_size=8),
+        snapshots=Snapshots(every=6, save=lambda step, state: kept.update({step: state})),
     )
     made.fit(data, run)
     averaged = made.denoiser.enter[1].weight
@@ -220,5 +221,5 @@ def test_a_fitted_model_can_be_fitted_further():
     made = Ddpm(DdpmOptions(**SMALL, batch_size=8), Task(data.classes, 16))
     for _ in range(2):
         before = made.state()
-        made.fit(data, RecordedRun(seed=0, budget=2, device="cpu", batch_size=8))
+        made.fit(data, RecordedRun(seed=0, budget=2, device="cpu", feed=FeedOptions(batch_size=8)))
         assert any(not torch.equal(before[name], value) for name, value in made.state().items())

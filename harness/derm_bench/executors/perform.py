@@ -66,7 +66,7 @@ def _attempt(
 def _call(
     job: Mapping[str, Any], store: Store, staged: Path, device: str, plugins: Plugins, report: Report
 ) -> Mapping[str, Any]:
-    load_object("derm_bench.stages.runtime:prepare")(device, job["threads"])
+    load_object("derm_bench.stages.runtime:prepare")(device, job["threads"], job["precision"])
     identity = job["identity"]
     inputs = {name: store.folder(key) for name, key in identity["inputs"].items()}
     context = load_object("derm_bench.stages.context:StageContext")(

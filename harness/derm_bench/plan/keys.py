@@ -36,12 +36,6 @@ def key_of(identity: Mapping[str, Any], known: Mapping[str, str] | None = None) 
     return hashlib.sha256(("{" + ",".join(parts) + "}").encode()).hexdigest()[:40]
 
 
-def derive_seed(*parts: object) -> int:
-    """A seed in [0, 2^31) that is a function of `parts`: distinct purposes get unrelated streams."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
-
-
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
     """Options as JSON in which each file is replaced by its digest, and the real paths by their place among the options
     (`weights`; `augment.0.options.file` for a transform among them)."""

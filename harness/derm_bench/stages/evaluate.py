@@ -16,7 +16,7 @@ from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import restored_classifier
 from derm_bench.stages.train import HALF
 from derm_bench.stages.weights import load_state
-from derm_bench.training.feed import Pixels
+from derm_bench.training.pixels import Pixels
 
 BATCH = 256
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields
 from typing import Any
 
 import torch
 
 from derm_bench.errors import Diverged
+from derm_bench.fidelity.likeness import COMPARED, FIGURES, sample_likeness
 from derm_bench.images import ImageSet
-from derm_bench.specs import Generator, GeneratorSpec, SampleRequest, create
+from derm_bench.specs import Generator, GeneratorSpec, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import restored_generator, synthetic_set, task_of
 from derm_bench.stages.weights import save_state
-from derm_bench.training.health import JUDGED, STRETCH, Likeness, likeness
-from derm_bench.training.resize import resize_images, resized
-from derm_bench.training.seeding import child_seed
-from derm_bench.training.stage_run import StageRun, seed_everything
-
-FIGURES = tuple(field.name for field in fields(Likeness))
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.health import STRETCH, DiscriminatorWatch, collapsed, flags
+from derm_bench.training.resize import resized
+from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
 
 
 def fit(context: StageContext) -> dict[str, Any]:
@@ -40,16 +38,16 @@ def fit(context: StageContext) -> dict[str, Any]:
         budget=budget,
         device=context.device,
         precision=context.precision,
-        batch_size=batch_size,
-        image_transforms=context.transforms(options.augment, task, "image"),
+        feed=FeedOptions(batch_size, image_transforms=context.transforms(options.augment, task, "image")),
         epoch_images=len(train),  # as the budget's, whatever the generator makes of them
-        snapshot_every=params["snapshots"],
-        on_snapshot=lambda step, state: save_state(snapshots / f"{step}.safetensors", state),
+        snapshots=Snapshots(
+            params["snapshots"], lambda step, state: save_state(snapshots / f"{step}.safetensors", state)
+        ),
         report=context.report,
-        checkpoints=context.checkpoints,
-        checkpoint_seconds=context.checkpoint_seconds,
+        checkpointing=Checkpointing(context.checkpoints, context.checkpoint_seconds),
+        watch=DiscriminatorWatch(budget),
     )
-    with run.judged():
+    with run.guarded():
         generator.fit(train, run)
         save_state(context.out / "state.safetensors", generator.state())
         context.write_history(run.history())
@@ -67,36 +65,19 @@ def fit(context: StageContext) -> dict[str, Any]:
 def sample_health(
     spec: GeneratorSpec, generator: Generator, train: ImageSet, seed: int, *, may_stop: bool
 ) -> dict[str, dict[str, Any]]:
-    """What 64 samples of each class are like beside its training images, by figure, then class (`all` where a generator
-    knows no classes): see `Likeness`; `flags` holds sentences about classes where something is wrong. Raises Diverged
-    at a class whose samples are nearly one image, if it `may_stop`; after a few updates they always are."""
-    names = dict(enumerate(train.classes))
-    labels: list[int | None] = list(names) if spec.conditional or len(names) == 1 else [None]
-    found: dict[str, dict[str, Any]] = {figure: {} for figure in (*FIGURES, "flags")}
-    for label in labels:
-        real = train.images if label is None else train.images[train.labels == label]
-        # None is kept: who has fewer images than these may repeat them.
-        request = SampleRequest(label, JUDGED, child_seed(seed, "health") % 2**31, total=0)
-        seed_everything(request.seed)
-        images = generator.sample(request, train if spec.conditions_on != "none" else None).images
-        if (
-            not isinstance(images, torch.Tensor)
-            or images.dtype != torch.uint8
-            or images.shape[:2] != (JUDGED, 3)
-        ):
-            return {}  # the sample stage says what is wrong with them
-        alike = likeness(resize_images(images.cpu(), train.size), real)
-        if alike is None:
-            continue
-        name = "all" if label is None else names[label]
-        for figure in FIGURES:
-            found[figure][name] = round(getattr(alike, figure), 6)
-        if flags := alike.flags():
-            found["flags"][name] = flags
-        if alike.collapsed and may_stop:
+    """The likeness of samples to training images, by figure, then class; `flags` holds sentences about classes where
+    something is wrong. Raises Diverged for a class whose samples are nearly one image, if `may_stop`; after a few
+    updates they always are."""
+    measured = sample_likeness(spec, generator, train, seed)
+    found: dict[str, dict[str, Any]] = {
+        figure: {name: round(figures[figure], 6) for name, figures in measured.items()} for figure in FIGURES
+    }
+    found["flags"] = {name: wrong for name, figures in measured.items() if (wrong := flags(figures))}
+    for name, figures in measured.items():
+        if may_stop and collapsed(figures):
             raise Diverged(
-                f"the samples of '{name}' collapsed: {JUDGED} of them lie {alike.distance_ratio:.2%} as far apart as "
-                "the training images"
+                f"the samples of '{name}' collapsed: {COMPARED} of them lie {figures['distance_ratio']:.2%} as far "
+                "apart as the training images"
             )
     return found
 

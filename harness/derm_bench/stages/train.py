@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +11,16 @@ import numpy as np
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.scoring import classification_metrics
+from derm_bench.scoring import classification_metrics, higher_is_better
 from derm_bench.specs import Budget, Classifier, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import class_folders, task_of
 from derm_bench.stages.start import start_from
 from derm_bench.stages.weights import save_state
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.resize import resize_images
-from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench.training.selection import Score, Selection
+from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -38,13 +40,13 @@ def train(context: StageContext) -> dict[str, Any]:
     if "init" in context.inputs:
         start_from(classifier, spec, options, task, context.inputs["init"])
     run = classifier_run(context, options, classifier, task, images, val)
-    with run.judged():
+    with run.guarded():
         classifier.fit(images, val, run)
         save_state(context.out / "state.safetensors", classifier.state())
         context.write_history(run.history())
     return {
         "updates": run.budget,
-        "selected_step": run.best_step if options.select == "best" else run.budget,
+        "selected_step": run.selected_step,
         "weights_from": dict(getattr(classifier, "weights_from", {})),
         "n_train_real": 0 if params["replace_real"] else len(real),
         "n_train_synthetic": len(synthetic),
@@ -67,26 +69,37 @@ def classifier_run(
         budget=Budget(**params["budget"]).in_updates(len(images), options.batch_size),
         device=context.device,
         precision=context.precision,
-        batch_size=options.batch_size,
-        input_size=task.size,
-        mean=getattr(classifier, "mean", HALF),
-        std=getattr(classifier, "std", HALF),
-        image_transforms=context.transforms(params["augment"], task, "image"),
-        batch_transforms=context.transforms(params["augment"], task, "batch"),
+        feed=FeedOptions(
+            batch_size=options.batch_size,
+            size=task.size,
+            mean=getattr(classifier, "mean", HALF),
+            std=getattr(classifier, "std", HALF),
+            image_transforms=context.transforms(params["augment"], task, "image"),
+            batch_transforms=context.transforms(params["augment"], task, "batch"),
+            balance=params["balance"],
+            label_smoothing=options.label_smoothing,
+        ),
+        selection=Selection(
+            val=val if len(val) else None,
+            metric=primary_metric(params["primary"], images.classes),
+            name=params["primary"],
+            higher_is_better=higher_is_better(params["primary"]),
+            mode=options.select,
+            patience=options.patience,
+        ),
         regularisers=context.transforms(params["augment"], task, "regulariser"),
-        balance=params["balance"],
-        label_smoothing=options.label_smoothing,
-        primary=lambda labels, proba: classification_metrics(labels, proba, images.classes)[
-            params["primary"]
-        ],
-        primary_name=params["primary"],
-        select=options.select,
-        patience=options.patience,
-        val=val if len(val) else None,
         report=context.report,
-        checkpoints=context.checkpoints,
-        checkpoint_seconds=context.checkpoint_seconds,
+        checkpointing=Checkpointing(context.checkpoints, context.checkpoint_seconds),
     )
+
+
+def primary_metric(name: str, classes: Sequence[str]) -> Score:
+    """The metric by which a state is selected. Validation stands for the test set, and fixes thresholds as well."""
+
+    def metric(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str]) -> float:
+        return classification_metrics(labels, proba, classes, val_labels=labels, val_proba=proba)[name]
+
+    return metric
 
 
 def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, ImageSet]:
@@ -112,7 +125,8 @@ def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
 
 
 def joined(*sets: ImageSet) -> ImageSet:
-    """Several sets of the same classes as one; columns that not all of them have are left out."""
+    """Several sets of the same classes as one; columns and named data that not all of them have are left out."""
+    filled = [s for s in sets if len(s)] or sets[:1]
     return replace(
         sets[0],
         images=torch.cat([s.images for s in sets]),
@@ -122,6 +136,11 @@ def joined(*sets: ImageSet) -> ImageSet:
         attributes={},
         masks=None,
         aux_labels={},
+        data={
+            name: torch.cat([s.data[name] for s in filled])
+            for name in filled[0].data
+            if all(name in s.data for s in filled)
+        },
     )
 
 

@@ -16,7 +16,10 @@ from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.testing.spec import ABOUT_SPECS
 from derm_bench.testing.watch import Watch
-from derm_bench.training.feed import Pixels
+from derm_bench.training.feed import FeedOptions
+from derm_bench.training.pixels import Pixels
+from derm_bench.training.selection import Selection
+from derm_bench.training.stage_run import Checkpointing
 
 UPDATES = {"tiny": 4, "smoke": 20}
 HALF = (0.5, 0.5, 0.5)
@@ -38,16 +41,17 @@ class ClassifierCase(FitCase):
             seed=change.seed,
             budget=UPDATES[self.preset],
             device=change.device,
-            batch_size=self.options.batch_size,
-            input_size=self.side,
-            mean=getattr(plugin, "mean", HALF),
-            std=getattr(plugin, "std", HALF),
-            label_smoothing=self.options.label_smoothing,
-            select=self.options.select,
-            evaluations=2,
-            val=phantoms(per_class=6, size=self.size, seed=1),
-            checkpoints=change.folder,
-            checkpoint_seconds=0,
+            feed=FeedOptions(
+                batch_size=self.options.batch_size,
+                size=self.side,
+                mean=getattr(plugin, "mean", HALF),
+                std=getattr(plugin, "std", HALF),
+                label_smoothing=self.options.label_smoothing,
+            ),
+            selection=Selection(
+                val=phantoms(per_class=6, size=self.size, seed=1), mode=self.options.select, evaluations=2
+            ),
+            checkpointing=Checkpointing(change.folder, seconds=0),
             die_at=change.die_at,
         )
 

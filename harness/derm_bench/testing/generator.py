@@ -16,7 +16,9 @@ from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.testing.spec import ABOUT_SPECS
 from derm_bench.testing.watch import Watch
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
+from derm_bench.training.stage_run import Checkpointing
 
 N = 8  # samples a request
 
@@ -39,9 +41,8 @@ class GeneratorCase(FitCase):
             seed=change.seed,
             budget=self.options.budget.in_updates(len(self.train), batch_size),
             device=change.device,
-            batch_size=batch_size,
-            checkpoints=change.folder,
-            checkpoint_seconds=0,
+            feed=FeedOptions(batch_size),
+            checkpointing=Checkpointing(change.folder, seconds=0),
             die_at=change.die_at,
         )
 

@@ -1,4 +1,4 @@
-"""Training curves: values are buffered without waiting for the device, read in bulk, checked for health."""
+"""Training curves: values are buffered without waiting for the device, read in bulk, and refused if not finite."""
 
 from __future__ import annotations
 
@@ -6,16 +6,39 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from derm_bench.errors import Diverged
-from derm_bench.training.health import DiscriminatorWatch
 
 POINTS = 500  # a metric's rows in history.csv, at most; longer runs are averaged over windows
 READ_EVERY = 50  # updates between two reads of the device
 TAIL = 200  # rows of the curves that go with Diverged
+
+
+class Watch(Protocol):
+    """Follows the curves of a training and may stop it. It sees every logged value once, in order of the updates."""
+
+    def see(self, step: int, name: str, value: float) -> str | None:
+        """Takes a value of update `step`. A sentence about what is wrong stops the training with Diverged."""
+        ...
+
+    def at_end(self) -> str | None:
+        """Called after the last value. A sentence about what is wrong makes the training fail with Diverged."""
+        ...
+
+    def summary(self) -> dict[str, float]:
+        """Figures for the result of the stage, by name."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that `see` has changed, as plain values for a checkpoint."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continues from where `state` was taken."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,14 +58,14 @@ class _Window:
 
 
 class Curves:
-    """Means of logged values over windows of `budget / 500` updates, at least one update."""
+    """Means of logged values over windows of `budget / 500` updates, at least one update. `watch` may stop the
+    training by what it sees; without one only NaN and infinities do."""
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
+    def __init__(self, budget: int, watch: Watch | None = None) -> None:
+        self.budget, self.watch = budget, watch
         self.window = -(-budget // POINTS)
         self.points: list[Point] = []
         self.latest: dict[str, float] = {}
-        self.watch = DiscriminatorWatch(budget)
         self._waiting: list[tuple[int, tuple[str, ...], list[float] | torch.Tensor]] = []
         self._open: dict[str, _Window] = {}
         self._read_at = 0
@@ -61,8 +84,8 @@ class Curves:
             self.read()
 
     def read(self) -> None:
-        """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity, or where
-        the discriminator has died."""
+        """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity, and where the watch
+        finds something wrong."""
         waiting, self._waiting = self._waiting, []
         rows = _to_floats([values for _, _, values in waiting])
         for (step, names, _), row in zip(waiting, rows, strict=True):
@@ -75,11 +98,12 @@ class Curves:
         self.points.append(Point(step, split, metric, value))
 
     def close(self) -> None:
-        """Reads the rest and closes windows that are not full. Raises Diverged where the discriminator overpowers."""
+        """Reads the rest and closes windows that are not full. Raises Diverged as `read` does."""
         self.read()
         for name, window in self._open.items():
             self._emit(name, window)
-        self._stop_at(self.watch.at_end())
+        if self.watch is not None:
+            self._stop_at(self.watch.at_end())
 
     def tail(self) -> list[list[int | str | float]]:
         """The last 200 rows `[step, metric, value]`; those of validation as `val_<metric>`."""
@@ -93,15 +117,16 @@ class Curves:
             "points": [list(astuple(point)) for point in self.points],
             "open": {name: [window.values, window.step] for name, window in self._open.items()},
             "latest": self.latest,
-            "watch": self.watch.state(),
+            "watch": None if self.watch is None else self.watch.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Continues from where `state` was taken."""
         self.points = [Point(*row) for row in state["points"]]
         self._open = {name: _Window(values, step) for name, (values, step) in state["open"].items()}
         self.latest = dict(state["latest"])
-        self.watch.load_state(state["watch"])
+        if self.watch is not None and state["watch"] is not None:
+            self.watch.load_state(state["watch"])
         self._waiting.clear()
 
     def _take(self, step: int, name: str, value: float) -> None:
@@ -113,7 +138,8 @@ class Curves:
         window.step = step
         if step % self.window == 0:
             self._emit(name, window)
-        self._stop_at(self.watch.see(step, name, value))
+        if self.watch is not None:
+            self._stop_at(self.watch.see(step, name, value))
 
     def _stop_at(self, fault: str | None) -> None:
         if fault is not None:

@@ -86,7 +86,7 @@ class Engine:
         return average
 
     def autocast(self) -> torch.autocast:
-        """The precision of forward passes: fp32 or bf16, as the run says. Losses belong outside of it, in float32."""
+        """The context of forward passes in the run's precision. Losses belong outside of it, in float32."""
         return autocast(self.run.device, self.run.precision)
 
     def fit(

@@ -1,8 +1,9 @@
-"""The data feed: uint8 images resident on the device, gathered, augmented and normalised there."""
+"""The data feed: shuffled, balanced, augmented, normalised and mixed training batches on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,79 +12,33 @@ from torch.nn import functional as F
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch
 from derm_bench.training.augment import ImageTransform, compose, is_affine
+from derm_bench.training.pixels import Pixels, Rows
 from derm_bench.training.seeding import stream
 
 BatchTransform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
 Balance = Literal["oversample", "class-weights"]
 
-
-# The share of a GPU's free memory that images may take; more are kept in pinned host memory and sent as needed.
-ROOM = 0.4
+HALF = (0.5, 0.5, 0.5)
 
 
-class Pixels:
-    """Images as uint8, on the device where they fit, served as normalised float32 on the device.
+@dataclass(frozen=True, eq=False)
+class FeedOptions:
+    """What happens to training images on their way into a batch.
 
-    Stored as [N,H,W,3], so that a gathered batch is channels_last without a copy. resident: whether they lie on the
-    device (default: where they take at most 40% of what it has free).
+    batch_size: images per update. size: side in pixels that the network sees (default the stored size). mean, std: of
+    pixels in [0,1], one value per channel. image_transforms: augmentation, in order. batch_transforms: mixing, after
+    normalisation. balance: `oversample` or `class-weights`, see `Feed`. label_smoothing: the share of a target that is
+    spread evenly over the classes.
     """
 
-    def __init__(
-        self,
-        images: torch.Tensor,
-        device: str,
-        size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        resident: bool | None = None,
-    ) -> None:
-        data = torch.stack(images.unbind(1), dim=-1)  # twice as quick as a permuted copy
-        self.device = torch.device(device)
-        self.resident = _fits(data, self.device) if resident is None else resident
-        self.pinned = not self.resident and self.device.type == "cuda"
-        self.data = data.to(device) if self.resident else data.pin_memory() if self.pinned else data
-        self.size = size
-        self.mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
-        self.std = torch.tensor(std, device=device).view(1, -1, 1, 1)
-        # x / 255 normalised is scale x + shift. For a whole line of pixels: to spread three values over the innermost
-        # axis takes twice as long.
-        scale, shift = 1 / (255 * self.std), -self.mean / self.std
-        self._scale, self._shift = (one.flatten().repeat(data.shape[2]) for one in (scale, shift))
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
-        """float32 [n,3,size,size] in [0,1] of the rows `index` (int64, on the device or, which spares it a wait, not
-        yet); bilinear with antialiasing where the stored size differs."""
-        images = self._rows(index).permute(0, 3, 1, 2).float().div_(255.0)
-        if images.shape[-1] != self.size:
-            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
-        return images
-
-    def _rows(self, index: torch.Tensor) -> torch.Tensor:
-        """uint8 [n,H,W,3] on the device."""
-        index = index.to(self.data.device, non_blocking=True)
-        if self.resident:
-            return self.data.index_select(0, index)
-        rows = torch.empty((len(index), *self.data.shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
-        return torch.index_select(self.data, 0, index, out=rows).to(self.device, non_blocking=True)
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """(images - mean) / std."""
-        return images.sub(self.mean).div_(self.std)
-
-    def gather_normalised(self, index: torch.Tensor) -> torch.Tensor:
-        """`normalise(gather(index))` up to rounding: where the size stays, in one pass over the pixels."""
-        if self.data.shape[1] != self.size:
-            return self.normalise(self.gather(index))
-        lines = torch.addcmul(self._shift, self._rows(index).flatten(2), self._scale)
-        return lines.unflatten(2, (self.size, -1)).permute(0, 3, 1, 2)
-
-    def chunks(self, n: int) -> Iterator[torch.Tensor]:
-        """All images once, in order, normalised, `n` at a time."""
-        for index in torch.split(torch.arange(len(self)), n):
-            yield self.gather_normalised(index)
+    batch_size: int = 64
+    size: int | None = None
+    mean: Sequence[float] = HALF
+    std: Sequence[float] = HALF
+    image_transforms: Sequence[ImageTransform] = ()
+    batch_transforms: Sequence[BatchTransform] = ()
+    balance: Balance | None = None
+    label_smoothing: float = 0.0
 
 
 class Feed:
@@ -95,63 +50,50 @@ class Feed:
     average 1 over the set. Order and augmentation draw from separate streams: arms that differ in
     augmentation see the same order.
 
-    masks: batches bring the masks of `train` as well. An affine transform (one with `matrices`) moves them as it does
-    the images; any other is taken to leave geometry alone. Raises ValueError where `train` has none, and where images
-    are mixed, since two masks on one image say nothing.
+    masks: batches carry the masks of `train` as well. An affine transform (one with `matrices`) moves them as it moves
+    the images; any other transform is assumed to leave geometry unchanged. Raises ValueError where `train` has none,
+    and where images are mixed, since two masks on one image mean nothing. Named data of `train` is gathered by the
+    same rows and left as it is: neither augmented nor mixed.
     """
 
     def __init__(
-        self,
-        train: ImageSet,
-        batch_size: int,
-        seed: int,
-        *,
-        device: str = "cpu",
-        size: int | None = None,
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.5, 0.5, 0.5),
-        image_transforms: Sequence[ImageTransform] = (),
-        batch_transforms: Sequence[BatchTransform] = (),
-        balance: Balance | None = None,
-        label_smoothing: float = 0.0,
-        masks: bool = False,
+        self, train: ImageSet, options: FeedOptions, seed: int, *, device: str = "cpu", masks: bool = False
     ) -> None:
         if not len(train):
             raise ValueError("there is no image to train on")
-        if masks and (train.masks is None or batch_transforms):
-            why = "images are mixed" if batch_transforms else "the training set has none"
+        if masks and (train.masks is None or options.batch_transforms):
+            why = "images are mixed" if options.batch_transforms else "the training set has none"
             raise ValueError(f"masks are asked for, but {why}")
-        self.batch_size, self.device, self.balance = batch_size, device, balance
-        self.pixels = Pixels(train.images, device, size or train.size, mean, std)
+        self.options, self.device = options, device
+        size = options.size or train.size
+        self.pixels = Pixels(train.images, device, size, options.mean, options.std)
         self.masks: Pixels | None = None
         if masks and train.masks is not None:
-            self.masks = Pixels(train.masks, device, size or train.size, (0.0,), (1.0,))
+            self.masks = Pixels(train.masks, device, size, (0.0,), (1.0,))
+        self.data = {name: Rows(values, device) for name, values in train.data.items()}
         self.labels, self.n_classes = train.labels, len(train.classes)
         self.onehot = _onehot(train.labels, self.n_classes).to(device)
         self.class_weights = self._class_weights().to(device)
         self.aux = {task: _onehot(column).to(device) for task, column in train.aux_labels.items()}
-        self.image_transforms = compose(image_transforms)
-        self.batch_transforms = list(batch_transforms)
-        self.label_smoothing = label_smoothing
+        self.image_transforms = compose(options.image_transforms)
         self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment", device)
         self._waiting = torch.empty(0, dtype=torch.int64)  # rows of the epoch that are still to be shown
 
     @property
     def epoch_length(self) -> int:
-        """Images an epoch."""
+        """Images per epoch."""
         return len(self._epoch_rows(torch.Generator()))
 
     def indices(self) -> Iterator[torch.Tensor]:
-        """int64 [batch_size] on the CPU: which rows each batch shows."""
+        """int64 [batch_size] on the CPU: the rows of each batch."""
         while True:
-            while len(self._waiting) < self.batch_size:
+            while len(self._waiting) < self.options.batch_size:
                 rows = self._epoch_rows(self.order)
                 shuffled = rows[torch.randperm(len(rows), generator=self.order)]
                 self._waiting = torch.cat([self._waiting, shuffled])
             # Taken before it is shown, so that `state` between two batches is that of the next one.
-            shown, self._waiting = self._waiting.split(
-                [self.batch_size, len(self._waiting) - self.batch_size]
-            )
+            size = self.options.batch_size
+            shown, self._waiting = self._waiting.split([size, len(self._waiting) - size])
             yield shown
 
     def batches(self, updates: int, after: int = 0) -> Iterator[Batch]:
@@ -160,7 +102,7 @@ class Feed:
             yield self.batch(index, step)
 
     def state(self) -> dict[str, Any]:
-        """Where the feed stands: what is left of the epoch, and its random streams."""
+        """The position of the feed: the rows left in the epoch, and its random streams."""
         return {
             "waiting": self._waiting,
             "order": self.order.get_state(),
@@ -168,45 +110,55 @@ class Feed:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Continues from where `state` was taken."""
         self._waiting = state["waiting"]
         self.order.set_state(state["order"])
         self.augmentation.set_state(state["augmentation"])
 
     def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
         """The batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
-        images = self.pixels.gather(index) if self.image_transforms else self.pixels.gather_normalised(index)
-        index = index.to(self.device, non_blocking=True)
+        rows, index = index, index.to(self.device, non_blocking=True)
+        images = self.pixels.gather(rows) if self.image_transforms else self.pixels.gather_normalised(rows)
         targets = self.onehot.index_select(0, index)
-        masks = self.masks.gather(index) if self.masks is not None else None
+        masks = None
+        if self.masks is not None:
+            masks = self.masks.gather(index if self.masks.rows.resident else rows)
+        data = {name: kept.gather(index if kept.resident else rows) for name, kept in self.data.items()}
         for transform in self.image_transforms:
             if masks is not None and is_affine(transform):
                 masks = self._along(transform, masks)
             images = transform(images, self.augmentation)
         if self.image_transforms:
             images = self.pixels.normalise(images)
-        aux = {task: rows.index_select(0, index) for task, rows in self.aux.items()}
-        if self.batch_transforms:
-            # Side by side: the labels of every task are mixed by the same shares.
-            columns = torch.cat([targets, *aux.values()], dim=1)
-            for mix in self.batch_transforms:
-                images, columns = mix(images, columns, self.augmentation)
-            widths = [part.shape[1] for part in (targets, *aux.values())]
-            targets, *mixed = columns.split(widths, dim=1)
-            aux = dict(zip(aux, mixed, strict=True))
+        aux = {task: columns.index_select(0, index) for task, columns in self.aux.items()}
+        if self.options.batch_transforms:
+            images, targets, aux = self._mixed(images, targets, aux)
         weights = targets @ self.class_weights
-        targets = targets * (1 - self.label_smoothing) + self.label_smoothing / self.n_classes
-        return Batch(images.contiguous(memory_format=torch.channels_last), targets, weights, aux, step, masks)
+        smoothing = self.options.label_smoothing
+        targets = targets * (1 - smoothing) + smoothing / self.n_classes
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(images, targets, weights, aux, step, masks, data)
+
+    def _mixed(
+        self, images: torch.Tensor, targets: torch.Tensor, aux: Mapping[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Mixes the labels of every task by the same shares: they stand side by side while images are mixed."""
+        columns = torch.cat([targets, *aux.values()], dim=1)
+        for mix in self.options.batch_transforms:
+            images, columns = mix(images, columns, self.augmentation)
+        widths = [part.shape[1] for part in (targets, *aux.values())]
+        targets, *mixed = columns.split(widths, dim=1)
+        return images, targets, dict(zip(aux, mixed, strict=True))
 
     def _along(self, transform: ImageTransform, masks: torch.Tensor) -> torch.Tensor:
         """Masks [N,1,S,S] through a transform with the parameters that it will draw for their images."""
         ahead = torch.Generator(self.device)
         ahead.set_state(self.augmentation.get_state())
-        # Three channels: that is what a transform is promised.
+        # Three channels, as transforms may rely on.
         return transform(masks.expand(-1, 3, -1, -1), ahead)[:, :1].clamp(0, 1)
 
     def _epoch_rows(self, generator: torch.Generator) -> torch.Tensor:
-        if self.balance != "oversample":
+        if self.options.balance != "oversample":
             return torch.arange(len(self.labels))
         members = [torch.nonzero(self.labels == k).flatten() for k in range(self.n_classes)]
         most = max(map(len, members))
@@ -214,17 +166,10 @@ class Feed:
 
     def _class_weights(self) -> torch.Tensor:
         counts = torch.bincount(self.labels, minlength=self.n_classes).float()
-        if self.balance != "class-weights":
+        if self.options.balance != "class-weights":
             return torch.ones(self.n_classes)
         present = int((counts > 0).sum())
         return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
-
-
-def _fits(data: torch.Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return data.nbytes <= ROOM * free
 
 
 def _repeat_to(rows: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:

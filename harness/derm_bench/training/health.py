@@ -1,33 +1,27 @@
-"""Health of a generator's training: discriminators that died or overpower, samples that collapsed or are noise."""
+"""Is a generator's training healthy? Thresholds and sentences about discriminators that died or overpower and about
+samples that collapsed or are noise. The figures are measured elsewhere (`derm_bench.fidelity.likeness`)."""
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-WARM_UP = 100  # updates that are not judged
-STRETCH = 300  # updates that a fault lasts, at least, before it counts; a tenth of long budgets
+WARM_UP = 100  # first updates, which are not considered
+STRETCH = 300  # updates that a fault must last before it counts; a tenth of long budgets
 LONGEST = 2000
 DEAD = 1e-3  # |d_real - d_fake| below it at every update
 OVERPOWERING = 1e-3  # d_real above 1 - it and d_fake below it, in the mean
-COLLAPSED = 0.05  # mean distance among samples, as a share of that among real images
-ALIKE = 0.25  # the same at 4x4 pixels: below it, samples are one image under noise or a pattern, or nearly so
-UNLIKE = (
-    2.0  # median distance to the nearest real image, in that of real images: above it, they look like none
-)
-COARSE = 4
-JUDGED = 64  # images a side
+COLLAPSED = 0.05  # distance_ratio below which samples are nearly one image
+ALIKE = 0.25  # coarse_ratio below which samples are nearly one image under noise or a pattern
+UNLIKE = 2.0  # nearest_ratio above which samples look like no real image
 
 
 class DiscriminatorWatch:
-    """Watches `d_real` and `d_fake`, the mean probabilities "real" that D gives to real and fake images, of every
-    update in order.
+    """Follows `d_real` and `d_fake`, the mean probability of "real" that D gives to real and to fake images, over the
+    updates of a training (a `derm_bench.training.curves.Watch`).
 
-    Values outside [0,1] are those of a critic, on which nothing is known: it is not judged.
+    Values outside [0,1] are the scores of a critic, for which there are no thresholds: nothing is found then.
     """
 
     def __init__(self, budget: int) -> None:
@@ -39,7 +33,7 @@ class DiscriminatorWatch:
         self._critic = False
 
     def see(self, step: int, name: str, value: float) -> str | None:
-        """Takes a logged value; the fault where D is now known to be dead, in words."""
+        """Takes a logged value. Returns a sentence once D is dead: it gives real and fake images the same."""
         if name not in ("d_real", "d_fake") or self._critic:
             return None
         self._critic = not 0 <= value <= 1
@@ -62,7 +56,7 @@ class DiscriminatorWatch:
         )
 
     def at_end(self) -> str | None:
-        """The fault where D overpowers G at the end of training, in words."""
+        """A sentence where D overpowers G at the end of training: it is certain about nearly every image."""
         if self._critic or len(self._recent) < self.stretch:
             return None
         real, fake = self.means()
@@ -70,7 +64,7 @@ class DiscriminatorWatch:
             return None
         return (
             f"the discriminator overpowers the generator: over the last {self.stretch} of {self.budget} updates "
-            f"d_real is {real:.6f} and d_fake {fake:.3g} in the mean"
+            f"d_real is {real:.6f} and d_fake {fake:.3g} on average"
         )
 
     def means(self) -> tuple[float, float]:
@@ -81,7 +75,7 @@ class DiscriminatorWatch:
         return sum(real for real, _ in self._recent) / n, sum(fake for _, fake in self._recent) / n
 
     def summary(self) -> dict[str, float]:
-        """Of the last stretch: d_real and d_fake; empty where they were not logged or D is a critic."""
+        """Mean d_real and d_fake over the last stretch; empty where they were not logged or D is a critic."""
         if self._critic or not self._recent:
             return {}
         real, fake = self.means()
@@ -100,68 +94,24 @@ class DiscriminatorWatch:
         self._recent = deque(state["recent"], maxlen=self.stretch)
 
 
-@dataclass(frozen=True)
-class Likeness:
-    """How samples lie among themselves and to real images, in what real images do: 1 is as they do.
-
-    distance_ratio: mean distance of two samples, pixel by pixel. coarse_ratio: the same at 4x4 pixels, where noise and
-    fine patterns vanish. nearest_ratio: median distance of a sample to its nearest real image, in the median distance
-    of a real image to its nearest other one. Of 64 images a side.
-    """
-
-    distance_ratio: float
-    coarse_ratio: float
-    nearest_ratio: float
-
-    @property
-    def collapsed(self) -> bool:
-        """Whether the samples are nearly one image, pixel by pixel."""
-        return self.distance_ratio < COLLAPSED
-
-    def flags(self) -> list[str]:
-        """What is wrong with the samples, a sentence each; none where nothing is."""
-        found = []
-        if self.coarse_ratio < ALIKE:
-            found.append(
-                f"at {COARSE}x{COARSE} pixels the samples lie {self.coarse_ratio:.2g} times as far apart as training "
-                "images: nearly one image, whatever noise or pattern is on it"
-            )
-        if self.nearest_ratio > UNLIKE:
-            found.append(
-                f"the samples lie {self.nearest_ratio:.2g} times as far from the nearest training image as training "
-                "images lie from each other: noise, or nothing like them"
-            )
-        return found
+def collapsed(figures: Mapping[str, float]) -> bool:
+    """Whether samples are nearly one image, by the figures of `derm_bench.fidelity.likeness`."""
+    return figures["distance_ratio"] < COLLAPSED
 
 
-def likeness(samples: torch.Tensor, real: torch.Tensor) -> Likeness | None:
-    """Of samples uint8 [n,3,S,S] and real images uint8 [m,3,S,S]. None where there is nothing to compare: real images
-    that do not differ, or fewer than two on a side (fewer than three real ones have no spread of neighbours)."""
-    if len(samples) < 2 or len(real) < 3:
-        return None
-    ours, theirs = _judged(samples), _judged(real)
-    spread = _mean_distance(theirs)
-    coarse = _mean_distance(_coarse(theirs))
-    among = torch.cdist(theirs.flatten(1), theirs.flatten(1)).fill_diagonal_(math.inf).amin(dim=1).median()
-    if min(spread, coarse, float(among)) == 0:
-        return None
-    across = torch.cdist(ours.flatten(1), theirs.flatten(1)).amin(dim=1).median()
-    return Likeness(
-        _mean_distance(ours) / spread, _mean_distance(_coarse(ours)) / coarse, float(across / among)
-    )
-
-
-def _judged(images: torch.Tensor) -> torch.Tensor:
-    """Images spread evenly over the set, 64 at most, float32 in [0,1]."""
-    rows = torch.linspace(0, len(images) - 1, min(len(images), JUDGED)).round().long()
-    return images.cpu()[rows].float() / 255
-
-
-def _coarse(images: torch.Tensor) -> torch.Tensor:
-    """Means over the cells of a 4x4 grid."""
-    return torch.nn.functional.adaptive_avg_pool2d(images, min(COARSE, images.shape[-1]))
-
-
-def _mean_distance(images: torch.Tensor) -> float:
-    """Of all pairs."""
-    return float(torch.nn.functional.pdist(images.flatten(1)).mean())
+def flags(figures: Mapping[str, float]) -> list[str]:
+    """What is wrong with samples by the figures of `derm_bench.fidelity.likeness`, one sentence each; none where
+    nothing is."""
+    found = []
+    coarse, nearest = figures["coarse_ratio"], figures["nearest_ratio"]
+    if coarse < ALIKE:
+        found.append(
+            f"at 4x4 pixels the samples lie {coarse:.2g} times as far apart as training images: nearly one image, "
+            "whatever noise or pattern is on it"
+        )
+    if nearest > UNLIKE:
+        found.append(
+            f"the samples lie {nearest:.2g} times as far from the nearest training image as training images lie from "
+            "each other: noise, or nothing like them"
+        )
+    return found
