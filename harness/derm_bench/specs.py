@@ -104,6 +104,9 @@ class GeneratorSpec(PluginSpec):
     """A generator of images. `conditional`: one fit covers all classes. `conditions_on`: what `sample` is given
     of the training set. `reads: reserve` draws from the reserve split instead of train.
 
+    `trains=False`: `fit` trains nothing, it only reads or draws images. Such a generator takes neither `budget` nor
+    `augment`, which a matrix may then not write; the harness reads them as one update and no transforms.
+
     Import paths for what is not trained here: `provenance(options) -> Provenance`; `finite(options) -> {class: n}`, or
     one n for all: there are no more images, drawn without repetition in an order that the fit fixes (by
     `SampleRequest.start`, whatever its seed); `"reads"` for as many as the split gives it to read, `math.inf` where the
@@ -114,6 +117,7 @@ class GeneratorSpec(PluginSpec):
     conditional: bool = False
     conditions_on: Literal["none", "images", "masks"] = "none"
     reads: Literal["train", "reserve"] = "train"
+    trains: bool = True
     provenance: str | None = None
     finite: str | None = None
     commands: str | None = None
@@ -121,9 +125,14 @@ class GeneratorSpec(PluginSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSpec(PluginSpec):
-    """A classifier. `label_option` names the option whose value is the default label (`model` of timm)."""
+    """A classifier. `label_option` names the option whose value is the default label (`model` of timm).
+
+    `trains=False`: `fit` trains nothing. Such a classifier takes, of the options that classifiers share, only those
+    that its own model declares; the harness reads the others as their defaults.
+    """
 
     label_option: str | None = None
+    trains: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,8 @@ WRONG = {
     "links-folder": ('rmdir "$2/blue"; ln -s "$1/blue" "$2/blue"', {}, "or a link in its place"),
     "spoils": (f'{COPY} echo no image > "$2/blue/0.png"', {}, "blue/0.png: not an image"),
     "few": ('cp "$1/blue/000000.png" "$2/blue"', {}, "left 1 images in {out}/blue, samples_per_fit is 4"),
-    "fails": ("echo out of luck; exit 7", {}, "exit code 7; it said last:"),
-    "breaks": (f"{COPY} exit 1", {}, "exit code 1; it said nothing"),
+    "fails": ("echo out of luck; exit 7", {}, "exit code 7; its last output:"),
+    "breaks": (f"{COPY} exit 1", {}, "exit code 1; it printed nothing"),
 }
 
 

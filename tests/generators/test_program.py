@@ -51,7 +51,7 @@ def test_it_sees_a_home_of_its_own_and_none_of_the_users_variables(tmp_path, mon
 @pytest.mark.parametrize(
     ("script", "limits", "said"),
     [
-        ("echo why; exit 3", GENEROUS, r"exit code 3; it said last:\nwhy"),
+        ("echo why; exit 3", GENEROUS, r"exit code 3; its last output:\nwhy"),
         ("kill -SEGV $$", GENEROUS, "ended by signal 11"),
         ("sleep 60", GENEROUS._replace(seconds=0.3), "stopped after 0.3 s, its `timeout`"),
         ("head -c 3000000 /dev/zero > big", GENEROUS._replace(size=10**6), "`max_megabytes`"),

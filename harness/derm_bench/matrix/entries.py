@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.invalid import Invalid, explain
-from derm_bench.matrix.options import PluginLookup, compose_options
+from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
 from derm_bench.matrix.shape import (
     ENTRY_KINDS,
     element_type,
@@ -223,13 +223,17 @@ class EntryReader:
                 self.report(
                     where.child(*problem.path),
                     problem.message,
-                    self.hint(problem, shape or model, shown or raw),
+                    self.hint(problem, model, shape or model, shown or raw),
                 )
         return None
 
-    def hint(self, problem: Invalid, shape: type[BaseModel], raw: Any) -> str:
+    def hint(self, problem: Invalid, model: type[BaseModel], shape: type[BaseModel], raw: Any) -> str:
         if not problem.unknown_key:
             return ""
+        if problem.path[0] in unused_options(model):
+            members = [k for k, f in model.model_fields.items() if element_type(f.annotation) is ClassifierUse]
+            instead = f"it belongs to each of its `{members[0]}`" if members else "leave it out"
+            return f"{raw['name']} trains nothing, so that {problem.path[0]} has no effect: {instead}"
         valid = keys_at(shape, raw, problem.path[:-1], self.plugins)
         return did_you_mean(str(problem.path[-1]), valid)
 

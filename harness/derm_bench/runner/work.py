@@ -45,7 +45,10 @@ class Work:
         return self.plan.data[stage.params["images"]].count(b"\n") + 1
 
     def _fit(self, stage: Stage) -> float | None:
-        return self._updates(stage.params, self._options(stage).get("budget"), self._fit_images(stage))
+        budget = self._options(stage).get("budget")
+        if budget is None and "generator" in stage.params:
+            return 1.0  # it trains nothing (see GeneratorSpec.trains)
+        return self._updates(stage.params, budget, self._fit_images(stage))
 
     def _train(self, stage: Stage) -> float | None:
         return self._updates(stage.params, stage.params.get("budget"), self._train_images(stage))

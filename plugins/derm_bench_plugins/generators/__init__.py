@@ -1,12 +1,43 @@
-"""Generators. Specs and options are in `specs`, a module a family; networks in the modules that `create` names."""
+"""Generators. Options and spec of each are in a module of `specs`, its networks in the module that `create` names."""
 
 from __future__ import annotations
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs import adapters, conditional, conditioned, controls, dcgan, pyramid
+from derm_bench_plugins.generators.specs import (
+    acgan,
+    blur,
+    bottleneck,
+    cgan,
+    command,
+    dcgan,
+    dcgan_mutepfe,
+    dermagan,
+    dermgan,
+    duplicate,
+    efgan,
+    folder,
+    iagan,
+    lapgan,
+    lesion_paste,
+    more_real,
+    noise,
+    semi_gan,
+    shuffled_label,
+    spggan,
+    tedgan,
+    vanilla_gan,
+)
 
-FAMILIES = (dcgan, conditional, pyramid, conditioned, controls, adapters)
+MODULES = (
+    *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
+    *(cgan, acgan, semi_gan, tedgan),
+    *(lapgan, spggan),
+    *(iagan, efgan, dermgan, lesion_paste),
+    *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
+    *(folder, command),
+)
 
 
 def specs() -> list[GeneratorSpec]:
-    return [spec for family in FAMILIES for spec in family.specs()]
+    """Every built-in generator."""
+    return [module.SPEC for module in MODULES]

@@ -1,4 +1,5 @@
-"""AC-GAN (Odena et al. 2017) as Xiang and Wang 2019 use it for skin lesions at 64 px: DCGAN told and asked the class.
+"""AC-GAN (Odena et al. 2017) as Xiang and Wang 2019 use it for skin lesions at 64 px: a DCGAN whose G
+gets the class and whose D predicts it.
 
     G  z 100 with e(y) 100 -> the layers of DCGAN
     D  the layers of DCGAN -> two heads on the flattened 4x4x512 maps: real or fake, and the class
@@ -15,19 +16,23 @@ reals.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from derm_bench.specs import Task
 from derm_bench.training.losses import discriminator_loss, generator_loss, soft_cross_entropy
-from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Discriminator, stages_of
-from derm_bench_plugins.generators.gan import ConditionalGan
-from derm_bench_plugins.generators.specs.conditional import AcganOptions
+from derm_bench_plugins.generators.conditional_gan import ConditionalGan, ConditionalGenerator
+from derm_bench_plugins.generators.dcgan_nets import Discriminator, stages_of
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.acgan import AcganOptions
 
 
 class AcGan(ConditionalGan):
     """A conditional GAN of side `task.size`, a power of two from 8 on.
 
-    Verdicts are logits [N,1+K]: of being real, then of the classes. Both heads are linear, so one layer holds them.
+    D gives logits [N,1+K]: of being real, then of the classes. Both heads are linear, so one layer holds them.
     """
 
     options: AcganOptions
@@ -48,6 +53,6 @@ class AcGan(ConditionalGan):
         by_class = soft_cross_entropy(fake[:, 1:], targets)
         return generator_loss(fake[:, 0]) + self.options.class_weight * by_class
 
-    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
+    def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
         """p(real | x)."""
-        return verdicts[:, 0].sigmoid()
+        return logits[:, 0].sigmoid()

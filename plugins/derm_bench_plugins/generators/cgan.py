@@ -14,14 +14,18 @@ fakes has the classes of the batch of reals.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from derm_bench.specs import Task
 from derm_bench.training.losses import ADVERSARIAL
-from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Trunk, stages_of
-from derm_bench_plugins.generators.gan import ConditionalGan
-from derm_bench_plugins.generators.specs.conditional import CganOptions
+from derm_bench_plugins.generators.conditional_gan import ConditionalGan, ConditionalGenerator
+from derm_bench_plugins.generators.dcgan_nets import Trunk, stages_of
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.cgan import CganOptions
 
 
 class Cgan(ConditionalGan):
@@ -36,18 +40,18 @@ class Cgan(ConditionalGan):
         discriminator = ProjectionDiscriminator(options.base // 2, stages, self.classes)
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.initialise()
-        self.of_d, self.of_g = ADVERSARIAL[options.loss]
+        self.adversarial_loss_d, self.adversarial_loss_g = ADVERSARIAL[options.loss]
         self.critic = options.loss == "hinge"
 
-    def judge(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def discriminate(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.discriminator(images, targets)
         return logits
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return self.of_d(real, fake)
+        return self.adversarial_loss_d(real, fake)
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return self.of_g(fake)
+        return self.adversarial_loss_g(fake)
 
 
 class ProjectionDiscriminator(nn.Module):
@@ -58,7 +62,7 @@ class ProjectionDiscriminator(nn.Module):
         self.trunk = Trunk(base, stages)
         self.width = self.trunk.channels
         self.logit = nn.Linear(self.width, 1)
-        self.embed = nn.Linear(classes, self.width, bias=False)  # of one-hot targets: a row a class
+        self.embed = nn.Linear(classes, self.width, bias=False)  # of one-hot targets: one row per class
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         return self.trunk.maps(images).sum(dim=(2, 3))

@@ -1,4 +1,4 @@
-"""command: an external program that is handed training images and leaves samples: any GAN repository on earth."""
+"""command: an external program that gets training images and writes samples, such as the code of any published GAN."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from derm_bench.errors import UserError
 from derm_bench.imageio import SUFFIXES
-from derm_bench.images import ImageSet
-from derm_bench.run import Run
-from derm_bench.specs import Task
-from derm_bench_plugins.generators.finite import FiniteImages
-from derm_bench_plugins.generators.folder import read_images
-from derm_bench_plugins.generators.planned import placeholders
-from derm_bench_plugins.generators.program import Limits, run_program
-from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
+from derm_bench_plugins.generators.command_line import filled, placeholders
+from derm_bench_plugins.generators.external_program import Limits, run_program
+from derm_bench_plugins.generators.made_images import MadeImages, read_images
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.command import CommandOptions
 
 
-class Command(FiniteImages):
-    """Runs the program once a fit; what is drawn later comes from the state."""
+class Command(MadeImages):
+    """Runs the program once per fit; later samples come from the state."""
 
     def __init__(self, options: CommandOptions, task: Task) -> None:
         super().__init__(task, "the program")

@@ -10,14 +10,18 @@ BatchNorm of reals and fakes apart. Kernels are 4x4 unless `kernel: 5` asks for 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from derm_bench.specs import Task
 from derm_bench.training.gan_plugin import PRIORS
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
-from derm_bench_plugins.generators.specs.dcgan import DcganOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 __all__ = ["Dcgan", "Discriminator", "Generator"]
 

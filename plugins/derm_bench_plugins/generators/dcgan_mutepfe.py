@@ -15,11 +15,15 @@ belong to the data set: `preprocess: [bilateral, {gamma: 1.5}]`.
 
 from __future__ import annotations
 
-from derm_bench.specs import Task
+from typing import TYPE_CHECKING
+
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
-from derm_bench_plugins.generators.specs.dcgan import MutepfeOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.dcgan_mutepfe import MutepfeOptions
 
 KERNEL = 5
 

@@ -1,4 +1,4 @@
-"""The layers of DCGAN (Radford et al. 2016), which its kin of papers 002 to 004 and the conditional GANs share.
+"""The layers of DCGAN (Radford et al. 2016), which the GANs of papers 002 to 004 and the conditional GANs share.
 
     G  z -> 4x4 x base*2^(s-1) -> ... -> S/2 x S/2 x base -> S x S x 3    BN + ReLU, tanh last
     D  S x S x 3 -> S/2 x S/2 x base -> ... -> 4x4 x base*2^(s-1) -> 1    LeakyReLU .2, BN but for the first
@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from derm_bench_plugins.generators.sides import doublings
+from derm_bench_plugins.generators.doublings import doublings
 
 
 class Generator(nn.Module):
@@ -47,19 +47,6 @@ class Generator(nn.Module):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         features: torch.Tensor = self.up(self.project(z[:, :, None, None]))
         return torch.tanh(self.to_rgb(features))
-
-
-class ConditionalGenerator(nn.Module):
-    """z [N,z_dim] and targets [N,K] -> images: a Generator of z beside an embedding of the class as long as z."""
-
-    def __init__(self, z_dim: int, classes: int, base: int, stages: int) -> None:
-        super().__init__()
-        self.embed = nn.Linear(classes, z_dim, bias=False)  # of one-hot targets: a row a class
-        self.net = Generator(2 * z_dim, base, stages)
-
-    def forward(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        images: torch.Tensor = self.net(torch.cat([z, self.embed(targets)], dim=1))
-        return images
 
 
 class Trunk(nn.Module):

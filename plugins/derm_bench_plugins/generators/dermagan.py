@@ -14,11 +14,15 @@ logits, which is the sigmoid and binary cross entropy in one.
 
 from __future__ import annotations
 
-from derm_bench.specs import Task
+from typing import TYPE_CHECKING
+
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
-from derm_bench_plugins.generators.specs.dcgan import DermaganOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.dermagan import DermaganOptions
 
 
 class DermaGan(Gan):

@@ -22,15 +22,14 @@ from __future__ import annotations
 import colorsys
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from derm_bench.errors import UserError
-from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Batch, Run
-from derm_bench.specs import SampleRequest, Task
+from derm_bench.images import Samples
 from derm_bench.training.augment import identity, uniform
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import CHUNK, one_hot_of, to_bytes
@@ -38,9 +37,14 @@ from derm_bench.training.init import dcgan_init
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import stream
-from derm_bench_plugins.generators.drawing import DrawOrder
+from derm_bench_plugins.generators.draw_order import DrawOrder
 from derm_bench_plugins.generators.masks import boxes, lesion_masks, skin_tones
-from derm_bench_plugins.generators.specs.conditioned import DermganOptions
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import SampleRequest, Task
+    from derm_bench_plugins.generators.specs.dermgan import DermganOptions
 
 PATCHED_FROM, PATCH_LAYERS = 256, 3  # side from which on D has pix2pix's stride-2 layers
 

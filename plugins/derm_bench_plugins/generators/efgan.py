@@ -14,18 +14,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Run
-from derm_bench.specs import SampleRequest
+from derm_bench.images import Samples
 from derm_bench.training.augment import rotation, warp
 from derm_bench.training.gan_plugin import CHUNK
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.dcgan import Dcgan
-from derm_bench_plugins.generators.specs.conditioned import EfganOptions
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
+    from derm_bench.specs import SampleRequest
+    from derm_bench_plugins.generators.specs.efgan import EfganOptions
 
 
 class Efgan(Dcgan):

@@ -18,35 +18,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Batch, Run
-from derm_bench.specs import SampleRequest, Task
-from derm_bench.training.engine import Engine
+from derm_bench.images import Samples
 from derm_bench.training.gan_plugin import CHUNK, normal, to_bytes
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.nets import SelfAttention
 from derm_bench.training.seeding import stream
-from derm_bench_plugins.generators.dcgan_nets import stages_of
-from derm_bench_plugins.generators.drawing import DrawOrder
-from derm_bench_plugins.generators.gan import Gan, Players
-from derm_bench_plugins.generators.specs.conditioned import IaganOptions
+from derm_bench_plugins.generators.doublings import doublings
+from derm_bench_plugins.generators.draw_order import DrawOrder
+from derm_bench_plugins.generators.gan import Gan
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import SampleRequest, Task
+    from derm_bench.training.engine import Engine
+    from derm_bench_plugins.generators.gan import Optimizers
+    from derm_bench_plugins.generators.specs.iagan import IaganOptions
 
 ATTENDED = 16  # side of the maps with self-attention; half of the image's where that is smaller
 
 
 class Iagan(Gan):
-    """One model a class, of side `task.size`, a power of two from 8 on. What `Gan` calls targets are the images that G
-    is given."""
+    """One model a class, of side `task.size`, a power of two from 8 on. The `targets` of `Gan` are the images that G
+    gets."""
 
     options: IaganOptions
 
     def __init__(self, options: IaganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
-        stages = stages_of(task.size, "iagan")
+        stages = doublings("iagan", task.size, 4)
         self.generator = Generator(options, stages).to(task.device)
         self.discriminator = Discriminator(options.base, stages).to(task.device)
         self.order = DrawOrder()
@@ -54,7 +59,7 @@ class Iagan(Gan):
         dcgan_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, a batch."""
+        """One update of D, then one of G, per batch."""
         self.order.fix(run.seed)
         self._first = self.scaled(train.images[torch.arange(self.options.batch_size) % len(train)])
         super().fit(train, run)
@@ -62,11 +67,11 @@ class Iagan(Gan):
     def start(self, z: torch.Tensor) -> None:
         start_statistics(self.generator, self._first, z)
 
-    def play(
-        self, engine: Engine, players: Players, batch: Batch, z: torch.Tensor
+    def train_step(
+        self, engine: Engine, optimizers: Optimizers, batch: Batch, z: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         others = batch.images.roll(1, dims=0)
-        return super().play(engine, players, replace(batch, targets=others), z)
+        return super().train_step(engine, optimizers, replace(batch, targets=others), z)
 
     def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         images: torch.Tensor = self.generator(targets, z)

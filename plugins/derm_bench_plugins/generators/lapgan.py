@@ -28,20 +28,23 @@ theirs that go beyond this are not described here and not built.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from derm_bench.images import ImageSet
-from derm_bench.run import Batch, Run
-from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, one_hot_of, uniform
 from derm_bench.training.init import he_init
 from derm_bench.training.losses import discriminator_loss, generator_loss
-from derm_bench_plugins.generators.sides import doublings
-from derm_bench_plugins.generators.specs.pyramid import LapganOptions
+from derm_bench_plugins.generators.doublings import doublings
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.lapgan import LapganOptions
 
 START = 8
 

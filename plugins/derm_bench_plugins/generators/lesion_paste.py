@@ -18,6 +18,7 @@ whose skin has the nearest mean colour. Source ids name the lesion's image, the 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -26,15 +27,18 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import nn
 
-from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Run
-from derm_bench.specs import SampleRequest, Task
+from derm_bench.images import Samples
 from derm_bench.training.gan_plugin import CHUNK
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import child_seed
-from derm_bench_plugins.generators.drawing import DrawOrder
+from derm_bench_plugins.generators.draw_order import DrawOrder
 from derm_bench_plugins.generators.masks import component_at, lesion_masks, skin_tones
-from derm_bench_plugins.generators.specs.conditioned import LesionPasteOptions
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
+    from derm_bench.specs import SampleRequest, Task
+    from derm_bench_plugins.generators.specs.lesion_paste import LesionPasteOptions
 
 MARGIN = 0.05  # around what is painted over, a share of the side: masks are drawn tightly
 FEATHER = 0.02  # deviation of the alpha's edge, a share of the side

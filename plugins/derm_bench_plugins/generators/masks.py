@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import torch
 
-from derm_bench.images import ImageSet
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
 
 # Share of the side that the fallback's disc has for its diameter, and that the circle of a dermoscope leaves visible.
 CENTRE, VISIBLE = 0.5, 1.1

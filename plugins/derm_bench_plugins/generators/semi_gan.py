@@ -10,25 +10,29 @@ G's loss: a fake of class y is to be taken for a real one of class y, which does
 (Salimans et al. match features, and Odena 2016 asks for any class but "fake"; neither would make an image of class y.)
 
 Choices. Rashid et al. state no layers that could be read: backbone, initialisation and Adam 2e-4 (.5,.999) are DCGAN's,
-z ~ N(0,1), e starts at N(0,.1). G is told the class, as samples are asked for by class. A batch of fakes has the
+z ~ N(0,1), e starts at N(0,.1). G gets the class, as samples are asked for by class. A batch of fakes has the
 classes of the batch of reals. The part `discriminator` classifies by its first K logits.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from derm_bench.specs import Task
 from derm_bench.training.losses import k_plus_one_discriminator_loss, k_plus_one_generator_loss
-from derm_bench_plugins.generators.dcgan_nets import ConditionalGenerator, Discriminator, stages_of
-from derm_bench_plugins.generators.gan import ConditionalGan
-from derm_bench_plugins.generators.specs.conditional import ConditionalOptions
+from derm_bench_plugins.generators.conditional_gan import ConditionalGan, ConditionalGenerator
+from derm_bench_plugins.generators.dcgan_nets import Discriminator, stages_of
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
 
 
 class SemiGan(ConditionalGan):
     """A conditional GAN of side `task.size`, a power of two from 8 on.
 
-    Verdicts are logits [N,K+1], the last of "fake".
+    D gives logits [N,K+1], the last of "fake".
     """
 
     def __init__(self, options: ConditionalOptions, task: Task) -> None:
@@ -45,6 +49,6 @@ class SemiGan(ConditionalGan):
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return k_plus_one_generator_loss(fake, targets)
 
-    def belief(self, verdicts: torch.Tensor) -> torch.Tensor:
+    def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
         """1 - p(K+1 | x)."""
-        return 1 - verdicts.softmax(dim=1)[:, -1]
+        return 1 - logits.softmax(dim=1)[:, -1]

@@ -27,20 +27,23 @@ from __future__ import annotations
 import copy
 import functools
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from derm_bench.images import ImageSet
-from derm_bench.run import Batch, Run
-from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal
 from derm_bench.training.losses import ADVERSARIAL, between, gradient_penalty
 from derm_bench.training.nets import EqualConv2d, EqualLinear, MinibatchStd, PixelNorm, SelfAttention
-from derm_bench_plugins.generators.sides import doublings
-from derm_bench_plugins.generators.specs.pyramid import SpgganOptions
+from derm_bench_plugins.generators.doublings import doublings
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.spggan import SpgganOptions
 
 START = 4
 

@@ -22,13 +22,11 @@ auxiliary classifier and noise from a t-distribution in place of a Gaussian. Eve
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from derm_bench.images import ImageSet
-from derm_bench.run import Batch, Run
-from derm_bench.specs import Task
 from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal
 from derm_bench.training.init import dcgan_init, start_statistics
@@ -36,7 +34,12 @@ from derm_bench.training.latent import spherical, straight
 from derm_bench.training.losses import gaussian_kl
 from derm_bench_plugins.generators.acgan import AcGan
 from derm_bench_plugins.generators.dcgan_nets import Generator, Trunk, stages_of
-from derm_bench_plugins.generators.specs.conditional import TedganOptions
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.tedgan import TedganOptions
 
 
 class TedGan(NoiseGenerator):
@@ -54,7 +57,7 @@ class TedGan(NoiseGenerator):
         options = self.options
         engine = Engine(run, latents=self.latents, **self._networks())
         adam_vae = engine.adam(self.vae, options.lr, options.betas)
-        first, second = self.of_latents.players(engine), self.of_noise.players(engine)
+        first, second = self.of_latents.optimizers(engine), self.of_noise.optimizers(engine)
         noise = engine.stream("z")
         vae_updates = int(options.vae_share * run.budget)
         self.start(noise)
@@ -66,9 +69,9 @@ class TedGan(NoiseGenerator):
             with torch.no_grad(), engine.autocast():
                 z = self.vae.latent(batch.images, noise).float()
             self.latents.add(z, batch.targets)
-            on_latents = self.of_latents.play(engine, first, batch, z)
+            on_latents = self.of_latents.train_step(engine, first, batch, z)
             t = student_t(len(z), options.z_dim, options.nu, noise)
-            return self.of_noise.play(engine, second, batch, t) | {
+            return self.of_noise.train_step(engine, second, batch, t) | {
                 f"{name}_latents": value for name, value in on_latents.items()
             }
 

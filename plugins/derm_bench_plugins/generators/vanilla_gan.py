@@ -12,13 +12,16 @@ layers that BatchNorm follows.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from derm_bench.specs import Task
 from derm_bench_plugins.generators.gan import Gan
-from derm_bench_plugins.generators.specs.dcgan import VanillaOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.generators.specs.vanilla_gan import VanillaOptions
 
 
 class VanillaGan(Gan):

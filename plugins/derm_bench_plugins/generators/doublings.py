@@ -1,4 +1,4 @@
-"""Sides of images that networks of doublings can make."""
+"""How often a small map is doubled up to the side of an image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Runs an external program in a folder of its own, within limits of time, size and number of files.
 
-No sandbox: the program has the user's rights. The limits are for accidents.
+This is no sandbox: the program has the user's rights, and the limits are against accidents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from derm_bench.errors import UserError
 from derm_bench.executors.tail import Tail
-from derm_bench_plugins.generators import guard
+from derm_bench_plugins.generators import program_guard
 
 POLL_SECONDS = 0.05
 # Looking at all files may take this share of the time, and no more.
@@ -40,9 +40,9 @@ class Limits(NamedTuple):
 
 
 def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
-    """Runs `argv` in `folder`/work until it ends by itself, and prints the end of what it said to stderr.
+    """Runs `argv` in `folder`/work until it ends by itself, and prints the end of its output to stderr.
 
-    Its limits count what lies in `folder`, without what lay there before. UserError where it cannot be found, passes
+    The limits count what it adds to `folder`. UserError where it cannot be found, exceeds
     a limit (it is killed with its process group) or ends with another code than 0.
     """
     path = shutil.which(argv[0])
@@ -55,7 +55,16 @@ def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
     try:
         # Leader of a group of its own, which is killed as a whole; the guard does so if this process is killed itself.
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, str(read), str(limits.size), path, *argv[1:]],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                program_guard.__file__,
+                str(read),
+                str(limits.size),
+                path,
+                *argv[1:],
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -75,11 +84,11 @@ def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
     finally:
         os.close(read)
         os.close(write)
-    said = tail.text().strip()
-    sys.stderr.write(f"$ {' '.join(argv)}\n{said}\n")  # the stage's log
+    output = tail.text().strip()
+    sys.stderr.write(f"$ {' '.join(argv)}\n{output}\n")  # the stage's log
     wrong = wrong or _over(usage(folder), before, limits) or _badly_ended(code)
     if wrong:
-        last = f"it said last:\n{said[-SHOWN:]}" if said else "it said nothing"
+        last = f"its last output:\n{output[-SHOWN:]}" if output else "it printed nothing"
         raise UserError(f"the program {argv[0]} {wrong}; {last}")
 
 
@@ -136,6 +145,6 @@ def _badly_ended(code: int) -> str | None:
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Few variables, so that results do not hang on the user's shell."""
+    """Few variables, so that results do not depend on the user's shell."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return passed | {"HOME": str(work), "TMPDIR": str(work / "tmp"), "PYTHONHASHSEED": "0"}

@@ -1,8 +1,8 @@
 """Runs a program under a limit of file size, and kills it with all it started once the caller is gone.
 
-Started as `python guard.py PIPE BYTES PROGRAM ARGUMENT...`, as leader of a session of its own; PIPE is the read end of
-a pipe whose other end only the caller has. Ends as the program ends (128 + n after signal n, 127 where it could not be
-started). Imports the standard library only, so that it starts at once.
+Started as `python program_guard.py PIPE BYTES PROGRAM ARGUMENT...`, as leader of a session of its own; PIPE is the
+read end of a pipe whose other end only the caller has. Ends as the program ends (128 + n after signal n, 127 where it
+could not be started). Imports the standard library only, so that it starts at once.
 """
 
 from __future__ import annotations

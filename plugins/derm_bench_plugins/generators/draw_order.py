@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from derm_bench.images import ImageSet
-from derm_bench.specs import SampleRequest
 from derm_bench.training.seeding import stream
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.specs import SampleRequest
 
 
 class DrawOrder(nn.Module):

@@ -1,0 +1,33 @@
+"""The placeholders in the `argv` of `command`, and what stands in their place. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.generators.specs.command import CommandOptions
+
+NAMES = ("train", "out", "n", "class", "seed", "size", "program")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def names_in(word: str) -> list[str]:
+    """The names between braces in one argument."""
+    return _PLACEHOLDER.findall(word)
+
+
+def filled(argv: tuple[str, ...], values: Mapping[str, object]) -> list[str]:
+    """argv with each placeholder that `values` has replaced, once."""
+    return [_PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), word) for word in argv]
+
+
+def placeholders(
+    options: CommandOptions, classes: tuple[str, ...], size: int, seed: int
+) -> dict[str, object]:
+    """The values of all placeholders but {train} and {out}, the folders that are made when the program runs."""
+    known: dict[str, object] = {"n": options.samples_per_fit, "size": size, "seed": seed}
+    if len(classes) == 1:
+        known["class"] = classes[0]
+    return known | ({"program": options.program} if options.program is not None else {})

@@ -1,0 +1,89 @@
+"""What planning asks of `command`: problems seen beforehand, digests of the program, the lines that would run.
+
+Imports no torch: the parent process calls it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from derm_bench.errors import UserError
+from derm_bench.fingerprint import file_digests
+from derm_bench.specs import Provenance
+from derm_bench_plugins.generators.command_line import filled, placeholders
+from derm_bench_plugins.generators.tree_digest import tree_digest
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.generators.specs.command import CommandOptions
+
+MAX_PROGRAM_FILES = 20_000
+
+
+def preflight(options: CommandOptions) -> Iterator[str]:
+    """A program that is not found, and arguments that name files by a relative path: it runs in another folder."""
+    if not options.argv:
+        yield "argv is empty: write the program and its arguments as a list"
+        return
+    name = _with_program(options)[0]
+    if "/" in name and not Path(name).is_absolute():
+        yield f"argv starts with '{name}', a relative path; {_hint(name)}"
+    elif shutil.which(name) is None:
+        yield f"there is no program '{name}'" + ("" if "/" in name else " on the PATH")
+    for word in options.argv[1:]:
+        if not Path(word).is_absolute() and Path(word).is_file():
+            yield f"'{word}' is a file here, and the program runs in a folder of its own; {_hint(word)}"
+
+
+def lines(options: CommandOptions, classes: tuple[str, ...], size: int, seed: int) -> list[list[str]]:
+    """What a fit on `classes` runs; {train} and {out} are not known yet."""
+    return [filled(options.argv, placeholders(options, classes, size, seed))]
+
+
+def digests(options: CommandOptions) -> dict[str, str]:
+    """Digests of the program: what argv starts with, `program`, and files that argv names by an absolute path."""
+    argv = _with_program(options)
+    program = shutil.which(argv[0]) if argv else None
+    named = {"argv.0": Path(program)} if program else {}
+    words = dict(enumerate(options.argv[1:], start=1))
+    named |= {f"argv.{k}": Path(word) for k, word in words.items() if Path(word).is_absolute()}
+    found = file_digests({name: path for name, path in named.items() if path.is_file()})
+    if options.program is not None and options.program.is_dir():
+        found["program"] = tree_digest(_code_below(options.program))
+    return found
+
+
+def count(options: CommandOptions) -> int:
+    """Images of each class."""
+    return options.samples_per_fit
+
+
+def provenance(options: CommandOptions) -> Provenance:
+    """Which program made the images."""
+    name = Path(options.argv[0]).name if options.argv else "nothing"
+    return Provenance(f"made by the external program {name}, which was given training images")
+
+
+def _with_program(options: CommandOptions) -> list[str]:
+    return filled(options.argv, {} if options.program is None else {"program": options.program})
+
+
+def _hint(word: str) -> str:
+    return f"name its folder with `program` and write {{program}}/{Path(word).name}"
+
+
+def _code_below(folder: Path) -> dict[str, Path]:
+    """Files of a program by their path below `folder`, without hidden ones and Python's caches."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
+            found[inner.as_posix()] = path
+        if len(found) > MAX_PROGRAM_FILES:
+            raise UserError(
+                f"{folder} holds more than {MAX_PROGRAM_FILES:,} files",
+                hint="let `program` name the folder of the code alone",
+            )
+    return found

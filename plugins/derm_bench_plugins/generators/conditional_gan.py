@@ -1,0 +1,51 @@
+"""What GANs on the layers of DCGAN share whose generator gets the class, as an embedding beside z."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from derm_bench.training.gan_plugin import one_hot_of
+from derm_bench.training.init import dcgan_init, start_statistics
+from derm_bench_plugins.generators.dcgan_nets import Generator
+from derm_bench_plugins.generators.gan import Gan
+
+
+class ConditionalGan(Gan):
+    """A GAN on the layers of DCGAN whose G takes z and the class."""
+
+    generator: ConditionalGenerator
+    classes: int
+
+    def initialise(self) -> None:
+        """As DCGAN, but for the embedding of classes: N(0,.1), a tenth of z. At the scale of z it crowds z out, since
+        all gradients of a class agree on it, and the samples of a class become one image."""
+        dcgan_init(self.generator)
+        dcgan_init(self.discriminator)
+        nn.init.normal_(self.generator.embed.weight, 0.0, 0.1)
+
+    def start(self, z: torch.Tensor) -> None:
+        """Sets the statistics of G's BatchNorm, with as many images of each class."""
+        start_statistics(
+            self.generator, z, torch.eye(self.classes, device=z.device).repeat(len(z), 1)[: len(z)]
+        )
+
+    def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.generator(z, targets)
+        return images
+
+    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
+        return self.generate(z, one_hot_of(label, len(z), self.classes, z.device))
+
+
+class ConditionalGenerator(nn.Module):
+    """z [N,z_dim] and targets [N,K] -> images: a Generator of z beside an embedding of the class as long as z."""
+
+    def __init__(self, z_dim: int, classes: int, base: int, stages: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(classes, z_dim, bias=False)  # of one-hot targets: one row per class
+        self.net = Generator(2 * z_dim, base, stages)
+
+    def forward(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.net(torch.cat([z, self.embed(targets)], dim=1))
+        return images

@@ -1,0 +1,37 @@
+"""Control `noise`: pixels drawn uniformly, which shows what images of nothing do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from derm_bench.images import Samples
+from derm_bench.training.module_plugin import ModulePlugin
+from derm_bench.training.seeding import stream
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
+    from derm_bench.specs import SampleRequest, Task
+    from derm_bench_plugins.generators.specs.control_options import ControlOptions
+
+
+class Noise(ModulePlugin):
+    """Each value of each pixel uniform over 0 to 255."""
+
+    def __init__(self, options: ControlOptions, task: Task) -> None:
+        self.size = task.size
+
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """There is nothing to do."""
+
+    def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
+        noise = stream(request.seed, f"noise/{request.label}")
+        shape = (request.n, 3, self.size, self.size)
+        return Samples(torch.randint(0, 256, shape, generator=noise, dtype=torch.uint8))
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {}

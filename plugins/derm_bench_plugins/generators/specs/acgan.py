@@ -1,0 +1,26 @@
+"""Options and spec of `acgan`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import SMALL
+from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
+
+
+class AcganOptions(ConditionalOptions):
+    class_weight: float = Field(
+        1.0, ge=0, description="of the cross entropy of classes, beside that of real and fake"
+    )
+
+
+SPEC = GeneratorSpec(
+    name="acgan",
+    summary="AC-GAN: a discriminator with an auxiliary classifier of reals and fakes",
+    paper="Odena et al. 2017, as in Xiang and Wang 2019; cited by papers 001 and 003",
+    create="derm_bench_plugins.generators.acgan:AcGan",
+    options=AcganOptions,
+    conditional=True,
+    presets=SMALL,
+)

@@ -1,0 +1,28 @@
+"""Options and spec of `dcgan-mutepfe`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
+
+
+class MutepfeOptions(GanOptions):
+    """The defaults are the paper's."""
+
+    z_dim: int = Field(128, ge=1, le=4096, description="length of the noise vector z")
+    batch_size: int = Field(128, ge=2, le=65536, description="real images an update of D")
+    base: int = Field(
+        64, ge=1, le=1024, description="channels of G's last hidden layer and of D's first; 64 is the paper's"
+    )
+
+
+SPEC = GeneratorSpec(
+    name="dcgan-mutepfe",
+    summary="DCGAN of 5x5 kernels whose discriminator is later fine-tuned as a classifier",
+    paper="Mutepfe et al., paper 004: benign and malignant lesions at 64 px",
+    create="derm_bench_plugins.generators.dcgan_mutepfe:DcganMutepfe",
+    options=MutepfeOptions,
+    presets=SMALL,
+)

@@ -1,0 +1,52 @@
+"""Options and spec of `dermgan`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorOptions, GeneratorSpec
+
+
+class DermganOptions(GeneratorOptions):
+    """pix2pix's, and the weights of what DermGAN adds, which are in no text at hand."""
+
+    batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image an update")
+    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, of G and of D")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="of Adam")
+    base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
+    region: Literal["box", "mask"] = Field(
+        "box", description="what the map shows of the lesion: its bounding box, as the paper, or its outline"
+    )
+    l1: float = Field(100.0, ge=0, description="weight of the L1 loss over the image")
+    l1_lesion: float = Field(10.0, ge=0, description="weight of the L1 loss over the lesion alone")
+    feature_matching: float = Field(
+        10.0, ge=0, description="weight of the L1 loss between D's features of real and generated images"
+    )
+    patch_layers: int | None = Field(
+        None,
+        ge=1,
+        le=5,
+        description="stride-2 layers of D: 3 judge patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; default 3 from "
+        "256 px on, one fewer each time the side halves",
+    )
+    resize: float = Field(
+        0.3, ge=0, lt=1, description="by what share the region of a sample is made larger or smaller at most"
+    )
+    move: float = Field(0.15, ge=0, le=1, description="by what share of the side it is moved at most")
+
+
+SPEC = GeneratorSpec(
+    name="dermgan",
+    summary="DermGAN: pix2pix from maps of skin tone, place and class of a lesion",
+    paper="Ghorbani et al. 2020",
+    create="derm_bench_plugins.generators.dermgan:Dermgan",
+    options=DermganOptions,
+    conditional=True,
+    conditions_on="masks",
+    presets={
+        "tiny": {"base": 4, "batch_size": 8, "budget": {"updates": 4}},
+        "smoke": {"base": 16, "batch_size": 8, "budget": {"updates": 20}},
+    },
+)

@@ -1,0 +1,70 @@
+"""Options and spec of `folder`, images that somebody has made already."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from derm_bench.specs import GeneratorOptions, GeneratorSpec
+
+_PARTS = frozenset({"train", "training", "val", "validation", "test", "all"})
+_FILLING = frozenset({"and", "the", "of", "on", "set", "split", "data", "images", "part"})
+
+
+class FolderOptions(GeneratorOptions):
+    """Where the images are, and what the model that made them was trained on."""
+
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        "per_class", description="per_class: a stage for each class that has a quota"
+    )
+    root: Path = Field(description="holds a folder of images for each class, named as the class")
+    trained_on: str = Field(
+        min_length=1,
+        max_length=500,
+        description="what the model that made these images was trained on, as you state it: train (of the split that "
+        "`split` names), words for other data, or all, test, val, which need the permit generator_sees_test",
+    )
+    split: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{8,64}$",
+        description="with trained_on: train, the digest of that split or its first 8 digits or more; "
+        "`derm-bench plan MATRIX --json` prints it under `splits`",
+    )
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts of this very data set that `trained_on` names; none where it describes other data."""
+        words = set(re.findall(r"[a-z]+", self.trained_on.lower()))
+        return frozenset(words & _PARTS) if words <= _PARTS | _FILLING else frozenset()
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> FolderOptions:
+        only_train = bool(self.parts) and self.parts <= {"train", "training"}
+        if only_train and self.split is None:
+            raise ValueError(
+                "trained_on: train needs `split`, the digest of the split whose training part it was "
+                "(`derm-bench plan MATRIX --json` prints it under `splits`)"
+            )
+        if self.split is not None and not only_train:
+            raise ValueError("split goes with trained_on: train, and with nothing else")
+        if self.fit_on != "train":
+            raise ValueError("fit_on has no effect on images that are there; say it with trained_on: all")
+        return self
+
+
+SPEC = GeneratorSpec(
+    name="folder",
+    summary="images that somebody has made already, one folder per class",
+    create="derm_bench_plugins.generators.folder:Folder",
+    options=FolderOptions,
+    conditional=True,
+    trains=False,
+    presets={"tiny": {}, "smoke": {}},
+    preflight="derm_bench_plugins.generators.folder_planning:preflight",
+    depends_on="derm_bench_plugins.generators.folder_planning:digests",
+    provenance="derm_bench_plugins.generators.folder_planning:provenance",
+    finite="derm_bench_plugins.generators.folder_planning:counts",
+)

@@ -1,0 +1,38 @@
+"""Options and spec of `iagan`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import GanOptions
+
+
+class IaganOptions(GanOptions):
+    """The networks' widths are in no text at hand."""
+
+    batch_size: int = Field(32, ge=2, le=65536, description="real images an update of D")
+    base: int = Field(
+        32, ge=4, le=512, multiple_of=4, description="channels after the first layer of encoder and D"
+    )
+    code: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description="channels of the 4x4 map that an image becomes; z becomes as large a map",
+    )
+    z_per_image: int = Field(10, ge=1, le=100_000, description="samples in a row from one real image")
+
+
+SPEC = GeneratorSpec(
+    name="iagan",
+    summary="IAGAN: real image and noise in, inception and self-attention blocks",
+    paper="Motamed, Rogalla and Khalvati 2021",
+    create="derm_bench_plugins.generators.iagan:Iagan",
+    options=IaganOptions,
+    conditions_on="images",
+    presets={
+        "tiny": {"base": 4, "code": 4, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
+        "smoke": {"base": 8, "code": 16, "batch_size": 16, "budget": {"updates": 20}},
+    },
+)

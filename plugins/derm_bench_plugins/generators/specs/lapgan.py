@@ -1,0 +1,41 @@
+"""Options and spec of `lapgan`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import GanOptions
+
+
+class LapganOptions(GanOptions):
+    """Denton et al. 2015; Adam takes the place of their SGD."""
+
+    batch_size: int = Field(128, ge=2, le=65536, description="real images an update, the same for all levels")
+    base: int = Field(64, ge=1, le=1024, description="channels of the convolutions of each level")
+    hidden: int = Field(
+        1200, ge=2, le=16384, multiple_of=2, description="units a hidden layer of G at 8x8; D has half"
+    )
+    dropout: float = Field(0.5, ge=0, lt=1, description="of the discriminators, before their last layer")
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        "per_class",
+        description="per_class: a pyramid a class, without label planes; pooled, or groups of classes: one pyramid "
+        "for several, told apart by a label plane",
+    )
+
+
+SPEC = GeneratorSpec(
+    name="lapgan",
+    summary="LAPGAN: a Laplacian pyramid of GANs from 8x8 on, each level trained apart",
+    paper="Denton et al. 2015; at 256 px as Baur et al. 2018 (MelanoGANs) compare with",
+    create="derm_bench_plugins.generators.lapgan:Lapgan",
+    options=LapganOptions,
+    conditional=True,
+    presets={
+        "tiny": {"base": 4, "hidden": 16, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
+        "smoke": {"base": 8, "hidden": 64, "batch_size": 16, "budget": {"updates": 20}},
+        "melanogan": {"size": 256, "batch_size": 32},
+    },
+)

@@ -1,0 +1,52 @@
+"""Options and spec of `lesion-paste`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorOptions, GeneratorSpec
+
+
+class LesionPasteOptions(GeneratorOptions):
+    """How a lesion is cut out, changed and blended in."""
+
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        None, description="default pooled: backgrounds come from images of all classes"
+    )
+    blend: Literal["poisson", "feather"] = Field(
+        "feather",
+        description="feather keeps the lesion's colours; poisson its gradients, with colours shifted by what both "
+        "skins differ",
+    )
+    rotate: float = Field(180.0, ge=0, le=180, description="largest turn of the lesion, degrees")
+    scale: float = Field(0.2, ge=0, lt=1, description="by what share it is made larger or smaller at most")
+    move: float = Field(
+        0.1, ge=0, le=1, description="by what share of the side it is moved from where a lesion was"
+    )
+    jitter: float = Field(
+        0.02,
+        ge=0,
+        le=0.2,
+        description="how far its outline is bent, standard deviation as a share of the side",
+    )
+    largest_background: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="share of an image that its own lesion may take for it to be a background",
+    )
+
+
+SPEC = GeneratorSpec(
+    name="lesion-paste",
+    summary="lesions cut out by their contour and blended into other skin (ZSAL, XtremeAugment's OBA)",
+    paper="object-based augmentation of Nesteruk et al. 2022; ZSAL as told in paper 000",
+    create="derm_bench_plugins.generators.lesion_paste:LesionPaste",
+    options=LesionPasteOptions,
+    conditional=True,
+    conditions_on="masks",
+    trains=False,
+    presets={"tiny": {}, "smoke": {}},
+)

@@ -1,0 +1,35 @@
+"""Options and spec of the control `shuffled-label`."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.control_options import ControlOptions
+
+
+class ShuffledLabelOptions(ControlOptions):
+    """Labels are shuffled over all classes: neither `classes` nor a scope by class is taken."""
+
+    @model_validator(mode="after")
+    def _draws_from_all_classes(self) -> ShuffledLabelOptions:
+        if self.classes is not None:
+            raise ValueError(
+                "classes: it draws from all of them; say who gets images with synthetic.per_class"
+            )
+        if self.scope not in (None, "pooled"):
+            raise ValueError("scope: it draws from all classes at once, which is pooled; leave it out")
+        return self
+
+
+SPEC = GeneratorSpec(
+    name="shuffled-label",
+    summary="control: real training images drawn again, labels drawn from the training prior",
+    create="derm_bench_plugins.generators.controls.shuffled_label:ShuffledLabel",
+    options=ShuffledLabelOptions,
+    conditional=True,
+    conditions_on="images",
+    trains=False,
+    presets={"tiny": {}, "smoke": {}},
+    finite="derm_bench_plugins.generators.specs.control_options:without_end",
+)

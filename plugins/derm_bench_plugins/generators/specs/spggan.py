@@ -1,0 +1,51 @@
+"""Options and spec of `spggan`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import GanOptions
+
+
+class SpgganOptions(GanOptions):
+    """Karras et al. 2018 where Abdelhalim et al. 2021 say nothing else."""
+
+    z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
+    batch_size: int = Field(16, ge=2, le=65536, description="real images an update, at every resolution")
+    lr: float = Field(1e-4, gt=0, description="learning rate of G's Adam")
+    lr_d: float = Field(4e-4, gt=0, description="learning rate of D's Adam (two time scales)")
+    betas: tuple[float, float] = Field((0.0, 0.9), description="of both Adams")
+    base: int = Field(256, ge=4, le=4096, description="channels at 64x64; twice as many at half the side")
+    widest: int = Field(512, ge=4, le=4096, description="channels at most")
+    attention: int = Field(
+        32,
+        ge=4,
+        le=1024,
+        description="side of the features that attend to themselves, in G and in D; the largest in smaller images",
+    )
+    growth: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="share of the budget in which the networks grow; the rest is at full size",
+    )
+    loss: Literal["wgan", "hinge"] = Field("wgan", description="with the gradient penalty in either case")
+    penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty (lambda)")
+    drift: float = Field(0.001, ge=0, description="weight of the mean squared score of reals")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the average of G's weights, which samples")
+
+
+SPEC = GeneratorSpec(
+    name="spggan",
+    summary="SPGGAN: progressive growing with self-attention and two learning rates, WGAN-GP",
+    paper="Abdelhalim et al. 2021, on Karras et al. 2018 and Zhang et al. 2019",
+    create="derm_bench_plugins.generators.spggan:Spggan",
+    options=SpgganOptions,
+    presets={
+        "tiny": {"base": 4, "widest": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 6}},
+        "smoke": {"base": 8, "widest": 32, "z_dim": 32, "batch_size": 8, "budget": {"updates": 20}},
+    },
+)

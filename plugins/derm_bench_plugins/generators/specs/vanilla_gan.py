@@ -1,0 +1,29 @@
+"""Options and spec of `vanilla-gan`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
+
+
+class VanillaOptions(GanOptions):
+    """What Goodfellow et al. 2014 leave open is said in `vanilla_gan`."""
+
+    base: int = Field(
+        256,
+        ge=2,
+        le=4096,
+        description="units of G's first hidden layer, and of D's last; the others are multiples",
+    )
+
+
+SPEC = GeneratorSpec(
+    name="vanilla-gan",
+    summary="the first GAN: two perceptrons, BCE, one pair a class",
+    paper="Goodfellow et al. 2014",
+    create="derm_bench_plugins.generators.vanilla_gan:VanillaGan",
+    options=VanillaOptions,
+    presets=SMALL,
+)
