@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rows import LATER, ROWS, Measure, Row
 
-from derm_bench.plan.numerics import cuda_devices
+from derm_bench.machine import cuda_devices
 
 MEMORY_TARGET = 1.2  # our peak against the baseline's, on the CPU
 

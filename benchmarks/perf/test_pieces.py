@@ -15,7 +15,7 @@ from ours.row10 import matrix
 from derm_bench.images import ImageSet
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
-from derm_bench.plan.numerics import Machine
+from derm_bench.machine import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task

@@ -49,6 +49,11 @@ class UserErrors(UserError):
         return self.message
 
 
+class Waiting(Exception):
+    """A stage needs a person before it can go on: to sort images into folders, say. Its message is the instruction.
+    It is no failure: the stage is tried again by every run, and what needs it is skipped with the instruction."""
+
+
 class Diverged(Exception):
     """Training produced NaN, infinity or a collapsed generator; recorded as `diverged`, never averaged away.
 

@@ -96,7 +96,7 @@ class Samples:
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def load_images(path: Path, rows: Sequence[int] | None = None) -> torch.Tensor:
+def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.Tensor:
     """Images or masks of an .npy file that holds uint8 [N,H,W,C], C = 3 or 1, as a view uint8 [n,C,H,W] of memory in
     that order.
 
@@ -106,9 +106,18 @@ def load_images(path: Path, rows: Sequence[int] | None = None) -> torch.Tensor:
     array = np.load(path, mmap_mode=None if rows is None else "r", allow_pickle=False)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3):
         raise ValueError(f"{path} must hold uint8 [N,H,W,3] or [N,H,W,1], not {array.dtype} {array.shape}")
-    if rows is not None:
+    if isinstance(rows, slice):
+        array = array[rows].copy()
+    elif rows is not None:
         array = np.take(array, np.asarray(rows, dtype=np.int64), axis=0)
     return torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2)
+
+
+def load_rows(path: Path, rows: Sequence[int]) -> torch.Tensor:
+    """Some rows of an .npy file [N,...] of numbers, in this order: a tensor [n,...] of the same dtype, gathered once
+    through a memory map."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return torch.from_numpy(np.ascontiguousarray(np.take(array, np.asarray(rows, dtype=np.int64), axis=0)))
 
 
 def save_images(path: Path, images: torch.Tensor) -> None:

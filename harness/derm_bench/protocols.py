@@ -79,6 +79,8 @@ class DatasetDescription:
     `labels` are names out of `classes`. `masks`: images come with one each. `licence` and `citation` are shown.
     `groups` holds the lesion or patient of each image (None: no grouping is known). `given_split` holds
     `train | val | test | ""` where the source fixes one. `attributes` holds typed columns (age, sex, site, ...).
+    `aux_labels` holds the labels of further tasks by the task's name, "" where an image has none; `ordinal`: the
+    classes are grades in their order.
     """
 
     ids: Sequence[str]
@@ -90,6 +92,8 @@ class DatasetDescription:
     masks: bool = False
     licence: str = ""
     citation: str = ""
+    aux_labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ordinal: bool = False
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ class Ref:
 
     `part` names one network of a generator's or classifier's `parts()`, which `Task.part` gives. `data` is what the
     plugin is fitted on: the training split, the reserve, or what another `Ref` of kind `samples` makes.
+    `needed: fit` is for what the plugin uses while it is fitted and not afterwards: where a fitted plugin is restored,
+    to sample or to predict, `Task.inputs` does not have it.
     """
 
     kind: Literal["generator", "classifier", "samples"]
@@ -68,6 +70,7 @@ class Ref:
     data: Literal["train", "reserve"] | Ref = "train"
     part: str | None = None
     n: int | None = None
+    needed: Literal["always", "fit"] = "always"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,19 @@ class DatasetSpec(PluginSpec):
     """A data set: `create` names a class with `describe`, `fingerprint` and `read`."""
 
 
+@dataclass(frozen=True)
+class Derived:
+    """Named data that is made from the images of a data set, once for all plugins that want the same.
+
+    `function` is an import path called `function(images, **options)` with uint8 images [n,3,S,S] of the stored size, on
+    the device; it returns a tensor [n,...] of any dtype, the same shape for every image. `options` are JSON. A fit
+    finds the result in `ImageSet.data`, and batches in `Batch.data`, under the name that `derives` gave it.
+    """
+
+    function: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec(PluginSpec):
     """A generator of images. `conditional`: one fit covers all classes. `conditions_on`: what `sample` is given
@@ -106,6 +122,7 @@ class GeneratorSpec(PluginSpec):
 
     `trains=False`: `fit` trains nothing, it only reads or draws images. Such a generator takes neither `budget` nor
     `augment`, which a matrix may then not write; the harness reads them as one update and no transforms.
+    `derives`: import path, called with the options: `{name: Derived}`, data that is made from the images for it.
 
     Import paths for what is not trained here: `provenance(options) -> Provenance`; `finite(options) -> {class: n}`, or
     one n for all: there are no more images, drawn without repetition in an order that the fit fixes (by
@@ -118,6 +135,7 @@ class GeneratorSpec(PluginSpec):
     conditions_on: Literal["none", "images", "masks"] = "none"
     reads: Literal["train", "reserve"] = "train"
     trains: bool = True
+    derives: str | None = None
     provenance: str | None = None
     finite: str | None = None
     commands: str | None = None
@@ -128,11 +146,12 @@ class ClassifierSpec(PluginSpec):
     """A classifier. `label_option` names the option whose value is the default label (`model` of timm).
 
     `trains=False`: `fit` trains nothing. Such a classifier takes, of the options that classifiers share, only those
-    that its own model declares; the harness reads the others as their defaults.
+    that its own model declares; the harness reads the others as their defaults. `derives`: as of a generator.
     """
 
     label_option: str | None = None
     trains: bool = True
+    derives: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +189,15 @@ class TransformSpec(PluginSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSpec(PluginSpec):
-    """An executor of stages; `create(options, task)` is called as `create(settings)` in the parent."""
+    """An executor of stages. `create` is called as `create(options, settings)` in the parent, with an
+    `ExecutorSettings`, and returns an `Executor` (`derm_bench.executors.base`).
+
+    `machine`: import path, called as `machine(options, wanted)` with a `derm_bench.machine.Wanted`; it returns the
+    `Machine` that stages will run on, which is part of their identity: whoever plans need not have such a device. By
+    default it is the machine that plans.
+    """
+
+    machine: str = "derm_bench.machine:this_machine"
 
 
 SPEC_TYPES: dict[str, type[PluginSpec]] = {
@@ -195,6 +222,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "DatasetSpec",
+    "Derived",
     "ExecutorSpec",
     "Generator",
     "GeneratorOptions",

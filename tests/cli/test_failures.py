@@ -157,7 +157,7 @@ def workers_of(parent: int) -> list[str]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"derm_bench.executors.worker" in words and str(parent).encode() in words:
+        if b"derm_bench.worker.serve" in words and str(parent).encode() in words:
             found.append(path.parent.name)
     return found
 

@@ -5,7 +5,7 @@ import sys
 
 from derm_bench.executors.base import ExecutorSettings
 from derm_bench.executors.local import _environment
-from derm_bench.plan.numerics import Machine
+from derm_bench.machine import Machine
 
 
 def test_opencv_does_not_take_all_cores_in_each_of_the_threads_that_preprocess(tmp_path):

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from derm_bench_plugins.generators.specs.conditional import specs
 
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task, load_object
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun, seed_everything
-from derm_bench_plugins.generators.specs.conditional import specs
 
 SPECS = {spec.name: spec for spec in specs()}
 KINDS = [("cgan", {}), ("cgan", {"loss": "hinge"}), ("acgan", {}), ("semi-gan", {}), ("tedgan", {})]

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from derm_bench_plugins.generators.program import Limits, run_program
+from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
 from pydantic import ValidationError
 
 from derm_bench.errors import UserError
-from derm_bench_plugins.generators.program import Limits, run_program
-from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
 
 GENEROUS = Limits(seconds=20, size=10**8, files=1000)
 

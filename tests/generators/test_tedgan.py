@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from derm_bench_plugins.generators.specs.conditional import TedganOptions
 from scipy import stats
 from tests.generators.test_conditional import CLASSES, dark_and_bright
 
@@ -11,7 +12,6 @@ from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import gaussian_kl
 from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import Snapshots, StageRun, seed_everything
-from derm_bench_plugins.generators.specs.conditional import TedganOptions
 from derm_bench_plugins.generators.tedgan import Latents, TedGan, draw, student_t
 
 

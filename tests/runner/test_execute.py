@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from derm_bench.executors.base import Event
-from derm_bench.executors.locks import stage_lock
-from derm_bench.executors.perform import perform
 from derm_bench.matrix.model import Matrix
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.numerics import Machine
+from derm_bench.machine import Machine
 from derm_bench.plugins import Plugins
 from derm_bench.runner.execute import REVIVALS, Execution
 from derm_bench.runner.progress import PlainProgress
 from derm_bench.store import Store
+from derm_bench.store.locks import stage_lock
+from derm_bench.worker.perform import perform
 
 CPU = Machine("cpu", ("cpu",), "fp32", 2)
 

@@ -1,9 +1,9 @@
 """Small versions of stages, the lines drawn through how long they took, and forecasts that follow from them."""
 
 import pytest
+from derm_bench.plan.sorts import sort_of
 
 from derm_bench.cli.common import plan_request
-from derm_bench.plan.sorts import sort_of
 from derm_bench.runner.earlier import Experience
 from derm_bench.runner.forecast import EVALUATIONS, forecast
 from derm_bench.runner.probe import Probed, _fitted, _Run, unknown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import Any, TypeVar
 import click
 
 from derm_bench.errors import UserError, UserErrors
+from derm_bench.lazy import load_object
+from derm_bench.machine import Machine, Wanted
 from derm_bench.matrix.cells import cells, select
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Matrix
 from derm_bench.matrix.refs import Kind, requirements
 from derm_bench.plan.model import Plan
-from derm_bench.plan.numerics import resolve_machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
-from derm_bench.specs import PluginSpec, load_object
+from derm_bench.specs import PluginSpec
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,6 +58,16 @@ def selection_options(command: Command) -> Command:
                 help="Cells to keep: strategy=dcgan*,seed=0 (repeat for or).",
             ),
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+            click.option(
+                "--executor", default=None, help="An installed executor. Default: the matrix's, else local."
+            ),
+            click.option(
+                "--executor-option",
+                "executor_options",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Set an option of the executor; VALUE is YAML.",
+            ),
         ]
     ):
         command = option(command)
@@ -106,14 +118,26 @@ def plan_request(
     only: Sequence[str],
     device: str,
     store: Path | None,
+    executor: str | None = None,
+    executor_options: Sequence[str] = (),
 ) -> Request:
     """Loads, validates, selects, checks what plugins can already see to be wrong, and plans."""
     plugins = find_plugins(flags)
-    loaded = load_matrix(matrix, plugins, preset=preset, sets=sets)
+    asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
+    asked += [f"executor.{option}" for option in executor_options]
+    loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
     chosen = select(cells(loaded, plugins), only)
     preflight(loaded, plugins)
-    plan = make_plan(loaded, chosen, plugins, resolve_machine(loaded.numerics, device))
+    plan = make_plan(loaded, chosen, plugins, machine_of(loaded, plugins, device))
     return Request(loaded, plugins, plan, Store(store or default_store()))
+
+
+def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
+    """The machine that the stages of a matrix run on, as its executor tells it."""
+    spec, numerics = plugins.get("executor", matrix.executor.name), matrix.numerics
+    wanted = Wanted(device, numerics.precision, numerics.threads)
+    machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
+    return machine
 
 
 def preflight(matrix: Matrix, plugins: Plugins) -> None:

@@ -15,8 +15,8 @@ import click
 from derm_bench._version import __version__
 from derm_bench.cli.common import find_plugins
 from derm_bench.cli.plugins import notes
+from derm_bench.machine import cuda_devices, profile_file, saved_profile
 from derm_bench.matrix.options import compose_options
-from derm_bench.plan.numerics import cuda_devices, profile_file, saved_profile
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 from derm_bench.store import default_store

@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 
+from derm_bench.attempts import FAILURES
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.labels import matches
 from derm_bench.plan.explain import differences, nearest
 from derm_bench.plan.model import PlannedCell, Stage
-from derm_bench.runner.execute import FAILURES, Execution, error_of
+from derm_bench.runner.execute import Execution, error_of
 from derm_bench.store import CORRUPT
-from derm_bench.upkeep import documents
+from derm_bench.store.upkeep import documents
 
 NAMED = 5  # cells that a message lists at most
 

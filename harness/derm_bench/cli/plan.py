@@ -15,18 +15,19 @@ from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options, uncollected
 from derm_bench.executors.base import default_workers
-from derm_bench.plan.sorts import Sort
-from derm_bench.runner.commands import commands, line_of, refuse_commands
-from derm_bench.runner.earlier import Experience, earlier_stages
-from derm_bench.runner.execute import Execution
-from derm_bench.runner.forecast import (
+from derm_bench.forecast.forecast import (
     detectable_difference,
     forecast,
     wall_seconds,
 )
-from derm_bench.runner.probe import Probes, probe, unknown
+from derm_bench.forecast.past import Past, finished_stages
+from derm_bench.forecast.probe import Probes, probe, unknown
+from derm_bench.plan.alike import CostClass
+from derm_bench.plan.kinds import WORDS, kind_of
+from derm_bench.runner.commands import commands, line_of, refuse_commands
+from derm_bench.runner.execute import Execution
 
-Prober = Callable[[Request, Mapping[Sort, str]], Probes]
+Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
 
 
 @click.command()
@@ -69,7 +70,7 @@ def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
         if not quiet:
             click.echo(line, err=True)
 
-    def run(request: Request, chosen: Mapping[Sort, str]) -> Probes:
+    def run(request: Request, chosen: Mapping[CostClass, str]) -> Probes:
         return probe(request.plan, chosen, request.plugins, builtins_only=flags["no_plugins"], say=say)
 
     return run
@@ -77,7 +78,7 @@ def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
 
 def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     """The plan as JSON: stages to run and cached by kind, cells with what each still needs, forecasts. A `prober`
-    times stages of a sort that has no record."""
+    times stages that are like none of the store."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
     todo = execution.needed(planned.targets())
@@ -85,14 +86,14 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     programs = commands(planned, todo, request.plugins)
     if prober:
         refuse_commands(programs, "`run --allow-commands`: --probe never runs them, so plan without it")
-    earlier = Experience(earlier_stages(store))
-    probes = prober(request, unknown(planned, todo, earlier)) if prober else Probes()
-    kinds = forecast(planned, todo, earlier, probes.found)
+    past = Past(finished_stages(store))
+    probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
+    kinds = forecast(planned, todo, past, probes.found)
     workers = default_workers(planned.machine)
     stages = [
         {
             "key": stage.key,
-            "kind": stage.kind,
+            "kind": kind_of(stage).word,
             "title": stage.title,
             "cached": stage.key not in missing,
             "inputs": dict(stage.inputs),
@@ -104,7 +105,7 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
         "matrix": planned.matrix.name,
         "store": str(store.root),
         "device": planned.machine.device,
-        "to_run": dict(Counter(planned.stages[key].kind for key in todo)),
+        "to_run": dict(Counter(kind_of(planned.stages[key]).word for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
         "estimated_seconds": sum(one.seconds for one in kinds.values()),
         "estimated_wall_seconds": wall_seconds(kinds.values(), workers),
@@ -155,7 +156,7 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
     table = Table(title=f"{summary['matrix']}: {len(summary['cells'])} cells", title_justify="left")
     for name in ("stage", "to run", "cached", "time", "peak MB", "from"):
         table.add_column(name, justify="left" if name in ("stage", "from") else "right")
-    for kind in ("decode", "fit", "sample", "fidelity", "train", "evaluate", "analyse"):
+    for kind in WORDS:
         counts = [summary[side].get(kind, 0) for side in ("to_run", "cached")]
         if any(counts):
             table.add_row(kind, *map(str, counts), *_row(summary["estimates"].get(kind)))

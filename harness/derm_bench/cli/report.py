@@ -10,8 +10,7 @@ import click
 from derm_bench.cli.common import find_plugins, store_option
 from derm_bench.errors import UserError
 from derm_bench.executors.base import ExecutorSettings
-from derm_bench.matrix.model import Numerics
-from derm_bench.plan.numerics import resolve_machine
+from derm_bench.machine import Wanted, this_machine
 from derm_bench.runner.outputs import MANIFEST, write_tables
 from derm_bench.runner.run import LazyExecutor, RunOptions, draw
 from derm_bench.runner.saved import load
@@ -35,7 +34,7 @@ def report(flags: dict[str, bool], run_dir: Path, store: Path | None) -> int:
     }
     write_tables(results, run_dir, provenance)
     settings = ExecutorSettings(
-        results.store.root, resolve_machine(Numerics(), "cpu"), builtins_only=flags["no_plugins"]
+        results.store.root, this_machine(None, Wanted("cpu")), builtins_only=flags["no_plugins"]
     )
     plugins = find_plugins(flags)
     options = RunOptions(run_dir, "local", settings, quiet=True)

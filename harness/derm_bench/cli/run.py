@@ -22,9 +22,6 @@ from derm_bench.runner.run import RunOptions, execute_request
     "--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>."
 )
 @click.option(
-    "--executor", default="local", show_default=True, help="An installed executor: local or inline."
-)
-@click.option(
     "--workers",
     type=click.IntRange(1, 1024),
     default=None,
@@ -69,6 +66,8 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         only=options["only"],
         device=options["device"],
         store=options["store"],
+        executor=options["executor"],
+        executor_options=options["executor_options"],
     )
     limits = request.matrix.limits
     settings = ExecutorSettings(
@@ -85,7 +84,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         request.plugins,
         RunOptions(
             out=options["out"] or Path("runs") / request.matrix.name,
-            executor=options["executor"],
+            executor=request.matrix.executor,
             settings=settings,
             max_failures=options["max_failures"] or limits.max_failures,
             retry_failed=options["retry_failed"],

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from derm_bench.executors.slots import SHARES
+from derm_bench.machine import Machine
+from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Stage
-from derm_bench.plan.numerics import Machine
-
-Status = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted"]
 
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """How stages are to be run. `timeout` is in seconds a stage, `memory` in MB of resident memory a stage."""
+    """How stages are to be run. `timeout` is in seconds per stage, `memory` in MB of resident memory per stage."""
 
     store: Path
     machine: Machine
@@ -26,6 +25,18 @@ class ExecutorSettings:
     timeout: float | None = None
     memory: int | None = None
     builtins_only: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage to run, and how each of its optional inputs has ended: `{name: {key, status, error}}`."""
+
+    stage: Stage
+    optional: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.stage.key
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Executor(Protocol):
 
     def free(self) -> int: ...
 
-    def submit(self, stage: Stage) -> None: ...
+    def submit(self, job: Job) -> None: ...
 
     def poll(self, timeout: float) -> Sequence[Event]: ...
 
@@ -62,16 +73,19 @@ def default_workers(machine: Machine) -> int:
     return max(len(machine.devices), min(fed, SHARES * len(machine.devices)))
 
 
-def job_of(stage: Stage, settings: ExecutorSettings) -> dict[str, Any]:
-    """A stage as JSON for a worker, and the name of this attempt at it."""
+def message_of(job: Job, settings: ExecutorSettings) -> dict[str, Any]:
+    """A job as JSON for a worker (`derm_bench.worker.perform`), and the name of this attempt at it."""
+    stage, kind = job.stage, kind_of(job.stage)
     return {
         "attempt": uuid.uuid4().hex,
         "key": stage.key,
         "kind": stage.kind,
         "title": stage.title,
-        "function": stage.function,
+        "function": kind.function,
+        "params": f"{kind.params.__module__}:{kind.params.__qualname__}",
         "identity": stage.identity,
         "local": stage.local,
+        "optional": job.optional,
         "store": str(settings.store),
         "precision": settings.machine.precision,
         "threads": settings.machine.threads,

@@ -17,13 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from derm_bench.executors.base import Event, ExecutorSettings, default_workers, job_of
-from derm_bench.executors.perform import new_record
+from derm_bench.attempts import new_record
+from derm_bench.executors.base import Event, ExecutorSettings, Job, default_workers, message_of
 from derm_bench.executors.slots import Slots
 from derm_bench.executors.tail import Tail
-from derm_bench.executors.watermarks import resident_mb
+from derm_bench.memory import resident_mb
 from derm_bench.plan.model import Stage
-from derm_bench.plan.numerics import device_megabytes
 
 WATCH_SECONDS = 0.25
 # A stage's time counts from when its worker begins it; a worker that never does has this long to get ready.
@@ -39,14 +38,14 @@ MALLOC = {
 class LocalExecutor:
     """A pool of workers; one stage a worker at a time."""
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, options: object, settings: ExecutorSettings) -> None:
         self.settings = settings
         devices = settings.machine.devices
         count = settings.workers or default_workers(settings.machine)
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker | None] = [None] * count
         self._devices = [devices[k % len(devices)] for k in range(count)]
-        self._slots = Slots(devices, device_megabytes(devices))
+        self._slots = Slots(devices, settings.machine.memory)
 
     def free(self) -> int:
         """Workers without a stage."""
@@ -62,8 +61,9 @@ class LocalExecutor:
             for own, worker in zip(self._devices, self._workers, strict=True)
         )
 
-    def submit(self, stage: Stage) -> None:
+    def submit(self, job: Job) -> None:
         """Hands a stage to an idle worker, starting one where there is none."""
+        stage = job.stage
         device = self._slots.place(stage, self._has_idle_worker)
         assert device is not None, "has_room says whether a stage may be submitted"
         self._slots.take(stage, device)
@@ -76,7 +76,7 @@ class LocalExecutor:
         if worker is None:
             worker = self._workers[place] = _Worker(self._devices[place], self.settings)
             self._selector.register(worker.events, selectors.EVENT_READ, place)
-        worker.start(stage, self.settings)
+        worker.start(job, self.settings)
 
     def poll(self, timeout: float) -> Sequence[Event]:
         """Events of all workers; kills those past a limit and replaces the dead ones."""
@@ -150,7 +150,7 @@ class _Worker:
         arguments = [
             sys.executable,
             "-m",
-            "derm_bench.executors.worker",
+            "derm_bench.worker.serve",  # no import: a worker is a process of its own, with torch in it
             str(write),
             self.device,
             str(os.getpid()),
@@ -175,9 +175,10 @@ class _Worker:
         self._partial = b""
         self._log = Tail(self.process.stdout)
 
-    def start(self, stage: Stage, settings: ExecutorSettings) -> None:
+    def start(self, job: Job, settings: ExecutorSettings) -> None:
         """Sends a stage. A worker that died meanwhile is noticed when its events are read."""
-        self.stage, self._job, self.began = stage, job_of(stage, settings), time.monotonic() + START_SECONDS
+        self.stage, self._job = job.stage, message_of(job, settings)
+        self.began = time.monotonic() + START_SECONDS
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(self._job).encode() + b"\n")

@@ -1,6 +1,6 @@
 """Which stage may start on which device: several small ones share a GPU, as far as what they were seen to take allows.
 
-Each runs in a worker of its own; nothing of one stage is mixed with another's. Stages of a kind that nobody has seen
+Each runs in a worker of its own; nothing of one stage is mixed with another's. Stages of a cost class that nobody has seen
 yet get a device to themselves, and what they take is known from then on.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from derm_bench.plan.alike import CostClass, cost_class
 from derm_bench.plan.model import Stage
-from derm_bench.plan.sorts import Sort, sort_of
 
 # Workers a GPU: more would wait for each other, and for the cores that feed them.
 SHARES = 4
 # What a process takes on a GPU before any tensor: its context and its libraries' workspaces.
 CONTEXT_MB = 800.0
-# Stages of one sort differ a little, and allocators round up.
+# Stages of one cost class differ a little, and allocators round up.
 SAFETY = 1.2
 # The part of a device that stages may fill.
 FULL = 0.9
@@ -27,12 +27,12 @@ FULL = 0.9
 class Slots:
     """capacity: MB of each device; a device that is not in it (the CPU) is never full.
 
-    known: MB that stages of a sort took at most; `release` adds to it.
+    known: MB that stages of a cost class took at most; `release` adds to it.
     """
 
     devices: Sequence[str]
     capacity: Mapping[str, float] = field(default_factory=dict)
-    known: dict[Sort, float] = field(default_factory=dict)
+    known: dict[CostClass, float] = field(default_factory=dict)
     running: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def place(self, stage: Stage, usable: Callable[[str], bool] = lambda _: True) -> str | None:
@@ -52,8 +52,8 @@ class Slots:
         """The stage has ended; its record says what it took."""
         self.running.pop(stage.key, None)
         if record and record.get("status") == "done" and record.get("peak_device_mb") is not None:
-            sort = sort_of(stage.identity)
-            self.known[sort] = max(self.known.get(sort, 0.0), float(record["peak_device_mb"]))
+            group = cost_class(stage.identity)
+            self.known[group] = max(self.known.get(group, 0.0), float(record["peak_device_mb"]))
 
     def _room(self, device: str) -> float:
         if device not in self.capacity:
@@ -69,5 +69,5 @@ class Slots:
     def _needs(self, stage: Stage, device: str) -> float:
         if device not in self.capacity:
             return 0.0
-        known = self.known.get(sort_of(stage.identity))
+        known = self.known.get(cost_class(stage.identity))
         return self.capacity[device] if known is None else SAFETY * known + CONTEXT_MB

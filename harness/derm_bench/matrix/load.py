@@ -16,6 +16,7 @@ from derm_bench.matrix.entries import AUGMENT
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
+    ExecutorUse,
     Matrix,
     PluginUse,
     StrategyEntry,
@@ -79,6 +80,7 @@ class _Loader(BuiltOnReader):
         data["strategies"] = self.section("strategies", data, self.strategy)
         data["classifiers"] = self.section("classifiers", data, self.classifier)
         data["metrics"] = self.plain_list(data, "metrics", self.metric)
+        data["executor"] = self.executor(data.get("executor", {"name": "local"}))
         if "test_sets" in data:
             data["test_sets"] = self.plain_list(data, "test_sets", self.test_set)
         if "seeds" in data:
@@ -181,6 +183,11 @@ class _Loader(BuiltOnReader):
     def metric(self, raw: Any, where: Where) -> PluginUse | None:
         data = self.plugin_entry(PluginUse, raw, where, {})
         return None if data is None else self.build(PluginUse, data, raw, where)
+
+    def executor(self, raw: Any) -> ExecutorUse | None:
+        where = Where(("executor",))
+        data = self.plugin_entry(ExecutorUse, raw, where, {})
+        return None if data is None else self.build(ExecutorUse, data, raw, where)
 
     def test_set(self, raw: Any, where: Where) -> TestSet | None:
         if not isinstance(raw, dict):

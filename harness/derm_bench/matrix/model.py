@@ -53,6 +53,10 @@ class PluginUse(Options):
     options: Any = Field(None, description="the plugin's options, written beside its name")
 
 
+class ExecutorUse(PluginUse):
+    """An executor; `options` is its own model."""
+
+
 class PerClass(Options):
     """A count, one for all classes or one a class."""
 
@@ -295,8 +299,9 @@ class Limits(Options):
 
 
 class Numerics(Options):
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: the profile that `doctor --probe` saved, else fp32"
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
+        "auto",
+        description="auto: the profile that `doctor --probe` saved, else fp32; tf32 is for CUDA devices",
     )
     threads: int = Field(2, ge=1, le=1024, description="threads a worker")
 
@@ -335,6 +340,9 @@ class Matrix(Options):
     analysis: Analysis = Field(Analysis(), description="how differences are judged")
     limits: Limits = Field(Limits(), description="limits of stages and of the run")
     numerics: Numerics = Field(Numerics(), description="precision and threads")
+    executor: ExecutorUse = Field(
+        ExecutorUse(name="local"), description="what runs the stages, with options of its own"
+    )
     exclude: tuple[dict[str, Any], ...] = Field(
         (), description="drops every cell that matches all keys of an element"
     )

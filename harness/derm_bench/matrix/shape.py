@@ -17,6 +17,7 @@ from derm_bench.errors import UserError
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
+    ExecutorUse,
     GeneratorUse,
     Matrix,
     PluginUse,
@@ -31,6 +32,7 @@ ENTRY_KINDS: dict[type[BaseModel], str] = {
     ClassifierUse: "classifier",
     ClassifierEntry: "classifier",
     PluginUse: "metric",
+    ExecutorUse: "executor",
     TransformUse: "transform",
 }
 """The models that stand for a plugin: flat in YAML, `options` apart in Python."""

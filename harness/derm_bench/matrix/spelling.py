@@ -18,6 +18,8 @@ def spell_out(raw: dict[str, Any], source: Source) -> None:
         source.aliases[("datasets", 0)] = ("dataset",)
     if isinstance(raw.get("protocol"), str):
         raw["protocol"] = {"name": raw["protocol"]}
+    if "executor" in raw:
+        raw["executor"] = _named(raw["executor"])
     for key in _LISTS:
         if isinstance(raw.get(key), list):
             raw[key] = [_named(entry) for entry in raw[key]]

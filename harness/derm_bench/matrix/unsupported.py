@@ -24,6 +24,8 @@ def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
             yield _refusal(("test_sets", index, "dataset"), "an external test set")
         if test_set.synthetic is not None:
             yield _refusal(("test_sets", index, "synthetic"), "a synthetic test set")
+    if matrix.compare.questions:
+        yield _refusal(("compare", "questions"), "answering questions", "leave it out")
     if matrix.analysis.sweeps == "best_on_val":
         yield _refusal(("analysis", "sweeps"), "sweeps: best_on_val", "write all")
 

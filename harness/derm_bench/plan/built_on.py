@@ -1,4 +1,4 @@
-"""What the trainings of a plan are built on: stages of generators and other trainings, for times and training curves."""
+"""What the trainings of a plan are built on: stages of generators, and other trainings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def built_on(plan: Plan, train: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         for other in plan.stages[key].inputs.values():
             if isinstance(plan.stages[other].params, p.Fit | p.Sample):
                 below = (*plan.upstream(other), other)
-                generators.update(dict.fromkeys(k for k in below if not isinstance(plan.stages[k].params, p.Decode)))
+                generators.update(
+                    dict.fromkeys(k for k in below if not isinstance(plan.stages[k].params, p.Decode))
+                )
             elif isinstance(plan.stages[other].params, p.Train):
                 trainings[other] = None
                 visit(other)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from derm_bench.errors import UserError
+from derm_bench.lazy import create, load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook, transform_paths
 from derm_bench.plan.keys import split_paths
 from derm_bench.plan.split import Selection, plan_split, select
-from derm_bench.specs import Task, create
+from derm_bench.protocols import Task
 from derm_bench.splits import PlannedSplit
-
-SHOWN = 4  # images a class whose preprocessing is drawn
+from derm_bench.stage_names import DERIVED
 
 
 class DataPlanner:
@@ -118,7 +118,9 @@ class DataPlanner:
             digests = self.fingerprints[label]
             lines = [
                 f"{name}\t{group}\t{of_class}\t{digests[name]}"
-                for name, group, of_class in zip(selection.ids, selection.groups, selection.labels, strict=True)
+                for name, group, of_class in zip(
+                    selection.ids, selection.groups, selection.labels, strict=True
+                )
             ]
             images = self._keep("\n".join(lines).encode())
             params = p.Decode(**self.reading(label), images=images, unreadable=entry.clean.unreadable)
@@ -155,7 +157,9 @@ class DataPlanner:
         wanted = load_object(path)(use.options) if path else {}
         found = {}
         for name, made in wanted.items():
-            params = p.Derive(function=made.function, options=dict(made.options), size=self.entries[label].size)
+            params = p.Derive(
+                function=made.function, options=dict(made.options), size=self.entries[label].size
+            )
             entry = Entry(
                 inputs={"decode": self.decode(label)},
                 words={"name": name, "label": label},

@@ -14,7 +14,7 @@ WORDS = {
     "seed": "seed changed",
 }
 # Where these differ two stages do other things; what differs below them follows from it.
-SUBJECTS = ("dataset", "generator", "classifier", "fit_classes", "label", "class", "control", "title")
+SUBJECTS = ("dataset", "generator", "classifier", "fit_classes", "label", "of_class", "control", "title")
 _ABSENT = object()
 
 
@@ -29,7 +29,8 @@ def differences(
     found += _code(old.get("code", {}), new.get("code", {}))
     found += _numerics(old.get("numerics", {}), new.get("numerics", {}))
     found += _upstream(old.get("inputs", {}), new.get("inputs", {}), titles or {})
-    for name in ("kind", "protocol"):
+    found += [f"code of {name} changed" for name in _called_otherwise(old, new)]
+    for name in ("kind", "function", "protocol"):
         if old.get(name) != new.get(name):
             what = "protocol version" if name == "protocol" else name
             found.append(f"{what} {old.get(name)} -> {new.get(name)}")
@@ -44,7 +45,7 @@ def nearest(
     None where no kind is the same."""
     best: tuple[int, int, bool, int] | None = None
     for place, (other, name) in enumerate(candidates):
-        if other.get("kind") != identity.get("kind") or not _same_function(identity, other):
+        if other.get("kind") != identity.get("kind"):
             continue
         mine, theirs = identity.get("params", {}), other.get("params", {})
         strangeness = sum(_plain(mine.get(word)) != _plain(theirs.get(word)) for word in SUBJECTS)
@@ -52,13 +53,6 @@ def nearest(
         rank = (strangeness, len(differences(identity, other)), name != title, place)
         best = rank if best is None else min(best, rank)
     return None if best is None else best[3]
-
-
-def _same_function(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Identities do not name the stage's function, but functions of one kind take other parameters: the reference
-    network is no generator."""
-    one, two = set(a.get("params", {})), set(b.get("params", {}))
-    return len(one & two) * 2 >= max(len(one), len(two))
 
 
 def _parameters(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -100,6 +94,15 @@ def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"plugin {name} of {now['distribution']} {was['version']} -> {now['version']}"
         if was["source"] != now["source"]:
             yield f"code of plugin {name} changed"
+        for field, what in (("options", "the options model"), ("spec", "the spec")):
+            if was.get(field) != now.get(field):
+                yield f"{what} of plugin {name} changed"
+
+
+def _called_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Further functions that a stage calls and whose code differs."""
+    before, after = (side.get("code", {}).get("called", {}) for side in (old, new))
+    yield from (name for name in after if name in before and before[name] != after[name])
 
 
 def _numerics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

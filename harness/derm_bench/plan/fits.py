@@ -94,7 +94,7 @@ class Fits:
         return sum(split.counts(part)[name] for part in parts for name in classes)
 
     def _check(self, fit: str, cell: Cell) -> str:
-        """The stage that measures a few samples of a fit, and stops what would be built on it where they are past use."""
+        """The stage that measures a few samples of a fit, and stops what would be built on it if they are past use."""
         params = self.plan.stages[fit].params
         more = {"updates": params.updates, "seed": params.seed}
         words = {"classes": "+".join(params.fit_classes), "seed_number": cell.generator_seed}

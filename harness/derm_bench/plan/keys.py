@@ -74,7 +74,7 @@ USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", 
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
-    """Distribution and version of a plugin, digests of its source and of its options model, and what a worker uses of its
+    """Distribution and version of a plugin, digests of its source and options model, and what a worker uses of its
     spec."""
     return _plugin_identity(plugins, kind, name)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from derm_bench.machine import Machine
 from derm_bench.matrix.model import Cell, Matrix
-from derm_bench.plan.numerics import Machine
 from derm_bench.splits import PlannedSplit
 
 
@@ -104,8 +104,8 @@ class Plan:
     """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
     of plan-level data by digest, `pictures` the stages that draw the samples of each fit, `sheets` those that draw the
     preprocessing of each data set. `splits` and `decodes` are by data set; those of no cell, which an `init` is trained
-    on, among them. `analysis` are the stages of statistics and figures by kind: they read what all others made, whatever
-    became of it."""
+    on, among them. `analysis` are the stages of statistics and figures by kind: they read what all others made,
+    whatever became of it."""
 
     matrix: Matrix
     machine: Machine

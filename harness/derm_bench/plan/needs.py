@@ -45,7 +45,8 @@ class Needs:
 
     @property
     def local(self) -> dict[str, Any]:
-        return {"requires": {need.name: need.local for need in self.each if need.kind != "samples"}} if self.each else {}
+        made_anew = {need.name: need.local for need in self.each if need.kind != "samples"}
+        return {"requires": made_anew} if self.each else {}
 
     def lasting(self) -> Needs:
         """What is still needed where the fitted plugin is restored."""

@@ -139,9 +139,7 @@ class Networks:
     def _need(self, name: str, required: Required, setting: Setting) -> Need:
         ref = required.ref
         if ref.kind == "samples":
-            made = {
-                f"{NEEDED}{name}/{label}": key for label, key in self._samples(required, setting).items()
-            }
+            made = {f"{NEEDED}{name}/{label}": key for label, key in self._samples(required, setting).items()}
             return Need(name, ref.kind, ref.part, ref.needed, made)
         key = (
             self._generator(required, setting)

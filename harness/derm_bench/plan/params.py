@@ -185,6 +185,6 @@ class Neighbours(View):
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """Statistics and figures of a run: `rows` is the digest of the plan's rows and of what the matrix says about them."""
+    """Statistics and figures of a run: `rows` is the digest of the rows of the plan, and of its matrix."""
 
     rows: str

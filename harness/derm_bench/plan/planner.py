@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from derm_bench.machine import Machine
 from derm_bench.matrix.cells import generator_runs
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
 from derm_bench.plan.book import StageBook
@@ -13,7 +14,6 @@ from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.fits import Fits
 from derm_bench.plan.model import Plan, PlannedCell, PlannedFit
 from derm_bench.plan.networks import Networks, Setting
-from derm_bench.plan.numerics import Machine
 from derm_bench.plan.pictures import Pictures
 from derm_bench.plan.provenance import check_provenance
 from derm_bench.plan.scores import Scores
@@ -53,7 +53,10 @@ class _Planner:
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
-        (_, strategy), (place, classifier) = self._strategies[cell.strategy], self._classifiers[cell.classifier]
+        (_, strategy), (place, classifier) = (
+            self._strategies[cell.strategy],
+            self._classifiers[cell.classifier],
+        )
         quota = self.fits.quota(cell, strategy)
         fits, samples = self._samples(cell, strategy, quota)
         on = _training_set(strategy, samples)
@@ -82,7 +85,9 @@ class _Planner:
             if n:
                 samples[name] = self.fits.sample(cell, strategy.generator, fits[name], name, n, step)
         if not samples:
-            warning = f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
+            warning = (
+                f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
+            )
             self.plan.warnings += [warning] if warning not in self.plan.warnings else []
         return fits, samples
 

@@ -29,7 +29,9 @@ class Scores:
         # fit -> (class, update or None) -> the sample that is scored and drawn
         self.samples: dict[str, dict[tuple[str, int | None], str]] = {}
         self._halves: dict[tuple[str, int, str], int] = {}
-        self.metrics = [use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"]
+        self.metrics = [
+            use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"
+        ]
         self._told = [book.metric(use.name, use.options) for use in self.metrics]
         self.uses_reference = any(
             book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics

@@ -94,7 +94,12 @@ class Trainings:
                 "strategy": on.title,
                 "seed_number": cell.classifier_seed,
             },
-            local={"paths": local, "transforms": transform_paths(on.augment), "primary": primary.local, **needs.local},
+            local={
+                "paths": local,
+                "transforms": transform_paths(on.augment),
+                "primary": primary.local,
+                **needs.local,
+            },
             code=primary.code,
         )
         key = self.book.enter("train", params, entry)
@@ -106,7 +111,9 @@ class Trainings:
         split = self.data.split(cell.dataset, cell.split_seed)
         counts = self.data.counts(cell) if on.reads == "train" else split.counts(on.reads)
         real = 0 if on.replace_real else sum(counts.values())
-        return real + kept_of([self.book.plan.stages[key].params.n for key in on.samples.values()], on.holdout)
+        return real + kept_of(
+            [self.book.plan.stages[key].params.n for key in on.samples.values()], on.holdout
+        )
 
     def evaluate(self, cell: Cell, train: str) -> str:
         """The stage that predicts val and test and scores the predictions."""

@@ -10,6 +10,7 @@ from derm_bench.errors import UserError
 from derm_bench.hashed_options import merge_paths
 from derm_bench.matrix.options import compose_options
 from derm_bench.plan.model import Plan
+from derm_bench.plan.params import Fit
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 
@@ -32,13 +33,13 @@ def commands(plan: Plan, keys: Iterable[str], plugins: Plugins) -> list[Command]
     """The programs that the stages `keys` run."""
     found = []
     for stage in (plan.stages[key] for key in keys):
-        name = stage.params.get("generator") if stage.kind == "fit" else None
+        name = stage.params.generator if isinstance(stage.params, Fit) else None
         spec = plugins.get("generator", name) if name else None
         if spec is not None and spec.commands:
-            values = merge_paths(stage.params["options"], stage.local.get("paths", {}))
+            values = merge_paths(stage.params.options, stage.local.get("paths", {}))
             options: Any = compose_options(spec).model_validate(values)
-            size, classes = options.size or stage.params["size"], tuple(stage.params["fit_classes"])
-            argvs = load_object(spec.commands)(options, classes, size, stage.params["seed"])
+            size, classes = options.size or stage.params.size, tuple(stage.params.fit_classes)
+            argvs = load_object(spec.commands)(options, classes, size, stage.params.seed)
             found += [Command(stage.title, list(argv)) for argv in argvs]
     return found
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from derm_bench.executors.base import Executor
+from derm_bench.attempts import FAILURES
+from derm_bench.executors.base import Executor, Job
+from derm_bench.plan.amounts import Amounts
+from derm_bench.plan.keys import key_of
+from derm_bench.plan.kinds import guessed_seconds
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.store import Store
 
-StageStatus = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending"]
-FAILURES = ("failed", "timeout", "oom", "diverged")
+StageStatus = Literal[
+    "done", "failed", "timeout", "oom", "diverged", "interrupted", "waiting", "skipped", "pending"
+]
 POLL_SECONDS = 0.25
 # A stage that another run is at is looked at again after this long.
 BUSY_SECONDS = 0.5
@@ -33,7 +38,7 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Is told what happens while a plan executes."""
+    """Hears what happens while a plan executes."""
 
     def begin(self, total: int, cached: int) -> None: ...
 
@@ -56,53 +61,99 @@ class Execution:
     max_failures: int | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     interrupted: bool = False
+    # Planned key -> the key of the stage that ran in its place, since an optional input of it had not ended well.
+    settled: dict[str, str] = field(default_factory=dict)
     _failures: int = 0
     _revived: Counter[str] = field(default_factory=Counter)
     _alone: set[str] = field(default_factory=set)
 
     def needed(self, targets: Iterable[str]) -> list[str]:
-        """Stages to run so that `targets` exist: a finished stage does not need what it was made from."""
+        """Stages to run so that `targets` exist: a finished stage does not need what it was made from. Optional inputs
+        are not run for those that read them."""
         order: dict[str, None] = {}
         stack = [(key, False) for key in reversed(list(dict.fromkeys(targets)))]
         while stack:
             key, ready = stack.pop()
-            if key in order:
+            if key in order or (key in self.outcomes and not ready):
                 continue
             if ready:
                 order[key] = None
                 continue
-            if self.store.has(key):
+            stage = self.plan.stages[key]
+            if self._is_there(stage):
                 self.outcomes[key] = Outcome("done")
                 continue
             stack.append((key, True))
-            stack += [(other, False) for other in self.plan.stages[key].inputs.values() if other not in order]
+            stack += [
+                (other, False) for other in (*stage.inputs.values(), *stage.after) if other not in order
+            ]
         return list(order)
+
+    def _is_there(self, stage: Stage) -> bool:
+        """Whether a stage need not run; one with optional inputs, as it is planned, only if all of them are there."""
+        return self.store.has(stage.key) and all(self.store.has(key) for key in stage.optional.values())
 
     def run(self, executor: Executor | None, targets: Iterable[str], observer: Observer) -> None:
         """Runs what is missing. On Ctrl-C what runs is stopped, recorded as interrupted, and the rest is pending."""
+        known = len(self.outcomes)
         todo = self.needed(targets)
-        observer.begin(len(todo), len(self.outcomes))
+        observer.begin(len(todo), len(self.outcomes) - known)
         self._settle_known_failures(todo)
+        loop = _Loop(self, executor, [key for key in todo if key not in self.outcomes], observer)
         try:
-            if executor is not None:
-                self._loop(executor, [key for key in todo if key not in self.outcomes], observer)
+            loop.run()
         except KeyboardInterrupt:
             self.interrupted = True
             for event in executor.stop() if executor is not None else ():
-                self._record(self.plan.stages[event.key], event.payload, observer)
+                self.record(loop.stage_of(event.key), event.payload, observer)
         finally:
             for key in todo:
                 self.outcomes.setdefault(key, Outcome("pending", "the run ended before it started"))
             observer.end()
+
+    def outcome(self, key: str) -> Outcome:
+        """How a stage stands; one that nobody needed is done where it has finished, else pending."""
+        if key in self.outcomes:
+            return self.outcomes[key]
+        return Outcome("done") if self.store.has(key) else Outcome("pending", "it was not selected")
+
+    # --------------------------------------------------------------------- optional inputs
+
+    def job_of(self, stage: Stage) -> Job:
+        """A stage as it runs now. Where an optional input of it has not ended well, the stage has another key, under
+        which how they ended is part of the identity: statistics over nine cells of ten are not those over ten."""
+        if not stage.optional and not self.settled:
+            return Job(stage)
+        inputs = {name: self.settled.get(key, key) for name, key in stage.inputs.items()}
+        optional = {name: self.settled.get(key, key) for name, key in stage.optional.items()}
+        told = {name: (key, self.outcome(stage.optional[name])) for name, key in optional.items()}
+        ended = {name: outcome.status for name, (_, outcome) in told.items() if outcome.status != "done"}
+        if ended or inputs != stage.inputs or optional != stage.optional:
+            identity = {**stage.identity, "inputs": inputs, "optional": optional, "ended": ended}
+            key = key_of(identity)
+            stage_now = replace(stage, key=key, inputs=inputs, optional=optional, identity=identity)
+            self.settled[stage.key] = key
+        else:
+            stage_now = stage
+        return Job(
+            stage_now,
+            {
+                name: {"key": key, "status": outcome.status, "error": outcome.error}
+                for name, (key, outcome) in told.items()
+            },
+        )
+
+    # --------------------------------------------------------------------- outcomes
 
     def _settle_known_failures(self, todo: Sequence[str]) -> None:
         """A stage that failed before stays failed, unless asked to retry or it was stopped from outside."""
         for key in todo:
             if key in self.outcomes:
                 continue
-            cause = next((k for k in self.plan.stages[key].inputs.values() if self._is_lost(k)), None)
+            stage = self.plan.stages[key]
+            cause = next((k for k in (*stage.inputs.values(), *stage.after) if self._is_lost(k)), None)
             if cause is not None:
-                self._skip(key, cause)
+                self.skip(key, cause)
                 continue
             last = next(iter(reversed(self.store.records(key))), None) if not self.retry_failed else None
             if last is not None and last["status"] in FAILURES and not last.get("retry"):
@@ -113,63 +164,17 @@ class Execution:
         outcome = self.outcomes.get(key)
         return outcome is not None and outcome.status not in ("done", "pending")
 
-    def _skip(self, key: str, cause: str) -> None:
+    def skip(self, key: str, cause: str) -> None:
+        """Notes that a stage cannot run for want of another one."""
         root = self.outcomes[cause].cause or cause
-        error = f"needs '{self.plan.stages[root].title}', which ended as {self.outcomes[root].status}"
-        self.outcomes[key] = Outcome("skipped", f"{error}: {self.outcomes[root].error}", root)
+        title, outcome = self.plan.stages[root].title, self.outcomes[root]
+        if outcome.status == "waiting":
+            error = f"waits for a person, at '{title}': {outcome.error}"
+        else:
+            error = f"needs '{title}', which ended as {outcome.status}: {outcome.error}"
+        self.outcomes[key] = Outcome("skipped", error, root)
 
-    def _loop(self, executor: Executor, todo: Sequence[str], observer: Observer) -> None:
-        stages = self.plan.stages
-        waiting = {
-            key: {k for k in stages[key].inputs.values() if k in todo_set}
-            for todo_set in [set(todo)]
-            for key in todo
-        }
-        followers: dict[str, list[str]] = {}
-        for key, inputs in waiting.items():
-            for other in inputs:
-                followers.setdefault(other, []).append(key)
-        priority = _priorities(self.plan, todo, followers)
-        ready = [(-priority[key], k, key) for k, key in enumerate(todo) if not waiting[key]]
-        heapq.heapify(ready)
-        later: list[tuple[float, str]] = []
-        running: set[str] = set()
-        while running or ((ready or later) and not self._enough_failures()):
-            for due, key in [entry for entry in later if entry[0] <= time.monotonic()]:
-                later.remove((due, key))
-                heapq.heappush(ready, (-priority[key], 0, key))
-            while ready and self._may_start(ready[0][2], executor, running):
-                key = heapq.heappop(ready)[2]
-                if self.store.has(key):  # another run published it meanwhile
-                    self.outcomes[key] = Outcome("done")
-                    self._release(key, followers, waiting, ready, priority)
-                    continue
-                observer.started(stages[key])
-                executor.submit(stages[key])
-                running.add(key)
-            if not running and not ready:
-                time.sleep(POLL_SECONDS)
-            for event in executor.poll(POLL_SECONDS):
-                if event.kind == "progress":
-                    observer.progressed(stages[event.key], event.payload)
-                    continue
-                running.discard(event.key)
-                wait = self._settle(stages[event.key], event.payload, observer)
-                if wait is None:
-                    self._release(event.key, followers, waiting, ready, priority)
-                else:
-                    later.append((time.monotonic() + wait, event.key))
-
-    def _may_start(self, key: str, executor: Executor, running: Collection[str]) -> bool:
-        """A stage that ran out of device memory is tried again with nothing beside it."""
-        if self._enough_failures() or any(k in self._alone for k in running):
-            return False
-        if key in self._alone:
-            return not running
-        has_room = getattr(executor, "has_room", None)
-        return has_room(self.plan.stages[key]) if has_room is not None else executor.free() > 0
-
-    def _settle(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
+    def settle(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
         """Takes note of how a stage ended; seconds after which it is to be tried again, None where it is settled."""
         status = record["status"]
         if status == "found":
@@ -179,13 +184,10 @@ class Execution:
         if status == "busy":
             observer.progressed(stage, {"busy": True})
             return BUSY_SECONDS
-        self._record(stage, record, observer)
+        self.record(stage, record, observer)
         again = status == "interrupted" and self._revived[stage.key] < REVIVALS
-        if (
-            status == "oom"
-            and str(record.get("device", "")).startswith("cuda")
-            and stage.key not in self._alone
-        ):
+        on_device = str(record.get("device", "")).startswith("cuda")
+        if status == "oom" and on_device and stage.key not in self._alone:
             self._alone.add(stage.key)
             again = True
         if again:
@@ -195,9 +197,10 @@ class Execution:
             return 0.0
         return None
 
-    def _record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> None:
+    def record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> None:
+        """Keeps the record of an attempt at a planned stage."""
         try:
-            self.store.append(stage.key, record)
+            self.store.append(self.settled.get(stage.key, stage.key), record)
         except OSError as error:
             observer.progressed(stage, {"warning": f"its record could not be written: {error}"})
         status = record["status"]
@@ -206,27 +209,94 @@ class Execution:
         self.outcomes[stage.key] = Outcome(status, "" if status == "done" else error_of(record), fresh=True)
         observer.finished(stage, record)
 
-    def _release(
-        self,
-        key: str,
-        followers: Mapping[str, Sequence[str]],
-        waiting: Mapping[str, set[str]],
-        ready: list[tuple[float, int, str]],
-        priority: Mapping[str, float],
-    ) -> None:
-        """Makes ready, or skips, what waited for a stage that has ended."""
-        for follower in followers.get(key, ()):
-            if self.outcomes[key].status != "done":
-                if follower not in self.outcomes:
-                    self._skip(follower, key)
-                    self._release(follower, followers, waiting, ready, priority)
-                continue
-            waiting[follower].discard(key)
-            if not waiting[follower] and follower not in self.outcomes:
-                heapq.heappush(ready, (-priority[follower], len(priority), follower))
-
-    def _enough_failures(self) -> bool:
+    def enough_failures(self) -> bool:
         return self.max_failures is not None and self._failures >= self.max_failures
+
+    def runs_alone(self, key: str) -> bool:
+        """Whether a stage ran out of device memory, so that it is tried again with nothing beside it."""
+        return key in self._alone
+
+
+class _Loop:
+    """Starts stages as others end."""
+
+    def __init__(
+        self, execution: Execution, executor: Executor | None, todo: Sequence[str], observer: Observer
+    ) -> None:
+        self.execution, self.executor, self.observer = execution, executor, observer
+        self.stages = execution.plan.stages
+        known = set(todo)
+        self.waiting = {key: {k for k in self.stages[key].before() if k in known} for key in todo}
+        self.followers: dict[str, list[str]] = {}
+        for key, others in self.waiting.items():
+            for other in others:
+                self.followers.setdefault(other, []).append(key)
+        self.priority = _priorities(execution.plan, todo, self.followers)
+        self.ready = [(-self.priority[key], k, key) for k, key in enumerate(todo) if not self.waiting[key]]
+        heapq.heapify(self.ready)
+        self.later: list[tuple[float, str]] = []
+        self.running: dict[str, str] = {}  # key of the job -> planned key
+
+    def stage_of(self, key: str) -> Stage:
+        """The planned stage of a running job."""
+        return self.stages[self.running.get(key, key)]
+
+    def run(self) -> None:
+        """Until everything that can run has ended."""
+        if self.executor is None:
+            return
+        executor = self.executor
+        while self.running or ((self.ready or self.later) and not self.execution.enough_failures()):
+            for due, key in [entry for entry in self.later if entry[0] <= time.monotonic()]:
+                self.later.remove((due, key))
+                heapq.heappush(self.ready, (-self.priority[key], 0, key))
+            while self.ready and self._may_start(self.ready[0][2], executor):
+                self._start(heapq.heappop(self.ready)[2], executor)
+            if not self.running and not self.ready:
+                time.sleep(POLL_SECONDS)
+            for event in executor.poll(POLL_SECONDS):
+                stage = self.stage_of(event.key)
+                if event.kind == "progress":
+                    self.observer.progressed(stage, event.payload)
+                    continue
+                wait = self.execution.settle(stage, event.payload, self.observer)
+                self.running.pop(event.key, None)
+                if wait is None:
+                    self._release(stage.key)
+                else:
+                    self.later.append((time.monotonic() + wait, stage.key))
+
+    def _may_start(self, key: str, executor: Executor) -> bool:
+        if self.execution.enough_failures() or any(map(self.execution.runs_alone, self.running.values())):
+            return False
+        if self.execution.runs_alone(key):
+            return not self.running
+        has_room = getattr(executor, "has_room", None)
+        return has_room(self.stages[key]) if has_room is not None else executor.free() > 0
+
+    def _start(self, key: str, executor: Executor) -> None:
+        job = self.execution.job_of(self.stages[key])
+        if self.execution.store.has(job.key):  # another run published it meanwhile, or it had ended so before
+            self.execution.outcomes[key] = Outcome("done")
+            self._release(key)
+            return
+        self.observer.started(self.stages[key])
+        executor.submit(job)
+        self.running[job.key] = key
+
+    def _release(self, key: str) -> None:
+        """Makes ready, or skips, what waited for a stage that has ended."""
+        well = self.execution.outcomes[key].status == "done"
+        for follower in self.followers.get(key, ()):
+            stage = self.stages[follower]
+            if not well and (key in stage.inputs.values() or key in stage.after):
+                if follower not in self.execution.outcomes:
+                    self.execution.skip(follower, key)
+                    self._release(follower)
+                continue
+            self.waiting[follower].discard(key)
+            if not self.waiting[follower] and follower not in self.execution.outcomes:
+                heapq.heappush(self.ready, (-self.priority[follower], len(self.priority), follower))
 
 
 def error_of(record: Mapping[str, Any]) -> str:
@@ -237,7 +307,8 @@ def error_of(record: Mapping[str, Any]) -> str:
 def _priorities(plan: Plan, todo: Sequence[str], followers: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Seconds on the longest way from a stage to the end: what holds up most goes first."""
     priority: dict[str, float] = {}
+    amounts = Amounts(plan)
     for key in reversed(todo):
         ahead = max((priority[k] for k in followers.get(key, ()) if k in priority), default=0.0)
-        priority[key] = plan.stages[key].cost + ahead
+        priority[key] = guessed_seconds(plan.stages[key], amounts) + ahead
     return priority

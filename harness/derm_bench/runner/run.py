@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 
 from derm_bench.errors import UserError
-from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.executors.base import Executor, ExecutorSettings, Job
+from derm_bench.lazy import load_object
+from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
-from derm_bench.plan.planner import figures_stage
 from derm_bench.plugins import Plugins
 from derm_bench.report.html import write_report
 from derm_bench.report.tables import summarise_for_terminal
@@ -24,7 +25,6 @@ from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.outputs import prepare_out, provenance_of, table_digests, write_tables
 from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
 from derm_bench.runner.rows import Results
-from derm_bench.specs import load_object
 from derm_bench.store import Store
 
 
@@ -33,7 +33,7 @@ class RunOptions:
     """How to run, as the command line gave it."""
 
     out: Path
-    executor: str
+    executor: ExecutorUse
     settings: ExecutorSettings
     max_failures: int | None = None
     retry_failed: bool = False
@@ -138,13 +138,13 @@ class LazyExecutor:
     """The chosen executor, made when the first stage is submitted: a cached run starts no worker."""
 
     def __init__(self, plugins: Plugins, options: RunOptions) -> None:
-        self._spec = plugins.get("executor", options.executor)
-        self._settings = options.settings
+        self._spec = plugins.get("executor", options.executor.name)
+        self._options, self._settings = options.executor.options, options.settings
         self._executor: Executor | None = None
 
     def _made(self) -> Executor:
         if self._executor is None:
-            made = load_object(self._spec.create)(self._settings)
+            made = load_object(self._spec.create)(self._options, self._settings)
             if made is None:
                 raise UserError(f"the executor '{self._spec.name}' made nothing")
             self._executor = made
@@ -157,8 +157,8 @@ class LazyExecutor:
         made = self._made()
         return made.has_room(stage) if hasattr(made, "has_room") else made.free() > 0
 
-    def submit(self, stage: Any) -> None:
-        self._made().submit(stage)
+    def submit(self, job: Job) -> None:
+        self._made().submit(job)
 
     def poll(self, timeout: float) -> Any:
         return self._made().poll(timeout)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError
+from derm_bench.machine import Machine
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.model import Plan, PlannedCell, PlannedFidelity, PlannedFit, PlannedRequired
-from derm_bench.plan.numerics import Machine
 from derm_bench.runner.execute import Outcome
 from derm_bench.runner.rows import Results
 from derm_bench.splits import read_split

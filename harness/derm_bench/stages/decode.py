@@ -1,4 +1,7 @@
-"""Stage `decode`: every image read once, brought to the stored size, preprocessed before or after, kept as uint8."""
+"""Stage `decode`: every image read once, brought to the stored size, preprocessed before or after, kept as uint8.
+
+Images lie on disk as they are consumed, [N,S,S,3].
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,27 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Dataset, Task, Unreadable, create
-from derm_bench.stages.context import StageContext
+from derm_bench.lazy import create
+from derm_bench.protocols import Task, Unreadable
 from derm_bench.training.resize import Resize, fit_square
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.protocols import Dataset
+    from derm_bench.stages.context import StageContext
 
 CHUNK = 64
 Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Item(NamedTuple):
-    """An image as it is kept: `pixels` [3,S,S], `mask` [1,S,S] or None, and what is known of it."""
+    """An image as it is kept: `pixels` [S,S,3], `mask` [S,S,1] or None, and what is known of it."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
@@ -61,11 +69,13 @@ class Steps(NamedTuple):
 
 def decode(context: StageContext) -> dict[str, Any]:
     """Writes images.npy, masks.npy where every image has one, and index.json."""
-    params = context.params
-    lines = (context.data / params["images"]).read_text().split("\n")
+    params: p.Decode = context.params
+    lines = (context.data / params.images).read_text().split("\n")
     ids = [line.split("\t")[0] for line in lines]
     dataset, steps = opened(context)
-    attributes = _attributes(context, dataset, ids)
+    description = dataset.describe(context.options("dataset", params.dataset))
+    row = {name: i for i, name in enumerate(description.ids)}
+    where = [row[name] for name in ids]
     kept = Kept()
     unreadable: list[tuple[str, str]] = []
     with RowFile(context.out / "images.npy") as images, RowFile(context.out / "masks.npy") as masks:
@@ -77,14 +87,22 @@ def decode(context: StageContext) -> dict[str, Any]:
             if item.mask is not None:
                 masks.add(item.mask)
             kept.add(position, item)
-    _refuse_too_many(unreadable, len(ids), params["unreadable"])
+    _refuse_too_many(unreadable, len(ids), params.unreadable)
     has_masks = masks.count == images.count
     if not has_masks:
         (context.out / "masks.npy").unlink()
     index = {
         "ids": [ids[i] for i in kept.positions],
         "masks": has_masks,
-        "attributes": {name: [column[i] for i in kept.positions] for name, column in attributes.items()},
+        "attributes": {
+            name: [_plain(column[where[i]]) for i in kept.positions]
+            for name, column in description.attributes.items()
+        },
+        "aux_labels": {
+            task: _codes([column[where[i]] for i in kept.positions])
+            for task, column in description.aux_labels.items()
+        },
+        "ordinal": description.ordinal,
         "digests": kept.digests,
         "sharpness": kept.sharpness,
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
@@ -97,10 +115,10 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
     """The reader of the stage's data set, and how its images are preprocessed. They are read whole where a step sees
     them before they are resized: how small a decoder can make an image depends on the file's format."""
     params = context.params
-    steps = Steps.of(context.transforms(params["preprocess"], Task((), params["size"]), "preprocess"))
-    spec = context.plugins.get("dataset", params["dataset"])
-    options = context.options("dataset", params["dataset"])
-    task = Task(tuple(params["classes"]), params["size"], whole=bool(steps.before))
+    steps = Steps.of(context.transforms(params.preprocess, Task((), params.size), "preprocess"))
+    spec = context.plugins.get("dataset", params.dataset)
+    options = context.options("dataset", params.dataset)
+    task = Task(tuple(params.classes), params.size, whole=bool(steps.before))
     return create(spec, options, task), steps
 
 
@@ -109,7 +127,7 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
-        self._shape: tuple[int, ...] = (3, 0, 0)
+        self._shape: tuple[int, ...] = (0, 0, 3)
 
     def __enter__(self) -> RowFile:
         self._file = self.path.open("wb")
@@ -134,8 +152,8 @@ class RowFile:
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
-    """Variance of the Laplacian of the grey image (0..255), low for blurred ones: float64 [N] of uint8 [N,3,S,S]."""
-    three = images.sum(axis=1, dtype=np.int32)  # three times the grey
+    """Variance of the Laplacian of the grey image (0..255), low for blurred ones: float64 [N] of uint8 [N,S,S,3]."""
+    three = images.sum(axis=3, dtype=np.int32)  # three times the grey
     laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1] + three[:, 1:-1, :-2] + three[:, 1:-1, 2:]
     laplacian -= 4 * three[:, 1:-1, 1:-1]
     variances: np.ndarray = laplacian.var(axis=(1, 2)) / 9
@@ -146,14 +164,14 @@ def _before_resize(step: Step) -> bool:
     return getattr(step, "before_resize", False)
 
 
-def _attributes(context: StageContext, dataset: Dataset, ids: Sequence[str]) -> dict[str, list[Any]]:
-    description = dataset.describe(context.options("dataset", context.params["dataset"]))
-    row = {name: i for i, name in enumerate(description.ids)}
-    return {name: [_plain(column[row[i]]) for i in ids] for name, column in description.attributes.items()}
-
-
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _codes(labels: Sequence[str]) -> list[int]:
+    """Labels of a task as indices into its sorted names; -1 where there is none."""
+    names = {name: k for k, name in enumerate(sorted({label for label in labels if label}))}
+    return [names.get(label, -1) for label in labels]
 
 
 def _read(
@@ -164,7 +182,7 @@ def _read(
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
-        items = [_fit(raw, params["size"], params["resize"], steps) for raw in dataset.read(chunk)]
+        items = [_fit(raw, params.size, params.resize, steps) for raw in dataset.read(chunk)]
         readable = [item for item in items if isinstance(item, Item)]
         values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
         return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
@@ -190,9 +208,9 @@ def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
         return raw
     pixels, mask = fit_square(_apply(steps.before, raw.pixels), raw.mask, size, how)
     pixels = _apply(steps.after, pixels)
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    digest = hashlib.sha256(planes.tobytes()).hexdigest()
-    return Item(planes, None if mask is None else mask[None], digest)
+    pixels = np.ascontiguousarray(pixels)
+    digest = hashlib.sha256(pixels).hexdigest()
+    return Item(pixels, None if mask is None else mask[..., None], digest)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
 from derm_bench.images import ImageSet
+from derm_bench.protocols import Task
 from derm_bench.scoring import classification_metrics
-from derm_bench.specs import Classifier, Task, create
-from derm_bench.stages.context import StageContext
-from derm_bench.stages.required import restored_classifier
-from derm_bench.stages.train import HALF
+from derm_bench.stages.required import normalisation, restored_classifier
 from derm_bench.stages.weights import load_state
 from derm_bench.training.pixels import Pixels
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.protocols import Classifier
+    from derm_bench.stages.context import StageContext
 
 BATCH = 256
 
 
 def evaluate(context: StageContext) -> dict[str, Any]:
     """Writes predictions.arrow (one row an image of val and test) and metrics.json."""
-    params = context.params
+    params: p.Evaluate = context.params
     test = context.images("test")
     state = load_state(context.inputs["train"] / "state.safetensors")
     classifier, task = restored_classifier(context, state)
@@ -36,8 +39,9 @@ def evaluate(context: StageContext) -> dict[str, Any]:
         val_labels=val.labels.numpy() if len(val) else None,
         val_proba=proba["val"] if len(val) else None,
     )
-    for use in params["metrics"]:
-        scores |= _plugin_scores(context, use, test, proba["test"])
+    for use, local in zip(params.metrics, context.local["metrics"], strict=True):
+        metric = context.metric(use, local, Task(test.classes, test.size))
+        scores |= metric.compute(test.labels.numpy(), proba["test"], test.groups, test.classes)
     tables = [predictions(name, part, proba[name]) for name, part in (("val", val), ("test", test))]
     table = pa.concat_tables(tables)
     # Arrow's own format: a run directory of thousands of cells gathers these without decoding one.
@@ -52,7 +56,7 @@ def evaluate(context: StageContext) -> dict[str, Any]:
 
 def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
     """float64 [N,K] probabilities, in chunks, with rows that sum to 1."""
-    mean, std = getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
+    mean, std = normalisation(classifier)
     pixels = Pixels(images.images, task.device, task.size, mean, std)
     rows = [np.empty((0, len(images.classes)))]
     with torch.inference_mode():
@@ -77,11 +81,3 @@ def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pa.Table:
         textual = any(isinstance(value, str) for value in known)
         columns[name] = pa.array(known, pa.string() if textual else pa.float64())
     return pa.table(columns)
-
-
-def _plugin_scores(
-    context: StageContext, use: dict[str, Any], images: ImageSet, proba: np.ndarray
-) -> dict[str, float]:
-    spec = context.plugins.get("metric", use["name"])
-    metric = create(spec, spec.options.model_validate(use["options"]), Task(images.classes, images.size))
-    return metric.compute(images.labels.numpy(), proba, images.groups, images.classes)

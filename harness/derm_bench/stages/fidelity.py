@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,17 +11,19 @@ import torch
 from derm_bench.fidelity.halves import split_halves
 from derm_bench.fidelity.reference import Reference
 from derm_bench.fidelity.score import Scorer
-from derm_bench.hashed_options import merge_paths
-from derm_bench.images import ImageSet
-from derm_bench.plan.keys import derive_seed
-from derm_bench.specs import Task
-from derm_bench.stages.context import StageContext
+from derm_bench.images import ImageSet, load_images
+from derm_bench.protocols import Task
+from derm_bench.seeds import derive_seed
 from derm_bench.stages.weights import load_state
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.stages.context import StageContext
 
 
 def real_features(context: StageContext) -> dict[str, Any]:
-    """Writes features-<k>.npy float64 [N,D] of the fixed half, one an extractor: computed once for all that is
-    compared with it."""
+    """Writes features-<k>.npy float64 [N,D] of the fixed half, one per extractor: computed once for all
+    that is compared with it."""
     half, _ = _halves(context)
     for k, features in enumerate(_scorer(context).features(half.images)):
         np.save(context.out / f"features-{k}.npy", features, allow_pickle=False)
@@ -29,8 +31,8 @@ def real_features(context: StageContext) -> dict[str, Any]:
 
 
 def fidelity(context: StageContext) -> dict[str, Any]:
-    """Writes values.json: a row a metric with `value, ci_low, ci_high, extractor, reference, n_real, n_synthetic`."""
-    params = context.params
+    """Writes values.json: one row per metric, `value, ci_low, ci_high, extractor, reference, n_real, n_synthetic`."""
+    params: p.Fidelity = context.params
     scorer = _scorer(context)
     real = [
         np.load(context.inputs["real"] / f"features-{k}.npy", allow_pickle=False) for k in range(len(scorer))
@@ -39,16 +41,16 @@ def fidelity(context: StageContext) -> dict[str, Any]:
     other = compared_images(context)[:n]
     rows = scorer.rows(real, scorer.features(other)) if len(other) else []
     for row in rows:
-        row["reference"] = f"half of train [{params['class']}], split {params['split'][:12]}"
+        row["reference"] = f"half of train [{params.of_class}], split {params.split[:12]}"
     (context.out / "values.json").write_text(json.dumps(rows, indent=1))
     return {"n_real": n, "n_synthetic": len(other)}
 
 
 def compared_images(context: StageContext) -> torch.Tensor:
     """uint8 [N,3,S,S]: the sample's images; the other half of the reals; or uniform pixels, as many as the half."""
-    control = context.params["control"]
+    control = context.params.control
     if control is None:
-        return torch.from_numpy(np.load(context.inputs["sample"] / "images.npy", allow_pickle=False))
+        return load_images(context.inputs["sample"] / "images.npy")
     half, holdout = _halves(context)
     if control == "real-holdout":
         return holdout.images
@@ -58,7 +60,7 @@ def compared_images(context: StageContext) -> torch.Tensor:
 
 def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
     """The fixed half of the class's real training images, and the other."""
-    train, name = context.images("train"), context.params["class"]
+    train, name = context.images("train"), context.params.of_class
     real = train if name == "all" else train.of_classes([name])
     half, holdout = split_halves(real.ids, real.groups)
     return real.subset(half), real.subset(holdout)
@@ -67,11 +69,11 @@ def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
 def _scorer(context: StageContext) -> Scorer:
     """All metrics of the stage, on the reference network where one of them needs it."""
     uses = []
-    for use, local in zip(context.params["metrics"], context.local["metrics"], strict=True):
+    for use, local in zip(context.params.metrics, context.local["metrics"], strict=True):
         spec = context.plugins.get("metric", use["name"])
-        uses.append((spec, spec.options.model_validate(merge_paths(use["options"], local))))
-    classes, reference = tuple(context.params["classes"]), None
+        uses.append((spec, context.metric_options(use, local)))
+    classes, reference = tuple(context.params.classes), None
     if "reference" in context.inputs:
         state = load_state(context.inputs["reference"] / "state.safetensors")
         reference = Reference.load(state, classes, context.device)
-    return Scorer(uses, Task(classes, context.params["size"], context.device), reference)
+    return Scorer(uses, Task(classes, context.params.size, context.device), reference)

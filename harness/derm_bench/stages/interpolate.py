@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from derm_bench.report.samples import file_name, label_grid
-from derm_bench.stages.context import StageContext
 from derm_bench.stages.fit import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.gan_plugin import to_bytes
 from derm_bench.training.latent import between
 from derm_bench.training.resize import resize_images
-from derm_bench.training.seeding import stream
-from derm_bench.training.stage_run import seed_everything
+from derm_bench.training.seeding import seed_everything, stream
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.stages.context import StageContext
 
 ROWS, STEPS = 4, 8
 
@@ -22,23 +24,23 @@ ROWS, STEPS = 4, 8
 def interpolate(context: StageContext) -> dict[str, Any]:
     """Writes `<class>__interpolation.png`: a row leads from one sample to another in equal steps. Nothing for a
     generator that does not sample from noise (`derm_bench.specs.Generator`)."""
-    params = context.params
+    params: p.Interpolation = context.params
     generator, _ = restore(context, load_state(context.inputs["fit"] / "state.safetensors"))
     if not all(hasattr(generator, name) for name in ("prior", "render")):
         return {"classes": []}
-    classes = list(params["fit_classes"])
-    for label in params["labels"]:
-        seed_everything(params["seed"])
+    classes = list(params.fit_classes)
+    for label in params.labels:
+        seed_everything(params.seed)
         place = classes.index(label) if label in classes else None
-        images = rows_between(generator, place, params["seed"], context.device)
+        images = rows_between(generator, place, params.seed, context.device)
         label_grid(
-            resize_images(images.flatten(0, 1), params["size"]).numpy(),
+            resize_images(images.flatten(0, 1), params.size).numpy(),
             f"class {label}",
-            f"synthetic, {params['title']}: each row leads from one sample to another",
+            f"synthetic, {params.title}: each row leads from one sample to another",
             context.out / f"{file_name(label)}__interpolation.png",
             columns=STEPS,
         )
-    return {"classes": params["labels"]}
+    return {"classes": params.labels}
 
 
 @torch.inference_mode()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from derm_bench.fidelity.reference import Reference
-from derm_bench.images import ImageSet
+from derm_bench.images import ImageSet, load_images
 from derm_bench.report.samples import Row, file_name, row_sheet
-from derm_bench.stages.context import StageContext
+from derm_bench.stage_names import SAMPLE
 from derm_bench.stages.required import class_folders
 from derm_bench.stages.weights import load_state
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.stages.context import StageContext
 
 SHOWN = 8
 RANKS = ("nearest", "2nd", "3rd")
@@ -39,14 +43,13 @@ def neighbours(context: StageContext) -> dict[str, Any]:
     Distances are Euclidean in features of the reference network; where the matrix has no metric on that network, they
     are root mean square differences of pixels (0..255).
     """
-    params = context.params
-    real = context.images("train", fraction=params["fraction"], classes=params["fit_classes"])
+    params: p.Neighbours = context.params
+    real = context.images("train", fraction=params.fraction, classes=params.fit_classes)
     space = _Features(context, real) if "features" in context.inputs else _Pixels(real)
     usual = usual_distance(space.known) * space.scale
     found: dict[str, list[dict[str, Any]]] = {}
-    for label, folder in class_folders(context, "sample/"):
-        stored = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        images = torch.from_numpy(np.array(stored[:SHOWN]))
+    for label, folder in class_folders(context, SAMPLE):
+        images = load_images(folder / "images.npy", slice(SHOWN))
         where, lengths = nearest(space.of(images), space.known, len(RANKS))
         lengths = lengths * space.scale
         found[label] = [
@@ -57,10 +60,10 @@ def neighbours(context: StageContext) -> dict[str, Any]:
         row_sheet(
             rows,
             f"class {label}",
-            f"{params['title']}: samples, and below each the real training images nearest to it",
+            f"{params.title}: samples, and below each the real training images nearest to it",
             context.out / f"{file_name(label)}__neighbours.png",
             note=f"Distance in {space.words}; training images lie {usual:.2f} from their own nearest (median). "
-            f"Real images: {params['licence'] or 'licence not stated'}.",
+            f"Real images: {params.licence or 'licence not stated'}.",
         )
     told = {"distance": space.words, "usual": round(usual, 6), "classes": found}
     (context.out / "neighbours.json").write_text(json.dumps(told, indent=1))
@@ -139,4 +142,4 @@ def _real_rows(real: ImageSet, where: torch.Tensor, lengths: torch.Tensor, label
 
 def _reference(context: StageContext) -> Reference:
     state = load_state(context.inputs["reference"] / "state.safetensors")
-    return Reference.load(state, tuple(context.params["classes"]), context.device)
+    return Reference.load(state, tuple(context.params.classes), context.device)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derm_bench.protocols import RawImage
 from derm_bench.report.samples import Row, file_name, row_sheet
-from derm_bench.specs import RawImage
-from derm_bench.stages.context import StageContext
 from derm_bench.stages.decode import Steps, opened
 from derm_bench.training.resize import fit_square
+
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.stages.context import StageContext
 
 # Side in pixels at which images are shown that are not yet at the stored size.
 TILE = 160
@@ -19,27 +22,27 @@ TILE = 160
 
 def preprocessing(context: StageContext) -> dict[str, Any]:
     """Writes `<class>.png`: a row an image, a column a step, in the order in which the decode stage takes them."""
-    params = context.params
+    params: p.Preprocessing = context.params
     dataset, steps = opened(context)
-    heads = columns([use["name"] for use in params["preprocess"]], len(steps.before), params["size"])
-    for label, chosen in params["shown"].items():
+    heads = columns([use["name"] for use in params.preprocess], len(steps.before), params.size)
+    for label, chosen in params.shown.items():
         names = [name for name, _ in chosen]
         rows = [
             Row([np.ascontiguousarray(pixels.transpose(2, 0, 1)) for pixels in states], name)
             for name, raw in zip(names, dataset.read(names), strict=True)
             if isinstance(raw, RawImage)
-            for states in [list(after_each_step(raw.pixels, steps, params["size"], params["resize"]))]
+            for states in [list(after_each_step(raw.pixels, steps, params.size, params.resize))]
         ]
         if rows:
             row_sheet(
                 rows,
                 f"class {label}",
-                f"{params['title']}: real training images after each step of preprocessing",
+                f"{params.title}: real training images after each step of preprocessing",
                 context.out / f"{file_name(label)}.png",
                 heads=heads,
-                note=f"Real images: {params['licence'] or 'licence not stated'}.",
+                note=f"Real images: {params.licence or 'licence not stated'}.",
             )
-    return {"classes": list(params["shown"])}
+    return {"classes": list(params.shown)}
 
 
 def columns(names: Sequence[str], before: int, size: int) -> list[str]:

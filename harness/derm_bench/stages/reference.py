@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derm_bench.fidelity.reference import fit_reference
-from derm_bench.stages.context import StageContext
 from derm_bench.stages.weights import save_state
+
+if TYPE_CHECKING:
+    from derm_bench.stages.context import StageContext
 
 
 def reference(context: StageContext) -> dict[str, Any]:

@@ -6,17 +6,23 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from derm_bench.images import ImageSet
-from derm_bench.specs import NEEDED, Classifier, Generator, Task, create
-from derm_bench.stages.context import StageContext
+from derm_bench.images import ImageSet, load_images
+from derm_bench.lazy import create
+from derm_bench.protocols import Task
+from derm_bench.stage_names import NEEDED, STAGE_FILE
 from derm_bench.stages.weights import load_state
-from derm_bench.store import STAGE_FILE
 from derm_bench.training.resize import resize_images
+
+if TYPE_CHECKING:
+    from derm_bench.protocols import Classifier, Generator
+    from derm_bench.stages.context import StageContext
+
+HALF = (0.5, 0.5, 0.5)
 
 
 def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
@@ -24,10 +30,10 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
     inputs: dict[str, Any] = {}
     tasks: dict[str, Task] = {}
     parts: dict[str, str] = {}
-    for name, asked in context.params.get("requires", {}).items():
+    for name, asked in context.params.requires.items():
         if asked["kind"] == "samples":
-            stored = context.params["size"]
-            inputs[name] = synthetic_set(context, f"{NEEDED}{name}/", context.params["classes"], stored)
+            stored = context.params.size
+            inputs[name] = synthetic_set(context, f"{NEEDED}{name}/", context.params.classes, stored)
             continue
         restored = restored_classifier if asked["kind"] == "classifier" else restored_generator
         state = load_state(context.inputs[f"{NEEDED}{name}"] / "state.safetensors")
@@ -40,9 +46,9 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
 def restored_generator(context: StageContext, state: Mapping[str, torch.Tensor]) -> tuple[Generator, Task]:
     """The generator of a fit, or of a stage that samples from one, in the state that the fit left; and its task."""
     params = context.params
-    spec = context.plugins.get("generator", params["generator"])
-    options = context.options("generator", params["generator"])
-    task = task_of(context, params["fit_classes"], options.size or params["size"])
+    spec = context.plugins.get("generator", params.generator)
+    options = context.options("generator", params.generator)
+    task = task_of(context, params.fit_classes, options.size or params.size)
     generator: Generator = create(spec, options, task)
     generator.load_state(state)
     return generator, task
@@ -51,18 +57,22 @@ def restored_generator(context: StageContext, state: Mapping[str, torch.Tensor])
 def restored_classifier(context: StageContext, state: Mapping[str, torch.Tensor]) -> tuple[Classifier, Task]:
     """The classifier of a training, or of its evaluation, in the state that the training left; and its task."""
     params = context.params
-    spec = context.plugins.get("classifier", params["classifier"])
-    options = context.options("classifier", params["classifier"])
-    task = task_of(context, params["classes"], options.input_size or params["size"])
+    spec = context.plugins.get("classifier", params.classifier)
+    options = context.options("classifier", params.classifier)
+    task = task_of(context, params.classes, options.input_size or params.size)
     classifier: Classifier = create(spec, options, task)
     classifier.load_state(state)
     return classifier, task
 
 
-def parameters_of(folder: Path) -> Mapping[str, Any]:
+def normalisation(classifier: Classifier) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation of pixels in [0,1] with which a classifier's images are normalised."""
+    return getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
+
+
+def parameters_of(folder: Path) -> SimpleNamespace:
     """The parameters of a finished stage."""
-    params: Mapping[str, Any] = json.loads((folder / STAGE_FILE).read_text())["identity"]["params"]
-    return params
+    return SimpleNamespace(**json.loads((folder / STAGE_FILE).read_text())["identity"]["params"])
 
 
 def class_folders(context: StageContext, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -77,7 +87,7 @@ def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], si
     `classes` (a generator that tells none apart calls it `all`) are labelled -1."""
     pixels, labels, names = [torch.empty(0, 3, size, size, dtype=torch.uint8)], [], []
     for label, folder in class_folders(context, prefix):
-        images = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
+        images = load_images(folder / "images.npy")
         pixels.append(resize_images(images, size))
         labels += [list(classes).index(label) if label in classes else -1] * len(images)
         names += [f"synthetic/{label}/{k:06d}" for k in range(len(images))]

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from derm_bench.errors import UserError
-from derm_bench.images import Samples
-from derm_bench.specs import SampleRequest
-from derm_bench.stages.context import StageContext
+from derm_bench.images import save_images
+from derm_bench.protocols import SampleRequest
 from derm_bench.stages.fit import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.resize import resize_images
-from derm_bench.training.stage_run import seed_everything
+from derm_bench.training.seeding import seed_everything
+
+if TYPE_CHECKING:
+    from derm_bench.images import Samples
+    from derm_bench.plan import params as p
+    from derm_bench.stages.context import StageContext
 
 CHUNK = 128
 
 
 def sample(context: StageContext) -> dict[str, Any]:
-    """Writes images.npy uint8 [n,3,S,S] at the stored size and samples.json."""
-    params = context.params
-    step = params["snapshot"]
+    """Writes images.npy uint8 [n,S,S,3] at the stored size and samples.json."""
+    params: p.Sample = context.params
+    step = params.snapshot
     name = "state.safetensors" if step is None else f"snapshots/{step}.safetensors"
     path = context.inputs["fit"] / name
     if not path.is_file():
@@ -32,26 +35,26 @@ def sample(context: StageContext) -> dict[str, Any]:
             hint="set snapshots.every so that it divides it",
         )
     generator, train = restore(context, load_state(path))
-    classes = list(params["fit_classes"])
-    label = classes.index(params["label"]) if params["label"] in classes else None
+    classes = list(params.fit_classes)
+    label = classes.index(params.label) if params.label in classes else None
     images: list[torch.Tensor] = []
     sources: list[str] = []
     attributes: dict[str, list[Any]] = {}
-    for start in range(0, params["n"], CHUNK):
-        seed = (params["seed"] + start // CHUNK) % 2**31
+    for start in range(0, params.n, CHUNK):
+        seed = (params.seed + start // CHUNK) % 2**31
         seed_everything(seed)
-        drawn = generator.sample(SampleRequest(label, CHUNK, seed, start, params["n"]), train)
-        images.append(resize_images(_checked(drawn, CHUNK), params["size"]))
+        drawn = generator.sample(SampleRequest(label, CHUNK, seed, start, params.n), train)
+        images.append(resize_images(_checked(drawn, CHUNK), params.size))
         sources += list(drawn.source_ids or ())
         for column, values in drawn.attributes.items():
             attributes.setdefault(column, []).extend(values)
-        context.report({"done": min(start + CHUNK, params["n"]), "total": params["n"]})
-    pixels = torch.cat(images)[: params["n"]].cpu().numpy()
-    np.save(context.out / "images.npy", pixels, allow_pickle=False)
-    columns = {column: values[: params["n"]] for column, values in attributes.items()}
-    document = {"source_ids": sources[: params["n"]], "attributes": columns}
+        context.report({"done": min(start + CHUNK, params.n), "total": params.n})
+    pixels = torch.cat(images)[: params.n]
+    save_images(context.out / "images.npy", pixels)
+    columns = {column: values[: params.n] for column, values in attributes.items()}
+    document = {"source_ids": sources[: params.n], "attributes": columns}
     (context.out / "samples.json").write_text(json.dumps(document))
-    return {"n": len(pixels), "label": params["label"]}
+    return {"n": len(pixels), "label": params.label}
 
 
 def _checked(drawn: Samples, n: int) -> torch.Tensor:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Classifier, ClassifierSpec, Task, create
+from derm_bench.lazy import create
 from derm_bench.stages.required import parameters_of
 from derm_bench.stages.weights import load_state
 from derm_bench.training.weights import compare_keys
+
+if TYPE_CHECKING:
+    import torch
+
+    from derm_bench.protocols import Classifier, Task
+    from derm_bench.specs import ClassifierSpec
 
 
 def start_from(classifier: Classifier, spec: ClassifierSpec, options: Any, task: Task, folder: Path) -> None:
@@ -25,7 +29,7 @@ def start_from(classifier: Classifier, spec: ClassifierSpec, options: Any, task:
     if not own:
         raise UserError(f"'{spec.name}' trains no network of its own that `init` could start")
     heads: set[str] = set()
-    if tuple(parameters_of(folder)["classes"]) != task.classes:
+    if tuple(parameters_of(folder).classes) != task.classes:
         heads = class_dependent(own, spec, options, task)
         if heads == set(own):
             raise UserError(f"all of '{spec.name}' depends on the classes, so {origin} starts nothing of it")

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from derm_bench.images import ImageSet
-from derm_bench.scoring import classification_metrics, higher_is_better
-from derm_bench.specs import Budget, Classifier, Task, create
-from derm_bench.stages.context import StageContext
-from derm_bench.stages.required import class_folders, task_of
+from derm_bench.images import ImageSet, load_images
+from derm_bench.lazy import create
+from derm_bench.stage_names import SYNTHETIC
+from derm_bench.stages.required import class_folders, normalisation, task_of
+from derm_bench.stages.selecting import primary_metric
 from derm_bench.stages.start import start_from
 from derm_bench.stages.weights import save_state
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.resize import resize_images
-from derm_bench.training.selection import Score, Selection
+from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
 
-HALF = (0.5, 0.5, 0.5)
+if TYPE_CHECKING:
+    from derm_bench.plan import params as p
+    from derm_bench.protocols import Classifier, Task
+    from derm_bench.stages.context import StageContext
 
 
 def train(context: StageContext) -> dict[str, Any]:
     """Writes state.safetensors and history.csv; the result counts what was trained on."""
-    params = context.params
-    spec = context.plugins.get("classifier", params["classifier"])
-    options = context.options("classifier", params["classifier"])
-    real = context.images(params.get("reads", "train"), fraction=params["fraction"])
+    params: p.Train = context.params
+    spec = context.plugins.get("classifier", params.classifier)
+    options = context.options("classifier", params.classifier)
+    real = context.images(params.reads, fraction=params.fraction)
     synthetic, held_out = synthetic_images(context, real)
-    images = synthetic if params["replace_real"] else joined(real, synthetic)
-    val = context.images("val") if params["val"] == "real" else held_out
+    images = synthetic if params.replace_real else joined(real, synthetic)
+    val = context.images("val") if params.val == "real" else held_out
     task = task_of(context, images.classes, options.input_size or images.size)
-    seed_everything(params["seed"])
+    seed_everything(params.seed)
     classifier: Classifier = create(spec, options, task)
     if "init" in context.inputs:
         start_from(classifier, spec, options, task, context.inputs["init"])
@@ -48,11 +50,11 @@ def train(context: StageContext) -> dict[str, Any]:
         "updates": run.budget,
         "selected_step": run.selected_step,
         "weights_from": dict(getattr(classifier, "weights_from", {})),
-        "n_train_real": 0 if params["replace_real"] else len(real),
+        "n_train_real": 0 if params.replace_real else len(real),
         "n_train_synthetic": len(synthetic),
         "composition": {
-            "train": {"real": {} if params["replace_real"] else counts(real), "synthetic": counts(synthetic)},
-            "val": {"real": counts(val) if params["val"] == "real" else {}},
+            "train": {"real": {} if params.replace_real else counts(real), "synthetic": counts(synthetic)},
+            "val": {"real": counts(val) if params.val == "real" else {}},
             "test": {"real": counts(context.images("test"))},
         },
         "set_aside": Counter(why.partition(" ")[0] for why in context.decoded.dropped.values()),
@@ -63,53 +65,45 @@ def classifier_run(
     context: StageContext, options: Any, classifier: Classifier, task: Task, images: ImageSet, val: ImageSet
 ) -> StageRun:
     """The run of a classifier: its budget, augmentation, balance and evaluations come from the matrix."""
-    params = context.params
+    params: p.Train = context.params
+    mean, std = normalisation(classifier)
     return StageRun(
-        seed=params["seed"],
-        budget=Budget(**params["budget"]).in_updates(len(images), options.batch_size),
+        seed=params.seed,
+        budget=params.updates,
         device=context.device,
         precision=context.precision,
         feed=FeedOptions(
             batch_size=options.batch_size,
             size=task.size,
-            mean=getattr(classifier, "mean", HALF),
-            std=getattr(classifier, "std", HALF),
-            image_transforms=context.transforms(params["augment"], task, "image"),
-            batch_transforms=context.transforms(params["augment"], task, "batch"),
-            balance=params["balance"],
+            mean=mean,
+            std=std,
+            image_transforms=context.transforms(params.augment, task, "image"),
+            batch_transforms=context.transforms(params.augment, task, "batch"),
+            balance=params.balance,
             label_smoothing=options.label_smoothing,
         ),
         selection=Selection(
             val=val if len(val) else None,
-            metric=primary_metric(params["primary"], images.classes),
-            name=params["primary"],
-            higher_is_better=higher_is_better(params["primary"]),
+            metric=primary_metric(context, images.classes),
+            name=params.primary["name"],
+            higher_is_better=params.primary["higher_is_better"],
             mode=options.select,
             patience=options.patience,
         ),
-        regularisers=context.transforms(params["augment"], task, "regulariser"),
+        regularisers=context.transforms(params.augment, task, "regulariser"),
         report=context.report,
-        checkpointing=Checkpointing(context.checkpoints, context.checkpoint_seconds),
+        checkpointing=Checkpointing(context.checkpoints.folder, context.checkpoints.seconds),
     )
 
 
-def primary_metric(name: str, classes: Sequence[str]) -> Score:
-    """The metric by which a state is selected. Validation stands for the test set, and fixes thresholds as well."""
-
-    def metric(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str]) -> float:
-        return classification_metrics(labels, proba, classes, val_labels=labels, val_proba=proba)[name]
-
-    return metric
-
-
 def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """The synthetic training images of all classes, and the last part of each class that `holdout` keeps out."""
-    params = context.params
+    """The synthetic training images of all classes, and the last share of each class, which `holdout` keeps out."""
+    params: p.Train = context.params
     kept, held = [], []
-    for label, folder in class_folders(context, "synthetic/"):
-        pixels = torch.from_numpy(np.load(folder / "images.npy", allow_pickle=False))
-        images = labelled(real, resize_images(pixels, params["size"]), label)
-        cut = len(images) - int(params["holdout"] * len(images))
+    for label, folder in class_folders(context, SYNTHETIC):
+        pixels = load_images(folder / "images.npy")
+        images = labelled(real, resize_images(pixels, params.size), label)
+        cut = len(images) - int(params.holdout * len(images))
         kept.append(images.subset(range(cut)))
         held.append(images.subset(range(cut, len(images))))
     none = labelled(real, real.images[:0], real.classes[0])
@@ -145,5 +139,5 @@ def joined(*sets: ImageSet) -> ImageSet:
 
 
 def counts(images: ImageSet) -> Mapping[str, int]:
-    """Images a class."""
+    """Images per class."""
     return {name: int((images.labels == k).sum()) for k, name in enumerate(images.classes)}

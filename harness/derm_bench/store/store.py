@@ -34,11 +34,12 @@ from typing import Any
 import platformdirs
 
 from derm_bench.errors import UserError
-from derm_bench.processes import identify, is_running
+from derm_bench.stage_names import STAGE_FILE
+from derm_bench.store.disk import flush, flush_folders, reason, write_atomically
+from derm_bench.store.processes import identify, is_running
+from derm_bench.store.stage_files import document_digest, file_digest, read_stage
 
 LAYOUT = "1"
-STAGE_FILE = "stage.json"
-FIELDS = ("key", "identity", "result", "attempt", "files")
 # The status of the record of a stage that was set aside: no failure of the stage, so it is simply made again.
 CORRUPT = "corrupt"
 _log = logging.getLogger(__name__)
@@ -79,8 +80,8 @@ class Store:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             version = self.root / "VERSION"
             if not version.exists():
-                _write_atomically(version, LAYOUT.encode())
-            _write_atomically(self.root / "running" / f"{os.getpid()}.json", json.dumps(identify()).encode())
+                write_atomically(version, LAYOUT.encode())
+            write_atomically(self.root / "running" / f"{os.getpid()}.json", json.dumps(identify()).encode())
         except OSError as error:
             raise UserError(
                 f"cannot write the store at {self.root}: {reason(error)}",
@@ -183,7 +184,7 @@ class Store:
         if key is not None:
             record = {"started": _now(), **(attempt or {}), "attempt": name, "key": key}
             note = {"record": record, "process": identify()}
-            _write_atomically(self._note(name), json.dumps(note).encode())
+            write_atomically(self._note(name), json.dumps(note).encode())
         return folder
 
     def recover(self) -> list[dict[str, Any]]:
@@ -317,72 +318,12 @@ class Store:
         digest = hashlib.sha256(content).hexdigest()
         path = self.data(digest)
         if not path.exists():
-            _write_atomically(path, content)
+            write_atomically(path, content)
         return digest
 
     def data(self, digest: str) -> Path:
         """The file that holds plan-level data."""
         return self.root / "data" / digest
-
-
-def reason(error: OSError) -> str:
-    """What the system said, without the errno."""
-    return (error.strerror or str(error)).lower()
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def read_stage(folder: str | Path) -> dict[str, Any]:
-    """The stage file of a folder, with the files it lists in their places; a ValueError or OSError says what is wrong
-    otherwise. Contents are not read: `upkeep.verify` does."""
-    try:
-        with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (thousands of them)
-            document = json.loads(file.read())
-    except FileNotFoundError:
-        raise ValueError(f"{STAGE_FILE} is missing") from None
-    except ValueError as error:
-        raise ValueError(f"{STAGE_FILE} is no JSON: {error}") from error
-    absent = [name for name in FIELDS if not isinstance(document, dict) or name not in document]
-    if absent:
-        raise ValueError(f"{STAGE_FILE} lacks {', '.join(absent)}")
-    for name in document["files"]:
-        if not os.path.isfile(f"{folder}/{name}"):  # noqa: PTH113
-            raise ValueError(f"{name} is missing")
-    return document
-
-
-def document_digest(document: Mapping[str, Any]) -> str:
-    """sha256 of a stage file's fields, as they read back from JSON."""
-    plain = json.loads(json.dumps({name: document[name] for name in FIELDS}))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def flush(folder: Path) -> None:
-    """Flushes all files and folders below a folder to the disk, and itself."""
-    paths = [path for path in folder.rglob("*") if not path.is_symlink()]
-    for path in paths:
-        if path.is_file():
-            _fsync(path)
-    flush_folders(*(path for path in reversed(paths) if path.is_dir()), folder)
-
-
-def flush_folders(*folders: Path) -> None:
-    """Flushes the entries of folders (names, renames) to the disk."""
-    for folder in folders:
-        _fsync(folder)
-
-
-def _fsync(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):  # another process may clean or publish meanwhile
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _now() -> str:
@@ -403,12 +344,6 @@ def _json_or_none(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _whole_lines(text: str) -> Iterator[dict[str, Any]]:

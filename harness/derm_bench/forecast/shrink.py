@@ -1,20 +1,22 @@
-"""Small versions of planned stages: few images, few updates, the same plugins, options and functions."""
+"""Shrunken versions of planned stages: few images, few updates, the same plugins, options and functions."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from derm_bench.plan.keys import key_of
+from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.splits import PlannedSplit
+from derm_bench.stage_names import SYNTHETIC
 
 
 class Size(NamedTuple):
-    """How small: images a class and part, images to sample, updates a stage (by its key in the large plan)."""
+    """How small: images per class and part, images to sample, updates of a stage (by its key in the large plan)."""
 
     name: str
     images: int
@@ -22,10 +24,32 @@ class Size(NamedTuple):
     updates: Mapping[str, int]
 
 
-class SmallPlan:
+@dataclass(frozen=True)
+class _Shrinker:
+    """What the parameters of one stage are made small with (`plan.amounts.MadeSmall`)."""
+
+    plan: ShrunkenPlan
+    stage: Stage
+
+    @property
+    def samples(self) -> int:
+        return self.plan.size.samples
+
+    @property
+    def updates(self) -> int:
+        return self.plan.size.updates.get(self.stage.key, 1)
+
+    def split(self, digest: str) -> str:
+        return self.plan.small_split(digest)
+
+    def images(self, digest: str) -> str:
+        return self.plan.small_list(self.stage, digest)
+
+
+class ShrunkenPlan:
     """Makes small stages of those of `plan`. `keys` leads from a planned stage to the small one that stands for it.
 
-    `ready` are small stages of an earlier `SmallPlan`, which serve again as inputs.
+    `ready` are small stages of an earlier `ShrunkenPlan`, which serve again as inputs.
     """
 
     def __init__(self, plan: Plan, size: Size, ready: Mapping[str, str] | None = None) -> None:
@@ -38,14 +62,32 @@ class SmallPlan:
         """Enters the stages `keys` with what they need; their small keys."""
         return [self._enter(key) for key in keys]
 
+    def small_split(self, digest: str) -> str:
+        """The digest of the small split that stands for a planned one."""
+        split = self._splits[digest]
+        self.plan.splits[split.digest, 0] = split
+        return self._put(split.csv)
+
+    def small_list(self, stage: Stage, digest: str) -> str:
+        """The digest of the lines of those images that the small splits hold."""
+        labels = {label for label, key in self.large.decodes.items() if key == stage.key}
+        digests = [s.digest for (label, _), s in self.large.splits.items() if label in labels]
+        wanted = {name for one in digests for name in self._splits[one].ids}
+        lines = self.large.data[digest].split(b"\n")
+        kept = [line for line in lines if line.split(b"\t")[0].decode() in wanted]
+        return self._put(b"\n".join(kept or lines[: self.size.images]))
+
     def _enter(self, key: str) -> str:
         if key not in self.keys:
             stage = self.large.stages[key]
             inputs = {name: self._enter(other) for name, other in self._inputs(stage).items()}
-            params = self._params(stage)
+            params = kind_of(stage).shrink(stage.params, _Shrinker(self, stage))
             # The size is part of the identity, so that each probe runs although an equal one has run before.
-            identity = {**stage.identity, "params": params, "inputs": inputs, "probe": self.size.name}
-            small = replace(stage, key=key_of(identity), params=params, inputs=inputs, identity=identity)
+            more = {"params": params.__dict__, "inputs": inputs, "probe": self.size.name}
+            identity = {**stage.identity, **more}
+            small = replace(
+                stage, key=key_of(identity), params=params, inputs=inputs, identity=identity, after=()
+            )
             self.plan.stages[small.key] = small
             self.keys[key] = small.key
         return self.keys[key]
@@ -53,41 +95,7 @@ class SmallPlan:
     @staticmethod
     def _inputs(stage: Stage) -> Mapping[str, str]:
         """What an update of a classifier costs does not depend on whether its images are real."""
-        real = stage.kind == "train"
-        return {n: key for n, key in stage.inputs.items() if not (real and n.startswith("synthetic/"))}
-
-    # ------------------------------------------------------------------------------------ params
-
-    def _params(self, stage: Stage) -> dict[str, Any]:
-        params = dict(stage.params)
-        if "split" in params:
-            split = self._splits[params["split"]]
-            params |= {"split": self._keep(split), "fraction": 1.0, "clean": {}, "select_on_test": False}
-        budget = {"updates": self.size.updates.get(stage.key, 1)}
-        if stage.kind == "decode":
-            params |= {"images": self._images(stage), "unreadable": 1.0}
-        elif stage.kind == "sample":
-            params |= {"n": self.size.samples, "snapshot": None}
-        elif stage.kind == "train":
-            # No evaluation in between: at each of few updates they would outweigh the updates.
-            params |= {"budget": budget, "val": "held_out", "holdout": 0.0, "replace_real": False}
-        elif stage.kind == "fit" and "budget" in params.get("options", {}):
-            params |= {"options": {**params["options"], "budget": budget}, "snapshots": None}
-        return params
-
-    def _images(self, stage: Stage) -> str:
-        """The digest of the lines of those images that the small splits hold."""
-        labels = {label for label, key in self.large.decodes.items() if key == stage.key}
-        digests = [s.digest for (label, _), s in self.large.splits.items() if label in labels]
-        wanted = {name for digest in digests for name in self._splits[digest].ids}
-        lines = self.large.data[stage.params["images"]].split(b"\n")
-        kept = [line for line in lines if line.split(b"\t")[0].decode() in wanted]
-        content = b"\n".join(kept or lines[: self.size.images])
-        return self._put(content)
-
-    def _keep(self, split: PlannedSplit) -> str:
-        self.plan.splits[split.digest, 0] = split
-        return self._put(split.csv)
+        return {name: key for name, key in stage.inputs.items() if not name.startswith(SYNTHETIC)}
 
     def _put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()

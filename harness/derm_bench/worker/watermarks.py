@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import os
 import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from derm_bench.memory import resident_mb
 
 # Resident and device memory that stages together may leave behind in a warm worker.
 MARGIN_MB = 768.0
@@ -47,15 +47,6 @@ class Watermarks:
                 ctypes.CDLL(None).malloc_trim(0)
             growth = resident_mb() - self.resident
         return growth
-
-
-def resident_mb(pid: int | str = "self") -> float:
-    """Resident memory of a process in MB; 0 where the system does not tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def device_mb(device: str) -> float:

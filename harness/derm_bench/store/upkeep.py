@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from derm_bench.processes import is_running
-from derm_bench.store import STAGE_FILE, Store, document_digest, file_digest, flush, read_stage
+from derm_bench.stage_names import STAGE_FILE
+from derm_bench.store.disk import flush
+from derm_bench.store.processes import is_running
+from derm_bench.store.stage_files import document_digest, file_digest, read_stage
+from derm_bench.store.store import Store
 
 DAY = 86_400.0
 # What nobody owns, or somebody whose life cannot be seen from here, is left alone for this many days.

@@ -1,6 +1,6 @@
 """The worker process: reads jobs as JSON lines, performs them one after the other, writes events as JSON lines.
 
-Started as `python -m derm_bench.executors.worker EVENTS_FD DEVICE`. What plugins print goes to stdout and stderr,
+Started as `python -m derm_bench.worker.serve EVENTS_FD DEVICE`. What plugins print goes to stdout and stderr,
 which the parent keeps apart from the events. It ends when the parent closes its jobs, or dies.
 """
 
@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from derm_bench.executors.perform import perform
-from derm_bench.executors.readonly import heed_read_only
-from derm_bench.executors.watermarks import Watermarks
 from derm_bench.plugins import Plugins
-from derm_bench.specs import load_object
+from derm_bench.stages.runtime import prepare
+from derm_bench.worker.perform import perform
+from derm_bench.worker.readonly import heed_read_only
+from derm_bench.worker.watermarks import Watermarks
 
 _PR_SET_PDEATHSIG = 1
 
@@ -31,8 +31,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     events = os.fdopen(events_fd, "w", buffering=1)
     plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
-    # Importing torch takes seconds: done before the first job, it counts against no stage's time.
-    load_object("derm_bench.stages.runtime:prepare")(device, int(os.environ["OMP_NUM_THREADS"]))
+    # Importing torch took seconds: done before the first job, it counts against no stage's time.
+    prepare(device, int(os.environ["OMP_NUM_THREADS"]))
     marks = Watermarks(device)
     for line in sys.stdin:
         job = json.loads(line)

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from derm_bench.forecast.past import Past, Took
+from derm_bench.forecast.probe import Probed
+from derm_bench.plan.alike import COSTLY, CostClass, cost_class
+from derm_bench.plan.amounts import Amounts
+from derm_bench.plan.kinds import WORDS, guessed_seconds, kind_of
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.sorts import COSTLY, Sort, sort_of
-from derm_bench.runner.earlier import Earlier, Experience
-from derm_bench.runner.probe import Probed
-from derm_bench.runner.work import Work
 
 # As often is a classifier evaluated on the validation images while it is trained (`StageRun`).
 EVALUATIONS = 10
 # A stage holds its images twice for a while: as they are read, and as they are used.
 COPIES = 2
-# The params that decide the sort of a stage.
+# The parameters that decide the cost class of a stage.
 _SHARED = ("classifier", "generator", "dataset", *COSTLY)
 
 
@@ -60,22 +61,22 @@ class _Share(NamedTuple):
 
 
 def forecast(
-    plan: Plan, keys: Sequence[str], earlier: Experience, probed: Mapping[Sort, Probed] | None = None
+    plan: Plan, keys: Sequence[str], past: Past, probed: Mapping[CostClass, Probed] | None = None
 ) -> dict[str, KindForecast]:
-    """The forecast of each kind among the stages `keys`, in the order of the plan.
+    """The forecast of the stages `keys`, by the word for their kind, in the order in which a run comes to them.
 
     A stage is taken to cost what earlier ones with its options and size did, else what a probe of it found, else
     what earlier ones of its plugin did, else a guess.
     """
-    forecaster = _Forecaster(plan, earlier, probed or {})
+    forecaster = _Forecaster(plan, past, probed or {})
     grouped: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        grouped[plan.stages[key].kind].append(key)
-    return {kind: forecaster.of_kind(some) for kind, some in grouped.items()}
+        grouped[kind_of(plan.stages[key]).word].append(key)
+    return {word: forecaster.of_kind(grouped[word]) for word in WORDS if word in grouped}
 
 
-class _Took(NamedTuple):
-    """What stages of one sort took, in the median; `per_unit` where they say how much work they were."""
+class _Median(NamedTuple):
+    """What stages of one cost class took, in the median; `per_unit` where they say how much work they were."""
 
     seconds: float
     per_unit: float | None
@@ -88,12 +89,12 @@ class _Took(NamedTuple):
 
 
 class _Forecaster:
-    def __init__(self, plan: Plan, earlier: Experience, probed: Mapping[Sort, Probed]) -> None:
-        self.plan, self.earlier, self.probed, self.work = plan, earlier, probed, Work(plan)
-        self._known: dict[Sort, _Took | None] = {}
-        self._sorts: dict[tuple[Any, ...], Sort] = {}
+    def __init__(self, plan: Plan, past: Past, probed: Mapping[CostClass, Probed]) -> None:
+        self.plan, self.past, self.probed, self.amounts = plan, past, probed, Amounts(plan)
+        self._known: dict[CostClass, _Median | None] = {}
+        self._classes: dict[tuple[Any, ...], CostClass] = {}
         self._evaluations = {
-            stage.inputs["train"]: stage for stage in plan.stages.values() if stage.kind == "evaluate"
+            stage.inputs["train"]: stage for stage in plan.stages.values() if "train" in stage.inputs
         }
 
     def of_kind(self, keys: Sequence[str]) -> KindForecast:
@@ -108,47 +109,59 @@ class _Forecaster:
         )
 
     def _share(self, stage: Stage) -> _Share:
-        if not self.earlier and not self.probed:
-            return _Share(stage.cost)
-        sort = self._sort(stage)
-        probe = self.probed.get(sort)
-        counted = stage.kind in ("decode", "sample")  # whose images `stored_megabytes` counts exactly
-        took = self._took(sort)
+        if not self.past and not self.probed:
+            return _Share(guessed_seconds(stage, self.amounts))
+        group = self._class_of(stage)
+        probe = self.probed.get(group)
+        counted = kind_of(stage).stores(stage, self.amounts) is not None  # exactly, by `stored_megabytes`
+        took = self._median(group)
         if took is not None:
             megabytes = 0.0 if counted else took.megabytes
-            return _Share(took.of(self.work.units(stage)), megabytes, took.peak_mb, known=True)
+            return _Share(
+                took.of(kind_of(stage).units(stage, self.amounts)), megabytes, took.peak_mb, known=True
+            )
         if probe is None:
-            return _Share(stage.cost)
-        more = self.work.images(stage) - probe.images
-        peak = probe.peak_mb + max(0.0, COPIES * 3 * int(stage.params.get("size", 0)) ** 2 * more / 2**20)
-        seconds = probe.seconds(self.work.units(stage)) + self._evaluating(stage)
+            return _Share(guessed_seconds(stage, self.amounts))
+        more = (kind_of(stage).held(stage, self.amounts) or 0.0) - probe.images
+        peak = probe.peak_mb + max(
+            0.0, COPIES * 3 * int(getattr(stage.params, "size", 0)) ** 2 * more / 2**20
+        )
+        seconds = probe.seconds(kind_of(stage).units(stage, self.amounts)) + self._evaluating(stage)
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
-    def _sort(self, stage: Stage) -> Sort:
-        """`sort_of` a stage. Most stages of a large plan share the very objects that decide it; the plan keeps those
+    def _class_of(self, stage: Stage) -> CostClass:
+        """`cost_class` of a stage. Most stages of a large plan share the very objects that decide it; the plan keeps those
         alive, so that no id is given anew."""
-        memo = (stage.kind, id(stage.identity["numerics"]), *map(id, map(stage.params.get, _SHARED)))
-        if memo not in self._sorts:
-            self._sorts[memo] = sort_of(stage.identity)
-        return self._sorts[memo]
+        memo = (
+            stage.kind,
+            id(stage.identity["numerics"]),
+            *(id(getattr(stage.params, name, None)) for name in _SHARED),
+        )
+        if memo not in self._classes:
+            self._classes[memo] = cost_class(stage.identity)
+        return self._classes[memo]
 
-    def _took(self, sort: Sort) -> _Took | None:
-        """What earlier stages tell of a sort: exactly such ones where a probe can speak for the others."""
-        if sort not in self._known:
-            alike = self.earlier.of_sort(sort) if sort in self.probed else self.earlier.alike(sort)
-            self._known[sort] = _in_the_median(alike) if alike else None
-        return self._known[sort]
+    def _median(self, group: CostClass) -> _Median | None:
+        """What finished stages tell of a cost class: exactly such ones where a probe can speak for the others."""
+        if group not in self._known:
+            alike = self.past.of_class(group) if group in self.probed else self.past.alike(group)
+            self._known[group] = _in_the_median(alike) if alike else None
+        return self._known[group]
 
     def _evaluating(self, stage: Stage) -> float:
         """Seconds of the evaluations within a training, which its probe does without."""
         evaluate = self._evaluations.get(stage.key)
-        probe = self.probed.get(self._sort(evaluate)) if evaluate is not None else None
-        return EVALUATIONS * probe.per_unit * self.work.validation_images(stage) if probe else 0.0
+        probe = self.probed.get(self._class_of(evaluate)) if evaluate is not None else None
+        return (
+            EVALUATIONS * probe.per_unit * sum(self.amounts.count(stage.params, "val").values())
+            if probe
+            else 0.0
+        )
 
 
-def _in_the_median(alike: Sequence[Earlier]) -> _Took:
+def _in_the_median(alike: Sequence[Took]) -> _Median:
     rates = [one.seconds / one.units for one in alike if one.units]
-    return _Took(
+    return _Median(
         statistics.median(one.seconds for one in alike),
         statistics.median(rates) if rates else None,
         statistics.median(one.megabytes for one in alike),
@@ -166,14 +179,10 @@ def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
 
 def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:
     """Rough size of the images that the stages will store; networks come on top of it."""
-    total = 0
-    for key in keys:
-        stage = plan.stages[key]
-        pixels = 3 * int(stage.params.get("size", 0)) ** 2
-        if stage.kind == "decode":
-            total += pixels * (plan.data[stage.params["images"]].count(b"\n") + 1)
-        elif stage.kind == "sample":
-            total += pixels * int(stage.params["n"])
+    total, amounts = 0.0, Amounts(plan)
+    for stage in (plan.stages[key] for key in keys):
+        pixels = 3 * int(getattr(stage.params, "size", 0)) ** 2
+        total += pixels * (kind_of(stage).stores(stage, amounts) or 0.0)
     return total / 2**20
 
 

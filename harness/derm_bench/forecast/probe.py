@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.forecast.past import Past
+from derm_bench.forecast.shrink import ShrunkenPlan, Size
+from derm_bench.lazy import load_object
+from derm_bench.plan.alike import CostClass, cost_class
+from derm_bench.plan.amounts import Amounts
+from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.sorts import Sort, sort_of
 from derm_bench.plugins import Plugins
-from derm_bench.runner.earlier import Experience
 from derm_bench.runner.execute import Execution
-from derm_bench.runner.small import Size, SmallPlan
-from derm_bench.runner.work import Work
-from derm_bench.specs import load_object
 from derm_bench.store import Store
 
 # The longest that any run of a stage may take; longer than `SLOW` tells enough, and it is not run again.
@@ -55,28 +56,28 @@ class Failure(NamedTuple):
 
 @dataclass
 class Probes:
-    """What was found by sort, and what failed."""
+    """What was found, by cost class, and what failed."""
 
-    found: dict[Sort, Probed] = field(default_factory=dict)
+    found: dict[CostClass, Probed] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
-def unknown(plan: Plan, keys: Iterable[str], earlier: Experience) -> dict[Sort, str]:
-    """One stage among `keys` of each sort without a record: of several, one that needs the fewest others."""
-    chosen: dict[Sort, str] = {}
+def unknown(plan: Plan, keys: Iterable[str], past: Past) -> dict[CostClass, str]:
+    """One stage among `keys` of each cost class without a record: of several, one that needs the fewest others."""
+    chosen: dict[CostClass, str] = {}
     for key in keys:
         stage = plan.stages[key]
-        sort = sort_of(stage.identity)
-        if earlier.of_sort(sort):
+        group = cost_class(stage.identity)
+        if past.of_class(group):
             continue
-        if sort not in chosen or len(stage.inputs) < len(plan.stages[chosen[sort]].inputs):
-            chosen[sort] = key
+        if group not in chosen or len(stage.inputs) < len(plan.stages[chosen[group]].inputs):
+            chosen[group] = key
     return chosen
 
 
 def probe(
     plan: Plan,
-    chosen: Mapping[Sort, str],
+    chosen: Mapping[CostClass, str],
     plugins: Plugins,
     *,
     builtins_only: bool = False,
@@ -98,7 +99,7 @@ def probe(
             memory=limits.memory,
             builtins_only=builtins_only,
         )
-        executor: Executor = load_object(plugins.get("executor", "local").create)(settings)
+        executor: Executor = load_object(plugins.get("executor", "local").create)(None, settings)
         try:
             return _Prober(plan, chosen, store, executor, say).probes()
         finally:
@@ -119,7 +120,7 @@ class _Prober:
     def __init__(
         self,
         plan: Plan,
-        chosen: Mapping[Sort, str],
+        chosen: Mapping[CostClass, str],
         store: Store,
         executor: Executor,
         say: Callable[[str], None],
@@ -130,14 +131,14 @@ class _Prober:
     def probes(self) -> Probes:
         """Three rounds: a warm-up of everything, then short and longer runs of what is quick and can be longer."""
         keys = list(self.chosen.values())
-        self.say(f"probing {len(keys)} sorts of stages, at most {LIMIT_SECONDS:.0f} s a run")
+        self.say(f"probing {len(keys)} different stages, at most {LIMIT_SECONDS:.0f} s a run")
         ready, warm = self._round(keys, Size("warm", FEW_IMAGES, FEW_SAMPLES, {}), {})
         quick = {key for key, run in warm.items() if run.units is not None and run.seconds < SLOW_SECONDS}
         wanted = [key for key in keys if key in quick]
         kept = {
             key: small
             for key, small in ready.items()
-            if key not in wanted and not (self.plan.stages[key].kind == "decode" and key in quick)
+            if key not in wanted and not (key in quick and not self.plan.stages[key].inputs)
         }
         size = Size("short", FEW_IMAGES, FEW_SAMPLES, dict.fromkeys(wanted, 2))
         _, short = self._round(wanted, size, kept)
@@ -145,8 +146,8 @@ class _Prober:
         again = [key for key in wanted if key in short]
         _, long = self._round(again, Size("long", MORE_IMAGES, MORE_SAMPLES, updates), kept)
         found = {
-            sort: _fitted(short.get(key, warm[key]), long.get(key), warm[key])
-            for sort, key in self.chosen.items()
+            group: _fitted(short.get(key, warm[key]), long.get(key), warm[key])
+            for group, key in self.chosen.items()
             if key in warm
         }
         return Probes(found, list(self.failures.values()))
@@ -155,7 +156,7 @@ class _Prober:
         self, keys: Collection[str], size: Size, ready: Mapping[str, str]
     ) -> tuple[dict[str, str], dict[str, _Run]]:
         """Runs `keys` in one size: the small stage of each stage that took part, and how the finished ones went."""
-        small = SmallPlan(self.plan, size, ready)
+        small = ShrunkenPlan(self.plan, size, ready)
         targets = small.add(keys)
         for content in small.plan.data.values():
             self.store.put(content)
@@ -167,24 +168,24 @@ class _Prober:
             if outcome.status not in ("done", "skipped"):
                 title = small.plan.stages[key].title
                 self.failures[title] = Failure(title, outcome.status, outcome.error)
-        work, runs = Work(small.plan), {}
+        amounts, runs = Amounts(small.plan), {}
         for key, small_key in small.keys.items():
             stage = small.plan.stages.get(small_key)
-            if stage is not None and (run := self._measured(stage, work)) is not None:
+            if stage is not None and (run := self._measured(stage, amounts)) is not None:
                 runs[key] = run
         return small.keys, runs
 
-    def _measured(self, stage: Stage, work: Work) -> _Run | None:
+    def _measured(self, stage: Stage, amounts: Amounts) -> _Run | None:
         finished = self.store.finished(stage.key)
         if finished is None:
             return None
         size = sum((finished.folder / name).stat().st_size for name in finished.files)
         return _Run(
             float(finished.attempt["seconds"]),
-            work.units(stage),
+            kind_of(stage).units(stage, amounts),
             float(finished.attempt.get("peak_memory_mb") or 0.0),
             size / 2**20,
-            work.images(stage),
+            int(kind_of(stage).held(stage, amounts) or 0),
         )
 
 

@@ -1,4 +1,4 @@
-"""The numerics block of a key: device type, precision, threads. Finds devices without importing torch."""
+"""The machine that stages run on: device type, precision, threads. Finds devices without importing torch."""
 
 from __future__ import annotations
 
@@ -7,34 +7,55 @@ import functools
 import importlib.metadata
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
 
 from derm_bench.errors import UserError
-from derm_bench.matrix.model import Numerics
+
+PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What stages run on: device type, the devices of that type, precision and threads of a worker."""
+    """What stages run on: the device type (cpu, cuda), the devices of that type, precision and threads of a worker, and
+    the memory of devices in MB where it is known."""
 
     device: str
     devices: tuple[str, ...]
     precision: str
     threads: int
+    memory: Mapping[str, float] = field(default_factory=dict)
 
 
-def resolve_machine(numerics: Numerics, device: str = "auto") -> Machine:
-    """Settles `--device` and `precision: auto` (the saved profile, else fp32)."""
-    devices = _devices(device)
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks of the machine: `device` as `--device` has it, precision and threads as `numerics` has them."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 2
+
+
+def this_machine(options: object, wanted: Wanted) -> Machine:
+    """The machine that the process runs on, as executors of this machine tell it: `precision: auto` is the saved
+    profile, else fp32. UserError where there is no such device, or a precision that it does not have."""
+    devices = _devices(wanted.device)
     kind = devices[0].partition(":")[0]
-    precision = numerics.precision
-    if precision == "auto":
-        precision = saved_profile().get(kind, "fp32")  # type: ignore[assignment]
-    return Machine(kind, devices, precision, numerics.threads)
+    precision = saved_profile().get(kind, "fp32") if wanted.precision == "auto" else wanted.precision
+    return Machine(kind, devices, refuse_absent(precision, kind), wanted.threads, device_megabytes(devices))
+
+
+def refuse_absent(precision: str, device: str) -> str:
+    """The precision; a UserError where a device of that type has none of that name."""
+    if precision == "tf32" and device != "cuda":
+        raise UserError(
+            f"numerics.precision: tf32 is a precision of CUDA devices, and stages run on: {device}",
+            hint="write fp32, bf16 or auto",
+        )
+    return precision
 
 
 def _devices(wanted: str) -> tuple[str, ...]:
@@ -90,14 +111,14 @@ def device_megabytes(devices: Sequence[str]) -> dict[str, float]:
 
 
 def profile_file() -> Path:
-    """Where `doctor --probe` saves the measured precision a device type."""
+    """Where `doctor --probe` saves the precision that it measured for each device type."""
     return Path(platformdirs.user_config_dir("derm-bench")) / "profile.json"
 
 
 def saved_profile() -> dict[str, str]:
-    """`{device type: fp32 | bf16}`; empty where nothing was measured."""
+    """`{device type: precision}`; empty where nothing was measured."""
     try:
         content = json.loads(profile_file().read_text())
     except (OSError, ValueError):
         return {}
-    return {str(k): str(v) for k, v in content.get("precision", {}).items() if v in ("fp32", "bf16")}
+    return {str(k): str(v) for k, v in content.get("precision", {}).items() if v in PRECISIONS}

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import platform
 import resource
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from derm_bench.errors import Diverged, UserError
-from derm_bench.executors.locks import stage_lock
-from derm_bench.executors.readonly import untouched
+from derm_bench.attempts import new_record
+from derm_bench.errors import Diverged, UserError, Waiting
+from derm_bench.lazy import load_object
 from derm_bench.plugins import Plugins
-from derm_bench.specs import load_object
+from derm_bench.stages.context import Checkpoints, Device, Ended, StageContext
+from derm_bench.stages.runtime import prepare
 from derm_bench.store import Store
+from derm_bench.store.locks import stage_lock
+from derm_bench.training.health import DiscriminatorWatch
+from derm_bench.worker.lookup import Lookup
+from derm_bench.worker.readonly import untouched
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -66,48 +68,38 @@ def _attempt(
 def _call(
     job: Mapping[str, Any], store: Store, staged: Path, device: str, plugins: Plugins, report: Report
 ) -> Mapping[str, Any]:
-    load_object("derm_bench.stages.runtime:prepare")(device, job["threads"], job["precision"])
+    prepare(device, job["threads"], job["precision"])
     identity = job["identity"]
     inputs = {name: store.folder(key) for name, key in identity["inputs"].items()}
-    context = load_object("derm_bench.stages.context:StageContext")(
-        params=identity["params"],
+    optional = {
+        name: Ended(
+            how["status"], how["error"], store.folder(how["key"]) if how["status"] == "done" else None
+        )
+        for name, how in job["optional"].items()
+    }
+    context = StageContext(
+        params=load_object(job["params"])(**identity["params"]),
         local=job["local"],
         inputs=inputs,
         out=staged,
         data=store.root / "data",
-        device=device,
-        precision=job["precision"],
-        threads=job["threads"],
-        plugins=plugins,
+        machine=Device(device, job["precision"], job["threads"]),
+        plugins=Lookup(plugins),
+        optional=optional,
         report=report,
-        key=job["key"],
+        checkpoints=Checkpoints(store.checkpoint(job["key"])),
+        watch=DiscriminatorWatch,
     )
     with untouched(store.root, inputs.values()):
         return load_object(job["function"])(context)
 
 
-def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
-    """The part of a record that is known before the stage runs."""
-    return {
-        "attempt": job["attempt"],
-        "key": job["key"],
-        "kind": job["kind"],
-        "title": job["title"],
-        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "device": device,
-        "host": platform.node(),
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "pid": os.getpid(),
-        "error": None,
-        "log_tail": "",
-    }
-
-
 def describe_failure(error: BaseException) -> dict[str, Any]:
     """Status and error of an exception: what a person needs first, then the traceback."""
     status = "failed"
-    if isinstance(error, Diverged):
+    if isinstance(error, Waiting):
+        status = "waiting"
+    elif isinstance(error, Diverged):
         status = "diverged"
     elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         status = "oom"
@@ -115,7 +107,7 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
     full = _is_disk_full(error, message)
     if full:
         message = f"no space left on the disk: {message}"
-    elif not isinstance(error, UserError | Diverged):
+    elif not isinstance(error, UserError | Diverged | Waiting):
         message = f"{type(error).__name__}: {message}"
     trace = "".join(traceback.format_exception(error))
     return {

@@ -1,0 +1,1 @@
+"""What a plan will take: from records of earlier stages, from probes of shrunken ones, else guesses."""

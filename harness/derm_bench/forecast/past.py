@@ -1,0 +1,79 @@
+"""What finished stages of the store took, by cost class."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from derm_bench.plan.alike import CostClass, cost_class
+from derm_bench.plan.kinds import KINDS
+from derm_bench.stage_names import STAGE_FILE
+from derm_bench.store import Store
+
+# Finished stages that are looked at: enough for medians, few enough for a store of any size.
+LOOKED_AT = 400
+
+
+class Took(NamedTuple):
+    """What one finished stage took. `units`: how much work it was, as its kind counts it; None where it does not say."""
+
+    seconds: float
+    peak_mb: float
+    megabytes: float
+    units: float | None
+
+
+class Past:
+    """Finished stages by cost class."""
+
+    def __init__(self, stages: Mapping[CostClass, Sequence[Took]]) -> None:
+        self._exact = stages
+        self._plugins: dict[tuple[str, str, str], list[Took]] = defaultdict(list)
+        for group, some in stages.items():
+            self._plugins[group[:3]] += some
+
+    def __bool__(self) -> bool:
+        return bool(self._exact)
+
+    def of_class(self, group: CostClass) -> Sequence[Took]:
+        """Stages with the same options and size."""
+        return self._exact.get(group, ())
+
+    def alike(self, group: CostClass) -> Sequence[Took]:
+        """Stages with the same options and size, else those of the same plugin on such a device."""
+        return self.of_class(group) or self._plugins.get(group[:3], ())
+
+
+def finished_stages(store: Store, limit: int = LOOKED_AT) -> dict[CostClass, list[Took]]:
+    """What at most `limit` finished stages of the store took. Keys are digests, so any of them are a fair sample."""
+    found: dict[CostClass, list[Took]] = defaultdict(list)
+    for folder in islice(_folders(store), limit):
+        try:
+            with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
+                document = json.loads(file.read())
+            group, took = _took(folder, document)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # spoiled, or just being removed
+            continue
+        found[group].append(took)
+    return found
+
+
+def _folders(store: Store) -> Iterator[str]:
+    try:
+        for shelf in os.scandir(store.root / "objects"):
+            yield from (folder.path for folder in os.scandir(shelf.path))
+    except OSError:
+        return
+
+
+def _took(folder: str, document: Mapping[str, Any]) -> tuple[CostClass, Took]:
+    attempt, identity, result = document["attempt"], document["identity"], document["result"]
+    size = sum(os.stat(f"{folder}/{name}").st_size for name in document["files"])  # noqa: PTH116
+    kind = KINDS.get(identity["kind"])
+    units = result.get(kind.result_unit) if kind is not None else None
+    took = Took(float(attempt["seconds"]), float(attempt.get("peak_memory_mb") or 0), size / 2**20, units)
+    return cost_class(identity), took

@@ -1,0 +1,1 @@
+"""Stage `figures`: all figures of a run directory."""

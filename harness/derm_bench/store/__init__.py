@@ -1,0 +1,9 @@
+"""The store: the only code that knows how outputs, records, locks and checkpoints lie on disk."""
+
+from __future__ import annotations
+
+from derm_bench.store.disk import reason
+from derm_bench.store.stage_files import file_digest
+from derm_bench.store.store import CORRUPT, Finished, Store, default_store
+
+__all__ = ["CORRUPT", "Finished", "Store", "default_store", "file_digest", "reason"]
