@@ -1,12 +1,20 @@
-"""Classifiers. Specs and options are in `specs`, a module a family; networks in the modules that `create` names."""
+"""Classifiers. Options and spec of each are in a module of `specs`, its network in the module that `create` names."""
 
 from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
-from derm_bench_plugins.classifiers.specs import built_on, dermagan, mobilenet_lstm, timm, torchvision
+from derm_bench_plugins.classifiers.specs import (
+    dermagan_cnn,
+    discriminator,
+    ensemble,
+    mobilenet_lstm,
+    timm,
+    torchvision,
+)
 
-FAMILIES = (timm, torchvision, dermagan, mobilenet_lstm, built_on)
+MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, discriminator, ensemble)
 
 
 def specs() -> list[ClassifierSpec]:
-    return [spec for family in FAMILIES for spec in family.specs()]
+    """Every built-in classifier."""
+    return [module.SPEC for module in MODULES]

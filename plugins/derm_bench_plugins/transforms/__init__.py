@@ -1,17 +1,25 @@
-"""Transforms: specs and options, a module a phase. What they do is in the modules that the specs name."""
+"""Transforms. Options and specs are in a module of `specs`, what they do in the modules that `create` names."""
 
 from __future__ import annotations
 
 from derm_bench.specs import TransformSpec
+from derm_bench_plugins.transforms.specs import (
+    advchain,
+    affine,
+    bilateral,
+    colour,
+    cutmix,
+    gamma,
+    hair_removal,
+    mixup,
+    restore,
+    ricap,
+    shades_of_gray,
+)
 
-from . import batch_specs, image_specs, preprocess_specs, regulariser_specs
+SINGLE = (ricap, mixup, cutmix, advchain, bilateral, gamma, hair_removal, shades_of_gray, restore)
 
 
 def specs() -> list[TransformSpec]:
-    """All transforms, by phase."""
-    return [
-        *image_specs.specs(),
-        *batch_specs.specs(),
-        *regulariser_specs.specs(),
-        *preprocess_specs.specs(),
-    ]
+    """Every built-in transform, by phase."""
+    return [*affine.SPECS, *colour.SPECS, *(module.SPEC for module in SINGLE)]

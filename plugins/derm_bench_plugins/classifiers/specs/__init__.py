@@ -1,1 +1,1 @@
-"""Options and specs of the classifiers, a module a family. Nothing in this package imports torch."""
+"""Options and specs of the classifiers, a module for each. Nothing in this package imports torch."""

@@ -1,0 +1,1 @@
+"""Specs of the metrics, a module for those of one method. Imports no torch."""
