@@ -23,7 +23,7 @@ from derm_bench.stages.context import StageContext
 from derm_bench.stages.decode import Steps, _fit, decode
 from derm_bench.stages.preprocessing import preprocessing
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.datasets.options import ImageFolderOptions
+from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 from derm_bench_plugins.transforms import specs
 from derm_bench_plugins.transforms.hair_removal import HairRemoval
 from derm_bench_plugins.transforms.super_resolution import Espcn, SrResNet

@@ -231,7 +231,9 @@ class EntryReader:
         if not problem.unknown_key:
             return ""
         if problem.path[0] in unused_options(model):
-            members = [k for k, f in model.model_fields.items() if element_type(f.annotation) is ClassifierUse]
+            members = [
+                k for k, f in model.model_fields.items() if element_type(f.annotation) is ClassifierUse
+            ]
             instead = f"it belongs to each of its `{members[0]}`" if members else "leave it out"
             return f"{raw['name']} trains nothing, so that {problem.path[0]} has no effect: {instead}"
         valid = keys_at(shape, raw, problem.path[:-1], self.plugins)

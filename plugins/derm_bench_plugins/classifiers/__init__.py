@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
-from derm_bench_plugins.classifiers.specs import (
-    dermagan_cnn,
-    discriminator,
-    ensemble,
-    mobilenet_lstm,
-    timm,
-    torchvision,
-)
-
-MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, discriminator, ensemble)
+from derm_bench_plugins.classifiers.specs import SPECS
 
 
 def specs() -> list[ClassifierSpec]:
     """Every built-in classifier."""
-    return [module.SPEC for module in MODULES]
+    return list(SPECS)

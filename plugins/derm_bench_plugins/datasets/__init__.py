@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
-from derm_bench_plugins.datasets.specs import ham10000, image_folder, phantom
-
-MODULES = (image_folder, ham10000, phantom)
+from derm_bench_plugins.datasets.specs import SPECS
 
 
 def specs() -> list[DatasetSpec]:
     """Every built-in data set."""
-    return [module.SPEC for module in MODULES]
+    return list(SPECS)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import MetricSpec
-from derm_bench_plugins.metrics.specs import distances, inception_score, neighbours
+from derm_bench_plugins.metrics.specs import SPECS
 
 
 def specs() -> list[MetricSpec]:
     """Every built-in metric."""
-    return [
-        *distances.DOMAIN,
-        *neighbours.DOMAIN,
-        *distances.INCEPTION,
-        inception_score.SPEC,
-        *neighbours.INCEPTION,
-    ]
+    return list(SPECS)
