@@ -12,8 +12,8 @@ from PIL import Image
 
 from derm_bench.specs import Task
 from derm_bench.training.resize import fit_square
-from derm_bench_plugins.datasets.options import PhantomOptions
 from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy, plan_views
+from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 WIDTH, HEIGHT = 600, 450
 QUALITY = 90

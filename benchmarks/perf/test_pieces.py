@@ -23,8 +23,8 @@ from derm_bench.training.feed import Feed, FeedOptions
 from derm_bench.training.stage_run import StageRun
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
-from derm_bench_plugins.metrics import InceptionOptions
 from derm_bench_plugins.metrics.inception import extractor
+from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
 N, SIZE, BATCH, UPDATES = 2048, 64, 64, 4
 

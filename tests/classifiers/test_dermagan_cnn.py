@@ -6,7 +6,7 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench_plugins.classifiers.dermagan_cnn import cnn, make
-from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions, specs
+from derm_bench_plugins.classifiers.specs.dermagan_cnn import SPEC, DermaganCnnOptions
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,7 @@ def test_published_weights_are_refused_for_there_are_none():
 
 
 def test_it_predicts_probabilities_of_the_tasks_classes():
-    (spec,) = [spec for spec in specs() if spec.name == "dermagan-cnn"]
-    model = make(spec.options(**spec.presets["tiny"]), Task(("a", "b", "c"), 16))
+    model = make(SPEC.options(**SPEC.presets["tiny"]), Task(("a", "b", "c"), 16))
     proba = model.predict_proba(torch.zeros(5, 3, 16, 16))
     torch.testing.assert_close(proba.sum(dim=1), torch.ones(5))
     assert proba.shape == (5, 3) and list(model.parts()) == ["net"]

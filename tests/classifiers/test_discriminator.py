@@ -17,7 +17,7 @@ from derm_bench_plugins.classifiers.discriminator import (
     DiscriminatorNet,
     real_or_fake,
 )
-from derm_bench_plugins.classifiers.specs.built_on import DiscriminatorOptions
+from derm_bench_plugins.classifiers.specs.discriminator import DiscriminatorOptions
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from tests.conftest import read_csv, toy_matrix
 from torch.nn import functional as F
 
 from derm_bench.specs import ClassifierUse, Task
 from derm_bench_plugins.classifiers.ensemble import Ensemble
-from derm_bench_plugins.classifiers.specs.built_on import EnsembleOptions, specs
+from derm_bench_plugins.classifiers.specs.ensemble import SPEC, EnsembleOptions
 
 
 class Member:
@@ -67,9 +68,8 @@ def test_options_that_make_no_mean_are_refused(options, words):
 
 
 def test_its_members_are_what_it_requires_and_their_files_are_no_part_of_its_options(tmp_path):
-    spec = next(spec for spec in specs() if spec.name == "ensemble")
     options = EnsembleOptions(members=["one", {"name": "two", "lr": 0.1}])
-    refs = spec.requires(options)
+    refs = SPEC.requires(options)
     assert [(name, ref.kind, ref.plugin) for name, ref in refs.items()] == [
         ("member 1", "classifier", "one"),
         ("member 2", "classifier", "two"),
@@ -79,3 +79,58 @@ def test_its_members_are_what_it_requires_and_their_files_are_no_part_of_its_opt
     dumped = EnsembleOptions(members=(placed,)).model_dump(mode="json")
     assert dumped["members"][0]["options"] == {"lr": 0.1}
     assert EnsembleOptions.model_validate(dumped).members[0].name == "two"
+
+
+# ------------------------------------------------------------------------------ in a matrix
+
+
+def with_ensemble(val=0.1, **options):
+    """A matrix whose classifiers are one toy and an ensemble of two of them."""
+    member = {"name": "toy-centroid", "select": "last"}
+    matrix = toy_matrix(
+        seeds=[0],
+        strategies=["real-only"],
+        classifiers=[member, {"name": "ensemble", "members": [member, member], **options}],
+    )
+    matrix["dataset"]["split"] = {"test": 0.2, "val": val}
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("lr", 0.001), ("optimizer", "sgd"), ("weight_decay", 0.1), ("betas", [0.5, 0.9])],
+        *[("batch_size", 8), ("schedule", "cosine"), ("patience", 3), ("loss", "bce"), ("input_size", 16)],
+        *[("freeze", True), ("dropout", 0.5), ("label_smoothing", 0.1), ("pretrained", False)],
+    ],
+)
+def test_an_option_of_training_is_refused_by_name(in_process, write_matrix, option, value):
+    refused = in_process("plan", write_matrix(with_ensemble(**{option: value})))
+    assert refused.code == 2 and "Traceback" not in refused.err
+    assert f"classifiers.1.{option}" in refused.err
+    assert (
+        f"ensemble trains nothing, so that {option} has no effect: it belongs to each of its" in refused.err
+    )
+    assert "`members`" in refused.err
+
+
+def test_a_preset_for_all_classifiers_skips_an_ensemble(in_process, write_matrix):
+    matrix = with_ensemble(member_weights=[1, 3]) | {"presets": {"smoke": {"classifiers.*.batch_size": 8}}}
+    planned = in_process("plan", write_matrix(matrix), "--preset", "smoke")
+    assert planned.code == 0, planned.err
+
+
+@pytest.mark.parametrize("options", [{}, {"select": "last"}])
+def test_it_needs_no_validation_images(in_process, write_matrix, options):
+    planned = in_process("plan", write_matrix(with_ensemble(val=0, **options)))
+    assert planned.code == 0, planned.err
+
+
+def test_its_training_counts_as_many_updates_as_the_others(in_process, write_matrix, tmp_path):
+    ran = in_process("run", write_matrix(with_ensemble()))
+    assert ran.code == 0, ran.err
+    rows = read_csv(tmp_path / "runs" / "toy" / "results.csv")
+    assert {(row["classifier"], row["status"], row["updates"]) for row in rows} == {
+        ("toy-centroid", "done", "12"),
+        ("ensemble", "done", "12"),
+    }

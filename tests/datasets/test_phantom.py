@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from derm_bench.specs import Task, create
 from derm_bench_plugins.datasets import specs
-from derm_bench_plugins.datasets.options import PHANTOM_CLASSES
+from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 
 SPEC = {spec.name: spec for spec in specs()}["phantom-dermoscopy"]
 

@@ -7,7 +7,7 @@ import torch
 
 from derm_bench.specs import Task
 from derm_bench_plugins.generators.acgan import AcGan
-from derm_bench_plugins.generators.specs.conditional import AcganOptions
+from derm_bench_plugins.generators.specs.acgan import AcganOptions
 
 
 def tiny(**options):
@@ -42,4 +42,4 @@ def test_d_has_two_heads_on_the_flattened_maps():
         gan = AcGan(AcganOptions(), Task(tuple("abcdefg"), 64, device="meta"))
         verdicts = gan.discriminator(torch.empty(2, 3, 64, 64))
     assert verdicts.shape == (2, 1 + 7) and gan.discriminator.logit.in_features == 512 * 4 * 4
-    assert gan.belief(torch.cat([REAL, FAKE])).tolist() == pytest.approx([3 / 4, 1 / 5])
+    assert gan.prob_real(torch.cat([REAL, FAKE])).tolist() == pytest.approx([3 / 4, 1 / 5])

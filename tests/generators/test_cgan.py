@@ -11,7 +11,7 @@ from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.cgan import Cgan
-from derm_bench_plugins.generators.specs.conditional import CganOptions
+from derm_bench_plugins.generators.specs.cgan import CganOptions
 
 CLASSES = ("mel", "nv", "bkl")
 

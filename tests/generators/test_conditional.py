@@ -9,8 +9,9 @@ from derm_bench.images import ImageSet
 from derm_bench.specs import SampleRequest, Task, load_object
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun, seed_everything
+from derm_bench_plugins.generators import specs
 
-SPECS = {spec.name: spec for spec in specs()}
+SPECS = {spec.name: spec for spec in specs() if spec.name in ("cgan", "acgan", "semi-gan", "tedgan")}
 KINDS = [("cgan", {}), ("cgan", {"loss": "hinge"}), ("acgan", {}), ("semi-gan", {}), ("tedgan", {})]
 CLASSES = ("dark", "bright")
 
@@ -37,8 +38,8 @@ def test_samples_are_of_the_class_that_is_asked_for(name, options):
     gan.fit(dark_and_bright(), run)
     dark, bright = (gan.sample(SampleRequest(k, 64, 1)).images.float().mean().item() for k in (0, 1))
     assert bright - dark > 60
-    verdicts = {"score_real", "score_fake"} if options.get("loss") == "hinge" else {"d_real", "d_fake"}
-    assert {"loss_d", "loss_g", *verdicts} <= {row.metric for row in run.history()}
+    means = {"score_real", "score_fake"} if options.get("loss") == "hinge" else {"d_real", "d_fake"}
+    assert {"loss_d", "loss_g", *means} <= {row.metric for row in run.history()}
 
 
 @pytest.mark.parametrize("name", SPECS)

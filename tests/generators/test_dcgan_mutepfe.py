@@ -8,7 +8,7 @@ from torch import nn
 from derm_bench.specs import Task
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.dcgan_mutepfe import DcganMutepfe
-from derm_bench_plugins.generators.specs.dcgan import MutepfeOptions
+from derm_bench_plugins.generators.specs.dcgan_mutepfe import MutepfeOptions
 
 
 @pytest.fixture(scope="module")

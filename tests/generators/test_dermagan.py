@@ -8,7 +8,7 @@ from torch import nn
 from derm_bench.specs import Task
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.dermagan import DermaGan
-from derm_bench_plugins.generators.specs.dcgan import DermaganOptions
+from derm_bench_plugins.generators.specs.dermagan import DermaganOptions
 
 WEIGHTS = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 

@@ -13,7 +13,7 @@ from derm_bench.training.stage_run import seed_everything
 from derm_bench_plugins.generators import dermgan
 from derm_bench_plugins.generators.dermgan import Dermgan, Patches, UNet
 from derm_bench_plugins.generators.masks import boxes, skin_tones
-from derm_bench_plugins.generators.specs.conditioned import DermganOptions
+from derm_bench_plugins.generators.specs.dermgan import DermganOptions
 
 
 def tiny(size=16, classes=("a", "b"), **options):

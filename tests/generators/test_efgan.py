@@ -18,7 +18,7 @@ from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.stage_run import seed_everything
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.efgan import Efgan, permuted, recoloured, turned, turned_hues
-from derm_bench_plugins.generators.specs.conditioned import EfganOptions
+from derm_bench_plugins.generators.specs.efgan import EfganOptions
 
 
 def noise(n=3, size=8):

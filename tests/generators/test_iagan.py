@@ -9,7 +9,7 @@ from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.nets import SelfAttention
 from derm_bench.training.stage_run import seed_everything
 from derm_bench_plugins.generators.iagan import Iagan, Inception
-from derm_bench_plugins.generators.specs.conditioned import IaganOptions
+from derm_bench_plugins.generators.specs.iagan import IaganOptions
 
 
 def train_set(size=16):

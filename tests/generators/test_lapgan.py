@@ -14,6 +14,7 @@ from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench_plugins.generators import specs
 from derm_bench_plugins.generators.lapgan import Lapgan, details, pyramid, rebuilt, up
+from derm_bench_plugins.generators.specs.lapgan import LapganOptions
 
 TINY = LapganOptions(base=4, hidden=16, z_dim=8, batch_size=8)
 CLASSES = ("mel", "nv")

@@ -17,7 +17,7 @@ from derm_bench_plugins.generators.lesion_paste import (
     painted_over,
     poisson,
 )
-from derm_bench_plugins.generators.specs.conditioned import LesionPasteOptions
+from derm_bench_plugins.generators.specs.lesion_paste import LesionPasteOptions
 
 SKIN, DARK = (215, 175, 155), (90, 60, 50)
 

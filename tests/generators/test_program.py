@@ -13,6 +13,9 @@ from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
 from pydantic import ValidationError
 
 from derm_bench.errors import UserError
+from derm_bench_plugins.generators.command_line import filled
+from derm_bench_plugins.generators.external_program import Limits, run_program
+from derm_bench_plugins.generators.specs.command import CommandOptions
 
 GENEROUS = Limits(seconds=20, size=10**8, files=1000)
 
@@ -78,7 +81,7 @@ def test_it_ends_with_its_caller(tmp_path):
     script = "sleep 300 & echo $! > pid.part; mv pid.part pid; wait"
     code = f"""
 from pathlib import Path
-from derm_bench_plugins.generators.program import Limits, run_program
+from derm_bench_plugins.generators.external_program import Limits, run_program
 run_program(["sh", "-c", {script!r}], Path({str(tmp_path)!r}), Limits(60, 10**9, 1000))
 """
     caller = subprocess.Popen([sys.executable, "-c", code])

@@ -7,7 +7,7 @@ import torch
 
 from derm_bench.specs import Task
 from derm_bench_plugins.generators.semi_gan import SemiGan
-from derm_bench_plugins.generators.specs.conditional import ConditionalOptions
+from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
 
 # Logits of two classes and "fake": probabilities 1/8, 2/8, 5/8 of the real and 3/10, 6/10, 1/10 of the fake.
 REAL = torch.tensor([[0.0, math.log(2), math.log(5)]])
@@ -29,7 +29,7 @@ def test_g_pays_for_fakes_that_are_not_taken_for_reals_of_their_class(gan):
 
 
 def test_being_real_is_being_of_any_class(gan):
-    assert gan.belief(torch.cat([REAL, FAKE])).tolist() == pytest.approx([3 / 8, 9 / 10])
+    assert gan.prob_real(torch.cat([REAL, FAKE])).tolist() == pytest.approx([3 / 8, 9 / 10])
 
 
 def test_d_has_one_output_more_than_there_are_classes():

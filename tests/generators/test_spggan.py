@@ -12,6 +12,7 @@ from derm_bench.training.losses import ADVERSARIAL, between, gradient_penalty
 from derm_bench.training.nets import SelfAttention
 from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
+from derm_bench_plugins.generators.specs.spggan import SpgganOptions
 from derm_bench_plugins.generators.spggan import Discriminator, Generator, Spggan, at_stage, schedule
 
 TINY = SpgganOptions(base=4, widest=8, z_dim=8, batch_size=8)

@@ -12,6 +12,7 @@ from derm_bench.training.feed import FeedOptions
 from derm_bench.training.losses import gaussian_kl
 from derm_bench.training.seeding import stream
 from derm_bench.training.stage_run import Snapshots, StageRun, seed_everything
+from derm_bench_plugins.generators.specs.tedgan import TedganOptions
 from derm_bench_plugins.generators.tedgan import Latents, TedGan, draw, student_t
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from derm_bench.specs import SampleRequest, Task
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun, seed_everything
-from derm_bench_plugins.generators.specs.dcgan import VanillaOptions
+from derm_bench_plugins.generators.specs.vanilla_gan import VanillaOptions
 from derm_bench_plugins.generators.vanilla_gan import VanillaGan
 
 TINY = VanillaOptions(base=8, z_dim=4, batch_size=8)

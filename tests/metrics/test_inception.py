@@ -13,8 +13,9 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.fidelity.score import Scorer
 from derm_bench.specs import Task, load_object
-from derm_bench_plugins.metrics import InceptionOptions, specs
+from derm_bench_plugins.metrics import specs
 from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded, load_weights
+from derm_bench_plugins.metrics.inception_options import InceptionOptions
 from derm_bench_plugins.metrics.inception_weights import FILE, find_weights, places, preflight
 
 SPECS = {spec.name: spec for spec in specs()}
@@ -68,7 +69,8 @@ def test_specs_are_those_of_the_contract_and_light():
     heavy = "('torch', 'sklearn', 'torch_fidelity')"
     code = (
         "import sys, derm_bench_plugins.metrics as m, derm_bench_plugins.metrics.inception_weights as w; "
-        f"m.specs(); w.preflight(m.InceptionOptions()); print([x for x in {heavy} if x in sys.modules])"
+        "from derm_bench_plugins.metrics.inception_options import InceptionOptions; "
+        f"m.specs(); w.preflight(InceptionOptions()); print([x for x in {heavy} if x in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -11,10 +11,10 @@ from PIL import Image
 from tests.conftest import toy_matrix
 
 from derm_bench.errors import UserError
+from derm_bench.machine import Machine, resolve_machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Numerics, Synthetic
-from derm_bench.machine import Machine, resolve_machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plan.quota import quotas
 from derm_bench.plugins import Plugins

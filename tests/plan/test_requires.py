@@ -5,9 +5,9 @@ import pytest
 from tests.conftest import toy_matrix
 
 from derm_bench.errors import UserError
+from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
-from derm_bench.machine import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 

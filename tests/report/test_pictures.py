@@ -23,9 +23,9 @@ from derm_bench.store import Store
 from derm_bench.training.latent import between, spherical, straight
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.lapgan import Lapgan
-from derm_bench_plugins.generators.specs.conditional import TedganOptions
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
-from derm_bench_plugins.generators.specs.pyramid import LapganOptions
+from derm_bench_plugins.generators.specs.lapgan import LapganOptions
+from derm_bench_plugins.generators.specs.tedgan import TedganOptions
 from derm_bench_plugins.generators.tedgan import TedGan
 
 torch.set_num_threads(1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from derm_bench.executors.base import Event
+from derm_bench.machine import Machine
 from derm_bench.matrix.model import Matrix
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.machine import Machine
 from derm_bench.plugins import Plugins
 from derm_bench.runner.execute import REVIVALS, Execution
 from derm_bench.runner.progress import PlainProgress

@@ -27,7 +27,7 @@ from derm_bench.testing.classes import Conformance
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.rules import NotApplicable
 from derm_bench_plugins.classifiers import dermagan_cnn
-from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions
+from derm_bench_plugins.classifiers.specs.dermagan_cnn import DermaganCnnOptions
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 

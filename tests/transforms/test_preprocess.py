@@ -12,10 +12,10 @@ from tests.conftest import read_csv, toy_matrix
 
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.imageio import read_image
+from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
 from derm_bench.plan.keys import split_paths
-from derm_bench.machine import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
@@ -23,7 +23,7 @@ from derm_bench.stages.context import StageContext
 from derm_bench.stages.decode import Steps, _fit, decode
 from derm_bench.stages.preprocessing import preprocessing
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.datasets.options import ImageFolderOptions
+from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 from derm_bench_plugins.transforms import specs
 from derm_bench_plugins.transforms.hair_removal import HairRemoval
 from derm_bench_plugins.transforms.super_resolution import Espcn, SrResNet

@@ -16,7 +16,7 @@ from derm_bench.specs import Task
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.decode import decode
 from derm_bench_plugins.datasets.image_folder import ImageFolder
-from derm_bench_plugins.datasets.options import ImageFolderOptions
+from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 
 
 def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:

@@ -9,8 +9,8 @@ from side import arguments, now, report
 
 from derm_bench.fidelity.distances import frechet_distance, kernel_distance
 from derm_bench.fidelity.score import extract
-from derm_bench_plugins.metrics import InceptionOptions
 from derm_bench_plugins.metrics.inception import extractor
+from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
 
 def values(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:

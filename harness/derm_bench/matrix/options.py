@@ -38,7 +38,7 @@ def compose_options(spec: PluginSpec) -> type[BaseModel]:
     """
     model = _compose(spec.options, _common(spec))
     if isinstance(spec, GeneratorSpec | ClassifierSpec) and not spec.trains:
-        return _without_training(model, spec.options, type(spec))
+        return _without_training(model, spec.options, _common(spec))
     return model
 
 
@@ -48,11 +48,9 @@ def unused_options(model: type[BaseModel]) -> frozenset[str]:
 
 
 @cache
-def _without_training(
-    model: type[BaseModel], own: type[BaseModel], kind: type[PluginSpec]
-) -> type[BaseModel]:
+def _without_training(model: type[BaseModel], own: type[BaseModel], common: type[Options]) -> type[BaseModel]:
     """The model without the fields of training, which become class attributes."""
-    values: dict[str, Any] = {"unused_options": frozenset(), **_training_options(own, kind)}
+    values: dict[str, Any] = {"unused_options": frozenset(), **_training_options(own, common)}
     values["unused_options"] = frozenset(values) - {"unused_options"}
     body = {
         # A class variable takes the place of the field of that name in the parent model.
@@ -63,12 +61,13 @@ def _without_training(
     return cast(type[BaseModel], type(own.__name__, (model,), {**body, **values}))
 
 
-def _training_options(own: type[BaseModel], kind: type[PluginSpec]) -> Mapping[str, Any]:
+def _training_options(own: type[BaseModel], common: type[Options]) -> Mapping[str, Any]:
     """The options of training, and the values that the harness reads where a plugin has none of them."""
-    if issubclass(kind, GeneratorSpec):
+    if common is GeneratorOptions:
         return {"budget": Budget(updates=1), "augment": ()}
-    shared = ClassifierOptions.model_fields
-    return {name: field.default for name, field in shared.items() if name not in own.model_fields}
+    return {
+        name: field.default for name, field in common.model_fields.items() if name not in own.model_fields
+    }
 
 
 def _common(spec: PluginSpec) -> type[Options]:

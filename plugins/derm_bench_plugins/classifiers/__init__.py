@@ -1,12 +1,11 @@
-"""Classifiers. Specs and options are in `specs`, a module a family; networks in the modules that `create` names."""
+"""Classifiers. Options and spec of each are in a module of `specs`, its network in the module that `create` names."""
 
 from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
-from derm_bench_plugins.classifiers.specs import built_on, dermagan, mobilenet_lstm, timm, torchvision
-
-FAMILIES = (timm, torchvision, dermagan, mobilenet_lstm, built_on)
+from derm_bench_plugins.classifiers.specs import SPECS
 
 
 def specs() -> list[ClassifierSpec]:
-    return [spec for family in FAMILIES for spec in family.specs()]
+    """Every built-in classifier."""
+    return list(SPECS)

@@ -11,12 +11,16 @@ hidden dense layers; no BatchNorm is listed. Initialisation is unsaid: torch's o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
-from derm_bench_plugins.classifiers.specs.dermagan import DermaganCnnOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.classifiers.specs.dermagan_cnn import DermaganCnnOptions
 
 
 def make(options: DermaganCnnOptions, task: Task) -> ModuleClassifier:

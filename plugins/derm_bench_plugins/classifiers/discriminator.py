@@ -26,16 +26,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from derm_bench.errors import UserError
-from derm_bench.images import ImageSet
-from derm_bench.run import Batch, Run
-from derm_bench.specs import Generator, SampleRequest, Task
+from derm_bench.specs import SampleRequest
 from derm_bench.training.classification import predict_proba
 from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.losses import soft_cross_entropy
@@ -43,7 +41,12 @@ from derm_bench.training.module_plugin import ModuleClassifier
 from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.resize import resize_images, resized
 from derm_bench.training.seeding import child_seed
-from derm_bench_plugins.classifiers.specs.built_on import DiscriminatorOptions
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Batch, Run
+    from derm_bench.specs import Generator, Task
+    from derm_bench_plugins.classifiers.specs.discriminator import DiscriminatorOptions
 
 MOST_FAKES = 2048
 CHUNK = 128

@@ -8,15 +8,19 @@ seed; nothing is trained here. Every member sees images at its own side, normali
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from derm_bench.images import ImageSet
-from derm_bench.run import Run
-from derm_bench.specs import Classifier, Task
-from derm_bench_plugins.classifiers.specs.built_on import EnsembleOptions, member_names
+from derm_bench_plugins.classifiers.member_names import member_names
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
+    from derm_bench.specs import Classifier, Task
+    from derm_bench_plugins.classifiers.specs.ensemble import EnsembleOptions
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -27,7 +31,7 @@ class Ensemble:
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
     def __init__(self, options: EnsembleOptions, task: Task) -> None:
-        names = member_names(options)
+        names = member_names(len(options.members))
         self.members = [_Member(task.inputs[name], task.input_tasks.get(name, task).size) for name in names]
         weights = torch.tensor(options.member_weights or [1.0] * len(names), dtype=torch.float64)
         self.weights = (weights / weights.sum()).tolist()

@@ -11,18 +11,20 @@ layer, one direction, and the last state is classified.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
 from derm_bench.training.weights import load_network, origin_in_memory, origin_of, read_weights
 from derm_bench_plugins.classifiers.sizes import check_size
-from derm_bench_plugins.classifiers.specs.mobilenet_lstm import MobilenetLstmOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.classifiers.specs.mobilenet_lstm import MobilenetLstmOptions
 
 
 def make(options: MobilenetLstmOptions, task: Task) -> ModuleClassifier:

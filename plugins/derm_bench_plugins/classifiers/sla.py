@@ -8,16 +8,20 @@ network's own optimizer; they start at random and are no part of the fitted netw
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from derm_bench.errors import UserError
-from derm_bench.images import ImageSet
-from derm_bench.run import Run
 from derm_bench.training.classification import fit_classifier
 from derm_bench.training.losses import compact_and_apart
 from derm_bench.training.module_plugin import ModuleClassifier
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.run import Run
 
 
 class SlaLoss(nn.Module):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
 from derm_bench.training.weights import origin_in_memory
 from derm_bench_plugins.classifiers.sizes import check_size
 from derm_bench_plugins.classifiers.sla import SlaClassifier
-from derm_bench_plugins.classifiers.specs.timm import TimmOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
 
 def make(options: TimmOptions, task: Task) -> ModuleClassifier:

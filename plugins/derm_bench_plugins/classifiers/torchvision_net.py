@@ -8,7 +8,7 @@ normalised with 0.5 to begin with, which is the same.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,11 +16,13 @@ from torch.nn import functional as F
 from torchvision import models
 
 from derm_bench.errors import UserError
-from derm_bench.specs import Task
 from derm_bench.training.module_plugin import ModuleClassifier
 from derm_bench_plugins.classifiers.sizes import check_size
-from derm_bench_plugins.classifiers.specs.torchvision import TorchvisionOptions
 from derm_bench_plugins.classifiers.torchvision_names import published
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.classifiers.specs.torchvision import TorchvisionOptions
 
 HALF = ((0.5,) * 3, (0.5,) * 3)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

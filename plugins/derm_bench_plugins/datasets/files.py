@@ -8,11 +8,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
 from derm_bench.imageio import SUFFIXES, UnreadableImage, read_image, read_mask
-from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+from derm_bench.specs import RawImage, Unreadable
+
+if TYPE_CHECKING:
+    from derm_bench.specs import DatasetDescription, Task
 
 MAX_TABLE_BYTES = 256 * 2**20
 

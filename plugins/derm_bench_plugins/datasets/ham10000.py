@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError, did_you_mean
-from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+from derm_bench.specs import DatasetDescription
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.datasets.options import Ham10000Options
+
+if TYPE_CHECKING:
+    from derm_bench.specs import RawImage, Task, Unreadable
+    from derm_bench_plugins.datasets.specs.ham10000 import Ham10000Options
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 METADATA = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")

@@ -6,12 +6,16 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.imageio import SUFFIXES
-from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+from derm_bench.specs import DatasetDescription
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.datasets.options import ImageFolderOptions
+
+if TYPE_CHECKING:
+    from derm_bench.specs import RawImage, Task, Unreadable
+    from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

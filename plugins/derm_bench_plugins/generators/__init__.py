@@ -3,41 +3,9 @@
 from __future__ import annotations
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs import (
-    acgan,
-    blur,
-    bottleneck,
-    cgan,
-    command,
-    dcgan,
-    dcgan_mutepfe,
-    dermagan,
-    dermgan,
-    duplicate,
-    efgan,
-    folder,
-    iagan,
-    lapgan,
-    lesion_paste,
-    more_real,
-    noise,
-    semi_gan,
-    shuffled_label,
-    spggan,
-    tedgan,
-    vanilla_gan,
-)
-
-MODULES = (
-    *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
-    *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan),
-    *(iagan, efgan, dermgan, lesion_paste),
-    *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
-    *(folder, command),
-)
+from derm_bench_plugins.generators.specs import SPECS
 
 
 def specs() -> list[GeneratorSpec]:
     """Every built-in generator."""
-    return [module.SPEC for module in MODULES]
+    return list(SPECS)

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from derm_bench.errors import UserError
 from derm_bench.fidelity.distances import Interval
-from derm_bench.specs import Task
 from derm_bench_plugins.metrics.inception_weights import digest, find_weights, preflight
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 BATCH = 32
 SPLITS = 10

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derm_bench.fidelity import neighbours
-from derm_bench.fidelity.distances import Interval
-from derm_bench.specs import Task
+
+if TYPE_CHECKING:
+    from derm_bench.fidelity.distances import Interval
+    from derm_bench.specs import Task
 
 
 class Neighbourhood:

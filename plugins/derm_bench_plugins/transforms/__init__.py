@@ -1,17 +1,11 @@
-"""Transforms: specs and options, a module a phase. What they do is in the modules that the specs name."""
+"""Transforms. Options and specs are in a module of `specs`, what they do in the modules that `create` names."""
 
 from __future__ import annotations
 
 from derm_bench.specs import TransformSpec
-
-from . import batch_specs, image_specs, preprocess_specs, regulariser_specs
+from derm_bench_plugins.transforms.specs import SPECS
 
 
 def specs() -> list[TransformSpec]:
-    """All transforms, by phase."""
-    return [
-        *image_specs.specs(),
-        *batch_specs.specs(),
-        *regulariser_specs.specs(),
-        *preprocess_specs.specs(),
-    ]
+    """Every built-in transform, by phase."""
+    return list(SPECS)

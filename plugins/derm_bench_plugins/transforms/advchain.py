@@ -32,16 +32,18 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from derm_bench.run import Batch
-from derm_bench.specs import Task
 from derm_bench.training.engine import frozen
+
+if TYPE_CHECKING:
+    from derm_bench.run import Batch
+    from derm_bench.specs import Task
 
 SQUARINGS = 4
 SPACING = 16  # pixels between velocities

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.specs import Task
 from derm_bench.training.augment import identity, rotation, uniform, warp
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Affine:

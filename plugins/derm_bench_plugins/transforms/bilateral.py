@@ -3,12 +3,13 @@ no parameters; OpenCV's usual ones (d 9, both sigmas 75) are the defaults."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from derm_bench.specs import Task
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Bilateral:

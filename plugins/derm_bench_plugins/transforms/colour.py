@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.specs import Task
 from derm_bench.training.augment import uniform
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

@@ -8,12 +8,14 @@ mixes every batch on ImageNet (`p` 1) and half of them on CIFAR (`p` 0.5).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.specs import Task
 from derm_bench_plugins.transforms.beta import Beta
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Cutmix:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derm_bench.specs import Task
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Gamma:

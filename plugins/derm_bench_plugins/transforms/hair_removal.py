@@ -16,12 +16,13 @@ were read, before they are brought to the stored size, where hairs may be thinne
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from derm_bench.specs import Task
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 RADIUS = 3  # of the neighbourhood that inpainting looks at, in pixels
 

@@ -6,12 +6,14 @@ batch and j a permutation of that batch, as in the paper's code. alpha 0.2: the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.specs import Task
 from derm_bench_plugins.transforms.beta import Beta
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Mixup:

@@ -10,12 +10,13 @@ than the photographs, or to let a network add detail. What is then made as much 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from derm_bench.specs import Task
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class Restore:

@@ -13,12 +13,14 @@ Paper 000 compares with "RICAP-CNN" without naming its network: any classifier o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.specs import Task
 from derm_bench_plugins.transforms.beta import Beta
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 @dataclass(frozen=True)

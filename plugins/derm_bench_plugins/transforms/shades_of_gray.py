@@ -8,11 +8,12 @@ whether to undo the camera's gamma first the paper leaves open. What becomes bri
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derm_bench.specs import Task
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
 
 
 class ShadesOfGray:

@@ -1,1 +1,17 @@
-"""Options and specs of the classifiers, a module a family. Nothing in this package imports torch."""
+"""Options and specs of the classifiers, a module for each. Nothing in this package imports torch."""
+
+from __future__ import annotations
+
+from derm_bench.specs import ClassifierSpec
+from derm_bench_plugins.classifiers.specs import (
+    dermagan_cnn,
+    discriminator,
+    ensemble,
+    mobilenet_lstm,
+    timm,
+    torchvision,
+)
+
+MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, discriminator, ensemble)
+
+SPECS: list[ClassifierSpec] = [module.SPEC for module in MODULES]

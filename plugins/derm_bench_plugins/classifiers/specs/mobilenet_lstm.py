@@ -1,4 +1,4 @@
-"""MobileNetV2 with an LSTM over its features."""
+"""Options and spec of `mobilenetv2-lstm`, MobileNetV2 with an LSTM over its features."""
 
 from __future__ import annotations
 
@@ -25,17 +25,14 @@ class MobilenetLstmOptions(ClassifierOptions):
     freeze: bool = Field(False, description="train only the LSTM and what follows it")
 
 
-def specs() -> list[ClassifierSpec]:
-    return [
-        ClassifierSpec(
-            name="mobilenetv2-lstm",
-            summary="MobileNetV2 whose last map is read by an LSTM, position by position",
-            paper="Srinivasu et al. 2021, Sensors 21(8) 2852; quoted by paper 001",
-            create="derm_bench_plugins.classifiers.mobilenet_lstm:make",
-            options=MobilenetLstmOptions,
-            presets={
-                "tiny": {"width": "035", "hidden": 16, "batch_size": 8, "input_size": 64},
-                "smoke": {"width": "050", "hidden": 64, "batch_size": 16, "input_size": 64},
-            },
-        )
-    ]
+SPEC = ClassifierSpec(
+    name="mobilenetv2-lstm",
+    summary="MobileNetV2 whose last map is read by an LSTM, position by position",
+    paper="Srinivasu et al. 2021, Sensors 21(8) 2852; quoted by paper 001",
+    create="derm_bench_plugins.classifiers.mobilenet_lstm:make",
+    options=MobilenetLstmOptions,
+    presets={
+        "tiny": {"width": "035", "hidden": 16, "batch_size": 8, "input_size": 64},
+        "smoke": {"width": "050", "hidden": 64, "batch_size": 16, "input_size": 64},
+    },
+)

@@ -1,4 +1,4 @@
-"""Any network of timm, and a preset for each that the papers use."""
+"""Options and spec of `timm`, any network of timm; its presets are the networks of the papers."""
 
 from __future__ import annotations
 
@@ -43,19 +43,16 @@ class TimmOptions(ClassifierOptions):
         return self
 
 
-def specs() -> list[ClassifierSpec]:
-    return [
-        ClassifierSpec(
-            name="timm",
-            summary="any network of timm by name",
-            paper="Wightman 2019, PyTorch Image Models",
-            create="derm_bench_plugins.classifiers.timm_net:make",
-            options=TimmOptions,
-            label_option="model",
-            presets={
-                "tiny": {"model": "test_resnet", "batch_size": 8},
-                "smoke": {"model": "resnet10t", "batch_size": 16},
-                **{name: network.preset for name, network in NETWORKS.items()},
-            },
-        )
-    ]
+SPEC = ClassifierSpec(
+    name="timm",
+    summary="any network of timm by name",
+    paper="Wightman 2019, PyTorch Image Models",
+    create="derm_bench_plugins.classifiers.timm_net:make",
+    options=TimmOptions,
+    label_option="model",
+    presets={
+        "tiny": {"model": "test_resnet", "batch_size": 8},
+        "smoke": {"model": "resnet10t", "batch_size": 16},
+        **{name: network.preset for name, network in NETWORKS.items()},
+    },
+)

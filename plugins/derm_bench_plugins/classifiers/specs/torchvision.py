@@ -1,4 +1,4 @@
-"""Any classification network of torchvision."""
+"""Options and spec of `torchvision`, any classification network of torchvision."""
 
 from __future__ import annotations
 
@@ -36,20 +36,17 @@ class TorchvisionOptions(ClassifierOptions):
         return self
 
 
-def specs() -> list[ClassifierSpec]:
-    return [
-        ClassifierSpec(
-            name="torchvision",
-            summary="any classification network of torchvision by name, AlexNet and GoogLeNet among them",
-            paper="torchvision 2016; AlexNet as Krizhevsky 2014, GoogLeNet as Szegedy et al. 2015",
-            create="derm_bench_plugins.classifiers.torchvision_net:make",
-            options=TorchvisionOptions,
-            label_option="model",
-            presets={
-                "tiny": {"model": "shufflenet_v2_x0_5", "batch_size": 8},
-                "smoke": {"model": "googlenet", "batch_size": 16},
-                "alexnet": {"model": "alexnet"},
-                "googlenet": {"model": "googlenet"},
-            },
-        )
-    ]
+SPEC = ClassifierSpec(
+    name="torchvision",
+    summary="any classification network of torchvision by name, AlexNet and GoogLeNet among them",
+    paper="torchvision 2016; AlexNet as Krizhevsky 2014, GoogLeNet as Szegedy et al. 2015",
+    create="derm_bench_plugins.classifiers.torchvision_net:make",
+    options=TorchvisionOptions,
+    label_option="model",
+    presets={
+        "tiny": {"model": "shufflenet_v2_x0_5", "batch_size": 8},
+        "smoke": {"model": "googlenet", "batch_size": 16},
+        "alexnet": {"model": "alexnet"},
+        "googlenet": {"model": "googlenet"},
+    },
+)

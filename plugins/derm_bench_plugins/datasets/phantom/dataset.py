@@ -6,13 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derm_bench.specs import DatasetDescription, RawImage, Task
-from derm_bench_plugins.datasets.options import PhantomOptions
+from derm_bench.specs import DatasetDescription, RawImage
 from derm_bench_plugins.datasets.phantom.lesions import draw_lesion
 from derm_bench_plugins.datasets.phantom.render import render
+
+if TYPE_CHECKING:
+    from derm_bench.specs import Task
+    from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 ATTRIBUTES = ("tone", "site", "age", "sex")
 # Commonest first, as in a clinic.

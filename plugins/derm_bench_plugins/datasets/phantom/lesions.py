@@ -7,10 +7,14 @@ keratoses, vessels and dermatofibroma, the usual teaching; the numbers are ours,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derm_bench_plugins.datasets.options import PHANTOM_CLASSES, PhantomOptions
+from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 # How often a structure is present; columns as PHANTOM_CLASSES: mel, nv, bkl, bcc, akiec, vasc, df.
 PRESENCE: dict[str, tuple[float, ...]] = {

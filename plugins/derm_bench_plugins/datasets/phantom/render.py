@@ -5,13 +5,18 @@ Lengths are millimetres in the lesion's own frame, so that views of one lesion s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from derm_bench_plugins.datasets.phantom.camera import CAMERAS, Camera, photograph
+from derm_bench_plugins.datasets.phantom.camera import CAMERAS, photograph
 from derm_bench_plugins.datasets.phantom.canvas import ANGLES, Canvas, Frame
-from derm_bench_plugins.datasets.phantom.lesions import Lesion
 from derm_bench_plugins.datasets.phantom.structures import paint_structures
 from derm_bench_plugins.datasets.phantom.textures import cells, look, noise
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.datasets.phantom.camera import Camera
+    from derm_bench_plugins.datasets.phantom.lesions import Lesion
 
 # Melanin of bare skin by Fitzpatrick type.
 TONE_MELANIN = (0.06, 0.12, 0.22, 0.42, 0.75, 1.15)

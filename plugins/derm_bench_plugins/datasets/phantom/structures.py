@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 
-from derm_bench_plugins.datasets.phantom.canvas import ANGLES, BLOOD, Canvas, Frame
+from derm_bench_plugins.datasets.phantom.canvas import ANGLES, BLOOD
 from derm_bench_plugins.datasets.phantom.textures import TREES, cells, look, noise, tree
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.datasets.phantom.canvas import Canvas, Frame
 
 SLATE = (0.40, 0.45, 0.55)
 BLUE_GREY = (0.30, 0.32, 0.42)

@@ -1,4 +1,4 @@
-"""The classifier of paper 003."""
+"""Options and spec of `dermagan-cnn`, the classifier of paper 003."""
 
 from __future__ import annotations
 
@@ -19,17 +19,14 @@ class DermaganCnnOptions(ClassifierOptions):
     pretrained: Literal[False] = Field(False, description="none were published; `weights` takes your own")
 
 
-def specs() -> list[ClassifierSpec]:
-    return [
-        ClassifierSpec(
-            name="dermagan-cnn",
-            summary="the two-convolution CNN of DermaGAN",
-            paper="paper 003, section on classification",
-            create="derm_bench_plugins.classifiers.dermagan_cnn:make",
-            options=DermaganCnnOptions,
-            presets={
-                "tiny": {"pooled": True, "batch_size": 8},
-                "smoke": {"pooled": True, "batch_size": 16},
-            },
-        )
-    ]
+SPEC = ClassifierSpec(
+    name="dermagan-cnn",
+    summary="the two-convolution CNN of DermaGAN",
+    paper="paper 003, section on classification",
+    create="derm_bench_plugins.classifiers.dermagan_cnn:make",
+    options=DermaganCnnOptions,
+    presets={
+        "tiny": {"pooled": True, "batch_size": 8},
+        "smoke": {"pooled": True, "batch_size": 16},
+    },
+)

@@ -1,31 +1,13 @@
-"""Options of the data sets, apart from the code that reads them so that planning stays light."""
+"""Options and spec of `phantom-dermoscopy`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from derm_bench.specs import Options
-
-PHANTOM_CLASSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
-
-
-class ImageFolderOptions(Options):
-    """A folder of class folders."""
-
-    root: Path = Field(description="holds class/*, or train|val|test folders that hold class/*")
-    groups: Path | None = Field(
-        None,
-        description="CSV of image,group for every image (lesion or patient); default root/groups.csv",
-    )
-
-
-class Ham10000Options(Options):
-    """HAM10000 as its archives unpack."""
-
-    root: Path = Field(description="holds HAM10000_metadata and the image folders")
+from derm_bench.specs import DatasetSpec, Options
+from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 
 
 class PhantomOptions(Options):
@@ -65,3 +47,12 @@ class PhantomOptions(Options):
         if self.images < len(self.classes):
             raise ValueError("fewer images than classes")
         return self
+
+
+SPEC = DatasetSpec(
+    name="phantom-dermoscopy",
+    summary="procedural dermoscopy of up to seven diagnoses: no download, as many images as wanted",
+    create="derm_bench_plugins.datasets.phantom.dataset:PhantomDermoscopy",
+    options=PhantomOptions,
+    presets={"tiny": {"images": 48, "side": 32}, "smoke": {"images": 150, "side": 64}},
+)

@@ -1,4 +1,4 @@
-"""Regularisers, which add a term to the loss of a classifier: specs and options."""
+"""Options and spec of `advchain`."""
 
 from __future__ import annotations
 
@@ -48,16 +48,12 @@ class AdvChainOptions(Options):
         return value
 
 
-def specs() -> list[TransformSpec]:
-    """All regularisers."""
-    return [
-        TransformSpec(
-            name="advchain",
-            summary="consistency under an adversarial chain of noise, illumination, warping and affine maps",
-            paper="Chen et al. 2022, AdvChain, Medical Image Analysis",
-            create="derm_bench_plugins.transforms.advchain:AdvChain",
-            options=AdvChainOptions,
-            phase="regulariser",
-            scalar="weight",
-        ),
-    ]
+SPEC = TransformSpec(
+    name="advchain",
+    summary="consistency under an adversarial chain of noise, illumination, warping and affine maps",
+    paper="Chen et al. 2022, AdvChain, Medical Image Analysis",
+    create="derm_bench_plugins.transforms.advchain:AdvChain",
+    options=AdvChainOptions,
+    phase="regulariser",
+    scalar="weight",
+)

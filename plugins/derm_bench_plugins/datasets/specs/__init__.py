@@ -1,0 +1,8 @@
+"""Options and specs of the data sets, a module for each. Imports no torch."""
+
+from __future__ import annotations
+
+from derm_bench.specs import DatasetSpec
+from derm_bench_plugins.datasets.specs import ham10000, image_folder, phantom
+
+SPECS: list[DatasetSpec] = [image_folder.SPEC, ham10000.SPEC, phantom.SPEC]

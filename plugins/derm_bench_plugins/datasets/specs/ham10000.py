@@ -1,0 +1,24 @@
+"""Options and spec of `ham10000`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from derm_bench.specs import DatasetSpec, Options
+
+
+class Ham10000Options(Options):
+    """HAM10000 as its archives unpack."""
+
+    root: Path = Field(description="holds HAM10000_metadata and the image folders")
+
+
+SPEC = DatasetSpec(
+    name="ham10000",
+    summary="10,015 dermoscopy images of seven diagnoses, grouped by lesion",
+    paper="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5, 180161 (2018)",
+    create="derm_bench_plugins.datasets.ham10000:Ham10000",
+    options=Ham10000Options,
+)

@@ -1,0 +1,14 @@
+"""Specs of the metrics, a module for those of one method. Imports no torch."""
+
+from __future__ import annotations
+
+from derm_bench.specs import MetricSpec
+from derm_bench_plugins.metrics.specs import distances, inception_score, neighbours
+
+SPECS: list[MetricSpec] = [
+    *distances.DOMAIN,
+    *neighbours.DOMAIN,
+    *distances.INCEPTION,
+    inception_score.SPEC,
+    *neighbours.INCEPTION,
+]

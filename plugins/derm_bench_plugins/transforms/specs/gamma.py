@@ -1,0 +1,24 @@
+"""Options and spec of `gamma`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import Options, TransformSpec
+
+
+class GammaOptions(Options):
+    gamma: float = Field(
+        1.5, gt=0, le=10, description="pixels, in 0 to 1, to the power 1 / gamma: above 1 brightens"
+    )
+
+
+SPEC = TransformSpec(
+    name="gamma",
+    summary="brighten or darken by a power",
+    paper="paper 004, preprocessing",
+    create="derm_bench_plugins.transforms.gamma:Gamma",
+    options=GammaOptions,
+    phase="preprocess",
+    scalar="gamma",
+)

@@ -1,0 +1,27 @@
+"""Options and spec of `ricap`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from derm_bench.specs import Options, TransformSpec
+
+
+class RicapOptions(Options):
+    beta: float = Field(
+        0.3,
+        gt=0,
+        le=100,
+        description="the boundary lies at a Beta(beta, beta) share of each side: small, and mostly one image shows",
+    )
+
+
+SPEC = TransformSpec(
+    name="ricap",
+    summary="four random crops in one image, labels by area",
+    paper="Takahashi et al. 2018, RICAP, ACML",
+    create="derm_bench_plugins.transforms.ricap:Ricap",
+    options=RicapOptions,
+    phase="batch",
+    scalar="beta",
+)
