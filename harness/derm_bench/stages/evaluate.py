@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.scoring import classification_metrics
+from derm_bench.scoring.classification import classification_metrics
 from derm_bench.specs import Classifier, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import restored_classifier

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.scoring import classification_metrics, higher_is_better
+from derm_bench.scoring.classification import metric_of
+from derm_bench.scoring.names import higher_is_better
+from derm_bench.scoring.predictions import Predictions
 from derm_bench.specs import Budget, Classifier, Task, create
 from derm_bench.stages.context import StageContext
 from derm_bench.stages.required import class_folders, task_of
@@ -94,12 +96,13 @@ def classifier_run(
 
 
 def primary_metric(name: str, classes: Sequence[str]) -> Score:
-    """The metric by which a state is selected. Validation stands for the test set, and fixes thresholds as well."""
+    """The metric by which a state is selected. Validation stands in for the test set, and fixes thresholds as well."""
+    metric = metric_of(name, classes)
 
-    def metric(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str]) -> float:
-        return classification_metrics(labels, proba, classes, val_labels=labels, val_proba=proba)[name]
+    def score(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str]) -> float:
+        return metric(Predictions.checked(labels, proba, classes, val_labels=labels, val_proba=proba))
 
-    return metric
+    return score
 
 
 def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, ImageSet]:
