@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from derm_bench_plugins.generators.specs.conditional import specs
 
 from derm_bench.errors import UserError
 from derm_bench.images import ImageSet

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from derm_bench_plugins.generators.specs.pyramid import LapganOptions
 from torch.nn import functional as F
 
 from derm_bench.errors import UserError

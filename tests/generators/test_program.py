@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from derm_bench_plugins.generators.program import Limits, run_program
-from derm_bench_plugins.generators.specs.adapters import CommandOptions, filled
 from pydantic import ValidationError
 
 from derm_bench.errors import UserError

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from derm_bench_plugins.generators.specs.pyramid import SpgganOptions
 from torch.nn import functional as F
 
 from derm_bench.images import ImageSet

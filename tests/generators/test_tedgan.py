@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from derm_bench_plugins.generators.specs.conditional import TedganOptions
 from scipy import stats
 from tests.generators.test_conditional import CLASSES, dark_and_bright
 

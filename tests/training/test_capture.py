@@ -1,5 +1,7 @@
 """Steps as CUDA graphs: the same updates as without, and steps that cannot be recorded run all the same."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tests.training.test_engine import train_set
@@ -88,6 +90,23 @@ def test_every_replay_draws_new_noise(monkeypatch):
     )
     drawn = [step(batch, {})["x"].item() for _ in range(WARM_UP + 5)]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_named_data_reaches_a_recorded_step():
+    train = train_set()
+    train = replace(train, data={"place": torch.arange(len(train)), "far": torch.randn(len(train), 2, 3)})
+    run, seen = StageRun(seed=0, budget=STEPS, feed=FeedOptions(batch_size=8), device="cuda"), []
+
+    def step(batch):
+        return {"places": batch.data["place"].sum(), "far": batch.data["far"].sum()}
+
+    def after(batch, logs):
+        seen.append((step(batch), logs))
+
+    Engine(run, net=nn.Linear(1, 1).cuda()).fit(step, train, after=after)
+    assert len(seen) == STEPS > WARM_UP
+    for eager, replayed in seen:
+        assert all(float(eager[name]) == pytest.approx(float(replayed[name])) for name in eager)
 
 
 def test_a_step_that_waits_for_the_device_runs_without_a_graph_and_says_why(monkeypatch, capfd):

@@ -1,5 +1,7 @@
 """The feed: which images a batch shows, how often, with which targets and weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from derm_bench.images import ImageSet
 from derm_bench.stages.train import joined, labelled
 from derm_bench.training.augment import rotation, warp
 from derm_bench.training.feed import Feed, FeedOptions
-from derm_bench.training.pixels import Pixels
+from derm_bench.training.pixels import Pixels, Rows
 
 
 def image_set(labels, size=8, classes=("a", "b", "c")):
@@ -193,3 +195,61 @@ def test_masks_that_are_not_there_or_would_be_mixed_are_refused():
         raw_feed(image_set([0] * 4), 2, masks=True)
     with pytest.raises(ValueError, match="images are mixed"):
         raw_feed(lesions(), 2, masks=True, batch_transforms=[lambda images, targets, _: (images, targets)])
+
+
+# -------------------------------------------------------------------------------------- named data
+
+
+def with_data(n=12):
+    """Row i of each named tensor holds i, as image i does."""
+    place = torch.arange(n)
+    data = {
+        "volume": place.double().view(n, 1, 1, 1).expand(n, 2, 3, 4),
+        "hair": place.to(torch.int16),
+        "long": place % 2 == 1,
+    }
+    return replace(image_set([0] * n), data=data)
+
+
+def test_named_data_comes_with_the_images_it_belongs_to():
+    for batch in raw_feed(with_data(), 5).batches(6):
+        shown = torch.tensor(rows(batch))
+        assert batch.data["volume"].dtype == torch.float64 and batch.data["volume"].shape == (5, 2, 3, 4)
+        assert torch.equal(batch.data["volume"][:, 1, 2, 3], shown.double())
+        assert batch.data["hair"].dtype == torch.int16 and batch.data["hair"].tolist() == shown.tolist()
+        assert batch.data["long"].tolist() == (shown % 2 == 1).tolist()
+
+
+def test_named_data_changes_no_image_and_no_random_draw():
+    def jitter(images, generator):
+        return images * torch.rand(len(images), 1, 1, 1, generator=generator)
+
+    plain, named = (
+        raw_feed(train, 5, image_transforms=[jitter]) for train in (image_set([0] * 12), with_data())
+    )
+    for one, other in zip(plain.batches(6), named.batches(6), strict=True):
+        assert torch.equal(one.images, other.images) and one.data == {}
+
+
+def test_named_data_after_a_resume_is_that_of_the_uninterrupted_run():
+    whole, first = list(raw_feed(with_data(), 5).batches(6)), raw_feed(with_data(), 5)
+    for _ in first.batches(3):
+        state = first.state()
+    again = raw_feed(with_data(), 5)
+    again.load_state(state)
+    for one, other in zip(whole[3:], again.batches(6, after=3), strict=True):
+        assert all(torch.equal(one.data[name], other.data[name]) for name in one.data)
+
+
+def test_rows_that_do_not_fit_on_the_device_are_gathered_the_same():
+    values = torch.randn(9, 2, 5, dtype=torch.float64)
+    index = torch.tensor([3, 0, 3, 8])
+    for resident in (True, False):
+        assert torch.equal(Rows(values, "cpu", resident).gather(index), values[index])
+
+
+def test_named_data_of_real_images_stays_where_nothing_synthetic_is_added():
+    real, none = with_data(4), labelled(image_set([0]), image_set([]).images, "a")
+    assert joined(real, none).data["hair"].tolist() == [0, 1, 2, 3]
+    assert joined(none, real, with_data(2)).data["hair"].tolist() == [0, 1, 2, 3, 0, 1]
+    assert joined(real, labelled(real, real.images, "a")).data == {}

@@ -1,9 +1,9 @@
-"""The reference of the `_domain` metrics: a small residual network at 64 px, fitted to the training split.
+"""The reference network of the `_domain` metrics: a small residual network at 64 px, fitted to the training split.
 
-It learns the classes and, as data with one class or few images must also give useful features, two tasks that
-need no labels: by which quarter turn an image was rotated, and whether it was blurred, made noisy or
-shuffled in blocks. Everything about it is fixed (architecture, seed, updates), so that values of one split
-can be compared. Parameters and features are a protocol: changing them is a change of the protocol version.
+It learns the classes and, since features must be useful for data with one class or few images too, two tasks that
+need no labels: by which quarter turn an image was rotated, and whether it was blurred, made noisy or shuffled in
+blocks. Architecture, seed and updates are fixed, so that values of one split can be compared. Changing parameters or
+features changes the protocol version.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
+from derm_bench.training.precision import full_float32
 from derm_bench.training.resize import resize_images
 
 SIZE = 64
@@ -99,11 +100,12 @@ class Reference:
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> NDArray[np.float64]:
-        """Features of images [N,3,H,W] uint8."""
-        parts = [
-            self.network(_normalised(resize_images(part, SIZE).to(self.device))).double()
-            for part in images.split(256)
-        ]
+        """Features of images [N,3,H,W] uint8; float32 without TF32 inside the network."""
+        with full_float32():
+            parts = [
+                self.network(_normalised(resize_images(part, SIZE).to(self.device))).double()
+                for part in images.split(256)
+            ]
         out = torch.cat(parts) if parts else torch.empty(0, FEATURES, dtype=torch.float64)
         standard = (out - self.network.mean.to(out)) / self.network.std.to(out)
         return standard.cpu().numpy()
@@ -114,12 +116,12 @@ class Reference:
 def fit_reference(train: ImageSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:
     """Fits the network to the whole training split, in about 10 s on a core. Returns its state dict (CPU).
 
-    Classes are drawn equally often. The same images give the same state on the CPU, whatever the number of
-    threads. Raises ValueError without images.
+    Classes are drawn equally often. The same images give the same state on the CPU, whatever the number of threads and
+    the layout of the images in memory. TF32 is not used. Raises ValueError without images.
     """
     if not len(train):
         raise ValueError("the reference network needs training images")
-    with _one_thread():
+    with _one_thread(), full_float32():
         return _fit(train, device)
 
 
@@ -136,7 +138,7 @@ def _fit(train: ImageSet, device: str | torch.device) -> dict[str, Tensor]:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=UPDATES)
     for _ in range(UPDATES):
         index = torch.multinomial(weights, BATCH, replacement=True, generator=draw)
-        batch, turns, corruptions = distort(images[index], draw)
+        batch, turns, corruptions = distort(images[index].contiguous(), draw)
         features = network(_normalised(batch.to(device)))
         loss = F.cross_entropy(network.classes(features), labels[index].to(device))
         loss = loss + F.cross_entropy(network.turns(features), turns.to(device))

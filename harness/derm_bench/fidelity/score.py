@@ -1,4 +1,4 @@
-"""From images to rows: features, computed once an extractor and set of images, and every metric on them."""
+"""From images to rows: features, computed once per extractor and set of images, and every metric on them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ UNKNOWN = (math.nan, math.nan, math.nan)
 
 
 def extract(extractor: Extractor, images: torch.Tensor) -> Floats:
-    """Features float64 [N,D] of uint8 images [N,3,H,W]. Refuses NaN, infinity, other shapes (UserError)."""
-    parts = [_array(extractor(part)) for part in images.split(CHUNK)]
+    """Features float64 [N,D] of uint8 images [N,3,H,W]. Raises UserError for NaN, infinity and other shapes."""
+    # Contiguous: an extractor's rounding may depend on how images lie in memory.
+    parts = [_array(extractor(part.contiguous())) for part in images.split(CHUNK)]
     features = np.concatenate(parts) if parts else np.empty((0, 0))
     if features.ndim != 2 or len(features) != len(images):
         name = _name(extractor)

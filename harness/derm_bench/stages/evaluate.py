@@ -11,7 +11,7 @@ import torch
 
 from derm_bench.images import ImageSet
 from derm_bench.protocols import Task
-from derm_bench.scoring import classification_metrics
+from derm_bench.scoring.classification import classification_metrics
 from derm_bench.stages.required import normalisation, restored_classifier
 from derm_bench.stages.weights import load_state
 from derm_bench.training.pixels import Pixels

@@ -1,4 +1,4 @@
-"""Training steps as CUDA graphs: recorded once a variant, then replayed with one launch instead of hundreds."""
+"""Training steps as CUDA graphs: each variant is recorded once, then replayed with one launch instead of hundreds."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class CapturedStep:
         """Moves a batch to where the recordings read theirs."""
         if self._batch is None:
             aux = {task: rows.clone() for task, rows in batch.aux.items()}
+            data = {name: rows.clone() for name, rows in batch.data.items()}
             masks = None if batch.masks is None else batch.masks.clone()
-            self._batch = Batch(
-                batch.images.clone(), batch.targets.clone(), batch.weights.clone(), aux, masks=masks
-            )
+            images, targets, weights = (one.clone() for one in (batch.images, batch.targets, batch.weights))
+            self._batch = Batch(images, targets, weights, aux, masks=masks, data=data)
             return
         torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
 
@@ -115,4 +115,5 @@ class CapturedStep:
 
 def _tensors(batch: Batch) -> list[torch.Tensor]:
     masks = [] if batch.masks is None else [batch.masks]
-    return [batch.images, batch.targets, batch.weights, *batch.aux.values(), *masks]
+    named = [*batch.aux.values(), *batch.data.values()]
+    return [batch.images, batch.targets, batch.weights, *named, *masks]

@@ -17,11 +17,12 @@ Resize = Literal["center-crop", "squash", "pad"]
 
 
 def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
-    """uint8 [N,3,H,W] -> uint8 [N,3,size,size], bilinear, antialiased when shrinking; the same tensor if it fits."""
+    """uint8 [N,3,H,W] -> uint8 [N,3,size,size], bilinear, antialiased when shrinking; the same tensor if it has that
+    size. The values do not depend on the layout of `images` in memory."""
     if images.shape[-2:] == (size, size):
         return images
     parts = [
-        F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
+        F.interpolate(part.contiguous().float(), (size, size), mode="bilinear", antialias=True)
         .round_()
         .clamp_(0, 255)
         .byte()
@@ -31,12 +32,12 @@ def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def resized(images: ImageSet, size: int) -> ImageSet:
-    """An ImageSet with its images at `size`, its masks along with them (nearest)."""
+    """An ImageSet with its images at `size`, and its masks (nearest neighbour); named data stays as it is."""
     if images.size == size:
         return images
     masks = images.masks
     if masks is not None:
-        masks = F.interpolate(masks.float(), (size, size), mode="nearest").byte()
+        masks = F.interpolate(masks.contiguous().float(), (size, size), mode="nearest").byte()
     return replace(images, images=resize_images(images.images, size), masks=masks)
 
 

@@ -128,7 +128,7 @@ class Dermgan(ModulePlugin):
         places = lesion_masks(train.subset(rows)).float() / 255
         varied = moved(places, self.options.resize, self.options.move, draws)
         others = train.subset(rows[torch.randperm(len(rows), generator=draws)])
-        skin = skin_tones(others.images.float() / 127.5 - 1, lesion_masks(others).float() / 255)
+        skin = skin_tones(others.images.contiguous().float() / 127.5 - 1, lesion_masks(others).float() / 255)
         if request.label is None:
             targets = F.one_hot(train.labels[rows], len(train.classes)).float()
         else:

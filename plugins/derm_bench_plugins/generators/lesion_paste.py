@@ -135,7 +135,7 @@ def lesions_and_skin(train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
         some = train.subset(rows)
         lesion = (lesion_masks(some) > 0).float()
         shares.append(lesion.mean(dim=(1, 2, 3)))
-        tones.append(skin_tones(some.images, lesion))
+        tones.append(skin_tones(some.images.contiguous(), lesion))
     return torch.cat(shares), torch.cat(tones)
 
 

@@ -19,7 +19,7 @@ def lesion_masks(train: ImageSet) -> torch.Tensor:
     """uint8 [N,1,S,S], 0 or 255, none of them empty: `train.masks`, and `otsu_mask` for images whose mask is missing
     or shows nothing."""
     given = train.masks if train.masks is not None else torch.zeros_like(train.images[:, :1])
-    masks = given.clone()
+    masks = given.clone(memory_format=torch.contiguous_format)
     for k in torch.nonzero((given == 0).flatten(1).all(dim=1)).flatten().tolist():
         pixels = train.images[k].permute(1, 2, 0).contiguous().numpy()
         masks[k, 0] = torch.from_numpy(otsu_mask(pixels))

@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from derm_bench.errors import UserError
 from derm_bench.fidelity.distances import Interval
+from derm_bench.training.precision import full_float32
 from derm_bench_plugins.metrics.inception_weights import digest, find_weights, preflight
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ SPLITS = 10
 
 
 class InceptionFeatures:
-    """uint8 images [N,3,H,W] -> float64 pool features [N,2048] (NumPy), computed in float32.
+    """uint8 images [N,3,H,W] -> float64 pool features [N,2048] (NumPy), computed in float32 without TF32, whatever the
+    precision of the stage.
 
     `name` is `inception-v3-compat:<sha256 of the weights file>`. The network resizes to 299 px by itself,
     bilinear without antialiasing, as published FID values do.
@@ -50,7 +52,10 @@ class InceptionFeatures:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> NDArray[np.float64]:
-        parts = [self.network(part.to(self.device))[0].double().cpu() for part in images.split(BATCH)]
+        # Contiguous: the rounding of the network's resize and convolutions depends on the layout of its input.
+        batches = (part.to(self.device).contiguous() for part in images.split(BATCH))
+        with full_float32():
+            parts = [self.network(batch)[0].double().cpu() for batch in batches]
         return torch.cat(parts).numpy() if parts else np.empty((0, 2048))
 
 

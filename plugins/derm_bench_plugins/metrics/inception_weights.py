@@ -1,4 +1,5 @@
-"""Where the Inception weights lie, and what to tell a user without. Imports no torch, downloads nothing."""
+"""Where the Inception weights are looked for, and the message where they are missing. Imports no torch, downloads
+nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Classification metrics agree with scikit-learn and with definitions written out by hand."""
 
+import ast
+import importlib
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +13,23 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from derm_bench.errors import Diverged
+from derm_bench.plan import closure
 from derm_bench.scoring import (
     HIGHER_IS_BETTER,
+    METRICS,
+    Predictions,
     classification_metrics,
     confusion,
     higher_is_better,
     metric_names,
+    metric_of,
+    metric_path,
     roc_points,
     t_interval,
 )
 
 CLASSES = ("mel", "nv", "bcc")
+ORIGINAL = closure._parsed
 
 
 @pytest.fixture(params=["continuous", "tied"])
@@ -177,3 +186,55 @@ def test_importing_scoring_is_light():
     code = f"import sys, derm_bench.scoring; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+# --------------------------------------------------------------------------------- single metrics
+
+
+def test_each_metric_by_name_is_the_one_among_all(predictions):
+    y, p = predictions
+    rng = np.random.default_rng(5)
+    val = {"val_labels": rng.integers(0, 3, 60), "val_proba": rng.dirichlet(np.ones(3), 60)}
+    found = classification_metrics(y, p, CLASSES, **val)
+    for name in metric_names(CLASSES):
+        alone = metric_of(name, CLASSES)(Predictions.checked(y, p, CLASSES, **val))
+        assert alone == found[name], name  # to the last digit
+
+
+@pytest.mark.parametrize("name", ["recall_nosuch", "f1", "auc", "fid", "macro_auc", "recall"])
+def test_a_metric_that_these_classes_do_not_have_is_refused_by_name(name):
+    with pytest.raises(KeyError, match=name):
+        metric_path(name, CLASSES)
+
+
+def test_a_class_whose_name_reads_like_a_metric_keeps_its_own():
+    assert metric_path("recall_macro", ("macro", "b")) == metric_path("recall_macro", CLASSES)
+    assert metric_path("auc_b_c", ("a", "b_c")) == ("derm_bench.scoring.ranking:auc", 1)
+
+
+def test_every_metric_lies_in_a_module_that_imports_no_other():
+    paths = {path.partition(":")[0] for path, _ in (metric_path(n, CLASSES) for n in metric_names(CLASSES))}
+    assert len(paths) == 4
+    for module in paths:
+        tree = ast.parse(Path(importlib.import_module(module).__file__).read_text())
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        ours = {name for name in imported if name.startswith("derm_bench")}
+        assert ours <= {"derm_bench.scoring.predictions"}, module
+
+
+def test_the_source_of_every_metric_is_under_the_digest_of_all_of_them(monkeypatch):
+    parsed = []
+    monkeypatch.setattr(closure, "_parsed", lambda path, name: parsed.append(name) or ORIGINAL(path, name))
+    closure.source_closure.__wrapped__("derm_bench.scoring.classification:classification_metrics")
+    assert {path.partition(":")[0] for path, _ in METRICS.values()} < set(parsed)
+
+
+def test_what_metrics_share_is_computed_once():
+    calls = []
+    made = Predictions.checked([0, 1], np.eye(2), ("a", "b"))
+
+    def count(predictions, k):
+        calls.append(k)
+        return k
+
+    assert [made.once(count, k) for k in (0, 1, 0)] == [0, 1, 0] and calls == [0, 1]

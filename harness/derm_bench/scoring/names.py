@@ -1,0 +1,73 @@
+"""The classification metrics by name: their direction, and the function that computes each. Imports no numpy.
+
+What selects by one metric depends on its function alone: it is handed the import path and the direction, and does not
+import this table, which a new metric changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class MetricEntry(NamedTuple):
+    """`path`: import path of the function (see `derm_bench.scoring.predictions`), written out so that the source digest of
+    a module that imports this table covers it."""
+
+    path: str
+    higher_is_better: bool = True
+
+
+METRICS: Mapping[str, MetricEntry] = {
+    "accuracy": MetricEntry("derm_bench.scoring.confusion_matrix:accuracy"),
+    "balanced_accuracy": MetricEntry("derm_bench.scoring.confusion_matrix:balanced_accuracy"),
+    "precision_macro": MetricEntry("derm_bench.scoring.confusion_matrix:precision_macro"),
+    "recall_macro": MetricEntry("derm_bench.scoring.confusion_matrix:recall_macro"),
+    "f1_macro": MetricEntry("derm_bench.scoring.confusion_matrix:f1_macro"),
+    "precision_weighted": MetricEntry("derm_bench.scoring.confusion_matrix:precision_weighted"),
+    "recall_weighted": MetricEntry("derm_bench.scoring.confusion_matrix:recall_weighted"),
+    "f1_weighted": MetricEntry("derm_bench.scoring.confusion_matrix:f1_weighted"),
+    "specificity_macro": MetricEntry("derm_bench.scoring.confusion_matrix:specificity_macro"),
+    "auc_macro": MetricEntry("derm_bench.scoring.ranking:auc_macro"),
+    "average_precision_macro": MetricEntry("derm_bench.scoring.ranking:average_precision_macro"),
+    "pauc_80": MetricEntry("derm_bench.scoring.ranking:pauc_80"),
+    "log_loss": MetricEntry("derm_bench.scoring.probabilities:log_loss", higher_is_better=False),
+    "brier": MetricEntry("derm_bench.scoring.probabilities:brier", higher_is_better=False),
+    "ece": MetricEntry("derm_bench.scoring.probabilities:ece", higher_is_better=False),
+    "sensitivity_at_0.90": MetricEntry("derm_bench.scoring.operating_points:sensitivity_at_90"),
+}
+"""The metrics of a whole test set, in the order of results.csv."""
+
+CLASS_METRICS: Mapping[str, MetricEntry] = {
+    "recall": MetricEntry("derm_bench.scoring.confusion_matrix:recall"),
+    "precision": MetricEntry("derm_bench.scoring.confusion_matrix:precision"),
+    "f1": MetricEntry("derm_bench.scoring.confusion_matrix:f1"),
+    "auc": MetricEntry("derm_bench.scoring.ranking:auc"),
+}
+"""The metrics of a class, called `<metric>_<class>`, in the order of results.csv."""
+
+PER_CLASS = tuple(CLASS_METRICS)
+HIGHER_IS_BETTER: Mapping[str, bool] = {name: entry.higher_is_better for name, entry in METRICS.items()}
+
+
+def metric_names(classes: Sequence[str]) -> list[str]:
+    """Columns of results.csv: the metrics of the whole test set, then `recall_<class>` ... `auc_<class>`."""
+    return [*METRICS, *(f"{metric}_{name}" for metric in CLASS_METRICS for name in classes)]
+
+
+def higher_is_better(name: str) -> bool:
+    """Direction of a classification metric; every metric of a class is better when higher."""
+    return HIGHER_IS_BETTER.get(name, True)
+
+
+def metric_path(name: str, classes: Sequence[str]) -> tuple[str, int | None]:
+    """The import path of a metric's function, and the index of the class that it is of (None: the whole test set).
+
+    Raises KeyError, with the name, where there is no such metric for these classes.
+    """
+    if name in METRICS:
+        return METRICS[name].path, None
+    metric, _, label = name.partition("_")
+    if metric in CLASS_METRICS and label in classes:
+        return CLASS_METRICS[metric].path, list(classes).index(label)
+    raise KeyError(name)
