@@ -9,7 +9,7 @@ from typing import Any
 from derm_bench.errors import did_you_mean
 from derm_bench.matrix.model import Matrix
 from derm_bench.plan.book import StageBook, Used
-from derm_bench.scoring import formula_of, higher_is_better, metric_names
+from derm_bench.scoring.names import higher_is_better, metric_names, metric_path
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ class PrimaryMetric:
         name = self.matrix.analysis.primary
         known = metric_names(classes)
         if name in known:
-            path = formula_of(name)
-            return Selecting(
-                {"name": name, "higher_is_better": higher_is_better(name), "function": path}, code=(path,)
-            )
+            path, of_class = metric_path(name, classes)
+            direction = {"name": name, "higher_is_better": higher_is_better(name)}
+            return Selecting(direction | {"function": path, "of_class": of_class}, code=(path,))
         for use in self.matrix.metrics:
             spec = self.book.plugins.get("metric", use.name)
             if use.name == name and spec.level == "predictions":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from derm_bench.lazy import load_object
 from derm_bench.protocols import Task
+from derm_bench.scoring.predictions import Predictions, metric_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +22,10 @@ def primary_metric(context: StageContext, classes: Sequence[str]) -> Score:
     params: p.Train = context.params
     primary, names = params.primary, tuple(classes)
     if "function" in primary:
-        formula = load_object(primary["function"])
+        formula = metric_at(primary["function"], primary["of_class"])
 
         def built_in(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str]) -> float:
-            scores = formula(labels, proba, names, val_labels=labels, val_proba=proba)
-            return float(scores[primary["name"]])
+            return formula(Predictions.checked(labels, proba, names, val_labels=labels, val_proba=proba))
 
         return built_in
     metric = context.metric(primary["metric"], context.local.get("primary", {}), Task(names, params.size))
