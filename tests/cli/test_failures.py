@@ -394,7 +394,7 @@ def test_a_run_that_died_while_writing_its_tables_can_go_on(in_process, write_ma
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("derm_bench.runner.outputs.write_predictions", die)
+        patched.setattr("derm_bench.rundir.directory.write_predictions", die)
         assert in_process("run", matrix, "--out", "out", "--only", "strategy=real-only").code == 130
     assert (tmp_path / "out/results.csv").exists()
     assert in_process("run", matrix, "--out", "out", "--only", "strategy=real-only").code == 0

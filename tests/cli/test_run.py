@@ -14,6 +14,9 @@ import yaml
 from sklearn import metrics as sk
 from tests.conftest import TOYS, main_here, read_csv, toy_matrix
 
+from derm_bench.rundir.schema import MANIFEST_KEYS
+from derm_bench.store import file_digest
+
 TIMES = {
     "generator_seconds",
     "generator_seconds_shared",
@@ -58,9 +61,9 @@ def test_a_run_fills_its_directory(finished, whole, derm_bench, in_process, tmp_
     names = {path.name for path in finished.iterdir()}
     assert names >= {
         "results.csv", "summary.csv", "fidelity.csv", "predictions.parquet", "composition.csv", "history.csv",
-        "manifest.json", "report.md", "report.html", "samples",
+        "manifest.json", "report.md", "report.html", "samples", "splits",
     }  # fmt: skip
-    assert sorted(p.name for p in (finished / "samples").iterdir()) == [
+    assert sorted(p.name for p in (finished / "samples").glob("*.png")) == [
         f"mean-balance__{name}__{what}__g{seed}.png"
         for name in ("blue", "green")
         for what in ("last", "neighbours")
@@ -202,8 +205,25 @@ def test_the_manifest_says_what_was_run(finished):
     assert manifest["matrix"]["name"] == "toy"
     assert manifest["distributions"]["toy-plugins"] == "1.0"
     assert "torch" in manifest["distributions"]
-    assert set(manifest["files"]) >= {"results.csv", "predictions.parquet"}
     assert list(manifest["splits"]) == ["toy-blobs/0"]
+    assert manifest["schema"] == 1 and set(manifest) <= set(MANIFEST_KEYS)
+    assert manifest["datasets"] == {"toy-blobs": {"licence": "CC0", "citation": "The Toys, 2020"}}
+    assert manifest["metrics"]["log_loss"] == {"higher_is_better": False, "level": "predictions"}
+    assert "The Toys, 2020" in (finished / "report.html").read_text()
+    assert "The Toys, 2020" in (finished / "report.md").read_text()
+
+
+def test_the_manifest_has_the_digest_of_every_file(finished):
+    files = {p.relative_to(finished).as_posix(): p for p in finished.rglob("*") if p.is_file()}
+    stated = json.loads((finished / "manifest.json").read_text())["files"]
+    assert stated == {name: file_digest(path) for name, path in files.items() if name != "manifest.json"}
+
+
+def test_a_split_lies_in_the_directory_as_its_digest_has_it(finished):
+    (path,) = (finished / "splits").iterdir()
+    digest = json.loads((finished / "manifest.json").read_text())["splits"]["toy-blobs/0"]
+    assert path.name == "toy-blobs-s0.csv" and file_digest(path) == digest
+    assert list(read_csv(path)[0]) == ["image_id", "group", "label", "split"]
 
 
 def test_the_report_can_be_rebuilt_from_the_records(finished, in_process, tmp_path):

@@ -9,15 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from derm_bench.report.data import (
-    COMPOSITION_COLUMNS,
-    FIDELITY_COLUMNS,
-    HISTORY_COLUMNS,
-    RESULT_COLUMNS,
-    SUMMARY_COLUMNS,
-)
 from derm_bench.report.samples import label_grid
-from derm_bench.report.tables import summarise, write_csv
+from derm_bench.rundir.frames import make_frame, to_rows, write_csv
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.summary import summarise
+from derm_bench.scoring import higher_is_better
 
 CLASSES = ("mel", "nv", "bkl")
 TEST = {"mel": 40, "nv": 60, "bkl": 30}
@@ -82,6 +78,7 @@ def write_run(
     fractions=(0.5, 1.0),
     everything="mixed",
     predictions=True,
+    primary="balanced_accuracy",
 ) -> Path:
     """Writes a run directory; `everything` is the status of all cells (mixed: done but for a few)."""
     folder.mkdir(parents=True)
@@ -91,7 +88,7 @@ def write_run(
         gain, extra, generator = strategies[strategy]
         status, error = status_of(fraction, strategy, classifier, seed, everything)
         name = f"phantom@{fraction:g}/{strategy}/{classifier}/{seed}"
-        row = dict.fromkeys(RESULT_COLUMNS, "") | {
+        row = dict.fromkeys(RESULTS.names, "") | {
             "cell": name, "dataset": "phantom", "train_fraction": fraction, "strategy": strategy,
             "generator": generator, "classifier": classifier, "seed": seed, "split_seed": 0,
             "generator_seed": seed if generator else "", "classifier_seed": seed, "protocol": "fair",
@@ -114,15 +111,22 @@ def write_run(
         row for name in generators for f in fractions for s in seeds for row in gan_history(rng, f, name, s)
     ]
     names = [f"{m}_{c}" for c in CLASSES for m in ("recall", "precision", "auc")]
-    write_csv(results, (*RESULT_COLUMNS, *METRICS, *names), folder / "results.csv")
-    write_csv(summarise(results, fidelity), SUMMARY_COLUMNS, folder / "summary.csv")
-    write_csv(fidelity, FIDELITY_COLUMNS, folder / "fidelity.csv")
-    write_csv(composition_rows(strategies, seeds, fractions), COMPOSITION_COLUMNS, folder / "composition.csv")
-    write_csv(history, HISTORY_COLUMNS, folder / "history.csv")
+    made = make_frame(results, RESULTS, (*METRICS, *names))
+    scored = make_frame(fidelity, FIDELITY)
+    write_csv(made, folder / "results.csv")
+    write_csv(make_frame(summarise(to_rows(made), to_rows(scored)), SUMMARY), folder / "summary.csv")
+    write_csv(scored, folder / "fidelity.csv")
+    composition = make_frame(composition_rows(strategies, seeds, fractions), COMPOSITION)
+    write_csv(composition, folder / "composition.csv")
+    write_csv(make_frame(history, HISTORY), folder / "history.csv")
     if predictions and parts:
         pq.write_table(prediction_table(parts), folder / "predictions.parquet")
     write_samples(rng, folder / "samples", generators)
-    manifest = fake_manifest(strategies, classifiers, seeds, fractions)
+    manifest = fake_manifest(strategies, classifiers, seeds, fractions, primary)
+    manifest["metrics"] |= {
+        name: {"higher_is_better": higher_is_better(name), "level": "predictions"}
+        for name in (*METRICS, *names)
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
@@ -162,7 +166,7 @@ def fidelity_rows(rng, generators, seeds, fractions):
     for fraction in fractions:
         for label in CLASSES:
             for metric, low, high in (("fd_domain", 2.1, 480.0), ("kid_domain", 0.001, 0.9)):
-                base = dict.fromkeys(FIDELITY_COLUMNS, "") | {
+                base = dict.fromkeys(FIDELITY.names, "") | {
                     "dataset": "phantom", "train_fraction": fraction, "split_seed": 0, "class": label,
                     "metric": metric, "extractor": "domain@1f2e3d", "reference": "train-half-a",
                     "n_real": 100,
@@ -218,6 +222,7 @@ def prediction_table(parts):
 
 def write_samples(rng, folder, generators):
     folder.mkdir()
+    entries = []
     for position, label in enumerate(CLASSES):
         y, x = np.mgrid[:64, :64] - 32
         blob = np.hypot(x, y)[None, None] < rng.uniform(8, 26, size=(16, 1, 1, 1))
@@ -227,14 +232,24 @@ def write_samples(rng, folder, generators):
         )
         for name in ["dcgan-balance"] * bool(generators):
             for step in (350, 700):
-                path = folder / f"{name}__{label}__g0__{step}.png"
-                label_grid(
-                    images.clip(0, 255).astype(np.uint8), label, f"{name}, seed 0, {step} updates", path
-                )
+                file = f"{len(entries)}.png"
+                entries.append(sheet_entry(file, name, label, step=step))
+                words = f"{name}, seed 0, {step} updates"
+                label_grid(images.clip(0, 255).astype(np.uint8), label, words, folder / file)
+    (folder / "index.json").write_text(json.dumps(entries))
 
 
-def fake_manifest(strategies, classifiers, seeds, fractions):
+def sheet_entry(file, strategy, label, **more):
+    """An entry of samples/index.json."""
     return {
+        "file": file, "shows": "last", "dataset": "phantom", "strategy": strategy, "generator": "dcgan",
+        "class": label, "seed": 0, "step": None, "real": False, "licence": "",
+    } | more  # fmt: skip
+
+
+def fake_manifest(strategies, classifiers, seeds, fractions, primary):
+    return {
+        "schema": 1,
         "matrix": {
             "name": "fake & <b>bold</b>",
             "protocol": {"name": "fair", "allow": []},
@@ -245,10 +260,15 @@ def fake_manifest(strategies, classifiers, seeds, fractions):
             "budget": {"updates": 400},
             "strategies": [{"name": name} for name in strategies],
             "classifiers": [{"name": name, "label": name} for name in classifiers],
-            "analysis": {"primary": "balanced_accuracy", "margin": 0.02, "alpha": 0.05},
+            "analysis": {"primary": primary, "margin": 0.02, "alpha": 0.05},
         },
         "distributions": {"derm-bench": "0.1.0", "torch": "2.12.0", "numpy": "2.4.6"},
         "environment": {"python": "3.11.2", "platform": "Linux x86_64", "device": "cpu"},
+        "datasets": {"phantom": {"licence": "CC0", "citation": "Nobody & others 2020, <i>Phantoms</i>"}},
+        "metrics": {
+            "fd_domain": {"higher_is_better": False, "level": "images"},
+            "kid_domain": {"higher_is_better": False, "level": "images"},
+        },
         "split_digests": {"phantom@0.5/0": "ab" * 32, "phantom/0": "cd" * 32},
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": True},
         "protocol_version": 1,

@@ -1,6 +1,5 @@
 """Figures: made for whatever a run holds, the same every time, harmless labels."""
 
-import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -62,7 +61,7 @@ def test_lean_runs_get_the_figures_they_have_numbers_for(make_run, tmp_path, str
     few = dict(list(strategies.items())[:3])
     folder = make_run(**{"strategies": few, "classifiers": ("net",), "fractions": (1.0,), **options})
     made = make_figures(ReportData.load(folder), tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "figures.json").read_text()) == [vars(f) for f in made]
+    assert read_figures(tmp_path / "out") == made
     assert {f.section for f in made} == sections
 
 

@@ -10,10 +10,13 @@ from PIL import Image
 
 from derm_bench.fidelity.reference import Network, Reference
 from derm_bench.report import pictures
-from derm_bench.report.pictures import carried, sheets
+from derm_bench.report.data import ReportData
+from derm_bench.report.pictures import carried
 from derm_bench.report.plots import Look
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.report.training_figures import ends, fidelity, fidelity_steps, generator_beliefs
+from derm_bench.rundir.directory import RunFiles
+from derm_bench.rundir.samples import Sheet
 from derm_bench.specs import RawImage, SampleRequest, Task
 from derm_bench.stages import decode
 from derm_bench.stages.interpolate import rows_between
@@ -63,17 +66,34 @@ def test_a_sheet_has_a_tile_an_image_with_heads_captions_and_a_note_that_wraps(t
     assert len(noted) > len(plain)
 
 
+def sheet(file, **more):
+    return Sheet(
+        file, **{"shows": "last", "dataset": "ham", "strategy": "a", "generator": "dcgan", "class_name": "mel",
+                 "seed": 0, "step": None, "real": False, "licence": ""} | more
+    )  # fmt: skip
+
+
+def run_with(folder, sheets):
+    (folder / "samples").mkdir()
+    for one in sheets:
+        Image.new("RGB", (4, 4)).save(folder / "samples" / one.file)
+    return ReportData(RunFiles(folder, {}, {}, None, sheets))
+
+
 def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path, monkeypatch):
-    for name in (
-        "a__mel__last__g0",
-        "a__mel__interpolation__g0",
-        "b__mel__last__g0",
-        "b__mel__neighbours__g0",
-    ):
-        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
-    Image.new("RGB", (4, 4)).save(tmp_path / "preprocess__ham__mel.png")
-    found = sheets(tmp_path)
-    assert [(s.group, s.label, s.real, s.preprocessing) for s in found] == [
+    preprocessed = {"shows": "preprocessing", "strategy": None, "generator": None, "seed": None, "real": True}
+    data = run_with(
+        tmp_path,
+        [
+            sheet("1.png", shows="interpolation"),
+            sheet("2.png", strategy="b", shows="neighbours", real=True),
+            sheet("3.png", strategy="b"),
+            sheet("4.png"),
+            sheet("5.png", **preprocessed),
+        ],
+    )
+    found = pictures.pictures(data)
+    assert [(p.heading, p.label, p.real, p.preprocessing) for p in found] == [
         ("a", "mel, seed 0, end of training", False, False),
         ("a", "mel, seed 0, between samples", False, False),
         ("b", "mel, seed 0, end of training", False, False),
@@ -83,10 +103,23 @@ def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path, monkey
     sizes = [len(uri) for uri in carried(found).values()]
     assert len(sizes) == 5 and len(set(sizes)) == 1
     monkeypatch.setattr(pictures, "PAGE_BYTES", 3 * sizes[0])
-    assert [s.path.stem for s in carried(found[:4])] == [
-        "a__mel__last__g0", "b__mel__last__g0", "b__mel__neighbours__g0",
-    ]  # fmt: skip
-    assert sheets(tmp_path / "none") == []
+    assert [p.path.name for p in carried(found[:4])] == ["4.png", "3.png", "2.png"]
+
+
+def test_labels_are_shown_as_the_index_has_them_whatever_they_look_like(tmp_path):
+    data = run_with(
+        tmp_path,
+        [
+            sheet("1.png", class_name="g0", strategy="a__b"),
+            sheet("2.png", class_name="last", seed=3, step=700),
+            sheet("3.png", dataset="other", class_name="neighbours"),
+        ],
+    )
+    assert [(p.heading, p.label) for p in pictures.pictures(data)] == [
+        ("ham, a", "last, seed 3, 700 updates"),
+        ("ham, a__b", "g0, seed 0, end of training"),
+        ("other, a", "neighbours, seed 0, end of training"),
+    ]
 
 
 # ----------------------------------------------------------------------------- whole run of toys
@@ -121,26 +154,33 @@ def test_a_run_has_its_pictures_and_rebuilds_them(run, in_process, tmp_path):
         + [f"gan__all__{what}__g0.png" for what in ("interpolation", "last", "neighbours")]
         + [f"mean__red__{what}__g0.png" for what in ("last", "neighbours")]
         + [f"preprocess__toy-blobs__{c}.png" for c in classes]
+        + ["index.json"]
     )
+    index = {entry["file"]: entry for entry in json.loads((run / "samples/index.json").read_text())}
+    assert sorted([*index, "index.json"]) == names
+    assert index["mean__red__neighbours__g0.png"] == {
+        "file": "mean__red__neighbours__g0.png", "shows": "neighbours", "dataset": "toy-blobs", "strategy": "mean",
+        "generator": "toy-mean", "seed": 0, "class": "red", "step": None, "real": True, "licence": "CC0",
+    }  # fmt: skip
     page = (run / "report.html").read_text()
     assert "nearest real images" in page and 'id="preprocessing"' in page and "between samples" in page
 
     store = Store(tmp_path / "store")
-    plan = json.loads((run / "manifest.json").read_text())["plan"]
-    (fit,) = [fit["key"] for fit in plan["fits"] if fit["strategy"] == "copies"]
-    stages = [store.folder(key) for key in plan["pictures"][fit]]
-    (told,) = [
+    plan = json.loads((run / "manifest.json").read_text())["plan"]["stages"]
+    (drawn,) = [fit["pictures"] for fit in plan["fits"] if fit["at"]["strategy"] == "copies"]
+    stages = [store.folder(key) for key in drawn]
+    (measured,) = [
         json.loads((f / "neighbours.json").read_text()) for f in stages if (f / "neighbours.json").exists()
     ]
     for label in classes:
         (sample,) = {
             folder
-            for key in plan["pictures"][fit]
+            for key in drawn
             for name, folder in inputs(store, key).items()
             if name == f"sample/{label}"
         }
         sources = json.loads((sample / "samples.json").read_text())["source_ids"]
-        found = told["classes"][label]
+        found = measured["classes"][label]
         assert [one["ids"][0] for one in found] == sources[:8]
         assert all(one["distances"][0] == 0 < one["distances"][1] for one in found)
 

@@ -2,18 +2,18 @@
 
 import io
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from derm_bench.report.data import SUMMARY_COLUMNS, read_csv
-from derm_bench.report.tables import (
-    markdown_table,
-    summarise,
-    summarise_for_terminal,
-    terminal_table,
-    write_csv,
-)
+from derm_bench.report.data import ReportData
+from derm_bench.report.tables import markdown_table
+from derm_bench.report.terminal import fidelity_table, summarise_for_terminal
+from derm_bench.rundir.directory import RunFiles
+from derm_bench.rundir.frames import make_frame, read_csv, to_rows, write_csv
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.summary import metric_columns, summarise
 
 
 def row(strategy, seed, value, status="done", **more):
@@ -54,10 +54,10 @@ def test_the_baseline_has_one_row_without_a_difference(tmp_path):
     summary = summarise([row("real-only", 0, 0.5), row("gan", 0, 0.6)])
     own = [r for r in summary if r["strategy"] == "real-only"]
     assert [r["baseline"] for r in own] == [""]
-    write_csv(own, SUMMARY_COLUMNS, tmp_path / "summary.csv")
-    (read,) = read_csv(tmp_path / "summary.csv")
-    assert read["delta"] == read["std"] == read["ci_low"] == read["p_value"] == read["verdict"] == ""
-    assert read["mean"] == "0.5"
+    write_csv(make_frame(own, SUMMARY), tmp_path / "summary.csv")
+    (read,) = to_rows(read_csv(tmp_path / "summary.csv", SUMMARY))
+    assert read["delta"] is read["std"] is read["ci_low"] is read["p_value"] is None
+    assert (read["mean"], read["n_seeds"], read["verdict"]) == (0.5, 1, "")
 
 
 def test_failed_arm_keeps_its_row_with_no_seeds():
@@ -69,7 +69,7 @@ def test_failed_arm_keeps_its_row_with_no_seeds():
 def test_pairs_match_on_the_axes_that_both_have():
     results = [row("real-only", s, 0.5 + s / 10) for s in (0, 1)]
     results += [
-        row("gan", f"{g}{c}", 0.6 + c / 10 + g / 5, generator_seed=g, classifier_seed=c)
+        row("gan", 10 * g + c, 0.6 + c / 10 + g / 5, generator_seed=g, classifier_seed=c)
         for g in (0, 1)
         for c in (0, 1)
     ]
@@ -130,10 +130,13 @@ def test_image_metrics_are_means_over_classes_at_the_last_step_then_over_seeds()
 
 
 def test_csv_is_written_whole_and_floats_survive(tmp_path):
-    path = tmp_path / "t.csv"
-    write_csv([{"a": 0.1 + 0.2, "b": None, "c": 'x,"y"'}], ("a", "b", "c"), path)
-    assert path.read_text() == 'a,b,c\n0.30000000000000004,,"x,""y"""\n'
-    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+    path = tmp_path / "composition.csv"
+    rows = [{"dataset": 'x,"y"', "train_fraction": 0.1 + 0.2, "generator_seed": None, "real": 3}]
+    write_csv(make_frame(rows, COMPOSITION), path)
+    assert path.read_text().splitlines()[1] == '"x,""y""",0.30000000000000004,,,,,,,3,'
+    assert [p.name for p in tmp_path.iterdir()] == ["composition.csv"]
+    (read,) = to_rows(read_csv(path, COMPOSITION))
+    assert read["train_fraction"] == 0.1 + 0.2 and (read["real"], read["synthetic"]) == (3, None)
 
 
 def test_markdown_cells_cannot_break_the_table_or_carry_html():
@@ -145,7 +148,7 @@ def test_markdown_cells_cannot_break_the_table_or_carry_html():
 def test_terminal_table_shows_counts_of_planned_and_takes_brackets_literally():
     results = [row("gan[base=32]", s, v, st) for s, v, st in ((0, 0.6, "done"), (1, None, "failed"))]
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(terminal_table(summarise(results), results))
+    console.print(summarise_for_terminal(data_of(results)))
     printed = console.export_text()
     assert (
         "gan[base=32]" in printed
@@ -156,23 +159,45 @@ def test_terminal_table_shows_counts_of_planned_and_takes_brackets_literally():
 
 
 def test_terminal_table_of_a_run_directory(whole_run):
-    assert summarise_for_terminal(whole_run).row_count == 16
+    assert summarise_for_terminal(ReportData.load(whole_run)).row_count == 16
 
 
-def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images(tmp_path):
-    header = "dataset,train_fraction,strategy,generator,generator_seed,class,metric,step,value"
+def test_the_terminal_says_where_lower_is_better():
+    results = [row(name, 0, 0.5) | {"log_loss": 0.4} for name in ("real-only", "gan")]
+    low = summarise_for_terminal(data_of(results, primary="log_loss"))
+    assert "lower is better" in str(low.title) and "lower" not in str(
+        summarise_for_terminal(data_of(results)).title
+    )
+
+
+def data_of(results, primary="balanced_accuracy"):
+    """A run of these rows, in memory."""
+    tables = {
+        "results": make_frame(results, RESULTS, metric_columns(results)),
+        "summary": make_frame(summarise(results), SUMMARY),
+        "fidelity": make_frame([], FIDELITY),
+        "composition": make_frame([], COMPOSITION),
+        "history": make_frame([], HISTORY),
+    }
+    manifest = {"matrix": {"name": "t", "analysis": {"primary": primary}}}
+    return ReportData(RunFiles(Path("nowhere"), manifest, tables, None, []))
+
+
+def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images():
     rows = [
-        "ham,1.0,control,noise,,mel,fd_domain,,900",
-        "ham,1.0,gan,dcgan,0,mel,fd_domain,100,80",
-        "ham,1.0,gan,dcgan,0,mel,fd_domain,last,12.5",
-        "ham,1.0,gan,dcgan,1,mel,fd_domain,last,13.5",
-        "ham,1.0,gan,dcgan,0,mel,coverage_domain,last,0.25",
-        "ham,0.5,gan,dcgan,0,mel,fd_domain,last,20",
+        ("1.0", "control", "noise", "fd_domain", "", 900.0),
+        ("1.0", "gan", "dcgan", "fd_domain", "100", 80.0),
+        ("1.0", "gan", "dcgan", "fd_domain", "last", 12.5),
+        ("1.0", "gan", "dcgan", "fd_domain", "last", 13.5),
+        ("1.0", "gan", "dcgan", "coverage_domain", "last", 0.25),
+        ("0.5", "gan", "dcgan", "fd_domain", "last", 20.0),
     ]
-    (tmp_path / "fidelity.csv").write_text("\n".join([header, *rows]) + "\n")
-    (tmp_path / "results.csv").write_text("cell,status\n")
-    console = Console(width=120, record=True)
-    console.print(summarise_for_terminal(tmp_path))
+    names = ("train_fraction", "strategy", "generator", "metric", "step", "value")
+    frame = make_frame(
+        [dict(zip(names, r, strict=True)) | {"dataset": "ham", "class": "mel"} for r in rows], FIDELITY
+    )
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(fidelity_table(to_rows(frame)))
     shown = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
     assert [line for line in shown if line] == [
         ["ham", "gan", "mel", "13", "0.25"],

@@ -70,6 +70,7 @@ class DataPlanner:
                 raise self._located(error, label) from error
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
+            self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
             self._selections[label] = chosen
         return self._selections[label]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from derm_bench.coordinates import ClassCoordinates
 from derm_bench.machine import Machine
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.splits import PlannedSplit
@@ -57,31 +58,17 @@ class PlannedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFidelity:
-    """One fidelity stage and the columns its rows get."""
+class PlannedFidelity(ClassCoordinates):
+    """One fidelity stage and where its rows belong. `step` is the update of a snapshot, None the end of the fit."""
 
-    dataset: str
-    train_fraction: float
-    strategy: str
-    generator: str
-    split_seed: int
-    generator_seed: int | None
-    class_name: str
     step: int | None
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFit:
+class PlannedFit(ClassCoordinates):
     """One generator fit, the strategy it is first planned for, and the stage that checks its health."""
 
-    dataset: str
-    train_fraction: float
-    strategy: str
-    generator: str
-    split_seed: int
-    generator_seed: int
-    class_name: str
     key: str
     health: str
 
@@ -103,9 +90,9 @@ class PlannedRequired:
 class Plan:
     """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
     of plan-level data by digest, `pictures` the stages that draw the samples of each fit, `sheets` those that draw the
-    preprocessing of each data set. `splits` and `decodes` are by data set; those of no cell, which an `init` is trained
-    on, among them. `analysis` are the stages of statistics and figures by kind: they read what all others made,
-    whatever became of it."""
+    preprocessing of each data set. `splits`, `decodes` and `terms` (licence and citation) are by data set; those of no
+    cell, which an `init` is trained on, among them. `analysis` are the stages of statistics and figures by kind: they
+    read what all others made, whatever became of it."""
 
     matrix: Matrix
     machine: Machine
@@ -118,6 +105,7 @@ class Plan:
     sheets: dict[str, str] = field(default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
     decodes: dict[str, str] = field(default_factory=dict)
+    terms: dict[str, dict[str, str]] = field(default_factory=dict)
     data: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     analysis: dict[str, str] = field(default_factory=dict)

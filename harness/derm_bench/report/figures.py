@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from derm_bench.errors import UserError
 from derm_bench.report import plots, score_figures, training_figures
 from derm_bench.report.data import CONTROL, ReportData, Row, Scored, group_title, number, text, unique
-from derm_bench.report.tables import write_text
+from derm_bench.rundir.files import read_json, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,11 +56,18 @@ def make_figures(data: ReportData, out: Path) -> list[FigureFile]:
 
 
 def read_figures(folder: Path) -> list[FigureFile]:
-    """What `make_figures` wrote into a folder; [] where there is no figures.json."""
+    """What `make_figures` wrote into a folder; [] where there is no figures.json. Raises UserError for another form."""
     index = folder / INDEX
-    if not index.is_file():
+    try:
+        found = [FigureFile(**entry) for entry in read_json(index)]
+    except FileNotFoundError:
         return []
-    return [FigureFile(**entry) for entry in json.loads(index.read_text(encoding="utf-8"))]
+    except TypeError as error:
+        raise UserError(f"no list of figures: {error}", file=index) from error
+    for figure in found:
+        if not re.fullmatch(r"[\w.@=-]{1,120}\.svg", str(figure.file)):
+            raise UserError(f"names a file that is no figure: {str(figure.file)[:60]!r}", file=index)
+    return found
 
 
 def slug(name: str) -> str:

@@ -8,26 +8,15 @@ from urllib.parse import quote
 
 from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData
+from derm_bench.report.facts import facts, provenance, sources, title
 from derm_bench.report.figures import FigureFile
 from derm_bench.report.tables import markdown_escape, markdown_table
 from derm_bench.report.view import Table
+from derm_bench.rundir.directory import NAMES
 
-FILES = (
-    "results.csv", "summary.csv", "fidelity.csv", "predictions.parquet", "composition.csv", "history.csv",
-    "manifest.json", "report.html",
-)  # fmt: skip
-
-
-def markdown_report(
-    data: ReportData,
-    title: str,
-    facts: Sequence[tuple[str, str]],
-    provenance: Sequence[tuple[str, str]],
-    figures: Sequence[FigureFile],
-    folder: Path,
-) -> str:
+def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Path) -> str:
     """The text of report.md; links are relative to `folder`, the run directory."""
-    parts = [f"# {markdown_escape(title)}\n", _pairs(facts)]
+    parts = [f"# {markdown_escape(title(data))}\n", _pairs(facts(data))]
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
     parts += _section("What failed, and why", [failed] if failed else [])
@@ -42,10 +31,13 @@ def markdown_report(
     parts += _section("Time and memory", [costs] if costs else [])
     parts += _links("Figures", [(f.title, f"figures/{f.file}") for f in figures])
     for name, which in (("Preprocessing", True), ("Synthetic images", False)):
-        own = [sheet for sheet in pictures.sheets(folder / "samples") if sheet.preprocessing is which]
-        parts += _links(name, [(f"{s.group}: {s.label}", f"samples/{s.path.name}") for s in own])
-    parts += ["## Provenance\n", _pairs(provenance)]
-    there = [name for name in FILES if name == "report.html" or (folder / name).is_file()]
+        own = [picture for picture in pictures.pictures(data) if picture.preprocessing is which]
+        parts += _links(name, [(f"{p.heading}: {p.label}", f"samples/{p.path.name}") for p in own])
+    if data_sets := sources(data):
+        parts += ["## Data sets\n", _pairs(data_sets)]
+    parts += ["## Provenance\n", _pairs(provenance(data))]
+    others = [name for name in NAMES if name != "report.md"]
+    there = [name for name in others if name == "report.html" or (folder / name).is_file()]
     parts += _links("Files", [(name, name) for name in there])
     return "\n".join(parts)
 

@@ -89,11 +89,6 @@ def row_sheet(
     sheet.save(path)
 
 
-def file_name(label: str) -> str:
-    """A class as part of a file name."""
-    return "".join(c if c.isalnum() or c in "-_.+" else "_" for c in label)
-
-
 def _check(images: Iterable[np.ndarray]) -> None:
     for image in images:
         if image.ndim != 3 or image.shape[0] != 3 or str(image.dtype) != "uint8":

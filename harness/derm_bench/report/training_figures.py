@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from derm_bench.report import plots
 from derm_bench.report.data import CONTROL, Row, number, text, unique
 from derm_bench.report.plots import Look
-from derm_bench.report.tables import last_step
+from derm_bench.rundir.summary import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -69,17 +69,12 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     header = ["strategy", "classifier", plots.metric_label(data.primary), "seeds"]
     header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
     note = (
-        f"Mean ± half-width of the {_level(data)} Student-t interval over seeds. Δ is the mean paired "
+        f"Mean ± half-width of the {data.level} Student-t interval over seeds. Δ is the mean paired "
         "difference under the same seeds with its own interval."
     )
     if flagged:
         note += " Marked rows lack planned runs: their means, over what is left, may flatter them."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
-
-
-def _level(data: ReportData) -> str:
-    alpha = number((data.matrix.get("analysis") or {}).get("alpha")) or 0.05
-    return f"{100 * (1 - alpha):g}%"
 
 
 def _arms(data: ReportData, group: Sequence[str]) -> list[tuple[str, str]]:

@@ -17,14 +17,19 @@ from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
+from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
-from derm_bench.report.tables import summarise_for_terminal
+from derm_bench.report.terminal import summarise_for_terminal
+from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
+from derm_bench.rundir.frames import to_rows
+from derm_bench.rundir.manifest import seal, table_digests
+from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.commands import commands, refuse_commands
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
-from derm_bench.runner.outputs import prepare_out, provenance_of, table_digests, write_tables
 from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
-from derm_bench.runner.rows import Results
+from derm_bench.runner.provenance import provenance_of
+from derm_bench.runner.records import StoreRecords
 from derm_bench.store import Store
 
 
@@ -80,21 +85,32 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, to
     told.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
         execution.run(executor, plan.targets(), observer)
-        results = Results(plan, execution.outcomes, store)
-        rows = write_tables(results, options.out, provenance_of(plan, options.command))
+        files = _write(plan, StoreRecords(execution.outcomes, store), plugins, options)
         ran = sum(outcome.fresh for outcome in execution.outcomes.values())
         if not execution.interrupted:
-            draw(plan, store, executor, options, plugins, told)
+            draw(plan, store, executor, options, plugins, files, told)
     finally:
         executor.stop()
+    rows = to_rows(files.tables["results"])
     statuses = {
         status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}
     }
     told.run_finish(plan.matrix.name, options.out, statuses)
-    table = summarise_for_terminal(options.out, plan.matrix.analysis.primary)
+    table = summarise_for_terminal(ReportData(files))
     wanted = [*(row.key for row in plan.fits), *(row.key for row in plan.fidelity)]
     unscored = sum(execution.outcomes[key].status != "done" for key in wanted if key in execution.outcomes)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began, unscored)
+
+
+def _write(plan: Plan, records: StoreRecords, plugins: Plugins, options: RunOptions) -> RunFiles:
+    """Writes the run directory, but for figures and reports."""
+    writing = Writing(
+        provenance=provenance_of(plan, options.command),
+        statuses=records.statuses(),
+        splits={split.digest: split.csv for split in plan.splits.values()},
+        metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
+    )
+    return write_run(options.out, RunStages.of(plan), records, writing)
 
 
 def _finish_cleanly_when_terminated() -> None:
@@ -113,6 +129,7 @@ def draw(
     executor: Executor,
     options: RunOptions,
     plugins: Plugins,
+    files: RunFiles,
     told: Lifecycle | None = None,
 ) -> None:
     """Draws the figures in a worker, unless these very tables were drawn before, and writes the report."""
@@ -122,7 +139,8 @@ def draw(
     quiet = PlainProgress(quiet=True)
     execution.run(executor, [stage.key], Announced(quiet, told) if told else quiet)
     finished = store.finished(stage.key)
-    write_report(options.out, finished.folder if finished else None)
+    write_report(options.out, finished.folder if finished else None, ReportData(files))
+    seal(options.out)
 
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:

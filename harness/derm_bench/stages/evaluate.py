@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +78,16 @@ def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pa.Table:
     }
     columns |= {f"p_{name}": pa.array(proba[:, k]) for k, name in enumerate(images.classes)}
     for name, column in images.attributes.items():
+        name = _free(name, columns)
         known = [value if value == value else None for value in column]  # NaN is no value
         textual = any(isinstance(value, str) for value in known)
         columns[name] = pa.array(known, pa.string() if textual else pa.float64())
     return pa.table(columns)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The column of an attribute: its own name, or `attribute_<name>` where that is the name of another column or
+    reads as a probability."""
+    while name in taken or name in ("cell", "test_set") or name.startswith("p_"):
+        name = f"attribute_{name}"
+    return name

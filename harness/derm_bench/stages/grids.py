@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derm_bench.images import load_images
-from derm_bench.report.samples import Row, file_name, label_grid, row_sheet
+from derm_bench.report.samples import Row, label_grid, row_sheet
+from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stage_names import SAMPLE
 
 if TYPE_CHECKING:
@@ -18,20 +19,23 @@ ROWS, COLUMNS = 4, 8
 
 
 def grids(context: StageContext) -> dict[str, Any]:
-    """Writes `<class>__last.png`, and `<class>__snapshots.png` where the fit kept snapshots."""
+    """Writes a sheet of the last samples of each class, one over training where the fit kept snapshots, and
+    index.json, which says which is which."""
     params: p.Grids = context.params
     drawn: dict[str, dict[str, np.ndarray]] = {}
     for name, folder in context.inputs.items():
         step, _, label = name.removeprefix(SAMPLE).partition("/")
         images = load_images(folder / "images.npy", slice(ROWS * COLUMNS))
         drawn.setdefault(label, {})[step] = images.numpy()
+    sheets = SheetIndex(context.out)
     for label, steps in drawn.items():
-        title, name = f"class {label}", file_name(label)
+        title = f"class {label}"
         subtitle = f"synthetic, {params.title}"
-        label_grid(steps["last"], title, subtitle, context.out / f"{name}__last.png", columns=COLUMNS)
+        label_grid(steps["last"], title, subtitle, sheets.add(label, "last"), columns=COLUMNS)
         if len(steps) > 1:
             order = sorted(steps, key=lambda step: (step == "last", int(step) if step.isdigit() else 0))
             shown = {"last": "last"}
             rows = [Row(steps[step][:COLUMNS], shown.get(step, f"{step} updates")) for step in order]
-            row_sheet(rows, title, subtitle, context.out / f"{name}__snapshots.png")
+            row_sheet(rows, title, subtitle, sheets.add(label, "snapshots"))
+    sheets.write()
     return {"classes": sorted(drawn)}

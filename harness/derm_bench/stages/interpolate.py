@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.report.samples import file_name, label_grid
+from derm_bench.report.samples import label_grid
+from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stages.fit import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.gan_plugin import to_bytes
@@ -22,11 +23,13 @@ ROWS, STEPS = 4, 8
 
 
 def interpolate(context: StageContext) -> dict[str, Any]:
-    """Writes `<class>__interpolation.png`: a row leads from one sample to another in equal steps. Nothing for a
-    generator that does not sample from noise (`derm_bench.specs.Generator`)."""
+    """Writes a sheet per class, each row of which leads from one sample to another in equal steps, and index.json. No
+    sheet for a generator that does not sample from noise (`derm_bench.specs.Generator`)."""
     params: p.Interpolation = context.params
     generator, _ = restore(context, load_state(context.inputs["fit"] / "state.safetensors"))
+    sheets = SheetIndex(context.out)
     if not all(hasattr(generator, name) for name in ("prior", "render")):
+        sheets.write()
         return {"classes": []}
     classes = list(params.fit_classes)
     for label in params.labels:
@@ -37,9 +40,10 @@ def interpolate(context: StageContext) -> dict[str, Any]:
             resize_images(images.flatten(0, 1), params.size).numpy(),
             f"class {label}",
             f"synthetic, {params.title}: each row leads from one sample to another",
-            context.out / f"{file_name(label)}__interpolation.png",
+            sheets.add(label, "interpolation"),
             columns=STEPS,
         )
+    sheets.write()
     return {"classes": params.labels}
 
 

@@ -10,7 +10,8 @@ import torch
 
 from derm_bench.fidelity.reference import Reference
 from derm_bench.images import ImageSet, load_images
-from derm_bench.report.samples import Row, file_name, row_sheet
+from derm_bench.report.samples import Row, row_sheet
+from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stage_names import SAMPLE
 from derm_bench.stages.required import class_folders
 from derm_bench.stages.weights import load_state
@@ -36,8 +37,8 @@ def training_features(context: StageContext) -> dict[str, Any]:
 
 
 def neighbours(context: StageContext) -> dict[str, Any]:
-    """Writes `<class>__neighbours.png`: samples, and below each the training images that are nearest to it, among those
-    of the fit's classes and fraction; and neighbours.json with `distance`, what is measured, `usual`, the median
+    """Writes a sheet per class: samples, and below each the training images that are nearest to it, among those of the
+    fit's classes and fraction; index.json; and neighbours.json with `distance`, what is measured, `usual`, the median
     distance of a training image to its own nearest one, and `classes`: ids and distances of each sample's neighbours.
 
     Distances are Euclidean in features of the reference network; where the matrix has no metric on that network, they
@@ -48,6 +49,7 @@ def neighbours(context: StageContext) -> dict[str, Any]:
     space = _Features(context, real) if "features" in context.inputs else _Pixels(real)
     usual = usual_distance(space.known) * space.scale
     found: dict[str, list[dict[str, Any]]] = {}
+    sheets = SheetIndex(context.out)
     for label, folder in class_folders(context, SAMPLE):
         images = load_images(folder / "images.npy", slice(SHOWN))
         where, lengths = nearest(space.of(images), space.known, len(RANKS))
@@ -61,12 +63,13 @@ def neighbours(context: StageContext) -> dict[str, Any]:
             rows,
             f"class {label}",
             f"{params.title}: samples, and below each the real training images nearest to it",
-            context.out / f"{file_name(label)}__neighbours.png",
+            sheets.add(label, "neighbours", real=True, licence=params.licence),
             note=f"Distance in {space.words}; training images lie {usual:.2f} from their own nearest (median). "
             f"Real images: {params.licence or 'licence not stated'}.",
         )
-    told = {"distance": space.words, "usual": round(usual, 6), "classes": found}
-    (context.out / "neighbours.json").write_text(json.dumps(told, indent=1))
+    sheets.write()
+    measured = {"distance": space.words, "usual": round(usual, 6), "classes": found}
+    (context.out / "neighbours.json").write_text(json.dumps(measured, indent=1))
     return {"classes": sorted(found), "images": len(real)}
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derm_bench.protocols import RawImage
-from derm_bench.report.samples import Row, file_name, row_sheet
+from derm_bench.report.samples import Row, row_sheet
+from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stages.decode import Steps, opened
 from derm_bench.training.resize import fit_square
 
@@ -21,10 +22,12 @@ TILE = 160
 
 
 def preprocessing(context: StageContext) -> dict[str, Any]:
-    """Writes `<class>.png`: a row an image, a column a step, in the order in which the decode stage takes them."""
+    """Writes a sheet per class with one row per image and one column per step, in the order in which the decode stage
+    takes them, and index.json."""
     params: p.Preprocessing = context.params
     dataset, steps = opened(context)
     heads = columns([use["name"] for use in params.preprocess], len(steps.before), params.size)
+    sheets = SheetIndex(context.out)
     for label, chosen in params.shown.items():
         names = [name for name, _ in chosen]
         rows = [
@@ -38,10 +41,11 @@ def preprocessing(context: StageContext) -> dict[str, Any]:
                 rows,
                 f"class {label}",
                 f"{params.title}: real training images after each step of preprocessing",
-                context.out / f"{file_name(label)}.png",
+                sheets.add(label, "preprocessing", real=True, licence=params.licence),
                 heads=heads,
                 note=f"Real images: {params.licence or 'licence not stated'}.",
             )
+    sheets.write()
     return {"classes": list(params.shown)}
 
 

@@ -22,6 +22,8 @@ class Blobs:
             ids=[f"blob{i:03d}" for i in range(n)],
             labels=labels,
             classes=names,
+            licence="CC0",
+            citation="The Toys, 2020",
             groups=[f"lesion{i // 2:03d}" for i in range(n)],
             attributes={
                 "age": [20 + i % 50 for i in range(n)],

@@ -1,0 +1,102 @@
+"""What a report says of a run beside its numbers: what was run, on which data, with which versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from derm_bench.report.data import ReportData, number, unique
+from derm_bench.rundir.directory import NAMES
+
+
+def title(data: ReportData) -> str:
+    """The matrix's name."""
+    return str(data.matrix.get("name") or "derm-bench run")
+
+
+def badges(data: ReportData) -> list[dict[str, str]]:
+    """The protocol with what it permitted, and whether all cells are done."""
+    protocol = data.matrix.get("protocol") or {}
+    name = str(protocol.get("name", "fair")) if isinstance(protocol, Mapping) else str(protocol)
+    found = [{"text": f"protocol: {name}", "kind": "good" if name == "fair" else "warn"}]
+    for permit in protocol.get("allow") or () if isinstance(protocol, Mapping) else ():
+        found.append({"text": f"permits {permit}", "kind": "warn"})
+    done, cells = _done(data)
+    if cells:
+        found.append({"text": f"{done} of {cells} cells done", "kind": "good" if done == cells else "bad"})
+    if (data.manifest.get("git") or {}).get("dirty"):
+        found.append({"text": "uncommitted changes", "kind": "warn"})
+    return found
+
+
+def _done(data: ReportData) -> tuple[int, int]:
+    cells = {row["cell"] for row in data.results}
+    return len(cells - {row["cell"] for row in data.results if row["status"] != "done"}), len(cells)
+
+
+def facts(data: ReportData) -> list[tuple[str, str]]:
+    """(name, value) of what was run, as the head of the report lists it."""
+    matrix, results = data.matrix, data.results
+    done, cells = _done(data)
+    fractions = unique(f"{number(r['train_fraction']) or 1:g}" for r in results)
+    tests = unique(f"{int(number(r['n_test']) or 0):,}" for r in results if number(r.get("n_test")))
+    sizes = unique(
+        f"{d['label']} ({d['size']} px)" for d in matrix.get("datasets") or () if "size" in d and "label" in d
+    )
+    found = [
+        ("Cells", f"{done} done of {cells}" if cells else ""),
+        ("Data", ", ".join(sizes or unique(r["dataset"] for r in results))),
+        ("Training fractions", ", ".join(fractions) if fractions not in ([], ["1"]) else ""),
+        ("Test images", " / ".join(tests)),
+        ("Strategies", str(len(data.strategies))),
+        ("Classifiers", ", ".join(unique(r["classifier"] for r in results if r["classifier"]))),
+        ("Seeds", ", ".join(unique(str(r["seed"]) for r in results if str(r["seed"])))),
+        (
+            "Budget of a classifier",
+            ", ".join(f"{v:,g} {k}" for k, v in (matrix.get("budget") or {}).items() if v and cells),
+        ),
+        ("Primary metric", _primary(data) if cells else ""),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def _primary(data: ReportData) -> str:
+    name, direction = data.primary.replace("_", " "), data.direction(data.primary)
+    return f"{name} ({direction})" if direction else name
+
+
+def sources(data: ReportData) -> list[tuple[str, str]]:
+    """(data set, licence and citation) of every data set of the run."""
+    stated = data.manifest.get("datasets") or {}
+    rows = [
+        (label, [terms.get("licence") or "licence not stated", terms.get("citation") or ""])
+        for label, terms in stated.items()
+    ]
+    return [(label, "; ".join(filter(None, words))) for label, words in rows]
+
+
+NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "metrics")
+"""Keys of the manifest that provenance leaves out: other sections show them, or only programs read them."""
+
+
+def provenance(data: ReportData) -> list[tuple[str, str]]:
+    """(name, value) of versions, digests, machine and commit, and the command that repeats the run."""
+    shown = {key: value for key, value in data.manifest.items() if key not in NOT_SHOWN}
+    if "files" in shown:
+        shown["files"] = {
+            name: digest for name, digest in shown["files"].items() if name in NAMES or name[:7] == "splits/"
+        }
+    command = data.manifest.get("command")
+    file = data.matrix.get("file") or "MATRIX.yaml"
+    again = " ".join(map(str, command)) if command else f"derm-bench run {file}"
+    return [("run it again", again), *(pair for key, value in shown.items() for pair in _flat(key, value))]
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}: {key}" if ":" not in name else f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        yield name, ", ".join(map(str, value))
+    elif value is not None and value != "":
+        yield name, str(value)

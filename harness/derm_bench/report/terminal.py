@@ -1,0 +1,94 @@
+"""The table that `run` prints: scores of all strategies, or of the images where no classifier is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from derm_bench.report.data import CONTROL, ReportData, Row, group_title, number, unique
+from derm_bench.report.tables import difference, done_of_planned, planned, plus_minus
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def summarise_for_terminal(data: ReportData) -> Table:
+    """`terminal_table` of a run; `fidelity_table` where it has no cell."""
+    return terminal_table(data) if data.results else fidelity_table(data.fidelity)
+
+
+def terminal_table(data: ReportData) -> Table:
+    """A section per data set, training fraction and test set, with one row per strategy and classifier: the primary
+    metric as mean ± half-width of its interval, the seeds that are done of those planned, and the paired difference
+    to the first baseline."""
+    from rich.table import Table
+    from rich.text import Text
+
+    metric, direction = data.primary, data.direction(data.primary)
+    several, versus = len(data.groups) > 1, data.baselines[:1]
+    title = f"{metric.replace('_', ' ')}, mean ± half-width of the {data.level} interval over seeds"
+    table = Table(title=Text(f"{title}; {direction}" if direction == "lower is better" else title))
+    for name in ["data"] * several + ["strategy", "classifier"]:
+        table.add_column(name, overflow="fold")
+    table.add_column(Text(metric), justify="right", no_wrap=True)
+    table.add_column("done", justify="right")
+    for name in versus:
+        table.add_column(Text(f"Δ to {name}"), justify="right")
+    for group in data.groups:
+        arms = unique((r["strategy"], r["classifier"]) for r in data.of_group(data.results, group))
+        for position, arm in enumerate(arms):
+            runs = planned(data.results, group, *arm)
+            cells = [group_title(group) if position == 0 else ""] * several
+            cells += [*arm, *_scores(data, group, arm, runs, versus)]
+            style = "" if all(row["status"] == "done" for row in runs) else "yellow"
+            table.add_row(*map(Text, cells), style=style, end_section=position == len(arms) - 1)
+    missing = sum(row["status"] != "done" for row in data.results)
+    if missing:
+        table.caption = Text(f"{missing} of {len(data.results)} rows are not done; results.csv says why")
+    return table
+
+
+def _scores(
+    data: ReportData,
+    group: Sequence[str],
+    arm: tuple[str, str],
+    runs: Sequence[Row],
+    versus: Sequence[str],
+) -> list[str]:
+    """The cells of one row after its names."""
+    own = [
+        row
+        for row in data.of_group(data.summary, group)
+        if row["metric"] == data.primary and (row["strategy"], row["classifier"]) == arm
+    ]
+    compared = [next((row for row in own if row["baseline"] == name), {}) for name in versus]
+    return [plus_minus(own[0] if own else {}), done_of_planned(runs), *map(difference, compared)]
+
+
+def fidelity_table(fidelity: Sequence[Row]) -> Table:
+    """One row per data set, fraction, strategy and class: the mean over seeds of the last values of each metric.
+    Controls come last, to be read against."""
+    from rich.table import Table
+    from rich.text import Text
+
+    last = [row for row in fidelity if row["step"] in ("last", "")]
+    metrics = unique(row["metric"] for row in last)
+    values: dict[tuple[tuple[str, str, str], str], list[float]] = {}
+    for row in sorted(last, key=lambda row: row["strategy"] == CONTROL):
+        if (value := number(row["value"])) is not None:
+            values.setdefault((_place(row), row["metric"]), []).append(value)
+    table = Table(title="synthetic images compared with real training images, mean over seeds")
+    for name in ("data", "strategy", "class"):
+        table.add_column(name, overflow="fold")
+    for name in metrics:
+        table.add_column(Text(name), justify="right")
+    for place in unique(place for place, _ in values):
+        found = [values.get((place, name)) for name in metrics]
+        table.add_row(*map(Text, place), *(Text(f"{fmean(v):.4g}" if v else "") for v in found))
+    return table
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    name = f"{row['generator']} (control)" if row["strategy"] == CONTROL else row["strategy"]
+    return group_title((row["dataset"], row["train_fraction"])), str(name), str(row["class"])

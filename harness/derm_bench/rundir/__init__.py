@@ -1,0 +1,1 @@
+"""The run directory: its schema, and the only code that writes and reads it."""

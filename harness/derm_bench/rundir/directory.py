@@ -1,0 +1,147 @@
+"""Writes a whole run directory, and reads one that may be somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derm_bench.errors import UserError
+from derm_bench.filenames import FileNames
+from derm_bench.rundir.files import check_directory, emptied, read_json, write_bytes, write_json
+from derm_bench.rundir.frames import read_csv, write_csv
+from derm_bench.rundir.manifest import (
+    MANIFEST,
+    REPORTS,
+    Directions,
+    make_manifest,
+    metric_directions,
+    read_manifest,
+)
+from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.predictions import write_predictions
+from derm_bench.rundir.records import Records
+from derm_bench.rundir.samples import Sheet, read_index, write_samples
+from derm_bench.rundir.schema import PREDICTIONS, SCHEMA, TABLES
+from derm_bench.rundir.tables import build_tables
+from derm_bench.specs import MetricSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = (*(table.file for table in TABLES.values()), PREDICTIONS.file, MANIFEST, *REPORTS)
+"""The files of a run directory that are in no folder of it."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run directory as it was read, or as it was just written: `predictions` is None where there are none."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+    predictions: Path | None
+    sheets: Sequence[Sheet]
+
+
+def prepare_out(out: Path, matrix_name: str) -> None:
+    """Makes the run directory, or refuses one that is not a run of this matrix, or that has links in it."""
+    manifest = out / MANIFEST
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        entries = [entry.name for entry in out.iterdir()]
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write the run directory {out.absolute()}: {(error.strerror or str(error)).lower()}",
+            hint="give another --out",
+        ) from error
+    if not entries:
+        # Says whose folder it is from the first moment: a run killed before its tables are whole can go on.
+        write_json({"schema": SCHEMA, "matrix": {"name": matrix_name}}, manifest)
+        return
+    check_directory(out, NAMES)
+    try:
+        name = read_json(manifest)["matrix"]["name"]
+    except (OSError, UserError, KeyError, TypeError):
+        raise UserError(
+            f"{out.absolute()} is not empty and no run directory",
+            hint="give an empty or new folder with --out",
+        ) from None
+    if name != matrix_name:
+        raise UserError(
+            f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'",
+            hint="give another --out",
+        )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is written beside the tables: `provenance` of versions and machine (`manifest.PROVENANCE`), the `metrics`
+    of plugins that the matrix names, or the directions kept from a manifest, the CSV of each split by its digest, and
+    `statuses` (status and error) of the stages that are not done."""
+
+    provenance: Mapping[str, Any]
+    statuses: Mapping[str, Mapping[str, str]]
+    splits: Mapping[str, bytes]
+    metrics: Sequence[MetricSpec] = ()
+    directions: Directions | None = None
+
+
+def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
+    """Writes everything but the figures and the reports; returns what was written, the tables as frames."""
+    check_directory(out, NAMES)
+    tables = build_tables(stages, records)
+    for name, table in TABLES.items():
+        write_csv(tables[name], out / table.file)
+    write_predictions(stages, records, out / PREDICTIONS.file)
+    write_samples(stages, records, out / "samples")
+    write_splits(stages, writing.splits, out / "splits")
+    directions = writing.directions
+    if directions is None:
+        classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
+        directions = metric_directions(tables, classes, writing.metrics)
+    manifest = make_manifest(stages, records, out, writing.provenance, directions, writing.statuses)
+    write_json(manifest, out / MANIFEST)
+    return RunFiles(out, manifest, tables, out / PREDICTIONS.file, read_index(out / "samples"))
+
+
+def write_splits(stages: RunStages, contents: Mapping[str, bytes], folder: Path) -> None:
+    """Fills splits/ anew: one CSV file per split, exactly the bytes whose SHA-256 is its digest."""
+    emptied(folder)
+    names = FileNames()
+    for split in stages.splits:
+        name = names.of(f"{split.dataset}-s{split.seed}", suffix=".csv")
+        write_bytes(contents[split.digest], folder / name)
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Reads a run directory from its own files.
+
+    Raises UserError where it is no run directory, of another schema, holds links, or anything in it is not as
+    `docs/run-directory.md` says.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no run directory: {folder.absolute()}", hint="give the folder that `run` wrote")
+    check_directory(folder, NAMES)
+    manifest = read_manifest(folder)
+    tables = {}
+    for name, table in TABLES.items():
+        try:
+            tables[name] = read_csv(folder / table.file, table)
+        except FileNotFoundError:
+            raise UserError(
+                f"no whole run directory: it has no {table.file}: {folder}",
+                hint="run the matrix again: the run was stopped before its tables were written",
+            ) from None
+    predictions = folder / PREDICTIONS.file
+    return RunFiles(
+        folder,
+        manifest,
+        tables,
+        predictions if predictions.is_file() else None,
+        read_index(folder / "samples"),
+    )

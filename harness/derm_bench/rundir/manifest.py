@@ -1,0 +1,213 @@
+"""manifest.json: what was run, on what, with which versions; the digests of the other files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from derm_bench.errors import UserError
+from derm_bench.rundir.files import digests, read_json, write_json
+from derm_bench.rundir.frames import LONGEST_NAME
+from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.records import Records
+from derm_bench.rundir.schema import MANIFEST_KEYS, PREDICTIONS, RESULTS, SCHEMA, TABLES
+from derm_bench.rundir.tables import Tables, health_rows, warnings_of, weights_of
+from derm_bench.scoring import higher_is_better, metric_names
+from derm_bench.specs import MetricSpec
+
+MANIFEST = "manifest.json"
+REPORTS = ("report.md", "report.html")
+PROVENANCE = ("derm_bench", "protocol_version", "command", "distributions", "machine", "git")
+"""The keys of the manifest that are known before anything runs, and kept when tables are rebuilt."""
+
+Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
+Directions = dict[str, dict[str, Any]]
+"""`{"higher_is_better": bool, "level": "predictions" | "images"}` by metric."""
+
+
+def metric_directions(
+    tables: Tables, classes: Iterable[str], specs: Sequence[MetricSpec]
+) -> Directions:
+    """Which way is better for every metric of the tables. `classes` are those of the data sets, `specs` the metrics of
+    plugins that the matrix names. A metric that a spec does not name is taken for that of the spec whose name it
+    begins with; one that belongs to none is left out."""
+    built_in = set(metric_names(tuple(classes)))
+    columns = [name for name in tables["results"].columns if name not in RESULTS.names]
+    found: Directions = {}
+    for level, names in (("predictions", columns), ("images", list(tables["fidelity"]["metric"].unique()))):
+        own = [spec for spec in specs if spec.level == level]
+        for name in names:
+            if level == "predictions" and name in built_in:
+                found[name] = {"higher_is_better": higher_is_better(name), "level": level}
+            elif (spec := _spec_of(name, own)) is not None:
+                found[name] = {"higher_is_better": spec.higher_is_better, "level": level}
+    return found
+
+
+def _spec_of(name: str, specs: Sequence[MetricSpec]) -> MetricSpec | None:
+    named = [spec for spec in specs if name == spec.name or name.startswith(f"{spec.name}_")]
+    return max(named, key=lambda spec: len(spec.name), default=None)
+
+
+def make_manifest(
+    stages: RunStages,
+    records: Records,
+    out: Path,
+    provenance: Mapping[str, Any],
+    metrics: Directions,
+    statuses: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """The manifest of a run directory whose other files are written. `statuses` has status and error of the stages
+    that are not done."""
+    manifest = {
+        "schema": SCHEMA,
+        **{name: provenance[name] for name in PROVENANCE if name in provenance},
+        "matrix": stages.matrix,
+        "datasets": stages.terms,
+        "metrics": metrics,
+        "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
+        "weights": weights_of(stages, records),
+        "warnings": warnings_of(stages, records),
+        "health": list(health_rows(stages, records)),
+        "files": digests(out, [MANIFEST, *REPORTS, "figures"]),
+        "plan": {"stages": stages.dump(), "statuses": statuses},
+    }
+    return {name: manifest[name] for name in MANIFEST_KEYS if name in manifest}
+
+
+def _sorted(stages: RunStages) -> list[Any]:
+    return sorted(stages.splits, key=lambda split: (split.dataset, split.seed))
+
+
+def seal(out: Path) -> None:
+    """Enters the digests of the figures and the reports into the manifest, once they are there. Those of the other
+    files stay as they are: what somebody has changed since the run is not vouched for."""
+    manifest = read_json(out / MANIFEST)
+    now = {name: digest for name, digest in digests(out, [MANIFEST]).items() if _reported(name)}
+    kept = {name: digest for name, digest in manifest.get("files", {}).items() if not _reported(name)}
+    write_json(manifest | {"files": kept | now}, out / MANIFEST)
+
+
+def _reported(name: str) -> bool:
+    return name in REPORTS or name.startswith("figures/")
+
+
+def table_digests(out: Path) -> dict[str, str]:
+    """Digests of what figures are drawn from: the tables, and what the manifest says of the matrix and the metrics."""
+    names = [*(table.file for table in TABLES.values()), PREDICTIONS.file]
+    found = {}
+    for name in names:
+        if (out / name).is_file():
+            with (out / name).open("rb") as handle:
+                found[name] = hashlib.file_digest(handle, "sha256").hexdigest()
+    manifest = read_json(out / MANIFEST)
+    used = json.dumps([manifest.get("matrix"), manifest.get("metrics")], sort_keys=True)
+    return found | {MANIFEST: hashlib.sha256(used.encode()).hexdigest()}
+
+
+# ------------------------------------------------------------------------------------ reading
+
+
+class _Part(BaseModel):
+    """What a report reads of a manifest; whatever else stands there is only shown."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Protocol(_Part):
+    name: Name = "fair"
+    allow: list[Name] = Field(default_factory=list)
+
+
+class _Dataset(_Part):
+    label: Name
+    size: int = 0
+
+
+class _Strategy(_Part):
+    name: Name
+
+
+class _Analysis(_Part):
+    primary: Name = "balanced_accuracy"
+    margin: float = 0.02
+    alpha: float = Field(0.05, gt=0, lt=1)
+
+
+class _Matrix(_Part):
+    name: Name
+    file: Name = "MATRIX.yaml"
+    protocol: _Protocol = Field(default_factory=_Protocol)
+    datasets: list[_Dataset] = Field(default_factory=list)
+    strategies: list[_Strategy] = Field(default_factory=list)
+    analysis: _Analysis = Field(default_factory=_Analysis)
+    budget: dict[Name, float | None] | None = None
+
+
+class _Metric(_Part):
+    higher_is_better: bool
+    level: Literal["predictions", "images"]
+
+
+class _Health(_Part):
+    dataset: Name
+    train_fraction: float
+    strategy: Name
+    generator_seed: int | None
+    class_name: Name = Field(alias="class")
+    figures: dict[Name, float | None]
+    flags: list[str]
+
+
+class _Git(_Part):
+    commit: Name
+    dirty: bool
+
+
+class _Manifest(_Part):
+    matrix: _Matrix
+    datasets: dict[Name, dict[Name, str]] = Field(default_factory=dict)
+    metrics: dict[Name, _Metric] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+    health: list[_Health] = Field(default_factory=list)
+    files: dict[Name, Name] = Field(default_factory=dict)
+    splits: dict[str, Name] = Field(default_factory=dict)
+    command: list[str] = Field(default_factory=list)
+    git: _Git | None = None
+    plan: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run directory, checked as far as it is used.
+
+    Raises UserError where there is none, where it is of another schema, and where anything in it is not what this
+    version writes; nothing outside of `folder` is read, whatever it names.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = read_json(path)
+    except FileNotFoundError:
+        hint = "give the folder that `run` wrote"
+        raise UserError(f"no run directory: it has no {MANIFEST}: {folder}", hint=hint) from None
+    if not isinstance(manifest, dict):
+        raise UserError("expected a JSON object", file=path)
+    schema = manifest.get("schema")
+    if schema != SCHEMA or isinstance(schema, bool):
+        has = "states no schema" if schema is None else f"has the schema {str(schema)[:20]}"
+        raise UserError(
+            f"the run directory {has}, and this version reads schema {SCHEMA}",
+            file=path,
+            hint="run the matrix again with this version, or use the version that wrote the directory",
+        )
+    try:
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part)[:40] for part in first["loc"])
+        raise UserError(f"{place}: {first['msg']}", file=path) from error
+    return manifest

@@ -1,0 +1,254 @@
+"""What a run directory is made of: which stage each row, curve and picture comes from. It is kept in the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from derm_bench.coordinates import ClassCoordinates, Coordinates, CurveCoordinates
+from derm_bench.errors import UserError
+from derm_bench.rundir.frames import LONGEST, LONGEST_NAME
+from derm_bench.specs import NEEDED
+
+if TYPE_CHECKING:
+    from derm_bench.plan.model import Plan, PlannedCell
+
+Key = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}$")]
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
+
+
+@dataclass(frozen=True, slots=True)
+class CellStages:
+    """A cell and its stages: the training, one evaluation per test set, what generators did for it, and the trainings
+    that its own is built on."""
+
+    at: Coordinates
+    name: Annotated[str, StringConstraints(max_length=LONGEST["cell"])]
+    classifier: Name
+    seed: int
+    classifier_seed: int
+    train: Key
+    evaluations: Mapping[Name, Key]
+    generated_by: tuple[Key, ...]
+    trainings: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreStage:
+    """A fidelity stage and where its rows belong. `step` is the update of a snapshot, None the end of the fit."""
+
+    at: ClassCoordinates
+    step: int | None
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class FitStage:
+    """The fit of a generator, and the stages that draw its samples."""
+
+    at: ClassCoordinates
+    key: Key
+    pictures: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveStage:
+    """A stage that kept a training curve."""
+
+    at: CurveCoordinates
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class SplitUse:
+    """A split: its data set, seed, digest and classes. `own`: a data set of the matrix, not of an `init`."""
+
+    dataset: Name
+    seed: int
+    digest: Digest
+    classes: tuple[Name, ...]
+    own: bool
+
+
+@dataclass(frozen=True)
+class RunStages:
+    """All that the tables of a run directory are made of, beside the resolved `matrix` (as JSON has it).
+
+    `sheets` draw the preprocessing of each data set, `decodes` decode them; `terms` are licence and citation of each.
+    `origins` are (label, training) of all trainings whose start the manifest tells. `warnings` are the plan's.
+    """
+
+    matrix: Mapping[str, Any]
+    cells: list[CellStages] = field(default_factory=list)
+    scores: list[ScoreStage] = field(default_factory=list)
+    fits: list[FitStage] = field(default_factory=list)
+    curves: list[CurveStage] = field(default_factory=list)
+    splits: list[SplitUse] = field(default_factory=list)
+    sheets: Mapping[Name, Key] = field(default_factory=dict)
+    decodes: Mapping[Name, Key] = field(default_factory=dict)
+    terms: Mapping[Name, Mapping[str, str]] = field(default_factory=dict)
+    origins: list[tuple[str, Key]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan) -> RunStages:
+        """The stages of a plan that its run directory shows."""
+        own = {entry.label for entry in plan.matrix.datasets}
+        matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
+        return cls(
+            matrix=matrix | {"file": plan.matrix.file.name},
+            cells=[_cell(planned) for planned in plan.cells],
+            scores=[ScoreStage(_at_class(row), row.step, row.key) for row in plan.fidelity],
+            fits=[
+                FitStage(_at_class(fit), fit.key, tuple(plan.pictures.get(fit.key, ()))) for fit in plan.fits
+            ],
+            curves=list(_curves(plan)),
+            splits=[
+                SplitUse(label, seed, split.digest, split.classes, label in own)
+                for (label, seed), split in plan.splits.items()
+            ],
+            sheets=dict(plan.sheets),
+            decodes=dict(plan.decodes),
+            terms=dict(plan.terms),
+            origins=list(dict.fromkeys(_origins(plan))),
+            warnings=list(plan.warnings),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON has it, without the matrix; `load` is the reverse."""
+        document = dataclasses.asdict(self)
+        del document["matrix"]
+        return document
+
+    @classmethod
+    def load(cls, document: Any, matrix: Mapping[str, Any]) -> RunStages:
+        """Reads what `dump` gave. Raises UserError, in words, for anything else: a key that is not 40 hexadecimal
+        digits, a name of more than 255 characters, a field that is missing or of another type."""
+        if not isinstance(document, dict):
+            raise UserError("`plan` is no map")
+        try:
+            loaded = _adapter().validate_python(document | {"matrix": matrix})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part)[:40] for part in ("plan", *first["loc"]))
+            raise UserError(f"{place}: {first['msg']}") from error
+        for name in loaded.names():
+            if len(name) > LONGEST_NAME:
+                raise UserError(f"`plan` has a name of {len(name):,} characters, more than {LONGEST_NAME}")
+        return loaded
+
+    def names(self) -> Iterator[str]:
+        """Every label that tables, headings and file names are made of."""
+        for at in (*(c.at for c in self.cells), *(s.at for s in self.scores), *(f.at for f in self.fits)):
+            yield from (at.dataset, at.strategy, at.generator)
+            if isinstance(at, ClassCoordinates):
+                yield at.class_name
+        for curve in self.curves:
+            yield from (curve.at.dataset, curve.at.class_name, curve.at.stage, curve.at.role)
+
+    def done(self, statuses: Mapping[str, Any]) -> set[str]:
+        """The keys of the stages that tables are read from and that no status speaks against."""
+        keys = {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
+        keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
+        keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
+        return keys - set(statuses)
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[RunStages]:
+    return TypeAdapter(RunStages)
+
+
+def _cell(planned: PlannedCell) -> CellStages:
+    cell = planned.cell
+    at = Coordinates(
+        cell.dataset,
+        cell.train_fraction,
+        cell.strategy,
+        planned.generator,
+        cell.split_seed,
+        cell.generator_seed,
+    )
+    stages = tuple(dict.fromkeys((*planned.fits, *planned.samples.values(), *planned.built_on)))
+    return CellStages(
+        at,
+        cell.name,
+        cell.classifier,
+        cell.seed,
+        cell.classifier_seed,
+        planned.train,
+        dict(planned.evaluations),
+        stages,
+        tuple(planned.trainings),
+    )
+
+
+def _at_class(row: ClassCoordinates) -> ClassCoordinates:
+    return ClassCoordinates(
+        row.dataset,
+        row.train_fraction,
+        row.strategy,
+        row.generator,
+        row.split_seed,
+        row.generator_seed,
+        row.class_name,
+    )
+
+
+def _curves(plan: Plan) -> Iterator[CurveStage]:
+    for fit in plan.fits:
+        at = CurveCoordinates(
+            fit.dataset,
+            fit.train_fraction,
+            fit.key[:12],
+            "generator",
+            fit.strategy,
+            fit.class_name,
+            fit.generator_seed,
+        )
+        yield CurveStage(at, fit.key)
+    for need in plan.required:
+        at = CurveCoordinates(
+            need.dataset,
+            need.train_fraction,
+            need.key[:12],
+            need.role,
+            need.owner,
+            need.class_name,
+            need.seed,
+        )
+        yield CurveStage(at, need.key)
+    for planned in plan.cells:
+        cell = planned.cell
+        name = f"{cell.strategy}/{cell.classifier}"
+        at = CurveCoordinates(
+            cell.dataset,
+            cell.train_fraction,
+            planned.train[:12],
+            "classifier",
+            name,
+            "",
+            cell.classifier_seed,
+        )
+        yield CurveStage(at, planned.train)
+
+
+def _origins(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(label, training) of each cell's classifier and of what it is built on: `label/member 1`, `label/init`."""
+    for planned in plan.cells:
+        yield from _origins_of(plan, planned.cell.classifier, planned.train)
+
+
+def _origins_of(plan: Plan, label: str, key: str) -> Iterator[tuple[str, str]]:
+    yield label, key
+    for given, other in plan.stages[key].inputs.items():
+        name = given.removeprefix(NEEDED)
+        if (given == "init" or name != given) and NEEDED not in name:  # else what `name` requires in turn
+            yield from _origins_of(plan, f"{label}/{name}", other)

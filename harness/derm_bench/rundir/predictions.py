@@ -1,0 +1,131 @@
+"""predictions.parquet: written from what evaluations kept, and read for figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derm_bench.errors import UserError
+from derm_bench.rundir.files import TABLE_BYTES, opened, replacing
+from derm_bench.rundir.frames import LONGEST_NAME
+from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.records import Records
+from derm_bench.rundir.schema import PREDICTIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+UNPACKED_BYTES = 8 * 2**30
+"""The most bytes that a predictions file may unpack to."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of one cell on one test set: labels, predicted int64 [N] (indices into the classes);
+    proba float64 [N,K], rows in class order."""
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    proba: np.ndarray
+
+
+def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
+    """All predictions of finished cells in one file, cell by cell. Rows of `val` belong to no test set: theirs is
+    empty, and they stand once per cell."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    tables = []
+    for cell in stages.cells:
+        for number, (test_set, evaluation) in enumerate(cell.evaluations.items()):
+            folder = records.folder(evaluation)
+            if folder is None or records.outcome(evaluation).status != "done":
+                continue
+            with pa.memory_map(str(folder / "predictions.arrow")) as file:
+                table = pa.ipc.open_file(file).read_all()
+            if number:
+                table = table.filter(pc.equal(table["split"], "test"))
+            names = pc.if_else(pc.equal(table["split"], "test"), test_set, "")
+            cells = pa.array([cell.name] * len(table)).dictionary_encode()
+            tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))
+    none = pa.table({name: pa.array([], pa.string()) for name in PREDICTIONS.names})  # no cell is done yet
+    with replacing(path) as partial:
+        pq.write_table(
+            pa.concat_tables(tables, promote_options="permissive") if tables else none, partial
+        )
+
+
+def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
+    """Class names, and test predictions by (cell, test_set). Raises UserError for what is no such file: a link, other
+    columns or dtypes, more bytes than are read."""
+    import pyarrow as pa
+
+    try:
+        with opened(path, TABLE_BYTES) as descriptor:
+            return _read(descriptor)
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        raise UserError(f"no predictions of this version: {error}", file=path) from error
+
+
+def _read(descriptor: int) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with os.fdopen(descriptor, "rb", closefd=False) as source:
+        file = pq.ParquetFile(source)
+        groups = range(file.metadata.num_row_groups)
+        if sum(file.metadata.row_group(k).total_byte_size for k in groups) > UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to more than {UNPACKED_BYTES:,} bytes")
+        names = file.schema_arrow.names
+        if any(len(name) > LONGEST_NAME for name in names):
+            raise ValueError(f"a column has a name of more than {LONGEST_NAME} characters")
+        absent = [name for name in PREDICTIONS.names if name not in names]
+        if absent:
+            raise ValueError(f"it lacks the columns {', '.join(absent)}")
+        classes = [name[2:] for name in names if name.startswith("p_")]
+        columns = ["cell", "split", "test_set", "label", "predicted", *(f"p_{name}" for name in classes)]
+        table = file.read(columns=columns)
+    table = table.filter(pc.equal(table["split"].cast(pa.string()), "test"))
+    if not classes or not len(table):
+        return (), {}
+    coded = {name: _coded(table.column(name)) for name in ("cell", "test_set", "label", "predicted")}
+    proba = np.stack([np.asarray(table.column(f"p_{c}"), dtype=np.float64) for c in classes], axis=1)
+    return tuple(classes), _by_cell(coded, classes, proba)
+
+
+def _coded(column: Any) -> tuple[np.ndarray, list[str]]:
+    """A column of words as places int64 [N] in a list of distinct ones."""
+    import numpy as np
+    import pyarrow as pa
+
+    whole = column.cast(pa.string()).combine_chunks()
+    coded = (whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
+    return np.asarray(coded.indices, dtype=np.int64), coded.dictionary.to_pylist()
+
+
+def _by_cell(
+    coded: Mapping[str, tuple[np.ndarray, list[str]]], classes: list[str], proba: np.ndarray
+) -> dict[tuple[str, str], Scored]:
+    import numpy as np
+
+    position = {name: k for k, name in enumerate(classes)}
+    index = {
+        name: np.array([position.get(word, -1) for word in words] or [-1])[codes]
+        for name, (codes, words) in coded.items()
+        if name in ("label", "predicted")
+    }
+    (cells, cell_names), (sets, set_names) = coded["cell"], coded["test_set"]
+    pair = cells * max(len(set_names), 1) + sets
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(pair[order]) != 0])
+    scored = {}
+    for rows in np.split(order, starts[1:]):
+        key = (cell_names[cells[rows[0]]], set_names[sets[rows[0]]])
+        scored[key] = Scored(index["label"][rows], index["predicted"][rows], proba[rows])
+    return scored

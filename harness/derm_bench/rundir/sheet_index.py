@@ -1,0 +1,40 @@
+"""What a drawing stage states of the sheets that it writes: index.json beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from derm_bench.filenames import FileNames
+
+INDEX = "index.json"
+Shows = Literal["last", "snapshots", "neighbours", "interpolation", "preprocessing"]
+"""What a sheet shows: samples at the end of the fit, samples over training, samples with the real images nearest to
+them, images between two samples, real images after each step of preprocessing."""
+
+
+class SheetIndex:
+    """What a drawing stage states of the sheets that it writes into a folder.
+
+        sheets = SheetIndex(context.out)
+        label_grid(images, ..., path=sheets.add("mel", "last"))
+        sheets.write()
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names = FileNames()
+        self._entries: list[dict[str, Any]] = []
+
+    def add(self, class_name: str, shows: Shows, *, real: bool = False, licence: str = "") -> Path:
+        """Where to write the sheet of a class; it is in the index from now on."""
+        name = self._names.of(class_name, shows, suffix=".png")
+        self._entries.append(
+            {"file": name, "class": class_name, "shows": shows, "step": None, "real": real, "licence": licence}
+        )
+        return self._folder / name
+
+    def write(self) -> None:
+        """Writes index.json."""
+        (self._folder / INDEX).write_text(json.dumps(self._entries, indent=1), encoding="utf-8")

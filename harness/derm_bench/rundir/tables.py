@@ -1,0 +1,227 @@
+"""Builds the tables of a run directory from its stages and how they stand. A failed cell is a row too."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from derm_bench.rundir.frames import make_frame, to_rows
+from derm_bench.rundir.planned import CellStages, RunStages
+from derm_bench.rundir.records import Records, StageOutcome
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.summary import summarise
+from derm_bench.scoring import metric_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tables = Mapping[str, "pd.DataFrame"]
+"""The tables of a run directory by name, as `derm_bench.rundir.schema.TABLES` lists them."""
+
+
+def build_tables(stages: RunStages, records: Records) -> dict[str, pd.DataFrame]:
+    """All tables but the predictions, with the dtypes of the schema."""
+    rows = list(result_rows(stages, records))
+    results = make_frame(rows, RESULTS, metric_columns(stages, rows))
+    fidelity = make_frame(fidelity_rows(stages, records), FIDELITY)
+    matrix = stages.matrix
+    compare = matrix["compare"]
+    summary = summarise(
+        to_rows(results),
+        to_rows(fidelity),
+        baselines=compare["baselines"] or None,
+        across=compare["across"],
+        pairs=compare["pairs"],
+        alpha=matrix["analysis"]["alpha"],
+        offsets={entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]},
+    )
+    return {
+        "results": results,
+        "summary": make_frame(summary, SUMMARY),
+        "fidelity": fidelity,
+        "composition": make_frame(composition_rows(stages, records), COMPOSITION),
+        "history": make_frame(history_rows(stages, records), HISTORY),
+    }
+
+
+def metric_columns(stages: RunStages, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The built-in metrics for the classes of all data sets, then what plugins added."""
+    classes = dict.fromkeys(name for split in stages.splits if split.own for name in split.classes)
+    known = metric_names(tuple(classes))
+    added = {name for row in rows for name in row} - set(RESULTS.names) - set(known)
+    return known + sorted(added)
+
+
+# ----------------------------------------------------------------------------------- results
+
+
+def result_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
+    """The rows of results.csv: one per cell and test set."""
+    shares = Counter(key for cell in stages.cells for key in cell.generated_by)
+    protocol = protocol_name(stages.matrix)
+    for cell in stages.cells:
+        for test_set, evaluation in cell.evaluations.items():
+            row = _result_row(records, cell, evaluation, shares)
+            yield row | {"test_set": test_set, "protocol": protocol}
+
+
+def _result_row(
+    records: Records, cell: CellStages, evaluation: str, shares: Mapping[str, int]
+) -> dict[str, Any]:
+    status, error = _status(records, cell, evaluation)
+    train, scored = records.result(cell.train), records.result(evaluation)
+    seconds = {key: records.attempt(key).get("seconds", 0.0) for key in cell.generated_by}
+    attempts = [records.attempt(cell.train), records.attempt(evaluation)]
+    row = cell.at.columns() | {
+        "cell": cell.name,
+        "classifier": cell.classifier,
+        "seed": cell.seed,
+        "classifier_seed": cell.classifier_seed,
+        "status": status,
+        "error": error,
+        "n_train_real": train.get("n_train_real"),
+        "n_train_synthetic": train.get("n_train_synthetic"),
+        "n_test": scored.get("n_test"),
+        "updates": train.get("updates"),
+        "generator_seconds": sum(seconds.values()),
+        "generator_seconds_shared": sum(value / shares[key] for key, value in seconds.items()),
+        "train_seconds": _train_seconds(records, cell),
+        "eval_seconds": attempts[1].get("seconds"),
+        "peak_memory_mb": _peak(attempts, "peak_memory_mb"),
+        "peak_device_mb": _peak(attempts, "peak_device_mb"),
+    }
+    return row | (dict(scored["scores"]) if status == "done" else {})
+
+
+def _train_seconds(records: Records, cell: CellStages) -> float | None:
+    """Seconds of the training, and of those that it is built on: the members of an ensemble, an `init`."""
+    found = [records.attempt(key).get("seconds") for key in (cell.train, *cell.trainings)]
+    return sum(value for value in found if value is not None) if found[0] is not None else None
+
+
+def _status(records: Records, cell: CellStages, evaluation: str) -> tuple[str, str]:
+    """A cell stands as its training does, and where that is done as its evaluation."""
+    outcome = records.outcome(cell.train)
+    if outcome.status != "done":
+        return _own_status(outcome, cell.train)
+    return _own_status(records.outcome(evaluation), evaluation)
+
+
+def _own_status(outcome: StageOutcome, key: str) -> tuple[str, str]:
+    if outcome.status == "interrupted":
+        return "pending", "interrupted"
+    if outcome.status == "skipped" and outcome.cause == key:
+        return "failed", outcome.error
+    return outcome.status, outcome.error
+
+
+def _peak(attempts: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    return max((a[name] for a in attempts if a.get(name) is not None), default=None)
+
+
+def protocol_name(matrix: Mapping[str, Any]) -> str:
+    """`fair`, or `paper` with what it permitted in brackets."""
+    protocol = matrix["protocol"]
+    return f"{protocol['name']}[{','.join(protocol['allow'])}]" if protocol["allow"] else protocol["name"]
+
+
+# ------------------------------------------------------------- fidelity, composition, history
+
+
+def fidelity_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
+    """The rows of fidelity.csv: the values of each generator, class and step, and of the controls."""
+    for score in stages.scores:
+        folder = records.folder(score.key)
+        if records.outcome(score.key).status == "done" and folder is not None:
+            head = score.at.columns() | {"step": score.step if score.step is not None else "last"}
+            for value in json.loads((folder / "values.json").read_text()):
+                yield head | value
+
+
+def composition_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
+    """The rows of composition.csv: real and synthetic images of each class in each training set."""
+    classes = {(split.dataset, split.seed): split.classes for split in stages.splits}
+    seen = set()
+    for cell in stages.cells:
+        at = cell.at
+        arm = (at.dataset, at.train_fraction, at.strategy, at.split_seed, at.generator_seed)
+        composition = records.result(cell.train).get("composition")
+        if composition is None or arm in seen:
+            continue
+        seen.add(arm)
+        for split, sources in composition.items():
+            for name in classes[at.dataset, at.split_seed]:
+                yield at.columns() | {
+                    "split": split,
+                    "class": name,
+                    "real": sources.get("real", {}).get(name, 0),
+                    "synthetic": sources.get("synthetic", {}).get(name, 0),
+                }
+
+
+def history_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
+    """The rows of history.csv: the training curves of all generators and classifiers."""
+    for curve in stages.curves:
+        folder = records.folder(curve.key)
+        if folder is None:
+            continue
+        head = curve.at.columns()
+        with (folder / "history.csv").open(newline="") as handle:
+            for row in csv.DictReader(handle):
+                yield head | {
+                    "split": row["split"],
+                    "metric": row["metric"],
+                    "step": _number(row["step"], int),
+                    "images": _number(row["images"], int),
+                    "epoch": _number(row["epoch"], float),
+                    "value": _number(row["value"], float),
+                }
+
+
+def _number(word: str, kind: type[int] | type[float]) -> float | None:
+    return kind(word) if word else None
+
+
+# -------------------------------------------------------------------------- health, warnings
+
+
+def health_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
+    """What the samples of every finished generator were like at the end of its fit, one entry per class: `figures` by
+    name, and `flags`, sentences on what is wrong."""
+    for fit in stages.fits:
+        health = dict(records.result(fit.key).get("health", {}))
+        flags = health.pop("flags", {})
+        figures = {name: values for name, values in health.items() if isinstance(values, Mapping)}
+        for label in dict.fromkeys(label for values in figures.values() for label in values):
+            yield fit.at.columns() | {
+                "class": label,
+                "figures": {name: values[label] for name, values in figures.items() if label in values},
+                "flags": list(flags.get(label, ())),
+            }
+
+
+def warnings_of(stages: RunStages, records: Records) -> list[str]:
+    """What a reader should know before trusting the tables."""
+    found = list(stages.warnings)
+    dropped: Counter[str] = Counter()
+    for cell in stages.cells:
+        dropped |= Counter(records.result(cell.train).get("set_aside", {}))
+    found += [f"{n} images were set aside ({why})" for why, n in sorted(dropped.items())]
+    for label, key in stages.decodes.items():
+        unreadable = records.result(key).get("unreadable", 0)
+        if unreadable:
+            found.append(f"{label}: {unreadable} images could not be read and were left out")
+    for row in health_rows(stages, records):
+        name = f"{row['strategy']} [{row['class']}] seed {row['generator_seed']} on {row['dataset']}"
+        found += [f"{name}: {flag}" for flag in row["flags"]]
+    return found
+
+
+def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:
+    """Where classifiers started, by label: the file or the published source, and its digest. Those that started from
+    nothing are not in it."""
+    found = ((label, records.result(key).get("weights_from")) for label, key in stages.origins)
+    return {label: origin for label, origin in found if origin}

@@ -1,0 +1,60 @@
+"""What was run, with which versions, on what machine, from which commit: the head of a manifest."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from derm_bench._version import __version__
+from derm_bench.plan.closure import distribution_of
+from derm_bench.plan.keys import PROTOCOL_VERSION
+from derm_bench.plan.model import Plan
+
+
+def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """What was run, with which versions, on what."""
+    return {
+        "derm_bench": __version__,
+        "protocol_version": PROTOCOL_VERSION,
+        "command": list(command),
+        "distributions": _distributions(plan),
+        "machine": {
+            "device": plan.machine.device,
+            "precision": plan.machine.precision,
+            "threads": plan.machine.threads,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+        },
+        "git": git_state(plan.matrix.file.parent),
+    }
+
+
+def _distributions(plan: Plan) -> dict[str, str]:
+    versions: dict[str, str] = {distribution_of("derm_bench") or "derm-bench": __version__}
+    for stage in plan.stages.values():
+        versions |= stage.identity["numerics"]["versions"]
+        for used in stage.identity["code"]["plugins"]:
+            versions[used["distribution"]] = used["version"]
+    return dict(sorted(versions.items()))
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and dirty flag of the repository that holds the matrix; None outside of one."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None

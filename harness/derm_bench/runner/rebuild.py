@@ -1,0 +1,131 @@
+"""Rebuilds a run directory: its tables from the store's records where the store has them, and its report."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from derm_bench.errors import UserError
+from derm_bench.report.data import ReportData
+from derm_bench.report.figures import make_figures
+from derm_bench.report.html import write_report
+from derm_bench.rundir.directory import NAMES, RunFiles, Writing, read_run, write_run
+from derm_bench.rundir.files import check_directory, read_bytes
+from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
+from derm_bench.rundir.planned import RunStages
+from derm_bench.runner.execute import Outcome
+from derm_bench.runner.records import SavedRecords
+from derm_bench.store import LAYOUT
+
+SPLIT_BYTES = 2**30
+STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending", "waiting")
+
+
+def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
+    """Rebuilds the tables of a run directory from a store, and then its figures and report. True where a store was
+    used: the one `named`, else the user's own (`default`) where that has all stages that the manifest says are done.
+    Everything else is reported from the directory's own files.
+
+    The directory may be somebody else's. What its manifest says decides nothing about where is read or written: keys
+    are 40 hexadecimal digits or it is refused, links are not followed, and no store is made, moved in or written to.
+    """
+    if not run_dir.is_dir():
+        raise UserError(
+            f"{run_dir.absolute()} is no run directory", hint="give the --out of a run"
+        )
+    run_dir = run_dir.resolve()
+    check_directory(run_dir, NAMES)
+    manifest = read_manifest(run_dir)
+    stages, statuses = _stages(manifest, run_dir)
+    root = _store(stages, statuses, default, named)
+    files = _from_store(run_dir, manifest, stages, statuses, root) if root else read_run(run_dir)
+    data = ReportData(files)
+    with tempfile.TemporaryDirectory(prefix="derm-bench-") as drawn:
+        make_figures(data, Path(drawn))
+        write_report(run_dir, Path(drawn), data)
+    seal(run_dir)
+    return root is not None
+
+
+def _stages(manifest: Mapping[str, Any], run_dir: Path) -> tuple[RunStages, dict[str, Outcome]]:
+    """The stages that a manifest tells of, and those that are not done."""
+    plan = manifest.get("plan", {})
+    try:
+        stages = RunStages.load(plan.get("stages"), manifest["matrix"])
+        statuses = {_key(key): _outcome(entry) for key, entry in plan["statuses"].items()}
+    except UserError as error:
+        raise UserError(error.message, file=run_dir / MANIFEST, hint=error.hint) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError("`plan.statuses` is no map of statuses", file=run_dir / MANIFEST) from error
+    return stages, statuses
+
+
+def _key(key: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", key):
+        raise UserError(f"`plan.statuses` has the key {key[:60]!r}, which is not 40 hexadecimal digits")
+    return key
+
+
+def _outcome(entry: Any) -> Outcome:
+    status, error, cause = entry["status"], entry["error"], entry.get("cause")
+    if status not in STATUSES or not isinstance(error, str) or not isinstance(cause, str | None):
+        raise UserError("`plan.statuses` has an entry that is no status with an error")
+    return Outcome(status, error, cause)
+
+
+def _store(
+    stages: RunStages, statuses: Mapping[str, Outcome], default: Path, named: Path | None
+) -> Path | None:
+    """The store to rebuild from; None where the directory's own files serve. UserError where the store that the user
+    names is none."""
+    root = (named or default).expanduser().absolute()
+    done = stages.done(statuses)
+    absent = [key for key in done if not (root / "objects" / key[:2] / key).is_dir()]
+    splits = all((root / "data" / split.digest).is_file() for split in stages.splits)
+    if _is_store(root) and done and not absent and splits:
+        return root
+    if named is None:
+        return None
+    lacks = f"it lacks {len(absent)} of the {len(done)} stages" if absent else "it lacks a split"
+    raise UserError(
+        f"the store at {root} is not that of this run: {lacks if _is_store(root) else 'it is no store'}",
+        hint="say where the store of the run is now with --store; without it the run's own files serve",
+    )
+
+
+def _is_store(root: Path) -> bool:
+    try:
+        return read_bytes(root / "VERSION", 100).decode() == LAYOUT
+    except (OSError, UserError, UnicodeDecodeError):
+        return False
+
+
+def _from_store(
+    run_dir: Path, manifest: Mapping[str, Any], stages: RunStages, statuses: Mapping[str, Outcome], root: Path
+) -> RunFiles:
+    """Writes the tables anew from the store's records."""
+    try:
+        splits = {
+            split.digest: read_bytes(root / "data" / split.digest, SPLIT_BYTES) for split in stages.splits
+        }
+    except FileNotFoundError as error:
+        raise UserError(
+            f"the store at {root} does not have the splits of {run_dir}",
+            hint="without --store the run's own files serve",
+        ) from error
+    writing = Writing(
+        provenance={name: manifest[name] for name in PROVENANCE if name in manifest},
+        statuses=manifest["plan"]["statuses"],
+        splits=splits,
+        directions=manifest.get("metrics", {}),
+    )
+    try:
+        return write_run(run_dir, stages, SavedRecords(root, statuses), writing)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"the records of the store at {root} do not fit this manifest: {type(error).__name__}: {error}",
+            file=run_dir / MANIFEST,
+        ) from error

@@ -1,0 +1,108 @@
+"""How the stages of a plan stand, asked of the store: the `Records` that a run's tables are built from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from derm_bench.runner.execute import Outcome
+from derm_bench.store import Store, read_stage
+
+
+@dataclass(frozen=True)
+class StoreRecords:
+    """The stages of a run that has just ended: `outcomes` of all that were needed, and the store they are in."""
+
+    outcomes: Mapping[str, Outcome]
+    store: Store
+
+    def outcome(self, key: str) -> Outcome:
+        """How a stage stands; one that nobody needed is done where it has finished, else pending."""
+        if key in self.outcomes:
+            return self.outcomes[key]
+        return Outcome("done") if self.store.has(key) else Outcome("pending", "it was not selected")
+
+    def result(self, key: str) -> Mapping[str, Any]:
+        """The result of a stage that is done; empty for others."""
+        finished = self.store.finished(key) if self.outcome(key).status == "done" else None
+        return finished.result if finished else {}
+
+    def folder(self, key: str) -> Path | None:
+        """The folder of a finished stage's files; None where there is none."""
+        finished = self.store.finished(key)
+        return finished.folder if finished else None
+
+    def attempt(self, key: str) -> Mapping[str, Any]:
+        """The attempt that finished a stage; the last record for one that failed."""
+        finished = self.store.finished(key)
+        if finished:
+            return finished.attempt
+        return next(iter(reversed(self.store.records(key))), {})
+
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """Status and error of the stages that are not done, as the manifest keeps them."""
+        return {
+            key: {"status": outcome.status, "error": outcome.error} | _cause(outcome)
+            for key, outcome in self.outcomes.items()
+            if outcome.status != "done"
+        }
+
+
+def _cause(outcome: Outcome) -> dict[str, str]:
+    return {"cause": outcome.cause} if outcome.cause else {}
+
+
+class SavedRecords:
+    """The stages of a run that a manifest tells of, read from the store at `root`. Nothing is written or moved there:
+    a stage that is spoiled counts as not finished, and stays where it is."""
+
+    def __init__(self, root: Path, statuses: Mapping[str, Outcome]) -> None:
+        self._root = root
+        self._statuses = statuses
+        self._read: dict[str, Mapping[str, Any] | None] = {}
+
+    def outcome(self, key: str) -> Outcome:
+        """How a stage stands: as the manifest says, else done where it has finished."""
+        if key in self._statuses:
+            return self._statuses[key]
+        return Outcome("done") if self._finished(key) else Outcome("pending", "the store no longer has it")
+
+    def result(self, key: str) -> Mapping[str, Any]:
+        """The result of a stage that is done; empty for others."""
+        finished = self._finished(key) if self.outcome(key).status == "done" else None
+        return finished["result"] if finished else {}
+
+    def folder(self, key: str) -> Path | None:
+        """The folder of a finished stage's files; None where there is none."""
+        return self._place(key) if self._finished(key) else None
+
+    def attempt(self, key: str) -> Mapping[str, Any]:
+        """The attempt that finished a stage; the last record for one that failed."""
+        finished = self._finished(key)
+        if finished:
+            return finished["attempt"]
+        try:
+            lines = (self._root / "records" / key[:2] / f"{key}.jsonl").read_text().splitlines()
+        except OSError:
+            return {}
+        for line in reversed(lines):
+            try:
+                record = json.loads(line)
+            except ValueError:  # torn by a crash
+                continue
+            return record if isinstance(record, dict) else {}
+        return {}
+
+    def _place(self, key: str) -> Path:
+        return self._root / "objects" / key[:2] / key
+
+    def _finished(self, key: str) -> Mapping[str, Any] | None:
+        if key not in self._read:
+            try:
+                self._read[key] = read_stage(self._place(key))
+            except (OSError, ValueError):
+                self._read[key] = None
+        return self._read[key]
