@@ -13,9 +13,9 @@ from ours.row6 import transforms
 from ours.row10 import matrix
 
 from derm_bench.images import ImageSet
+from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
-from derm_bench.machine import Machine
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task

@@ -81,7 +81,7 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     times stages that are like none of the store."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
-    todo = execution.needed(planned.targets())
+    todo = execution.needed([*planned.targets(), *planned.analysis.values()])
     missing = set(todo)
     programs = commands(planned, todo, request.plugins)
     if prober:

@@ -12,10 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from derm_bench import upkeep
 from derm_bench.cli.common import store_option
 from derm_bench.errors import UserError
-from derm_bench.store import Store, default_store, reason
+from derm_bench.store import Store, default_store, reason, upkeep
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 

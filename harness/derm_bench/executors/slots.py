@@ -1,7 +1,7 @@
 """Which stage may start on which device: several small ones share a GPU, as far as what they were seen to take allows.
 
-Each runs in a worker of its own; nothing of one stage is mixed with another's. Stages of a cost class that nobody has seen
-yet get a device to themselves, and what they take is known from then on.
+Each runs in a worker of its own; nothing of one stage is mixed with another's. Stages of a cost class that nobody has
+seen yet get a device to themselves, and what they take is known from then on.
 """
 
 from __future__ import annotations

@@ -130,8 +130,8 @@ class _Forecaster:
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
     def _class_of(self, stage: Stage) -> CostClass:
-        """`cost_class` of a stage. Most stages of a large plan share the very objects that decide it; the plan keeps those
-        alive, so that no id is given anew."""
+        """`cost_class` of a stage. Most stages of a large plan share the very objects that decide it; the plan keeps
+        those alive, so that no id is given anew."""
         memo = (
             stage.kind,
             id(stage.identity["numerics"]),

@@ -19,7 +19,7 @@ LOOKED_AT = 400
 
 
 class Took(NamedTuple):
-    """What one finished stage took. `units`: how much work it was, as its kind counts it; None where it does not say."""
+    """What one finished stage took. `units`: how much work it was, as its kind counts it; None where it is unsaid."""
 
     seconds: float
     peak_mb: float

@@ -15,7 +15,7 @@ from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
 from derm_bench.seeds import derive_seed
 from derm_bench.splits import PARTS
-from derm_bench.stage_names import DATA
+from derm_bench.stage_names import DATA, DERIVED
 
 # Options of a generator that the planner has resolved: they are other parameters of the stage, or none.
 RESOLVED = ("scope", "classes", "budget", "fit_on")
@@ -98,7 +98,7 @@ class Fits:
         params = self.plan.stages[fit].params
         more = {"updates": params.updates, "seed": params.seed}
         words = {"classes": "+".join(params.fit_classes), "seed_number": cell.generator_seed}
-        key = self.from_fit("health", p.Health, fit, more, words)
+        key = self.from_fit("health", p.Health, fit, more, words, sees_data=True)
         self.book.guard(fit, key)
         return key
 
@@ -116,16 +116,24 @@ class Fits:
         return self._samples[place]
 
     def from_fit(
-        self, kind: str, record: type[Any], fit: str, more: Mapping[str, Any], words: Mapping[str, Any]
+        self,
+        kind: str,
+        record: type[Any],
+        fit: str,
+        more: Mapping[str, Any],
+        words: Mapping[str, Any],
+        *,
+        sees_data: bool = False,
     ) -> str:
-        """A stage that restores a fitted generator."""
+        """A stage that restores a fitted generator. It gets what that was fitted on where it `sees_data`, or where the
+        generator samples from it."""
         fitted, needs = self.plan.stages[fit], self._needs[fit]
         name = fitted.params.generator
-        shown = self.book.plugins.get("generator", name).conditions_on != "none"
+        sees_data = sees_data or self.book.plugins.get("generator", name).conditions_on != "none"
         data = {
             given: key
             for given, key in fitted.inputs.items()
-            if shown and (given == "decode" or given.startswith(DATA))
+            if sees_data and (given == "decode" or given.startswith((DATA, DERIVED)))
         }
         inherited = {field: getattr(fitted.params, field) for field in p.Generating.__dataclass_fields__}
         local = {"paths": fitted.local.get("paths", {}), **needs.local}

@@ -78,12 +78,11 @@ class Networks:
         """The stage that trains a classifier in a setting."""
         on = setting.on or PLAIN
         needs = self._needs("classifier", use, replace(setting, on=on))
-        init = self._init(use, setting) if use.init is not None else None
+        init = self._init(use, use.init, setting) if use.init is not None else None
         return self.trainings.train(use, setting.cell, on, needs, init, budget)
 
-    def _init(self, use: ClassifierEntry | ClassifierUse, setting: Setting) -> str:
+    def _init(self, use: ClassifierEntry | ClassifierUse, init: Init, setting: Setting) -> str:
         """The training on real images of another data set whose network starts this one."""
-        init: Init = use.init
         like = self.data.entries[setting.cell.dataset]
         at: KeyPath = (*setting.at, "init", "dataset")
         label = self.data.other(init.dataset, like, at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Json = Mapping[str, Any]
 
@@ -149,7 +149,7 @@ class Train(View):
     classifier: str
     options: Json
     augment: Sequence[Json]
-    balance: str | None
+    balance: Literal["oversample", "class-weights"] | None
     replace_real: bool
     holdout: float
     val: str

@@ -8,6 +8,7 @@ from typing import Any
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import generator_runs
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
+from derm_bench.plan.analysis import add_analysis
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.built_on import built_on, list_required
 from derm_bench.plan.data import DataPlanner
@@ -34,6 +35,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     planner.pictures.add()
     planner.plan.required = list_required(planner.plan)
     check_provenance(planner.plan, plugins)
+    add_analysis(planner.book)
     return planner.plan
 
 
@@ -41,7 +43,7 @@ class _Planner:
     def __init__(self, matrix: Matrix, plugins: Plugins, machine: Machine) -> None:
         self.matrix = matrix
         self.plan = Plan(matrix, machine)
-        book = StageBook(self.plan, plugins)
+        self.book = book = StageBook(self.plan, plugins)
         data = DataPlanner(matrix, book)
         self.fits, self.trainings = Fits(matrix, book, data), Trainings(matrix, book, data)
         self.networks = Networks(matrix, book, data, self.fits, self.trainings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix
 from derm_bench.options import Budget, ClassifierUse, TransformUse
@@ -25,7 +25,7 @@ class TrainingSet:
 
     title: str = "real images"
     augment: tuple[TransformUse, ...] = ()
-    balance: str | None = None
+    balance: Literal["oversample", "class-weights"] | None = None
     replace_real: bool = False
     holdout: float = 0.0
     val: str = "real"

@@ -81,20 +81,21 @@ def prepare_out(out: Path, matrix_name: str) -> None:
 @dataclass(frozen=True)
 class Writing:
     """What is written beside the tables: `provenance` of versions and machine (`manifest.PROVENANCE`), the `metrics`
-    of plugins that the matrix names, or the directions kept from a manifest, the CSV of each split by its digest, and
-    `statuses` (status and error) of the stages that are not done."""
+    of plugins that the matrix names, or the directions kept from a manifest, the CSV of each split by its digest,
+    `statuses` (status and error) of the stages that are not done, and the `summary` of the statistics stage."""
 
     provenance: Mapping[str, Any]
     statuses: Mapping[str, Mapping[str, str]]
     splits: Mapping[str, bytes]
     metrics: Sequence[MetricSpec] = ()
     directions: Directions | None = None
+    summary: pd.DataFrame | None = None
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
     """Writes everything but the figures and the reports; returns what was written, the tables as frames."""
     check_directory(out, NAMES)
-    tables = build_tables(stages, records)
+    tables = build_tables(stages, records, writing.summary)
     for name, table in TABLES.items():
         write_csv(tables[name], out / table.file)
     write_predictions(stages, records, out / PREDICTIONS.file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from derm_bench.coordinates import ClassCoordinates, Coordinates, CurveCoordinates
 from derm_bench.errors import UserError
 from derm_bench.rundir.frames import LONGEST, LONGEST_NAME
-from derm_bench.specs import NEEDED
+from derm_bench.stage_names import NEEDED
 
 if TYPE_CHECKING:
     from derm_bench.plan.model import Plan, PlannedCell
@@ -51,10 +51,11 @@ class ScoreStage:
 
 @dataclass(frozen=True, slots=True)
 class FitStage:
-    """The fit of a generator, and the stages that draw its samples."""
+    """The fit of a generator, the stage that checks its health, and those that draw its samples."""
 
     at: ClassCoordinates
     key: Key
+    health: Key
     pictures: tuple[Key, ...]
 
 
@@ -107,7 +108,8 @@ class RunStages:
             cells=[_cell(planned) for planned in plan.cells],
             scores=[ScoreStage(_at_class(row), row.step, row.key) for row in plan.fidelity],
             fits=[
-                FitStage(_at_class(fit), fit.key, tuple(plan.pictures.get(fit.key, ()))) for fit in plan.fits
+                FitStage(_at_class(fit), fit.key, fit.health, tuple(plan.pictures.get(fit.key, ())))
+                for fit in plan.fits
             ],
             curves=list(_curves(plan)),
             splits=[
@@ -123,9 +125,7 @@ class RunStages:
 
     def dump(self) -> dict[str, Any]:
         """As JSON has it, without the matrix; `load` is the reverse."""
-        document = dataclasses.asdict(self)
-        del document["matrix"]
-        return document
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)[1:]}
 
     @classmethod
     def load(cls, document: Any, matrix: Mapping[str, Any]) -> RunStages:
@@ -144,6 +144,12 @@ class RunStages:
                 raise UserError(f"`plan` has a name of {len(name):,} characters, more than {LONGEST_NAME}")
         return loaded
 
+    def table_stages(self) -> list[Key]:
+        """The stages whose outcome and output tables and figures are made of."""
+        found = [key for cell in self.cells for key in (cell.train, *cell.evaluations.values())]
+        found += [score.key for score in self.scores] + [curve.key for curve in self.curves]
+        return list(dict.fromkeys(found))
+
     def names(self) -> Iterator[str]:
         """Every label that tables, headings and file names are made of."""
         for at in (*(c.at for c in self.cells), *(s.at for s in self.scores), *(f.at for f in self.fits)):
@@ -159,6 +165,20 @@ class RunStages:
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
         return keys - set(statuses)
+
+
+@functools.cache
+def _field_names(record: Hashable) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None of anything else. A plan has many thousands of these records."""
+    return tuple(f.name for f in dataclasses.fields(record)) if dataclasses.is_dataclass(record) else None
+
+
+def _plain(value: Any) -> Any:
+    """Records as maps, at any depth."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    names = _field_names(type(value))
+    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
 
 
 @functools.cache

@@ -13,20 +13,48 @@ from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.records import Records, StageOutcome
 from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
 from derm_bench.rundir.summary import summarise
-from derm_bench.scoring import metric_names
+from derm_bench.scoring.names import metric_names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+SUMMARY_FILE = "summary.parquet"
+"""The file of the statistics stage."""
 
 Tables = Mapping[str, "pd.DataFrame"]
 """The tables of a run directory by name, as `derm_bench.rundir.schema.TABLES` lists them."""
 
 
-def build_tables(stages: RunStages, records: Records) -> dict[str, pd.DataFrame]:
-    """All tables but the predictions, with the dtypes of the schema."""
+def build_tables(
+    stages: RunStages, records: Records, summary: pd.DataFrame | None = None
+) -> dict[str, pd.DataFrame]:
+    """All tables but the predictions, with the dtypes of the schema. `summary` is that of the run's statistics stage;
+    without it it is computed here."""
+    results, fidelity = results_table(stages, records), fidelity_table(stages, records)
+    return {
+        "results": results,
+        "summary": summary if summary is not None else summary_table(stages, results, fidelity),
+        "fidelity": fidelity,
+        "composition": make_frame(composition_rows(stages, records), COMPOSITION),
+        "history": make_frame(history_rows(stages, records), HISTORY),
+    }
+
+
+def results_table(stages: RunStages, records: Records) -> pd.DataFrame:
+    """results.csv as a frame."""
     rows = list(result_rows(stages, records))
-    results = make_frame(rows, RESULTS, metric_columns(stages, rows))
-    fidelity = make_frame(fidelity_rows(stages, records), FIDELITY)
+    return make_frame(rows, RESULTS, metric_columns(stages, rows))
+
+
+def fidelity_table(stages: RunStages, records: Records) -> pd.DataFrame:
+    """fidelity.csv as a frame."""
+    return make_frame(fidelity_rows(stages, records), FIDELITY)
+
+
+def summary_table(stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFrame) -> pd.DataFrame:
+    """summary.csv as a frame, from those of results.csv and fidelity.csv."""
     matrix = stages.matrix
     compare = matrix["compare"]
     summary = summarise(
@@ -38,13 +66,14 @@ def build_tables(stages: RunStages, records: Records) -> dict[str, pd.DataFrame]
         alpha=matrix["analysis"]["alpha"],
         offsets={entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]},
     )
-    return {
-        "results": results,
-        "summary": make_frame(summary, SUMMARY),
-        "fidelity": fidelity,
-        "composition": make_frame(composition_rows(stages, records), COMPOSITION),
-        "history": make_frame(history_rows(stages, records), HISTORY),
-    }
+    return make_frame(summary, SUMMARY)
+
+
+def read_summary(folder: Path) -> pd.DataFrame:
+    """summary.csv as a frame, as the statistics stage has kept it in its folder."""
+    import pandas as pd
+
+    return pd.read_parquet(folder / SUMMARY_FILE)
 
 
 def metric_columns(stages: RunStages, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -192,7 +221,7 @@ def health_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]
     """What the samples of every finished generator were like at the end of its fit, one entry per class: `figures` by
     name, and `flags`, sentences on what is wrong."""
     for fit in stages.fits:
-        health = dict(records.result(fit.key).get("health", {}))
+        health = {**records.result(fit.key).get("health", {}), **records.result(fit.health).get("health", {})}
         flags = health.pop("flags", {})
         figures = {name: values for name, values in health.items() if isinstance(values, Mapping)}
         for label in dict.fromkeys(label for values in figures.values() for label in values):

@@ -18,7 +18,7 @@ from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.execute import Outcome
 from derm_bench.runner.records import SavedRecords
-from derm_bench.store import LAYOUT
+from derm_bench.store.store import LAYOUT
 
 SPLIT_BYTES = 2**30
 STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending", "waiting")
@@ -33,9 +33,7 @@ def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
     are 40 hexadecimal digits or it is refused, links are not followed, and no store is made, moved in or written to.
     """
     if not run_dir.is_dir():
-        raise UserError(
-            f"{run_dir.absolute()} is no run directory", hint="give the --out of a run"
-        )
+        raise UserError(f"{run_dir.absolute()} is no run directory", hint="give the --out of a run")
     run_dir = run_dir.resolve()
     check_directory(run_dir, NAMES)
     manifest = read_manifest(run_dir)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.runner.execute import Outcome
-from derm_bench.store import Store, read_stage
+from derm_bench.store import Store
+from derm_bench.store.stage_files import read_stage
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from derm_bench.report.html import write_report
 from derm_bench.report.terminal import summarise_for_terminal
 from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
 from derm_bench.rundir.frames import to_rows
-from derm_bench.rundir.manifest import seal, table_digests
+from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.tables import read_summary
 from derm_bench.runner.commands import commands, refuse_commands
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
@@ -66,11 +68,11 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
     runs, where a stage would run an external program without leave."""
     if not options.allow_commands:
         refuse_commands(commands(plan, Execution(plan, store).needed(plan.targets()), plugins))
-    with lifecycle(plugins, options.trackers) as told:
-        return _execute(plan, store, plugins, options, told)
+    with lifecycle(plugins, options.trackers) as hooks:
+        return _execute(plan, store, plugins, options, hooks)
 
 
-def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, told: Lifecycle) -> Done:
+def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, hooks: Lifecycle) -> Done:
     began = time.monotonic()
     store.prepare()
     store.recover()
@@ -78,37 +80,55 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, to
     for digest, content in plan.data.items():
         if not store.data(digest).exists():
             store.put(content)
-    observer = Announced(_progress(options), told)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
     executor = LazyExecutor(plugins, options)
     _finish_cleanly_when_terminated()
-    told.run_start(plan.matrix.name, options.out, len(plan.stages))
+    hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), observer)
-        files = _write(plan, StoreRecords(execution.outcomes, store), plugins, options)
+        execution.run(executor, plan.targets(), Announced(_progress(options), hooks))
         ran = sum(outcome.fresh for outcome in execution.outcomes.values())
+        analysed = analyse(execution, executor, hooks)
+        files = _write(plan, execution, plugins, options, analysed.get("statistics"))
         if not execution.interrupted:
-            draw(plan, store, executor, options, plugins, files, told)
+            write_report(options.out, analysed.get("figures"), ReportData(files))
+            seal(options.out)
     finally:
         executor.stop()
     rows = to_rows(files.tables["results"])
-    statuses = {
-        status: sum(row["status"] == status for row in rows) for status in {row["status"] for row in rows}
-    }
-    told.run_finish(plan.matrix.name, options.out, statuses)
+    statuses = dict(Counter(row["status"] for row in rows))
+    hooks.run_finish(plan.matrix.name, options.out, statuses)
     table = summarise_for_terminal(ReportData(files))
-    wanted = [*(row.key for row in plan.fits), *(row.key for row in plan.fidelity)]
-    unscored = sum(execution.outcomes[key].status != "done" for key in wanted if key in execution.outcomes)
+    made = [*(key for fit in plan.fits for key in (fit.key, fit.health)), *(row.key for row in plan.fidelity)]
+    unscored = sum(execution.outcomes[key].status != "done" for key in made if key in execution.outcomes)
     return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began, unscored)
 
 
-def _write(plan: Plan, records: StoreRecords, plugins: Plugins, options: RunOptions) -> RunFiles:
+def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[str, Path]:
+    """Runs the statistics and figures of a plan whose other stages have ended; the folders of what was made, by kind.
+    They are made although others failed, and tried again by every run."""
+    if execution.interrupted:
+        return {}
+    execution.retry_failed, execution.max_failures = True, None
+    execution.run(executor, execution.plan.analysis.values(), Announced(PlainProgress(quiet=True), hooks))
+    found = {}
+    for kind, key in execution.plan.analysis.items():
+        finished = execution.store.finished(execution.settled.get(key, key))
+        if finished is not None and execution.outcome(key).status == "done":
+            found[kind] = finished.folder
+    return found
+
+
+def _write(
+    plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
+) -> RunFiles:
     """Writes the run directory, but for figures and reports."""
+    records = StoreRecords(execution.outcomes, execution.store)
     writing = Writing(
         provenance=provenance_of(plan, options.command),
         statuses=records.statuses(),
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
+        summary=read_summary(statistics) if statistics is not None else None,
     )
     return write_run(options.out, RunStages.of(plan), records, writing)
 
@@ -121,26 +141,6 @@ def _finish_cleanly_when_terminated() -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
-
-
-def draw(
-    plan: Plan,
-    store: Store,
-    executor: Executor,
-    options: RunOptions,
-    plugins: Plugins,
-    files: RunFiles,
-    told: Lifecycle | None = None,
-) -> None:
-    """Draws the figures in a worker, unless these very tables were drawn before, and writes the report."""
-    stage = figures_stage(plugins, plan, table_digests(options.out), options.out)
-    plan.stages[stage.key] = stage
-    execution = Execution(plan, store, retry_failed=True)
-    quiet = PlainProgress(quiet=True)
-    execution.run(executor, [stage.key], Announced(quiet, told) if told else quiet)
-    finished = store.finished(stage.key)
-    write_report(options.out, finished.folder if finished else None, ReportData(files))
-    seal(options.out)
 
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:

@@ -187,7 +187,7 @@ def _read(
         values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
         return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
 
-    with _one_thread_each(context.threads), ThreadPoolExecutor(context.threads) as pool:
+    with _one_thread_each(context.machine.threads), ThreadPoolExecutor(context.machine.threads) as pool:
         for done, items in enumerate(pool.map(work, chunks), start=1):
             context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
             yield from items
@@ -209,7 +209,7 @@ def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
     pixels, mask = fit_square(_apply(steps.before, raw.pixels), raw.mask, size, how)
     pixels = _apply(steps.after, pixels)
     pixels = np.ascontiguousarray(pixels)
-    digest = hashlib.sha256(pixels).hexdigest()
+    digest = hashlib.sha256(pixels.data).hexdigest()
     return Item(pixels, None if mask is None else mask[..., None], digest)
 
 

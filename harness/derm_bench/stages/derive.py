@@ -26,7 +26,7 @@ def derive(context: StageContext) -> dict[str, Any]:
     function = load_object(params.function)
     folder = context.inputs["decode"]
     total = len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
-    rows = []
+    rows: list[np.ndarray] = []
     for start in range(0, total, CHUNK):
         images = load_images(folder / "images.npy", range(start, min(start + CHUNK, total)))
         with torch.inference_mode():

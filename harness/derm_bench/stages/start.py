@@ -24,7 +24,7 @@ def start_from(classifier: Classifier, spec: ClassifierSpec, options: Any, task:
     """Loads what the training in `folder` left. Where its classes are others, whatever depends on the classes stays as
     it was initialised. Raises UserError where the rest does not fit."""
     state = load_state(folder / "state.safetensors")
-    origin = f"the network trained for `init` ({parameters_of(folder)['split'][:12]})"
+    origin = f"the network trained for `init` ({parameters_of(folder).split[:12]})"
     own = classifier.state()
     if not own:
         raise UserError(f"'{spec.name}' trains no network of its own that `init` could start")

@@ -1,0 +1,64 @@
+"""The tables of a run as a stage sees them: from the plan's rows, and from what became of the stages behind them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derm_bench.rundir.planned import RunStages
+from derm_bench.stage_names import STAGE_FILE
+
+if TYPE_CHECKING:
+    from derm_bench.stages.context import Ended, StageContext
+
+
+def run_stages(context: StageContext) -> RunStages:
+    """The rows of the plan, which the stage's parameters name by their digest."""
+    document = json.loads((context.data / context.params.rows).read_bytes())
+    return RunStages.load(
+        {name: value for name, value in document.items() if name != "matrix"}, document["matrix"]
+    )
+
+
+class EndedRecords:
+    """How the optional inputs of a stage have ended (`derm_bench.rundir.records.Records`). What they took is unknown
+    here: times are no part of what statistics and figures are made of."""
+
+    def __init__(self, ended: Mapping[str, Ended]) -> None:
+        self._ended = ended
+        self._result = functools.cache(_result)
+
+    def outcome(self, key: str) -> Any:
+        return _Outcome(self._ended[key]) if key in self._ended else _UNKNOWN
+
+    def result(self, key: str) -> Mapping[str, Any]:
+        folder = self.folder(key)
+        return self._result(folder) if folder is not None else {}
+
+    def folder(self, key: str) -> Path | None:
+        return self._ended[key].folder if key in self._ended else None
+
+    def attempt(self, key: str) -> Mapping[str, Any]:
+        return {}
+
+
+class _Outcome:
+    cause = None
+
+    def __init__(self, ended: Ended) -> None:
+        self.status, self.error = ended.status, ended.error
+
+
+class _Unknown:
+    status, error, cause = "pending", "", None
+
+
+_UNKNOWN = _Unknown()
+
+
+def _result(folder: Path) -> Mapping[str, Any]:
+    result: Mapping[str, Any] = json.loads((folder / STAGE_FILE).read_bytes())["result"]
+    return result
