@@ -25,6 +25,9 @@ from derm_bench.plugins import Plugins
 
 PROTOCOL = canonical(PROTOCOL_VERSION)
 
+# What runs beneath every stage function: how it gets its options and plugins, and how torch is set up.
+BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
+
 # The plugins a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
 
@@ -142,7 +145,8 @@ class StageBook:
         memo = ("code", kind.function, tuple(plugins), code)
         if memo not in self._memo:
             used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
-            block: dict[str, Any] = {"stage": source_closure(kind.function).digest, "plugins": used}
+            stage = source_closure(kind.function, *BENEATH).digest
+            block: dict[str, Any] = {"stage": stage, "plugins": used}
             if code:
                 block["called"] = {path: source_closure(path).digest for path in code}
             self._memo[memo] = Block(block, canonical(block))

@@ -273,7 +273,7 @@ def _kinds() -> list[StageKind]:
         StageKind(
             name="training-features",
             word="analyse",
-            function="derm_bench.stages.neighbours:training_features",
+            function="derm_bench.stages.training_features:training_features",
             params=p.TrainingFeatures,
             title="features of training images of {label}",
             shrink=_small_view,

@@ -168,7 +168,7 @@ class RunStages:
 
 
 @functools.cache
-def _field_names(record: Hashable) -> tuple[str, ...] | None:
+def _field_names(record: Any) -> tuple[str, ...] | None:
     """The fields of a dataclass; None of anything else. A plan has many thousands of these records."""
     return tuple(f.name for f in dataclasses.fields(record)) if dataclasses.is_dataclass(record) else None
 

@@ -13,6 +13,7 @@ import torch
 from derm_bench.images import ImageSet
 from derm_bench.protocols import Task
 from derm_bench.scoring.classification import classification_metrics
+from derm_bench.stages.decoded import images_of
 from derm_bench.stages.required import normalisation, restored_classifier
 from derm_bench.stages.weights import load_state
 from derm_bench.training.pixels import Pixels
@@ -28,10 +29,10 @@ BATCH = 256
 def evaluate(context: StageContext) -> dict[str, Any]:
     """Writes predictions.arrow (one row an image of val and test) and metrics.json."""
     params: p.Evaluate = context.params
-    test = context.images("test")
+    test = images_of(context, "test")
     state = load_state(context.inputs["train"] / "state.safetensors")
     classifier, task = restored_classifier(context, state)
-    val = context.images("val")
+    val = images_of(context, "val")
     proba = {name: predict(classifier, part, task) for name, part in (("val", val), ("test", test))}
     scores = classification_metrics(
         test.labels.numpy(),

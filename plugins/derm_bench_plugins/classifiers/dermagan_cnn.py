@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task

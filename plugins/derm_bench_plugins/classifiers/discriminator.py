@@ -37,7 +37,7 @@ from derm_bench.specs import SampleRequest
 from derm_bench.training.classification import predict_proba
 from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.losses import soft_cross_entropy
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.resize import resize_images, resized
 from derm_bench.training.seeding import child_seed

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.weights import load_network, origin_in_memory, origin_of, read_weights
 from derm_bench_plugins.classifiers.sizes import check_size
 

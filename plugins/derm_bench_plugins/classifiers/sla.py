@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from derm_bench.errors import UserError
 from derm_bench.training.classification import fit_classifier
 from derm_bench.training.losses import compact_and_apart
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet

@@ -8,7 +8,7 @@ import timm
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.weights import origin_in_memory
 from derm_bench_plugins.classifiers.sizes import check_size
 from derm_bench_plugins.classifiers.sla import SlaClassifier

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench_plugins.classifiers.sizes import check_size
 from derm_bench_plugins.classifiers.torchvision_names import published
 
