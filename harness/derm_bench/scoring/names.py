@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 
 class MetricEntry(NamedTuple):
-    """`path`: import path of the function (see `derm_bench.scoring.predictions`), written out so that the source digest of
-    a module that imports this table covers it."""
+    """`path`: import path of the function (see `derm_bench.scoring.predictions`), written out so that the source digest
+    of a module that imports this table covers it."""
 
     path: str
     higher_is_better: bool = True
