@@ -2,12 +2,12 @@
 Analysis 2022, as a regulariser of classifiers.
 
 The prediction for an image should not change under a chain of noise, illumination, warping and an affine map in random
-order. Their parameters take one step in the direction in which it changes most. loss = supervised + weight *
-consistency
+order, whose parameters take one step in the direction of the largest change:
+loss = supervised + weight * consistency.
 
 | link | parameters of an image | settings |
 |---|---|---|
-| noise | one number a value, added | norm 1 (`noise`), one power iteration from norm 1e-6 (`xi`) |
+| noise | one number per value, added | norm 1 (`noise`), one power iteration from norm 1e-6 (`xi`) |
 | bias | control points half a side apart, cubic B-spline, exp, multiplied | at most 30% (`bias`) |
 | morph | velocities 16 pixels apart, cubic B-spline, integrated by scaling and squaring | `morph` 1.5 |
 | affine | rotation, size and shift of both axes | 30 degrees, 20%, 10% of half the side |
