@@ -78,7 +78,7 @@ def left_images(out: Path, name: str, n: int) -> list[Path]:
 
 
 def _class_folder(folder: Path, name: str) -> Path:
-    """The folder of a class; UserError for a name that is no plain folder name."""
+    """The folder of a class; UserError for a name that is not a plain folder name."""
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
         raise UserError(
             f"the class '{name}' cannot name a folder", hint="rename it with the data set's classes"
