@@ -4,7 +4,24 @@ import pytest
 
 from derm_bench.filenames import FileNames
 
-LABELS = ["g0", "a__b", "A", "a", "痤疮", "痣" * 200, "x" * 200, "x" * 201, "..", ".", "", "a/b", "a:b", "-rf", "é", "e\u0301"]
+LABELS = [
+    "g0",
+    "a__b",
+    "A",
+    "a",
+    "痤疮",
+    "痣" * 200,
+    "x" * 200,
+    "x" * 201,
+    "..",
+    ".",
+    "",
+    "a/b",
+    "a:b",
+    "-rf",
+    "é",
+    "e\u0301",
+]
 
 
 def test_names_never_collide_and_every_file_system_takes_them(tmp_path):

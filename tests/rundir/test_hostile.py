@@ -27,6 +27,9 @@ AT = {
 }  # fmt: skip
 
 
+LONG = {"at": AT | {"strategy": "x" * 300}, "key": KEY, "pictures": []}
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A folder with a run directory of somebody else (`run`), a store (`store`) and what is nobody's business
@@ -55,7 +58,10 @@ def change(run: Path, edit) -> None:
 def picture_of(folder: Path) -> dict[str, tuple]:
     """Everything below a folder: what it is, and its bytes."""
     return {
-        path.relative_to(folder).as_posix(): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        path.relative_to(folder).as_posix(): (
+            path.lstat().st_mode,
+            path.read_bytes() if path.is_file() else b"",
+        )
         for path in sorted(folder.rglob("*"))
     }
 
@@ -104,7 +110,11 @@ def test_the_manifest_does_not_say_where_the_store_is(world, capsys):
     fit = {"at": AT, "key": KEY, "pictures": [KEY]}
 
     def edit(manifest):
-        manifest["plan"] = {"stages": STAGES | {"fits": [fit]}, "statuses": {}, "store": str(world / "victim")}
+        manifest["plan"] = {
+            "stages": STAGES | {"fits": [fit]},
+            "statuses": {},
+            "store": str(world / "victim"),
+        }
         manifest["store"] = "../victim"
 
     change(world / "run", edit)
@@ -151,7 +161,9 @@ def test_a_pipe_in_the_place_of_a_table_does_not_hang(world):
     assert report(world) == 2
 
 
-@pytest.mark.parametrize("file", ["../victim/secret.csv", "/etc/passwd", "..", "a/b.png", "x.svg", "\x00.png"])
+@pytest.mark.parametrize(
+    "file", ["../victim/secret.csv", "/etc/passwd", "..", "a/b.png", "x.svg", "\x00.png"]
+)
 def test_an_index_names_only_sheets_of_its_own_folder(world, capsys, file):
     (world / "run/samples/index.json").write_text(json.dumps([sheet_entry(file, "gan", "mel")]))
     assert report(world) == 2
@@ -168,12 +180,15 @@ def test_a_sheet_that_is_no_picture_or_unpacks_to_too_much_is_refused(world, cap
 
 def png(width: int, height: int) -> bytes:
     """The start of a picture that claims to be so large."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
 
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
 
 
 def test_sizes_are_bounded_before_anything_is_read(world, capsys, monkeypatch):
@@ -217,7 +232,7 @@ def test_deep_nesting_is_refused(world, capsys, levels):
         lambda m: m["metrics"].update(ece="down"),
         lambda m: m["metrics"].update({"z" * 300: {"higher_is_better": True, "level": "images"}}),
         lambda m: m.update(plan=[]),
-        lambda m: m["plan"].update(stages=STAGES | {"fits": [{"at": AT | {"strategy": "x" * 300}, "key": KEY, "pictures": []}]}),
+        lambda m: m["plan"].update(stages=STAGES | {"fits": [LONG]}),
         lambda m: m["plan"].update(statuses={KEY: {"status": "splendid", "error": ""}}),
         lambda m: m["plan"].update(statuses=[1]),
         lambda m: m.update(health=[{"class": "mel"}]),

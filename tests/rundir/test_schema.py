@@ -78,7 +78,16 @@ def test_a_table_reads_back_as_it_was_written(whole_run, name):
         ("\xff\xfe", "no CSV table"),
         ("", "no CSV table"),
     ],
-    ids=["columns missing", "columns added", "no integer", "no real", "long name", "ragged", "no text", "empty"],
+    ids=[
+        "columns missing",
+        "columns added",
+        "no integer",
+        "no real",
+        "long name",
+        "ragged",
+        "no text",
+        "empty",
+    ],
 )
 def test_what_is_no_such_table_is_refused_in_words(tmp_path, content, says):
     path = tmp_path / "composition.csv"

@@ -14,6 +14,7 @@ from derm_bench.report.tables import markdown_escape, markdown_table
 from derm_bench.report.view import Table
 from derm_bench.rundir.directory import NAMES
 
+
 def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Path) -> str:
     """The text of report.md; links are relative to `folder`, the run directory."""
     parts = [f"# {markdown_escape(title(data))}\n", _pairs(facts(data))]

@@ -54,7 +54,9 @@ def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
         series = frame[name]
         values = series.tolist()
         if series.dtype.name != "string":
-            values = [None if missing else value for value, missing in zip(values, series.isna(), strict=True)]
+            values = [
+                None if missing else value for value, missing in zip(values, series.isna(), strict=True)
+            ]
         columns.append(values)
     names = list(frame.columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -30,9 +30,7 @@ Directions = dict[str, dict[str, Any]]
 """`{"higher_is_better": bool, "level": "predictions" | "images"}` by metric."""
 
 
-def metric_directions(
-    tables: Tables, classes: Iterable[str], specs: Sequence[MetricSpec]
-) -> Directions:
+def metric_directions(tables: Tables, classes: Iterable[str], specs: Sequence[MetricSpec]) -> Directions:
     """Which way is better for every metric of the tables. `classes` are those of the data sets, `specs` the metrics of
     plugins that the matrix names. A metric that a spec does not name is taken for that of the spec whose name it
     begins with; one that belongs to none is left out."""

@@ -54,9 +54,7 @@ def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
             tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))
     none = pa.table({name: pa.array([], pa.string()) for name in PREDICTIONS.names})  # no cell is done yet
     with replacing(path) as partial:
-        pq.write_table(
-            pa.concat_tables(tables, promote_options="permissive") if tables else none, partial
-        )
+        pq.write_table(pa.concat_tables(tables, promote_options="permissive") if tables else none, partial)
 
 
 def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:

@@ -68,7 +68,7 @@ def write_samples(stages: RunStages, records: Records, folder: Path) -> None:
 def _sheets(stages: RunStages, records: Records) -> Iterator[tuple[Path, dict[str, Any]]]:
     """(picture in the store, its entry without a file name) of every sheet."""
     for label, key in stages.sheets.items():
-        head = {"dataset": label, "strategy": None, "generator": None, "seed": None}
+        head: dict[str, Any] = {"dataset": label, "strategy": None, "generator": None, "seed": None}
         yield from _drawn(records, key, head)
     for fit in stages.fits:
         head = {
@@ -81,21 +81,22 @@ def _sheets(stages: RunStages, records: Records) -> Iterator[tuple[Path, dict[st
             yield from _drawn(records, key, head)
 
 
-def _drawn(
-    records: Records, key: str, head: Mapping[str, Any]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _drawn(records: Records, key: str, head: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     folder = records.folder(key)
     if folder is None:
         return
     for entry in read_json(folder / INDEX):
-        yield folder / entry["file"], {
-            "shows": entry["shows"],
-            **head,
-            "class": entry["class"],
-            "step": entry["step"],
-            "real": entry["real"],
-            "licence": entry["licence"],
-        }
+        yield (
+            folder / entry["file"],
+            {
+                "shows": entry["shows"],
+                **head,
+                "class": entry["class"],
+                "step": entry["step"],
+                "real": entry["real"],
+                "licence": entry["licence"],
+            },
+        )
 
 
 def read_index(folder: Path) -> list[Sheet]:

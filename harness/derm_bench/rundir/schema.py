@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCHEMA = 1
-"""The version of this layout, which the manifest states as `schema`. It is raised when a reader would have to change."""
+"""The version of this layout, stated in the manifest as `schema`. It is raised when readers have to change."""
 
 Dtype = Literal["text", "integer", "real"]
 """`text` is never missing but may be empty; `integer` is int64, `real` float64, and both may be missing."""
@@ -56,7 +56,9 @@ RESULTS = Table(
     "results.csv",
     "One row per cell and test set, failed ones too.",
     (
-        Column("cell", "text", "", "Name of the cell: `<dataset>[@<fraction>]/<strategy>/<classifier>/<seed>`."),
+        Column(
+            "cell", "text", "", "Name of the cell: `<dataset>[@<fraction>]/<strategy>/<classifier>/<seed>`."
+        ),
         _DATASET,
         _FRACTION,
         _STRATEGY,
@@ -68,24 +70,42 @@ RESULTS = Table(
         Column("classifier_seed", "integer", "", "Seed of the classifier."),
         Column("protocol", "text", "", "`fair`, or `paper` with what it permitted in brackets."),
         Column("test_set", "text", "", "Name of the test set."),
-        Column("status", "text", "", "`done`, `failed`, `timeout`, `oom`, `diverged`, `skipped` or `pending`."),
+        Column(
+            "status", "text", "", "`done`, `failed`, `timeout`, `oom`, `diverged`, `skipped` or `pending`."
+        ),
         Column("error", "text", "", "Why the cell is not done; empty where it is."),
         Column("n_train_real", "integer", "images", "Real images that the classifier was trained on."),
-        Column("n_train_synthetic", "integer", "images", "Synthetic images that the classifier was trained on."),
+        Column(
+            "n_train_synthetic", "integer", "images", "Synthetic images that the classifier was trained on."
+        ),
         Column("n_test", "integer", "images", "Images of the test set."),
         Column("updates", "integer", "updates", "Optimizer steps of the classifier."),
-        Column("generator_seconds", "real", "s", "Time that fitting and sampling the cell's generators took."),
         Column(
-            "generator_seconds_shared", "real", "s", "The same, each stage divided by the cells that share it."
+            "generator_seconds", "real", "s", "Time that fitting and sampling the cell's generators took."
+        ),
+        Column(
+            "generator_seconds_shared",
+            "real",
+            "s",
+            "The same, each stage divided by the cells that share it.",
         ),
         Column(
             "train_seconds", "real", "s", "Time of the training and of the trainings that it is built on."
         ),
         Column("eval_seconds", "real", "s", "Time of the evaluation."),
         Column("peak_memory_mb", "real", "MB", "Peak resident memory of training and evaluation."),
-        Column("peak_device_mb", "real", "MB", "Peak device memory of training and evaluation; 0 on the CPU."),
+        Column(
+            "peak_device_mb", "real", "MB", "Peak device memory of training and evaluation; 0 on the CPU."
+        ),
     ),
-    (Column("<metric>", "real", "", "A classification metric; the manifest's `metrics` says which way is better."),),
+    (
+        Column(
+            "<metric>",
+            "real",
+            "",
+            "A classification metric; the manifest's `metrics` says which way is better.",
+        ),
+    ),
 )
 
 SUMMARY = Table(
@@ -109,7 +129,12 @@ SUMMARY = Table(
         Column("delta_ci_high", "real", "", "Upper end of the difference's Student-t interval."),
         Column("p_value", "real", "", "p value of the comparison; missing where no test was made."),
         Column("p_holm", "real", "", "The same after Holm's correction."),
-        Column("verdict", "text", "", "`helps`, `hurts`, `equivalent` or `inconclusive`; empty without a verdict."),
+        Column(
+            "verdict",
+            "text",
+            "",
+            "`helps`, `hurts`, `equivalent` or `inconclusive`; empty without a verdict.",
+        ),
     ),
 )
 
@@ -167,7 +192,9 @@ HISTORY = Table(
         Column("step", "integer", "updates", "Optimizer steps so far."),
         Column("images", "integer", "images", "Training images shown so far."),
         Column("epoch", "real", "epochs", "Passes through the training set so far."),
-        Column("split", "text", "", "`train`: a mean over the steps since the last row; `val`: on validation."),
+        Column(
+            "split", "text", "", "`train`: a mean over the steps since the last row; `val`: on validation."
+        ),
         Column("metric", "text", "", "What was measured: a loss, or a classification metric."),
         Column("value", "real", "", "Its value."),
     ),

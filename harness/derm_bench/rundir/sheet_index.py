@@ -17,9 +17,9 @@ them, images between two samples, real images after each step of preprocessing."
 class SheetIndex:
     """What a drawing stage states of the sheets that it writes into a folder.
 
-        sheets = SheetIndex(context.out)
-        label_grid(images, ..., path=sheets.add("mel", "last"))
-        sheets.write()
+    sheets = SheetIndex(context.out)
+    label_grid(images, ..., path=sheets.add("mel", "last"))
+    sheets.write()
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,14 @@ class SheetIndex:
         """Where to write the sheet of a class; it is in the index from now on."""
         name = self._names.of(class_name, shows, suffix=".png")
         self._entries.append(
-            {"file": name, "class": class_name, "shows": shows, "step": None, "real": real, "licence": licence}
+            {
+                "file": name,
+                "class": class_name,
+                "shows": shows,
+                "step": None,
+                "real": real,
+                "licence": licence,
+            }
         )
         return self._folder / name
 

@@ -33,9 +33,7 @@ def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
     are 40 hexadecimal digits or it is refused, links are not followed, and no store is made, moved in or written to.
     """
     if not run_dir.is_dir():
-        raise UserError(
-            f"{run_dir.absolute()} is no run directory", hint="give the --out of a run"
-        )
+        raise UserError(f"{run_dir.absolute()} is no run directory", hint="give the --out of a run")
     run_dir = run_dir.resolve()
     check_directory(run_dir, NAMES)
     manifest = read_manifest(run_dir)
