@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
@@ -168,7 +168,7 @@ class RunStages:
 
 
 @functools.cache
-def _field_names(record: Any) -> tuple[str, ...] | None:
+def _field_names(record: Hashable) -> tuple[str, ...] | None:
     """The fields of a dataclass; None of anything else. A plan has many thousands of these records."""
     return tuple(f.name for f in dataclasses.fields(record)) if dataclasses.is_dataclass(record) else None
 
@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:
     """Records as maps, at any depth."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    names = _field_names(type(value))
+    names = _field_names(cast(Hashable, type(value)))
     return value if names is None else {name: _plain(getattr(value, name)) for name in names}
 
 
