@@ -1,4 +1,4 @@
-"""An executor written as a third party would: an entry module, and an executor with options and a machine of its own."""
+"""An executor written as a third party would: an entry module, and an executor with options and a machine."""
 
 import json
 import os

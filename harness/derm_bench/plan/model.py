@@ -97,19 +97,19 @@ class Plan:
     matrix: Matrix
     machine: Machine
     stages: dict[str, Stage] = field(default_factory=dict)
-    cells: list[PlannedCell] = field(default_factory=list)
-    fidelity: list[PlannedFidelity] = field(default_factory=list)
-    fits: list[PlannedFit] = field(default_factory=list)
-    required: list[PlannedRequired] = field(default_factory=list)
-    pictures: dict[str, list[str]] = field(default_factory=dict)
-    sheets: dict[str, str] = field(default_factory=dict)
-    splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
-    decodes: dict[str, str] = field(default_factory=dict)
-    terms: dict[str, dict[str, str]] = field(default_factory=dict)
-    data: dict[str, bytes] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    analysis: dict[str, str] = field(default_factory=dict)
-    _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    cells: list[PlannedCell] = field(init=False, default_factory=list)
+    fidelity: list[PlannedFidelity] = field(init=False, default_factory=list)
+    fits: list[PlannedFit] = field(init=False, default_factory=list)
+    required: list[PlannedRequired] = field(init=False, default_factory=list)
+    pictures: dict[str, list[str]] = field(init=False, default_factory=dict)
+    sheets: dict[str, str] = field(init=False, default_factory=dict)
+    splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
+    decodes: dict[str, str] = field(init=False, default_factory=dict)
+    terms: dict[str, dict[str, str]] = field(init=False, default_factory=dict)
+    data: dict[str, bytes] = field(init=False, default_factory=dict)
+    warnings: list[str] = field(init=False, default_factory=list)
+    analysis: dict[str, str] = field(init=False, default_factory=dict)
+    _upstream: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
         """The splits of the matrix's own data sets."""

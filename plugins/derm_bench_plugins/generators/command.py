@@ -41,7 +41,7 @@ class Command(MadeImages):
                 for place in ("train", "out"):
                     _class_folder(folder / place, name).mkdir(parents=True)
             write_images(train, folder / "train")
-            values = placeholders(options, classes, self.task.size, run.seed)
+            values = placeholders(options.samples_per_fit, options.program, classes, self.task.size, run.seed)
             values |= {"train": folder / "train", "out": folder / "out"}
             limits = Limits(options.timeout, options.max_megabytes * 10**6, options.max_files)
             run_program(filled(options.argv, values), folder, limits)
