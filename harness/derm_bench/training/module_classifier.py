@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class ModuleClassifier(ModulePlugin):
     """A classifier of one network, trained by `fit_classifier`.
 
-    net: images float32 [N,3,size,size] -> logits [N,K]; head: its last layer, replaced by no weights file of
-    other classes and all that trains under `freeze`; mean, std: of pixels in [0,1], which the harness
+    net: images float32 [N,3,size,size] -> logits [N,K]; head: its last layer, not loaded from a weights file
+    for other classes, and the only part that trains under `freeze`; mean, std: of pixels in [0,1], which the harness
     normalises with; unused: beginnings of names in a weights file that the network has no place for.
-    `weights_from` says what file it started from, for the results.
+    `weights_from` names the weights file that it started from, for the results.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ModuleClassifier(ModulePlugin):
         fit_classifier(self.net, train, val, run, self.options, head=self.head)
 
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [N,K], rows sum to 1; in eval mode, 256 images a forward pass."""
+        """float32 [N,K], rows sum to 1; in eval mode, 256 images per forward pass."""
         return predict_proba(self.net, images, self.options.loss)
 
     def parts(self) -> dict[str, nn.Module]:

@@ -35,5 +35,5 @@ class ModulePlugin:
             raise UserError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
         for part, module in self.parts().items():
             module.load_state_dict({key: state[f"{part}.{key}"] for key in module.state_dict()})
-            # As the engine trained it: in another layout kernels differ, and outputs in their last digits.
+            # The layout in which the engine trains; in another one outputs differ in their last digits.
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
