@@ -175,7 +175,7 @@ def composition_rows(results: Results) -> Iterator[dict[str, Any]]:
 
 def health_rows(results: Results) -> Iterator[dict[str, Any]]:
     """What the samples of every finished generator were like at the end of its fit: a row a class, with figures by name
-    (see `derm_bench.training.health.Likeness`) and `flags`, sentences on what is wrong."""
+    (see `derm_bench.fidelity.likeness`) and `flags`, sentences on what is wrong."""
     for fit in results.plan.fits:
         health = dict(results.result(fit.key).get("health", {}))
         flags = health.pop("flags", {})
