@@ -30,9 +30,12 @@ def canonical(value: Any) -> str:
 
 
 def key_of(identity: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
-    """The key of a stage: 40 hexadecimal digits. `known` has the canonical text of values that were written before."""
+    """The key of a stage: 40 hexadecimal digits. `known` has the canonical text of fields that were written before,
+    whether `identity` has these fields too or not."""
     known = known or {}
-    parts = [f'"{name}":{known.get(name) or canonical(identity[name])}' for name in sorted(identity)]
+    parts = [
+        f'"{name}":{known.get(name) or canonical(identity[name])}' for name in sorted({**known, **identity})
+    ]
     return hashlib.sha256(("{" + ",".join(parts) + "}").encode()).hexdigest()[:40]
 
 

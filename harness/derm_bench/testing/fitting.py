@@ -251,7 +251,7 @@ def uses_nothing_but_the_protocol(case: FitCase) -> None:
 
 
 def leaves_global_state_alone(case: FitCase) -> None:
-    """No setting of the process is changed and no global generator seeded. Drawing from one is allowed (dropout does)."""
+    """No setting of the process is changed, no global generator seeded. Drawing from one is allowed: dropout does."""
     first, imported = case.first.watch, case.importing
     # A library may set its environment once, when it is first used: the plugin is not responsible for that.
     once = {"os.environ", "sys.path"}
