@@ -14,7 +14,7 @@ from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     canonical,
     imported_versions,
-    key_of,
+    key_of_text,
     plugin_code,
     plugin_identity,
     split_paths,
@@ -30,11 +30,13 @@ BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
 Used = Sequence[tuple[str, str]]
 
 
-class Block(NamedTuple):
-    """The part of an identity that many stages share, with the canonical text of each of its fields."""
+class Shared(NamedTuple):
+    """The part of an identity that many stages share, and its canonical text before, between and after their own."""
 
     value: dict[str, Any]
-    canonical: dict[str, str]
+    before: str
+    between: str
+    after: str
 
 
 class Entry(NamedTuple):
@@ -76,24 +78,22 @@ class StageBook:
         """The key of a stage, which is entered into the plan where no equal one is there."""
         known = kind_of(kind)
         shared = self._shared(known, entry.plugins, entry.code)
-        own = {"inputs": entry.inputs, "params": params.__dict__}
-        if entry.optional:
-            own["optional"] = entry.optional
-        key = key_of(own, shared.canonical)
+        own = [shared.before, canonical(entry.inputs), shared.between]
+        own += ['"optional":', canonical(entry.optional), ","] if entry.optional else []
+        key = key_of_text("".join([*own, '"params":', canonical(params.__dict__), shared.after]))
         if key not in self.plan.stages:
             title = known.title.format_map({**params.__dict__, **entry.words})
             after = entry.after
             if self._guards:
                 guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
                 after = tuple(dict.fromkeys((*entry.after, *guards)))
-            identity = {**shared.value, **own}
             self.plan.stages[key] = Stage(
-                key, known.name, title, params, entry.inputs, identity, entry.local, after, entry.optional
+                key, known.name, title, params, entry.inputs, shared.value, entry.local, after, entry.optional
             )
         self.used[key] = tuple(entry.plugins)
         return key
 
-    def _shared(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Block:
+    def _shared(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Shared:
         """The part of an identity that all stages of a kind share which run the same plugins."""
         memo = ("shared", kind.name, kind.function, tuple(plugins), code)
         if memo not in self._memo:
@@ -104,7 +104,11 @@ class StageBook:
                 "code": self._code(kind, plugins, code),
                 "numerics": self._numerics(kind, plugins, code),
             }
-            self._memo[memo] = Block(block, {name: canonical(value) for name, value in block.items()})
+            text = {name: f'"{name}":{canonical(value)},' for name, value in block.items()}
+            before = "{" + text["code"] + text["function"] + '"inputs":'
+            self._memo[memo] = Shared(
+                block, before, "," + text["kind"] + text["numerics"], "," + text["protocol"][:-1] + "}"
+            )
         return self._memo[memo]
 
     def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
