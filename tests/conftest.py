@@ -55,22 +55,37 @@ class Ran:
     err: str
 
 
-# Figures take as long as all else in a run of toys: most tests of a run go without.
 MAIN = "from derm_bench.cli import main; main()"
-MAIN_WITHOUT_FIGURES = f"from derm_bench.runner import run; run.draw = lambda *_: None; {MAIN}"
+# Figures take as long as all else in a run of toys: most tests of a run go without.
+WITHOUT_FIGURES = """
+from derm_bench.runner import run
+analyse = run.analyse
+def without_figures(execution, *others):
+    execution.plan.analysis.pop("figures", None)
+    return analyse(execution, *others)
+run.analyse = without_figures
+"""
+MAIN_WITHOUT_FIGURES = f"{WITHOUT_FIGURES}\n{MAIN}"
 
 
 def main_here(words: list[str], figures: bool = False) -> int:
     """Calls the command line in this process, stages and all; the exit code. A run draws figures and writes its
     report.html where `figures`."""
     from derm_bench.cli import main
+    from derm_bench.runner import run
+
+    analyse = run.analyse
+
+    def without_figures(execution, *others):
+        execution.plan.analysis.pop("figures", None)
+        return analyse(execution, *others)
 
     handler = signal.getsignal(signal.SIGTERM)
     if words[0] == "run" and "--executor" not in words:
         words = [*words, "--executor", "inline"]
     with pytest.MonkeyPatch.context() as patched:
         if words[0] == "run" and not figures:
-            patched.setattr("derm_bench.runner.run.draw", lambda *_: None)
+            patched.setattr(run, "analyse", without_figures)
         try:
             main(words)
         except SystemExit as end:
