@@ -6,6 +6,7 @@ replaced, and gets a record; the other stages go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -133,11 +134,11 @@ class LocalExecutor:
         return worker.lost(status, message)
 
     def _remove(self, place: int) -> None:
-        worker = self._workers[place]
+        worker, self._workers[place] = self._workers[place], None  # first: a second Ctrl-C may come meanwhile
         if worker is not None:
-            self._selector.unregister(worker.events)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(worker.events)
             worker.end()
-            self._workers[place] = None
 
 
 class _Worker:
