@@ -38,7 +38,7 @@ def test_no_two_sheets_get_one_name_and_the_index_says_what_each_shows(tmp_path)
     for k, strategy in enumerate(("gan", "gan__A", "GAN")):
         drawn.draw(f"{k}", LABELS)
         at = ClassCoordinates("ham", 1.0, strategy, "dcgan", 0, 7, "+".join(LABELS))
-        fits.append(FitStage(at, f"fit{k}", (f"{k}", "not there")))
+        fits.append(FitStage(at, f"fit{k}", f"health{k}", (f"{k}", "not there")))
     write_samples(RunStages({}, fits=fits), drawn, tmp_path / "samples")
     sheets = read_index(tmp_path / "samples")
     assert [(s.strategy, s.class_name) for s in sheets] == [
