@@ -21,9 +21,8 @@ OTHER = {"name": "toy-blobs", "images": 60, "copies": 1, "classes": ["red", "gre
 
 
 @pytest.fixture
-def run(in_process, write_matrix, tmp_path, monkeypatch):
+def run(in_process, write_matrix, tmp_path):
     """Runs the toy matrix with changes, without figures; returns the run directory and what was printed."""
-    monkeypatch.setattr("derm_bench.cli.report.draw", lambda *arguments: None)
 
     def call(**changes):
         content = {"strategies": STRATEGIES, "seeds": [0], **changes}

@@ -132,9 +132,7 @@ def test_what_a_generator_requires_does_not_depend_on_strategy_or_classifier_see
     ]
     seeds = {"generator": [5], "classifier": [0, 1]}
     planned = plan(strategies=strategies, classifiers=["toy-centroid"], seeds=seeds)
-    fits = [
-        s for s in planned.stages.values() if s.kind == "fit" and s.params.generator == "toy-graded"
-    ]
+    fits = [s for s in planned.stages.values() if s.kind == "fit" and s.params.generator == "toy-graded"]
     assert len(fits) == 3, "one a class"
     assert planned.stages[fits[0].inputs["requires/grader"]].key in planned.cells[0].built_on
     assert not planned.cells[0].trainings, "a grader of the generator is the generator's cost"

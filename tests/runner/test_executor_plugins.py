@@ -105,14 +105,19 @@ def test_executor_options_of_the_command_line_are_laid_over_the_matrixs(
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_a_wrong_executor_or_option_is_refused_with_the_nearest_right_one(in_process, small, cluster, command):
+def test_a_wrong_executor_or_option_is_refused_with_the_nearest_right_one(
+    in_process, small, cluster, command
+):
     for flags, words in (
         (("--executor", "my-clustr"), ["executor.name", "did you mean 'my-cluster'"]),
         (
             ("--executor", "my-cluster", "--executor-option", "quue=x"),
             ["quue", "did you mean 'queue'"],
         ),
-        (("--executor", "my-cluster", "--executor-option", "nodes=0"), ["executor.nodes", "greater than or equal to 1"]),
+        (
+            ("--executor", "my-cluster", "--executor-option", "nodes=0"),
+            ["executor.nodes", "greater than or equal to 1"],
+        ),
         (("--executor", "my-cluster", "--executor-option", "nodes"), ["nodes"]),
     ):
         ran = in_process(command, small(), *flags)
