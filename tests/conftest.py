@@ -68,9 +68,9 @@ run.analyse = without_figures
 MAIN_WITHOUT_FIGURES = f"{WITHOUT_FIGURES}\n{MAIN}"
 
 
-def main_here(words: list[str], figures: bool = False) -> int:
-    """Calls the command line in this process, stages and all; the exit code. A run draws figures and writes its
-    report.html where `figures`."""
+def main_here(words: list[str], figures: bool = False, inline: bool = True) -> int:
+    """Calls the command line in this process, stages and all; the exit code. A run draws figures where `figures`, and
+    its stages run in this process where `inline`, unless an executor is named."""
     from derm_bench.cli import main
     from derm_bench.runner import run
 
@@ -81,7 +81,7 @@ def main_here(words: list[str], figures: bool = False) -> int:
         return analyse(execution, *others)
 
     handler = signal.getsignal(signal.SIGTERM)
-    if words[0] == "run" and "--executor" not in words:
+    if inline and words[0] == "run" and "--executor" not in words:
         words = [*words, "--executor", "inline"]
     with pytest.MonkeyPatch.context() as patched:
         if words[0] == "run" and not figures:
@@ -116,9 +116,9 @@ def in_process(tmp_path, toys, monkeypatch, capfd):
     what needs no worker of its own."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str | Path, figures: bool = False) -> Ran:
+    def call(*arguments: str | Path, figures: bool = False, inline: bool = True) -> Ran:
         capfd.readouterr()
-        code = main_here([str(word) for word in arguments], figures)
+        code = main_here([str(word) for word in arguments], figures, inline)
         printed = capfd.readouterr()
         return Ran(code, printed.out, printed.err)
 

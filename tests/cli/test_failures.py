@@ -123,7 +123,7 @@ def test_max_failures_leaves_the_rest_pending(in_process, write_matrix, tmp_path
         {"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)
     ]
     matrix = write_matrix(seeds=[0], classifiers=classifiers, strategies=["real-only"])
-    assert in_process("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
+    assert in_process("run", matrix, "--out", "out", "--max-failures", "1").code == 1
     statuses = sorted(row["status"] for row in read_csv(tmp_path / "out/results.csv"))
     assert statuses == ["failed", "pending", "pending"]
 

@@ -89,9 +89,9 @@ def test_a_run_fills_its_directory(finished, whole, derm_bench, in_process, tmp_
     assert "0 stages run" in again.out
     assert (tmp_path / "again/results.csv").read_bytes() == (finished / "results.csv").read_bytes()
 
-    # Changing one classifier option re-runs training and evaluation, and no generator.
+    # Changing one classifier option re-runs training, evaluation, statistics and figures, and no generator.
     changed = in_process("plan", whole / "matrix.yaml", "--set", "classifiers.0.lr=0.5", "--json")
-    assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6}
+    assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6, "analyse": 2}
 
 
 def test_generators_are_fitted_once_for_all_cells_that_need_them(in_process, write_matrix):
@@ -101,7 +101,10 @@ def test_generators_are_fitted_once_for_all_cells_that_need_them(in_process, wri
     plan = json.loads(in_process("plan", matrix, "--json").out)
     titles = Counter(stage["title"] for stage in plan["stages"] if stage["kind"] == "fit")
     assert titles == {
-        f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)
+        f"{what} toy-mean [{name}] seed {seed}": 1
+        for what in ("fit", "check the health of")
+        for name in ("green", "blue")
+        for seed in (0, 1)
     }
     assert len(plan["cells"]) == 12
 

@@ -134,11 +134,13 @@ class LocalExecutor:
         return worker.lost(status, message)
 
     def _remove(self, place: int) -> None:
-        worker, self._workers[place] = self._workers[place], None  # first: a second Ctrl-C may come meanwhile
+        worker = self._workers[place]
         if worker is not None:
-            with contextlib.suppress(KeyError):
+            # Already unregistered where a second Ctrl-C has cut a first attempt short.
+            with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(worker.events)
             worker.end()
+            self._workers[place] = None
 
 
 class _Worker:

@@ -63,10 +63,13 @@ class Probes:
 
 
 def unknown(plan: Plan, keys: Iterable[str], past: Past) -> dict[CostClass, str]:
-    """One stage among `keys` of each cost class without a record: of several, one that needs the fewest others."""
+    """One stage among `keys` of each cost class without a record: of several, one that needs the fewest others. Those
+    with optional inputs are left out: what they read is made by a whole run."""
     chosen: dict[CostClass, str] = {}
     for key in keys:
         stage = plan.stages[key]
+        if stage.optional:
+            continue
         group = cost_class(stage.identity)
         if past.of_class(group):
             continue
