@@ -1,4 +1,4 @@
-"""Reading images of strangers: bounded before decoding, a few formats only, every failure a short reason."""
+"""Reading untrusted image files: bounded before decoding, a few formats only, every failure with a short reason."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 64_000_000
-# Larger files take the way that does not hold them whole in memory.
+# Larger files are read by Pillow, which does not hold the whole file in memory.
 _QUICK_BYTES = 64 * 2**20
-# What Pillow turns an image by: EXIF wherever it stands before the pixels, and XMP where there is none.
+# By these Pillow may turn an image: EXIF anywhere before the pixels, and XMP where there is no EXIF.
 _MAY_TURN = (b"Exif\0", b"tiff:Orientation")
 
 
@@ -63,8 +63,8 @@ def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = N
 
 
 def _plain_jpeg(path: Path, max_pixels: int, at_least: int | None) -> np.ndarray | None:
-    """What Pillow gives of an ordinary JPEG, straight from libjpeg-turbo and quicker. None where it is anything else
-    (CMYK, metadata that may turn it, broken, too large), which is left to Pillow and its reasons."""
+    """The pixels that Pillow gives for an ordinary JPEG, but faster, straight from libjpeg-turbo. None for all others
+    (CMYK, metadata that may turn it, broken, too large), which are left to Pillow and its error messages."""
     try:
         status = path.stat()
         if path.suffix.lower() not in (".jpg", ".jpeg") or not stat.S_ISREG(status.st_mode):
@@ -89,7 +89,7 @@ def _plain_jpeg(path: Path, max_pixels: int, at_least: int | None) -> np.ndarray
 
 
 def _scale(side: int, at_least: int | None) -> int:
-    """1, 2, 4 or 8: the most that `side` may be divided by and keep `at_least` pixels, as of in Pillow."""
+    """1, 2, 4 or 8: the largest by which `side` may be divided and keep `at_least` pixels, as in Pillow."""
     return max(scale for scale in (1, 2, 4, 8) if scale == 1 or (at_least and side // scale >= at_least))
 
 

@@ -102,7 +102,7 @@ def test_fakes_are_the_generators_as_many_as_training_images_and_at_the_classifi
     assert isinstance(asked[0], SampleRequest)
 
 
-def test_a_generator_of_one_class_is_shown_that_class(gan):
+def test_a_generator_of_one_class_gets_images_of_that_class(gan):
     """Its label 0 is that class, whichever place it has among those that are told apart."""
     classifier, shown = make(gan, mode="k+1"), []
     classifier.source_task = Task(CLASSES[1:2], 16)
@@ -155,7 +155,7 @@ def test_any_discriminator_serves_by_the_layer_that_makes_its_logit():
     assert net.trunk.hidden.weight.grad is not None
 
 
-def test_a_discriminator_that_is_told_more_than_images_needs_features():
+def test_a_discriminator_with_more_inputs_than_images_needs_features():
     class Told(Plain):
         def forward(self, images, targets):
             return super().forward(images)

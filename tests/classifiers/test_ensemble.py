@@ -1,4 +1,4 @@
-"""ensemble: the mean of what members say, each asked at its own side with its own normalisation."""
+"""ensemble: the mean of the members' probabilities, each member at its own side with its own normalisation."""
 
 import pytest
 import torch

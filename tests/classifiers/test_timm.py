@@ -17,7 +17,7 @@ from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import StageRun, seed_everything
 from derm_bench.training.weights import load_network
 from derm_bench_plugins.classifiers import timm_net
-from derm_bench_plugins.classifiers.registered import model_names
+from derm_bench_plugins.classifiers.model_registry import model_names
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 from derm_bench_plugins.classifiers.timm_presets import NETWORKS
 
@@ -61,7 +61,7 @@ sys.exit(bool({"torch", "torchvision", "timm"} & sys.modules.keys()))"""
     ],
 )
 def test_hub_names_folders_and_urls_are_refused(name):
-    with pytest.raises(ValueError, match=r"hub names, folders and URLs are not taken"):
+    with pytest.raises(ValueError, match=r"hub names, folders and URLs are not accepted"):
         TimmOptions(model=name)
 
 

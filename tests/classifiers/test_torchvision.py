@@ -12,7 +12,7 @@ from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.seeding import seed_everything
 from derm_bench_plugins.classifiers import torchvision_net
-from derm_bench_plugins.classifiers.registered import model_names
+from derm_bench_plugins.classifiers.model_registry import model_names
 from derm_bench_plugins.classifiers.specs.torchvision import TorchvisionOptions
 from derm_bench_plugins.classifiers.torchvision_names import Published, published
 from derm_bench_plugins.classifiers.torchvision_net import WITH_AUXILIARY, make

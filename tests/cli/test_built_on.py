@@ -21,8 +21,9 @@ OTHER = {"name": "toy-blobs", "images": 60, "copies": 1, "classes": ["red", "gre
 
 
 @pytest.fixture
-def run(in_process, write_matrix, tmp_path):
+def run(in_process, write_matrix, tmp_path, monkeypatch):
     """Runs the toy matrix with changes, without figures; returns the run directory and what was printed."""
+    monkeypatch.setattr("derm_bench.runner.rebuild.make_figures", lambda *arguments: [])
 
     def call(**changes):
         content = {"strategies": STRATEGIES, "seeds": [0], **changes}

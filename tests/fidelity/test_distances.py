@@ -111,7 +111,7 @@ def test_intervals_are_deterministic_and_as_wide_as_repeated_draws_vary(distance
 def test_too_few_images_have_no_interval_and_one_has_no_distance(distance):
     few = distance(normal(2, 4, 0), normal(2, 4, 1))
     assert math.isfinite(few.value) and math.isnan(few.low) and math.isnan(few.high)
-    with pytest.raises(ValueError, match="two images a side, not 1 and 5"):
+    with pytest.raises(ValueError, match="two images per side, not 1 and 5"):
         distance(normal(1, 4, 0), normal(5, 4, 1))
     with pytest.raises(ValueError, match="of one D"):
         distance(normal(5, 4, 0), normal(5, 3, 1))

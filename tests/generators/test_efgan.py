@@ -17,7 +17,7 @@ from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.stage_run import seed_everything
 from derm_bench_plugins.generators.dcgan import Dcgan
-from derm_bench_plugins.generators.efgan import Efgan, permuted, recoloured, turned, turned_hues
+from derm_bench_plugins.generators.efgan import Efgan, permuted, recoloured, rotated, shifted_hues
 from derm_bench_plugins.generators.specs.efgan import EfganOptions
 
 
@@ -53,7 +53,7 @@ def test_permutations_are_the_six_orders_of_the_channels_exactly():
 
 def test_hues_turn_and_leave_saturation_and_value():
     images = noise(2)
-    found = turned_hues(images, 0.05)
+    found = shifted_hues(images, 0.05)
     assert list(found) == ["-0.05", "-0.025", "+0", "+0.025", "+0.05"] and torch.equal(found["+0"], images)
     for name, made in found.items():
         before, after = (p.permute(0, 2, 3, 1).reshape(-1, 3).numpy() / 255 for p in (images, made))
@@ -81,11 +81,11 @@ def test_the_gan_is_shown_all_colours_and_within_the_limits_of_diagnosis_by_defa
 
 def test_quarter_turns_are_exact_and_others_resample():
     images = noise(5, 33)
-    quarters = turned(images, torch.tensor([0, 90, 180, 270, 90]))
+    quarters = rotated(images, torch.tensor([0, 90, 180, 270, 90]))
     for image, made, k in zip(images, quarters, (0, 1, 2, 3, 1), strict=True):
         assert np.array_equal(np.rot90(image.numpy(), k, axes=(1, 2)), made.numpy())
     smooth = np.stack([ndimage.gaussian_filter(image.float().numpy(), (0, 3, 3)) for image in images])
-    made = turned(torch.from_numpy(smooth).byte(), torch.tensor([30, 60, 120, 210, 330]))
+    made = rotated(torch.from_numpy(smooth).byte(), torch.tensor([30, 60, 120, 210, 330]))
     for image, degrees, one in zip(smooth, (30, 60, 120, 210, 330), made, strict=True):
         expected = ndimage.rotate(image, degrees, axes=(2, 1), reshape=False, order=1)
         middle = np.s_[:, 8:25, 8:25]

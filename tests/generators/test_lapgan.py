@@ -69,7 +69,7 @@ def test_a_level_is_trained_on_the_real_image_below_it_and_on_nothing_else():
     reals, targets = pyramid(pictures(), 3), torch.ones(8, 1)
     noise = gan.prior(8, stream(0, "z"))
     assert noise.shape == (8, 8 + 256 + 1024) and -1 <= noise.min() < -0.99 and 0.99 < noise.max() <= 1
-    fakes = gan.generator.apart(noise, reals, targets)
+    fakes = gan.generator.by_level(noise, reals, targets)
     plane = noise[:, 8 + 256 :].reshape(8, 1, 32, 32)
     coarse = F.interpolate(reals[1], scale_factor=2, mode="bilinear")
     want = coarse + gan.generator.levels[1].net(torch.cat([coarse, plane], 1))
@@ -90,7 +90,7 @@ def test_losses_of_an_update_are_those_of_each_level_by_hand():
     noise = gan.prior(8, stream(0, "z"))
     reals = pyramid(batch.images, 3)
     with torch.no_grad():
-        fakes = gan.generator.apart(noise, reals, batch.targets)
+        fakes = gan.generator.by_level(noise, reals, batch.targets)
         real, fake = (gan.discriminator(images, batch.targets) for images in (reals, fakes))
     gan.fit(train_set(), run)
     logged = {row.metric: row.value for row in run.history()}
@@ -108,7 +108,7 @@ def test_one_adam_over_the_sum_takes_the_steps_of_one_a_level():
     for alone in (False, True):
         gan = tiny(size=16, options=TINY.model_copy(update={"dropout": 0.0}))
         reals, targets = pyramid(pictures(size=16), 2), torch.ones(8, 1)
-        fakes = [f.detach() for f in gan.generator.apart(gan.prior(8, stream(0, "z")), reals, targets)]
+        fakes = [f.detach() for f in gan.generator.by_level(gan.prior(8, stream(0, "z")), reals, targets)]
         d = gan.discriminator
         groups = [d.base, *d.levels] if alone else [d]
         adams = [torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in groups]

@@ -14,7 +14,7 @@ from derm_bench_plugins.generators import masks
 from derm_bench_plugins.generators.lesion_paste import (
     LesionPaste,
     feathered,
-    painted_over,
+    inpainted,
     poisson,
 )
 from derm_bench_plugins.generators.specs.lesion_paste import LesionPasteOptions
@@ -80,10 +80,10 @@ def test_boxes_by_hand():
 # ------------------------------------------------------------------------------------------ pasting
 
 
-def test_painted_over_skin_holds_no_lesion_and_is_else_untouched():
+def test_inpainted_skin_holds_no_lesion_and_is_else_untouched():
     mask = disc()
     image = picture(mask)
-    made = painted_over(image, mask, np.random.default_rng(0))
+    made = inpainted(image, mask, np.random.default_rng(0))
     far = cv2.dilate(mask, np.ones((9, 9), np.uint8)) == 0
     assert np.array_equal(made[far], image[far])
     assert np.abs(made[mask > 0].mean(axis=0) - SKIN).max() < 8

@@ -107,7 +107,7 @@ def test_placeholders_are_replaced_once_and_inside_words():
     ("given", "said"),
     [
         ({"argv": ("gan", "{output}")}, "did you mean 'out'"),
-        ({"argv": ("gan", "{train}")}, "never says {out}"),
+        ({"argv": ("gan", "{train}")}, "has no {out}"),
         ({"argv": ("gan", "{out}", "{class}"), "scope": "pooled"}, "write scope: per_class"),
         ({"argv": ("{program}", "{out}")}, "with `program`"),
         ({"argv": "gan {train} {out}"}, "tuple"),

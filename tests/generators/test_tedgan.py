@@ -73,11 +73,11 @@ def test_latents_of_a_class_come_back_with_its_mean_and_covariance():
     targets = torch.eye(3)[torch.arange(8000) // 4000]
     for half in (slice(0, None, 2), slice(1, None, 2)):
         latents.add(rows[half], targets[half])
-    like = latents.like(torch.randn(20_000, 2, generator=draws), 0)
+    like = latents.sample(torch.randn(20_000, 2, generator=draws), 0)
     assert like.mean(dim=0).tolist() == pytest.approx(own.mean(dim=0).tolist(), abs=0.06)
     assert torch.allclose(like.T.cov(), own.T.cov(), rtol=0.05)
     gaussian = torch.randn(4, 2)
-    assert torch.equal(latents.like(gaussian, 2), gaussian)
+    assert torch.equal(latents.sample(gaussian, 2), gaussian)
 
 
 def test_the_vae_has_its_share_of_the_budget_and_then_stays_as_it_is():
@@ -120,8 +120,8 @@ def test_samples_come_from_both_gans_by_the_stated_share():
     gan.sample(asked)  # sets eval mode
     with torch.no_grad():
         images = gan.render(z, 1)
-    one = gan.of_latents.render(gan.latents.like(z[:, :5], 1), 1)
-    other = gan.of_noise.render(z[:, 5:10], 1)
+    one = gan.gan_latents.render(gan.latents.sample(z[:, :5], 1), 1)
+    other = gan.gan_noise.render(z[:, 5:10], 1)
     from_one = (images - one).abs().amax(dim=(1, 2, 3)) < 1e-5
     from_other = (images - other).abs().amax(dim=(1, 2, 3)) < 1e-5
     assert torch.equal(from_one, ~from_other) and 160 < from_one.sum() < 240

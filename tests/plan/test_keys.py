@@ -20,10 +20,6 @@ def test_a_key_is_the_digest_of_the_canonical_identity():
     assert key_of(dict(reversed(IDENTITY.items()))) == expected
 
 
-def test_text_that_is_known_already_changes_no_key():
-    assert key_of(IDENTITY, {"b": canonical(IDENTITY["b"]), "c": canonical({})}) == key_of(IDENTITY)
-
-
 def test_files_of_transforms_among_the_options_are_known_by_content(tmp_path):
     class Palette(BaseModel):
         colours: Path

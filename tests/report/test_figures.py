@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from derm_bench.report import view
 from derm_bench.report.data import ReportData
+from derm_bench.report.facts import facts
 from derm_bench.report.figures import make_figures, read_figures
 from derm_bench.report.plots import looks
 from derm_bench.report.samples import Row, label_grid, row_sheet
+from derm_bench.report.score_figures import deltas
+from derm_bench.rundir.frames import make_frame
+from derm_bench.rundir.manifest import metric_directions
+from derm_bench.rundir.schema import FIDELITY, RESULTS
+from derm_bench.specs import MetricSpec
 
 
 def test_every_section_has_figures_and_all_are_plain_svg(whole_figures):
@@ -108,3 +115,53 @@ def test_snapshot_sheet_has_a_row_a_step(tmp_path):
 def test_contact_sheet_refuses_floats(tmp_path):
     with pytest.raises(ValueError, match="uint8"):
         label_grid(np.zeros((1, 3, 8, 8)), "a", "b", tmp_path / "x.png")
+
+
+def test_where_lower_is_better_figures_and_tables_say_so(make_run, tmp_path, strategies):
+    few = dict(list(strategies.items())[:3])
+    folder = make_run(
+        strategies=few,
+        classifiers=("net",),
+        fractions=(1.0,),
+        seeds=(0, 1),
+        primary="log_loss",
+        predictions=False,
+    )
+    data = ReportData.load(folder)
+    captions = {file.name: file.caption for file in make_figures(data, tmp_path / "out")}
+    (delta,) = [caption for name, caption in captions.items() if name.startswith("delta-")]
+    assert "Left of zero is better" in delta and "Right of zero" not in delta
+    assert "Lower is better" in next(c for name, c in captions.items() if name.startswith("forest-"))
+    assert "Lower is better" in next(c for name, c in captions.items() if name.startswith("fidelity-phantom"))
+    (table,) = view.headline(data)
+    assert table.header[2] == "log loss (lower is better)" and "below zero is better" in table.note
+    assert ("Primary metric", "log loss (lower is better)") in facts(data)
+    axes = deltas(data, data.groups[0], "real-only").axes[0]
+    assert axes.get_xlabel() == "difference in log loss, lower is better"
+
+
+def test_where_higher_is_better_right_of_zero_is(whole_figures):
+    captions = [file.caption for file in read_figures(whole_figures) if file.name.startswith("delta-")]
+    assert captions and all("Right of zero is better" in caption for caption in captions)
+
+
+def test_the_direction_of_a_plugin_metric_is_that_of_its_spec():
+    specs = [
+        MetricSpec(name="regret", summary="", create="x:y", level="predictions", higher_is_better=False),
+        MetricSpec(name="gain", summary="", create="x:y", level="predictions", higher_is_better=True),
+        MetricSpec(name="distance", summary="", create="x:y", level="images", higher_is_better=False),
+    ]
+    tables = {
+        "results": make_frame([], RESULTS, ["log_loss", "recall_mel", "regret_mean", "gain", "unheard_of"]),
+        "fidelity": make_frame([{"metric": "distance"}], FIDELITY),
+    }
+    found = metric_directions(tables, ("mel",), specs)
+    assert {name: entry["higher_is_better"] for name, entry in found.items()} == {
+        "log_loss": False, "recall_mel": True, "regret_mean": False, "gain": True,
+        "distance": False,
+    }  # fmt: skip
+
+
+def test_nothing_is_said_of_a_metric_whose_direction_nobody_states(make_run):
+    data = ReportData.load(make_run(classifiers=("net",), fractions=(1.0,), seeds=(0,), primary="mystery"))
+    assert data.higher_is_better("mystery") is None and data.direction("mystery") == ""

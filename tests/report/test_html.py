@@ -83,10 +83,13 @@ def test_page_says_what_failed_and_how_many_seeds_are_left(report):
     )
 
 
-def test_a_generator_whose_samples_are_noise_is_told(whole_run):
+def test_a_generator_whose_samples_are_noise_is_marked(whole_run):
     table = view.health(ReportData.load(whole_run))
-    assert table.header[-3:] == ["apart", "apart at 4x4", "what is wrong"]
-    assert "Apart: the mean distance of two samples" in table.note and "nearest" not in table.note
+    assert table.header[-3:] == ["sample distance", "sample distance at 4x4", "what is wrong"]
+    assert (
+        "Sample distance: the mean pixel distance of two samples" in table.note
+        and "nearest" not in table.note
+    )
     assert [row[4:6] for row in table.rows] == [["1.2", "0.031"], ["1.2", "0.92"]] and table.flagged == {0}
     assert "nearly one image" in table.rows[0][-1] and not table.rows[1][-1]
 
@@ -101,7 +104,7 @@ def test_markdown_links_lead_to_files(report):
     ("options", "says"),
     [
         ({"everything": "oom"}, "out of memory: <b>8 GB</b> asked"),
-        ({"seeds": (0,)}, "One seed: no interval"),
+        ({"seeds": (0,)}, "One seed: there is no interval"),
         ({"strategies": {"real-only": (0.0, 0, "")}}, "real-only"),
         ({"predictions": False}, "balanced accuracy"),
         ({"classifiers": ()}, "only generators were fitted"),

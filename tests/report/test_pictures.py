@@ -14,7 +14,7 @@ from derm_bench.report.data import ReportData
 from derm_bench.report.pictures import carried
 from derm_bench.report.plots import Look
 from derm_bench.report.samples import Row, row_sheet
-from derm_bench.report.training_figures import ends, fidelity, fidelity_steps, generator_beliefs
+from derm_bench.report.training_figures import discriminator_outputs, ends, fidelity, fidelity_steps
 from derm_bench.rundir.directory import RunFiles
 from derm_bench.rundir.samples import Sheet
 from derm_bench.specs import RawImage, SampleRequest, Task
@@ -273,7 +273,7 @@ def test_states_of_an_image_are_in_order_and_the_last_is_what_is_kept():
     assert [state.shape[0] for state in states] == [160, 160, 16, 16]
     assert np.abs(states[0].astype(int) + states[1] - 255).max() <= 2
     item = decode._fit(RawImage(raw), 16, "center-crop", steps)
-    assert np.array_equal(states[-1].transpose(2, 0, 1), item.pixels)
+    assert np.array_equal(states[-1], item.pixels)
 
 
 # --------------------------------------------------------------------------------------- curves
@@ -295,12 +295,12 @@ def test_scores_over_training_end_at_the_last_update_and_beside_real_images():
     assert fidelity_steps(rows[2:], "fd_domain", ["gan", "once"], look, ends(history)) is None
 
 
-def test_what_the_discriminator_says_has_a_line_for_reals_and_one_for_fakes():
+def test_the_outputs_of_a_discriminator_have_a_line_for_reals_and_one_for_fakes():
     rows = [{"metric": m, "class": "mel", "seed": 0, "step": step, "value": v}
             for m, v in (("d_real", 0.8), ("d_fake", 0.1), ("loss_g", 2.0)) for step in (1, 2)]  # fmt: skip
-    figure = generator_beliefs(rows)
+    figure = discriminator_outputs(rows)
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.8, 0.8], [0.1, 0.1]]
-    assert generator_beliefs([row for row in rows if row["metric"] == "loss_g"]) is None
+    assert discriminator_outputs([row for row in rows if row["metric"] == "loss_g"]) is None
 
 
 def test_values_of_many_magnitudes_are_told_apart_although_one_is_below_zero():

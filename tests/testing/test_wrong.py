@@ -27,7 +27,7 @@ BROKEN = {
     "gan-state": ("state_round_trip", "put every tensor"),
     "gan-resume": ("interrupt_and_resume", "optimizers"),
     "gan-short": ("takes_the_whole_budget", "2 of 4 batches"),
-    "gan-reaches": ("uses_nothing_but_the_protocol", "run for val"),
+    "gan-reaches": ("uses_nothing_but_the_protocol", "uses val of the run"),
     "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
     "gan-sets-threads": ("leaves_global_state_alone", "torch.get_num_threads()"),
     "gan-sets-environment": ("leaves_global_state_alone", "os.environ"),
@@ -38,7 +38,7 @@ BROKEN = {
     "gan-no-presets": ("presets_are_valid", "tiny and smoke"),
     "gan-slow-tiny": ("tiny_is_quick", "limit is 0.05 s"),
     "gan-slow-smoke": ("smoke_is_quick", "limit is 0.05 s"),
-    "net-shape": ("probabilities_have_the_right_shape", "one row an image"),
+    "net-shape": ("probabilities_have_the_right_shape", "one row per image"),
     "net-dtype": ("probabilities_are_float32", ".float()"),
     "net-logits": ("probabilities_sum_to_one", "softmax"),
     "net-neighbours": ("an_image_is_predicted_by_itself", "eval()"),
@@ -53,7 +53,7 @@ BROKEN = {
     "data-order": ("an_image_does_not_depend_on_the_order", "by id"),
     "data-uncovered": ("fingerprint_covers_every_image", "'i9'"),
     "data-torch": ("planner_needs_no_torch", "imports torch"),
-    "metric-backwards": ("better_is_better", "turn higher_is_better round"),
+    "metric-backwards": ("better_is_better", "invert higher_is_better"),
     "metric-nan": ("values_are_numbers", "f1_of_nobody"),
     "metric-changes-input": ("inputs_stay_as_they_are", "work on a copy"),
     "metric-draws": ("leaves_global_state_alone", "global random generators"),
@@ -123,7 +123,7 @@ def test_an_exception_is_told_with_its_place(failures):
 
 def test_a_fit_without_checkpoints_passes_with_a_remark(subjects):
     said = {verdict.rule: verdict for verdict in check(subjects["gan-short"])}["interrupt_and_resume"]
-    assert (said.status, "starts afresh" in said.message) == ("look", True)
+    assert (said.status, "starts from the beginning" in said.message) == ("warning", True)
 
 
 def test_an_option_size_is_the_side_of_the_samples(subjects):

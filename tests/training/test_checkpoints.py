@@ -253,7 +253,7 @@ def test_a_checkpoint_that_cannot_be_used_is_ignored_in_words(tmp_path, harm, ca
     net, _ = classify(tmp_path, budget=10)
     assert same(dict(net.state_dict()), dict(classify(budget=10)[0].state_dict()))
     (line,) = capfd.readouterr().err.strip().splitlines()
-    assert str(tmp_path / "checkpoint.pt") in line and "starts afresh" in line
+    assert str(tmp_path / "checkpoint.pt") in line and "starts from the beginning" in line
 
 
 def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):

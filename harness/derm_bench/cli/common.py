@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,18 +80,6 @@ class Request:
     plugins: Plugins
     plan: Plan
     store: Store
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without looking for cyclic garbage, which goes over all objects of a plan again and again and finds none."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def find_plugins(flags: dict[str, bool]) -> Plugins:

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from derm_bench.cli.common import Request, plan_request, selection_options, uncollected
+from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import default_workers
 from derm_bench.forecast.forecast import (
     detectable_difference,
@@ -45,13 +45,8 @@ def plan(
     flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, probing: bool, **options: Any
 ) -> int:
     """Show what `run` with the same options would do; nothing is executed but what --probe asks for."""
-    with uncollected():
-        _show(
-            plan_request(flags, matrix, **options),
-            _prober(flags, quiet=as_json) if probing else None,
-            as_json=as_json,
-            dag=dag,
-        )
+    prober = _prober(flags, quiet=as_json) if probing else None
+    _show(plan_request(flags, matrix, **options), prober, as_json=as_json, dag=dag)
     return 0
 
 

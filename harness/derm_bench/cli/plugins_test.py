@@ -14,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.specs import load_object
 from derm_bench.yamlio import parse_yaml
 
-COLOURS = {"ok": "green", "failed": "red", "look": "yellow", "skipped": "dim"}
+COLOURS = {"ok": "green", "failed": "red", "warning": "yellow", "skipped": "dim"}
 
 
 @click.command("test")

@@ -24,10 +24,10 @@ Pair = tuple[Indices, Indices]
 GROUPS = 20
 # Matrices up to this side are decomposed to the last digit.
 EXACT = 512
-# Images a block of the kernel matrix: all of it need not fit into memory.
+# Images per block of the kernel matrix, all of which need not fit into memory.
 ROWS = 1024
-# Up to so many images a side all pairs are taken; beyond it those within subsets of about the size that KID's authors
-# take.
+# Up to this many images per side all pairs are taken; beyond it pairs within subsets of about the size that KID's
+# authors use.
 WHOLE, SUBSET = 2000, 1000
 ALPHA = 0.05
 
@@ -48,7 +48,7 @@ def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: s
     S are the plain sample covariances (denominator N - 1), without shrinkage: for N < D they are singular,
     which the formula allows, and the value is biased upwards by about as much as two samples of real images
     differ. Compare only values of equal N. `groups=0` leaves the interval out; `device` computes, in float64.
-    Raises ValueError below two images a side.
+    Raises ValueError below two images per side.
     """
     require_sides(real, fake)
     dealt = deal(len(real), len(fake), groups)
@@ -64,8 +64,8 @@ def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: st
 
     The unbiased estimator over all images: what the customary mean over random subsets converges to, with
     less variance and no subset size to choose. It is negative about half of the time for equal distributions.
-    Beyond 2,000 images a side, where all pairs would take long, it is the mean over disjoint subsets of some 1,000.
-    `groups=0` leaves the interval out; `device` computes, in float64. Raises ValueError below two images a side.
+    Beyond 2,000 images per side, where all pairs would take long, it is the mean over disjoint subsets of some 1,000.
+    `groups=0` leaves the interval out; `device` computes, in float64. Raises ValueError below two images per side.
     """
     require_sides(real, fake)
     if max(len(real), len(fake)) > WHOLE:
@@ -100,7 +100,7 @@ def require_sides(real: Floats, fake: Floats) -> None:
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise ValueError(f"features must be [N,D] of one D, not {real.shape} and {fake.shape}")
     if min(len(real), len(fake)) < 2:
-        raise ValueError(f"a distance needs two images a side, not {len(real)} and {len(fake)}")
+        raise ValueError(f"a distance needs two images per side, not {len(real)} and {len(fake)}")
 
 
 # ---------------------------------------------------------------------------------------- Frechet
@@ -175,7 +175,7 @@ class _Moments:
 
 
 def _square(rows: torch.Tensor) -> torch.Tensor:
-    """rows' rows; NumPy sees the symmetry and takes half of the time that torch does on the CPU."""
+    """rows' rows; NumPy uses the symmetry and takes half of torch's time on the CPU."""
     if rows.is_cuda:
         return rows.T @ rows
     array = rows.numpy()
@@ -213,7 +213,7 @@ class _KernelSums(NamedTuple):
     """Kernel values summed by pairs of groups, so that a distance without a group is a sum of few numbers.
 
     rr, ff, rf: float64 [G,G], the diagonal of images with themselves left out of rr and ff; n_real, n_fake:
-    float64 [G] images a group.
+    float64 [G] images per group.
     """
 
     rr: Floats

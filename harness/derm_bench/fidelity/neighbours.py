@@ -67,7 +67,7 @@ def _measured(
 ) -> Interval:
     """`measure` of the table [N,M] of which points lie in which centres' balls, with its interval inside [0, high].
 
-    `groups=0` leaves the interval out. Raises ValueError below two images a side.
+    `groups=0` leaves the interval out. Raises ValueError below two images per side.
     """
     require_sides(centres, points)
     x, y = (torch.from_numpy(np.ascontiguousarray(side)) for side in (centres, points))

@@ -49,7 +49,7 @@ def score(
 
     Each side is uint8 images, or the features that `extract` gave for them. Metrics, by name, have
     `compute(real, synthetic) -> {name: float}`, or with intervals `intervals(real, synthetic) ->
-    {name: (value, low, high)}`. Below two images a side every value is NaN.
+    {name: (value, low, high)}`. Below two images per side every value is NaN.
     """
     a, b = _features(real, extractor), _features(synthetic, extractor)
     shared = {"extractor": _name(extractor), "n_real": len(a), "n_synthetic": len(b)}
@@ -62,7 +62,7 @@ def score(
 
 
 class Scorer:
-    """All image metrics of a matrix: makes each extractor once for equal options, and shares its features.
+    """All image metrics of a matrix. Metrics with equal options share one extractor and its features.
 
         scorer = Scorer([(spec, options), ...], task, reference)
         rows = scorer.rows(scorer.features(real), scorer.features(synthetic))

@@ -134,7 +134,7 @@ class _Forecaster:
         those alive, so that no id is given anew."""
         memo = (
             stage.kind,
-            id(stage.identity["numerics"]),
+            id(stage.shared["numerics"]),
             *(id(getattr(stage.params, name, None)) for name in _SHARED),
         )
         if memo not in self._classes:

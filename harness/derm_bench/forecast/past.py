@@ -74,6 +74,6 @@ def _took(folder: str, document: Mapping[str, Any]) -> tuple[CostClass, Took]:
     attempt, identity, result = document["attempt"], document["identity"], document["result"]
     size = sum(os.stat(f"{folder}/{name}").st_size for name in document["files"])  # noqa: PTH116
     kind = KINDS.get(identity["kind"])
-    units = result.get(kind.result_unit) if kind is not None else None
+    units = result.get(kind.work.result) if kind is not None and kind.work is not None else None
     took = Took(float(attempt["seconds"]), float(attempt.get("peak_memory_mb") or 0), size / 2**20, units)
     return cost_class(identity), took

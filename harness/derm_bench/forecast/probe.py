@@ -227,7 +227,7 @@ class _Spoken:
         pass
 
     def finished(self, stage: Stage, record: Mapping[str, Any]) -> None:
-        size = stage.identity["probe"]
+        size = stage.shared["probe"]
         self.say(f"  {stage.title} ({size} probe): {record['status']} in {record['seconds']:.1f} s")
 
     def end(self) -> None:

@@ -83,11 +83,9 @@ class ShrunkenPlan:
             inputs = {name: self._enter(other) for name, other in self._inputs(stage).items()}
             params = kind_of(stage).shrink(stage.params, _Shrinker(self, stage))
             # The size is part of the identity, so that each probe runs although an equal one has run before.
-            more = {"params": params.__dict__, "inputs": inputs, "probe": self.size.name}
-            identity = {**stage.identity, **more}
-            small = replace(
-                stage, key=key_of(identity), params=params, inputs=inputs, identity=identity, after=()
-            )
+            shared = {**stage.shared, "probe": self.size.name}
+            small = replace(stage, params=params, inputs=inputs, shared=shared, after=())
+            small = replace(small, key=key_of(small.identity))
             self.plan.stages[small.key] = small
             self.keys[key] = small.key
         return self.keys[key]

@@ -13,28 +13,9 @@ from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, 
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.refs import Kind, Required, Use, requirements
 from derm_bench.matrix.source import Problem
+from derm_bench.scoring.names import METRICS, PER_CLASS
 from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
-
-CLASSIFICATION_METRICS = [
-    "accuracy",
-    "balanced_accuracy",
-    "precision_macro",
-    "recall_macro",
-    "f1_macro",
-    "precision_weighted",
-    "recall_weighted",
-    "f1_weighted",
-    "specificity_macro",
-    "auc_macro",
-    "average_precision_macro",
-    "pauc_80",
-    "log_loss",
-    "brier",
-    "ece",
-    "sensitivity_at_0.90",
-]
-"""Always computed; beside them recall_, precision_, f1_ and auc_ of each class."""
 
 
 def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
@@ -46,7 +27,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_budgets(matrix, plugins),
         *_strategies(matrix, plugins),
         *_requirements(matrix, plugins),
-        *_comparisons(matrix),
+        *_comparisons(matrix, plugins),
         *_seeds(matrix),
         *_selections(matrix),
     ]
@@ -283,7 +264,7 @@ def _pooled(strategy: StrategyEntry, at: KeyPath) -> Iterator[Problem]:
 # ------------------------------------------------------------------- comparisons, seeds, selections
 
 
-def _comparisons(matrix: Matrix) -> Iterator[Problem]:
+def _comparisons(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     labels = _labels(matrix)
     across = matrix.compare.across
     for index, name in enumerate(matrix.compare.baselines):
@@ -302,12 +283,21 @@ def _comparisons(matrix: Matrix) -> Iterator[Problem]:
                     yield Problem(
                         (*at, key), f"no {key} is labelled '{name}'", did_you_mean(name, labels[key])
                     )
-    primary = matrix.analysis.primary
-    known = [*CLASSIFICATION_METRICS, *(entry.name for entry in matrix.metrics)]
-    if primary not in known and not primary.startswith(("recall_", "precision_", "f1_", "auc_")):
-        yield Problem(
-            ("analysis", "primary"), f"no metric is named '{primary}'", did_you_mean(primary, known)
-        )
+    yield from _primary(matrix, plugins)
+
+
+def _primary(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+    """The primary metric has to score predictions. Whether a class that it names is there shows when data are known."""
+    primary, at = matrix.analysis.primary, ("analysis", "primary")
+    levels = {use.name: plugins.get("metric", use.name).level for use in matrix.metrics}
+    if levels.get(primary) == "images":
+        message = f"'{primary}' is a metric of images: it scores no classifier"
+        yield Problem(at, message, "name a metric of predictions, balanced_accuracy for example")
+    elif primary not in (*METRICS, *levels) and not primary.startswith(
+        tuple(f"{name}_" for name in PER_CLASS)
+    ):
+        known = [*METRICS, *(name for name, level in levels.items() if level == "predictions")]
+        yield Problem(at, f"no metric is named '{primary}'", did_you_mean(primary, known))
 
 
 def _labels(matrix: Matrix) -> dict[str, list[str]]:

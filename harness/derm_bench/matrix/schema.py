@@ -69,7 +69,9 @@ def _plugin_entry(model: type[BaseModel], kind: str, plugins: PluginLookup, defi
         entry = _entry(model, _properties(compose_options(spec)))
         definitions[f"{kind}.{name}"] = {"description": spec.summary, **entry}
         branches.append({"if": {"properties": {"name": {"const": name}}}, "then": _ref(f"{kind}.{name}")})
-    named = {"properties": {"name": {"enum": names}}, "required": ["name"], "allOf": branches}
+    named: Schema = {"properties": {"name": {"enum": names}}, "required": ["name"]}
+    if branches:
+        named["allOf"] = branches
     spellings: list[Schema] = [{"enum": names}, {"type": "object", **named}]
     if model is TransformUse:
         # `{rotate: 30}`: the one key is the plugin, its value a scalar or the options

@@ -8,7 +8,8 @@ from typing import Any
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.keys import canonical
-from derm_bench.rundir.planned import RunStages
+from derm_bench.plan.model import Plan
+from derm_bench.rundir.table_rows import rows_of, table_stages
 
 # What statistics and figures depend on of a matrix, by section: all of it, or these fields of each entry.
 USED_OF_MATRIX = ("name", "analysis", "budget", "compare", "protocol")
@@ -19,9 +20,10 @@ def add_analysis(book: StageBook) -> None:
     """Enters the stages of statistics and figures. The stages whose outcome they read are optional inputs, each named
     by its key."""
     plan = book.plan
-    stages = RunStages.of(plan)
-    read = {key: key for key in stages.table_stages()}
-    rows = _keep(plan.data, _document(stages))
+    content = canonical({"matrix": _used(plan), **rows_of(plan)}).encode()
+    rows = hashlib.sha256(content).hexdigest()
+    plan.data[rows] = content
+    read = {key: key for key in table_stages(plan)}
     words = {"matrix": plan.matrix.name}
     summary = book.enter("statistics", p.Tables(rows=rows), Entry(optional=read, words=words))
     metrics = [("metric", use.name) for use in plan.matrix.metrics]
@@ -29,17 +31,9 @@ def add_analysis(book: StageBook) -> None:
     plan.analysis = {"statistics": summary, "figures": book.enter("figures", p.Tables(rows=rows), drawn)}
 
 
-def _document(stages: RunStages) -> dict[str, Any]:
-    """The rows as the stages read them, without what no table and no figure is made of."""
-    matrix: dict[str, Any] = {name: stages.matrix[name] for name in USED_OF_MATRIX}
+def _used(plan: Plan) -> dict[str, Any]:
+    """The resolved matrix, without what no table and no figure is made of."""
+    matrix = plan.matrix.model_dump(mode="json", by_alias=True, include={*USED_OF_MATRIX, *USED_OF_ENTRIES})
     for section, fields in USED_OF_ENTRIES.items():
-        matrix[section] = [{field: entry[field] for field in fields} for entry in stages.matrix[section]]
-    used = RunStages(stages.matrix, stages.cells, stages.scores, [], stages.curves, stages.splits)
-    return used.dump() | {"matrix": matrix}
-
-
-def _keep(data: dict[str, bytes], document: Any) -> str:
-    content = canonical(document).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    data[digest] = content
-    return digest
+        matrix[section] = [{field: entry[field] for field in fields} for entry in matrix[section]]
+    return matrix

@@ -14,7 +14,7 @@ from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     canonical,
     imported_versions,
-    key_of,
+    key_of_text,
     plugin_code,
     plugin_identity,
     split_paths,
@@ -23,17 +23,20 @@ from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.plugins import Plugins
 
-PROTOCOL = canonical(PROTOCOL_VERSION)
+# What runs beneath every stage function: how it gets its options and plugins, and how torch is set up.
+BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
 
 # The plugins a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
 
 
-class Block(NamedTuple):
-    """A part of an identity that many stages share, with its canonical text."""
+class Shared(NamedTuple):
+    """The part of an identity that many stages share, and its canonical text before, between and after their own."""
 
     value: dict[str, Any]
-    canonical: str
+    before: str
+    between: str
+    after: str
 
 
 class Entry(NamedTuple):
@@ -74,30 +77,39 @@ class StageBook:
     def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
         """The key of a stage, which is entered into the plan where no equal one is there."""
         known = kind_of(kind)
-        code = self._code(known, entry.plugins, entry.code)
-        numerics = self._numerics(known, entry.plugins, entry.code)
-        identity = {
-            "protocol": PROTOCOL_VERSION,
-            "kind": known.name,
-            "function": known.function,
-            "params": params.__dict__,
-            "inputs": entry.inputs,
-            "code": code.value,
-            "numerics": numerics.value,
-        }
-        if entry.optional:
-            identity["optional"] = entry.optional
-        text = {"code": code.canonical, "numerics": numerics.canonical, "protocol": PROTOCOL}
-        key = key_of(identity, text)
+        shared = self._shared(known, entry.plugins, entry.code)
+        own = [shared.before, canonical(entry.inputs), shared.between]
+        own += ['"optional":', canonical(entry.optional), ","] if entry.optional else []
+        key = key_of_text("".join([*own, '"params":', canonical(params.__dict__), shared.after]))
         if key not in self.plan.stages:
             title = known.title.format_map({**params.__dict__, **entry.words})
-            guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
-            after = tuple(dict.fromkeys((*entry.after, *guards)))
+            after = entry.after
+            if self._guards:
+                guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
+                after = tuple(dict.fromkeys((*entry.after, *guards)))
             self.plan.stages[key] = Stage(
-                key, known.name, title, params, entry.inputs, identity, entry.local, after, entry.optional
+                key, known.name, title, params, entry.inputs, shared.value, entry.local, after, entry.optional
             )
         self.used[key] = tuple(entry.plugins)
         return key
+
+    def _shared(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Shared:
+        """The part of an identity that all stages of a kind share which run the same plugins."""
+        memo = ("shared", kind.name, kind.function, tuple(plugins), code)
+        if memo not in self._memo:
+            block = {
+                "protocol": PROTOCOL_VERSION,
+                "kind": kind.name,
+                "function": kind.function,
+                "code": self._code(kind, plugins, code),
+                "numerics": self._numerics(kind, plugins, code),
+            }
+            text = {name: f'"{name}":{canonical(value)},' for name, value in block.items()}
+            before = "{" + text["code"] + text["function"] + '"inputs":'
+            self._memo[memo] = Shared(
+                block, before, "," + text["kind"] + text["numerics"], "," + text["protocol"][:-1] + "}"
+            )
+        return self._memo[memo]
 
     def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
         """`split_paths` of a matrix entry's options, once for all stages that they are part of."""
@@ -138,30 +150,24 @@ class StageBook:
             self._memo[memo] = (told, uses)  # as in `hashed`
         return self._memo[memo][0]
 
-    def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Block:
-        memo = ("code", kind.function, tuple(plugins), code)
-        if memo not in self._memo:
-            used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
-            block: dict[str, Any] = {"stage": source_closure(kind.function).digest, "plugins": used}
-            if code:
-                block["called"] = {path: source_closure(path).digest for path in code}
-            self._memo[memo] = Block(block, canonical(block))
-        return self._memo[memo]
+    def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
+        used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
+        block: dict[str, Any] = {"stage": source_closure(kind.function, *BENEATH).digest, "plugins": used}
+        if code:
+            block["called"] = {path: source_closure(path).digest for path in code}
+        return block
 
-    def _numerics(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Block:
-        memo = ("numerics", kind.function, tuple(plugins), code)
-        if memo not in self._memo:
-            modules = (name for of, plugin in plugins for name in plugin_code(self.plugins, of, plugin))
-            block: dict[str, Any] = {"versions": imported_versions((kind.function, *modules, *code))}
-            if kind.on_device:
-                machine = self.plan.machine
-                block |= {
-                    "device": machine.device,
-                    "precision": machine.precision,
-                    "threads": machine.threads,
-                }
-            self._memo[memo] = Block(block, canonical(block))
-        return self._memo[memo]
+    def _numerics(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
+        paths = (path for of, plugin in plugins for path in plugin_code(self.plugins, of, plugin))
+        block: dict[str, Any] = {"versions": imported_versions((kind.function, *paths, *code))}
+        if kind.on_device:
+            machine = self.plan.machine
+            block |= {
+                "device": machine.device,
+                "precision": machine.precision,
+                "threads": machine.threads,
+            }
+        return block
 
 
 def transform_paths(uses: Sequence[TransformUse]) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from derm_bench.plugins import Plugins
 PROTOCOL_VERSION = "1"
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False)
 
 
 def canonical(value: Any) -> str:
@@ -29,11 +29,14 @@ def canonical(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
-def key_of(identity: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
-    """The key of a stage: 40 hexadecimal digits. `known` has the canonical text of values that were written before."""
-    known = known or {}
-    parts = [f'"{name}":{known.get(name) or canonical(identity[name])}' for name in sorted(identity)]
-    return hashlib.sha256(("{" + ",".join(parts) + "}").encode()).hexdigest()[:40]
+def key_of(identity: Mapping[str, Any]) -> str:
+    """The key of a stage of this identity: 40 hexadecimal digits."""
+    return key_of_text(canonical(identity))
+
+
+def key_of_text(text: str) -> str:
+    """The key of the stage whose identity has this canonical text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:

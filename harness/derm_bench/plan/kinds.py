@@ -30,6 +30,16 @@ def _nothing(stage: Stage, amounts: Amounts) -> None:
     return None
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a stage's work is counted in (updates, images), how much of it a planned stage has, and the field of its
+    result that says so afterwards."""
+
+    unit: str
+    count: Count
+    result: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageKind:
     """One kind of stage.
@@ -38,9 +48,8 @@ class StageKind:
     path of what a worker calls as `function(context) -> result`; params: the record of its parameters. title: a format
     string over the parameters and the words that the planner adds. on_device: whether device, precision and threads
     change its numbers.
-    unit, units: what its work is counted in, and how much of it a stage has (None: no such number); result_unit: the
-    field of its result that says so afterwards. held: images that it holds in memory; stores: images of the stored
-    size that it writes. seconds: a guess of what it takes, from stage, amounts and units.
+    work: how its work is counted, where there is such a number. held: images that it holds in memory; stores: images of
+    the stored size that it writes. seconds: a guess of what it takes, from the stage and how much work it is.
     shrink: its parameters for a probe. feeds: the tables and folders of the run directory that its output goes into.
     """
 
@@ -50,14 +59,16 @@ class StageKind:
     params: type[Any]
     title: str
     on_device: bool = True
-    unit: str = ""
-    units: Count = _nothing
-    result_unit: str = ""
+    work: Work | None = None
     held: Count = _nothing
     stores: Count = _nothing
     seconds: Callable[[Stage, float | None], float] = lambda stage, units: FIXED
     shrink: Callable[[Any, MadeSmall], Any] = lambda params, small: params
     feeds: tuple[str, ...] = ()
+
+    def units(self, stage: Stage, amounts: Amounts) -> float | None:
+        """How much work a stage is; None where its kind does not count any."""
+        return self.work.count(stage, amounts) if self.work is not None else None
 
 
 class Named(Protocol):
@@ -142,191 +153,178 @@ def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
 # ---------------------------------------------------------------------------------- the kinds
 
 
-def _kinds() -> list[StageKind]:
-    return [
-        StageKind(
-            name="decode",
-            word="decode",
-            function="derm_bench.stages.decode:decode",
-            params=p.Decode,
-            title="decode {label}",
-            on_device=False,
-            unit="images",
-            units=_decoded,
-            result_unit="images",
-            held=_decoded,
-            stores=_decoded,
-            seconds=_per_unit(PER_IMAGE_DECODED),
-            shrink=_small_decode,
-        ),
-        StageKind(
-            name="derive",
-            word="derive",
-            function="derm_bench.stages.derive:derive",
-            params=p.Derive,
-            title="derive {name} of {label}",
-        ),
-        StageKind(
-            name="fit",
-            word="fit",
-            function="derm_bench.stages.fit:fit",
-            params=p.Fit,
-            title="fit {generator} [{classes}] seed {seed_number}",
-            unit="updates",
-            units=_updates,
-            result_unit="updates",
-            held=_fitted_on,
-            seconds=_per_update(PER_IMAGE_FITTED),
-            shrink=_small_fit,
-            feeds=("history",),
-        ),
-        StageKind(
-            name="health",
-            word="fit",
-            function="derm_bench.stages.health:health",
-            params=p.Health,
-            title="check the health of {generator} [{classes}] seed {seed_number}",
-            shrink=_small_view,
-            feeds=("health",),
-        ),
-        StageKind(
-            name="reference",
-            word="fit",
-            function="derm_bench.stages.reference:reference",
-            params=p.Reference,
-            title="fit the reference network of {label}",
-            held=_fitted_on,
-            seconds=_always(REFERENCE),
-            shrink=_small_view,
-        ),
-        StageKind(
-            name="sample",
-            word="sample",
-            function="derm_bench.stages.sample:sample",
-            params=p.Sample,
-            title="sample {n} {label} from {generator}{at} seed {seed_number}",
-            unit="images",
-            units=_asked,
-            result_unit="n",
-            held=_asked,
-            stores=_asked,
-            seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
-            shrink=_small_sample,
-        ),
-        StageKind(
-            name="real-features",
-            word="fidelity",
-            function="derm_bench.stages.fidelity:real_features",
-            params=p.RealFeatures,
-            title="features of real {of_class} of {label}",
-            unit="images",
-            units=_half,
-            shrink=_small_view,
-        ),
-        StageKind(
-            name="fidelity",
-            word="fidelity",
-            function="derm_bench.stages.fidelity:fidelity",
-            params=p.Fidelity,
-            title="score {what} [{of_class}]",
-            unit="images",
-            units=_half,
-            shrink=_small_view,
-            feeds=("fidelity",),
-        ),
-        StageKind(
-            name="train",
-            word="train",
-            function="derm_bench.stages.train:train",
-            params=p.Train,
-            title="train {label} on {strategy} seed {seed_number}",
-            unit="updates",
-            units=_updates,
-            result_unit="updates",
-            held=_trained_on,
-            seconds=_per_update(PER_IMAGE_TRAINED),
-            shrink=_small_train,
-            feeds=("results", "composition", "history"),
-        ),
-        StageKind(
-            name="evaluate",
-            word="evaluate",
-            function="derm_bench.stages.evaluate:evaluate",
-            params=p.Evaluate,
-            title="evaluate {label} on {strategy} seed {seed_number}",
-            unit="images",
-            units=_scored,
-            held=_scored,
-            seconds=_always(EVALUATE),
-            shrink=_small_view,
-            feeds=("results", "predictions"),
-        ),
-        StageKind(
-            name="grids",
-            word="analyse",
-            function="derm_bench.stages.grids:grids",
-            params=p.Grids,
-            title="draw samples of {title}",
-            on_device=False,
-            feeds=("samples",),
-        ),
-        StageKind(
-            name="training-features",
-            word="analyse",
-            function="derm_bench.stages.neighbours:training_features",
-            params=p.TrainingFeatures,
-            title="features of training images of {label}",
-            shrink=_small_view,
-        ),
-        StageKind(
-            name="neighbours",
-            word="analyse",
-            function="derm_bench.stages.neighbours:neighbours",
-            params=p.Neighbours,
-            title="draw real neighbours of samples of {title}",
-            shrink=_small_view,
-            feeds=("samples",),
-        ),
-        StageKind(
-            name="interpolation",
-            word="analyse",
-            function="derm_bench.stages.interpolate:interpolate",
-            params=p.Interpolation,
-            title="interpolate between samples of {title}",
-            shrink=_small_view,
-            feeds=("samples",),
-        ),
-        StageKind(
-            name="preprocessing",
-            word="analyse",
-            function="derm_bench.stages.preprocessing:preprocessing",
-            params=p.Preprocessing,
-            title="draw the preprocessing of {title}",
-            on_device=False,
-            feeds=("samples",),
-        ),
-        StageKind(
-            name="statistics",
-            word="analyse",
-            function="derm_bench.stages.statistics:statistics",
-            params=p.Tables,
-            title="compare the arms of {matrix}",
-            on_device=False,
-            feeds=("summary",),
-        ),
-        StageKind(
-            name="figures",
-            word="analyse",
-            function="derm_bench.stages.figures:figures",
-            params=p.Tables,
-            title="draw the figures of {matrix}",
-            on_device=False,
-            feeds=("report",),
-        ),
-    ]
+_BUILT_IN = (
+    StageKind(
+        name="decode",
+        word="decode",
+        function="derm_bench.stages.decode:decode",
+        params=p.Decode,
+        title="decode {label}",
+        on_device=False,
+        work=Work("images", _decoded, "images"),
+        held=_decoded,
+        stores=_decoded,
+        seconds=_per_unit(PER_IMAGE_DECODED),
+        shrink=_small_decode,
+    ),
+    StageKind(
+        name="derive",
+        word="derive",
+        function="derm_bench.stages.derive:derive",
+        params=p.Derive,
+        title="derive {name} of {label}",
+    ),
+    StageKind(
+        name="fit",
+        word="fit",
+        function="derm_bench.stages.fit:fit",
+        params=p.Fit,
+        title="fit {generator} [{classes}] seed {seed_number}",
+        work=Work("updates", _updates, "updates"),
+        held=_fitted_on,
+        seconds=_per_update(PER_IMAGE_FITTED),
+        shrink=_small_fit,
+        feeds=("history",),
+    ),
+    StageKind(
+        name="health",
+        word="fit",
+        function="derm_bench.stages.health:health",
+        params=p.Health,
+        title="check the health of {generator} [{classes}] seed {seed_number}",
+        shrink=_small_view,
+        feeds=("health",),
+    ),
+    StageKind(
+        name="reference",
+        word="fit",
+        function="derm_bench.stages.reference:reference",
+        params=p.Reference,
+        title="fit the reference network of {label}",
+        held=_fitted_on,
+        seconds=_always(REFERENCE),
+        shrink=_small_view,
+    ),
+    StageKind(
+        name="sample",
+        word="sample",
+        function="derm_bench.stages.sample:sample",
+        params=p.Sample,
+        title="sample {n} {label} from {generator}{at} seed {seed_number}",
+        work=Work("images", _asked, "n"),
+        held=_asked,
+        stores=_asked,
+        seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
+        shrink=_small_sample,
+    ),
+    StageKind(
+        name="real-features",
+        word="fidelity",
+        function="derm_bench.stages.fidelity:real_features",
+        params=p.RealFeatures,
+        title="features of real {of_class} of {label}",
+        work=Work("images", _half),
+        shrink=_small_view,
+    ),
+    StageKind(
+        name="fidelity",
+        word="fidelity",
+        function="derm_bench.stages.fidelity:fidelity",
+        params=p.Fidelity,
+        title="score {what} [{of_class}]",
+        work=Work("images", _half),
+        shrink=_small_view,
+        feeds=("fidelity",),
+    ),
+    StageKind(
+        name="train",
+        word="train",
+        function="derm_bench.stages.train:train",
+        params=p.Train,
+        title="train {label} on {strategy} seed {seed_number}",
+        work=Work("updates", _updates, "updates"),
+        held=_trained_on,
+        seconds=_per_update(PER_IMAGE_TRAINED),
+        shrink=_small_train,
+        feeds=("results", "composition", "history"),
+    ),
+    StageKind(
+        name="evaluate",
+        word="evaluate",
+        function="derm_bench.stages.evaluate:evaluate",
+        params=p.Evaluate,
+        title="evaluate {label} on {strategy} seed {seed_number}",
+        work=Work("images", _scored),
+        held=_scored,
+        seconds=_always(EVALUATE),
+        shrink=_small_view,
+        feeds=("results", "predictions"),
+    ),
+    StageKind(
+        name="grids",
+        word="analyse",
+        function="derm_bench.stages.grids:grids",
+        params=p.Grids,
+        title="draw samples of {title}",
+        on_device=False,
+        feeds=("samples",),
+    ),
+    StageKind(
+        name="training-features",
+        word="analyse",
+        function="derm_bench.stages.training_features:training_features",
+        params=p.TrainingFeatures,
+        title="features of training images of {label}",
+        shrink=_small_view,
+    ),
+    StageKind(
+        name="neighbours",
+        word="analyse",
+        function="derm_bench.stages.neighbours:neighbours",
+        params=p.Neighbours,
+        title="draw real neighbours of samples of {title}",
+        shrink=_small_view,
+        feeds=("samples",),
+    ),
+    StageKind(
+        name="interpolation",
+        word="analyse",
+        function="derm_bench.stages.interpolate:interpolate",
+        params=p.Interpolation,
+        title="interpolate between samples of {title}",
+        shrink=_small_view,
+        feeds=("samples",),
+    ),
+    StageKind(
+        name="preprocessing",
+        word="analyse",
+        function="derm_bench.stages.preprocessing:preprocessing",
+        params=p.Preprocessing,
+        title="draw the preprocessing of {title}",
+        on_device=False,
+        feeds=("samples",),
+    ),
+    StageKind(
+        name="statistics",
+        word="analyse",
+        function="derm_bench.stages.statistics:statistics",
+        params=p.Tables,
+        title="compare the arms of {matrix}",
+        on_device=False,
+        feeds=("summary",),
+    ),
+    StageKind(
+        name="figures",
+        word="analyse",
+        function="derm_bench.stages.figures:figures",
+        params=p.Tables,
+        title="draw the figures of {matrix}",
+        on_device=False,
+        feeds=("report",),
+    ),
+)
 
-
-KINDS: dict[str, StageKind] = {kind.name: kind for kind in _kinds()}
+KINDS: dict[str, StageKind] = {kind.name: kind for kind in _BUILT_IN}
 
 
 def register(kind: StageKind) -> StageKind:

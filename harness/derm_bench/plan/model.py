@@ -17,8 +17,8 @@ from derm_bench.splits import PlannedSplit
 class Stage:
     """A unit of work. Its kind (`plan.kinds`) says what a worker calls.
 
-    `params` (a record of `plan.params`), `inputs` and `optional` are part of the identity that `key` hashes; `local`
-    (paths) and `after` are not.
+    `key` hashes the stage's identity: `params` (a record of `plan.params`), `inputs`, `optional`, and what it has in
+    common with the stages of its kind that run the same code, `shared`. `local` (paths) and `after` are not part of it.
 
     A stage is related to others, by their keys, in three ways:
     inputs: name -> a stage whose files it reads. after: stages that have to end well before it may start, whose files
@@ -31,10 +31,16 @@ class Stage:
     title: str
     params: Any
     inputs: Mapping[str, str]
-    identity: Mapping[str, Any]
+    shared: Mapping[str, Any]
     local: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     optional: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the key is the digest of, as JSON."""
+        own: dict[str, Any] = {"inputs": self.inputs, "params": self.params.__dict__}
+        return {**self.shared, **own, **({"optional": self.optional} if self.optional else {})}
 
     def before(self) -> tuple[str, ...]:
         """The stages that have to have ended before this one starts."""
@@ -97,19 +103,19 @@ class Plan:
     matrix: Matrix
     machine: Machine
     stages: dict[str, Stage] = field(default_factory=dict)
-    cells: list[PlannedCell] = field(default_factory=list)
-    fidelity: list[PlannedFidelity] = field(default_factory=list)
-    fits: list[PlannedFit] = field(default_factory=list)
-    required: list[PlannedRequired] = field(default_factory=list)
-    pictures: dict[str, list[str]] = field(default_factory=dict)
-    sheets: dict[str, str] = field(default_factory=dict)
-    splits: dict[tuple[str, int], PlannedSplit] = field(default_factory=dict)
-    decodes: dict[str, str] = field(default_factory=dict)
-    terms: dict[str, dict[str, str]] = field(default_factory=dict)
-    data: dict[str, bytes] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    analysis: dict[str, str] = field(default_factory=dict)
-    _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    cells: list[PlannedCell] = field(init=False, default_factory=list)
+    fidelity: list[PlannedFidelity] = field(init=False, default_factory=list)
+    fits: list[PlannedFit] = field(init=False, default_factory=list)
+    required: list[PlannedRequired] = field(init=False, default_factory=list)
+    pictures: dict[str, list[str]] = field(init=False, default_factory=dict)
+    sheets: dict[str, str] = field(init=False, default_factory=dict)
+    splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
+    decodes: dict[str, str] = field(init=False, default_factory=dict)
+    terms: dict[str, dict[str, str]] = field(init=False, default_factory=dict)
+    data: dict[str, bytes] = field(init=False, default_factory=dict)
+    warnings: list[str] = field(init=False, default_factory=list)
+    analysis: dict[str, str] = field(init=False, default_factory=dict)
+    _upstream: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
         """The splits of the matrix's own data sets."""

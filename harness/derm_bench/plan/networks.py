@@ -16,7 +16,7 @@ from derm_bench.options import Budget, ClassifierUse
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.fits import Fits
-from derm_bench.plan.needs import Need, Needs, below, needed_plugins
+from derm_bench.plan.needs import NONE, Need, Needs, below, needed_plugins
 from derm_bench.plan.provenance import check_required, images_there, no_reserve
 from derm_bench.plan.trainings import PLAIN, Trainings, TrainingSet
 from derm_bench.stage_names import NEEDED
@@ -128,6 +128,8 @@ class Networks:
     def _needs(self, kind: Kind, use: Use, setting: Setting) -> Needs:
         """The stages that make what a plugin requires."""
         wanted = self._requirements(kind, use, setting)
+        if not wanted:
+            return NONE
         return Needs(
             tuple(
                 self._need(name, required, self._within(setting, name, use))

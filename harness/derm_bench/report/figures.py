@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INDEX = "figures.json"
 Group = tuple[str, str, str]
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,35 +81,42 @@ def _draw(data: ReportData) -> Iterator[Drawn]:
     done = [
         group
         for group in data.groups
-        if any(r["status"] == "done" for r in data.of_group(data.results, group))
+        if any(row["status"] == "done" for row in data.of_group(data.results, group))
     ]
     for group in done:
         yield from _score_figures(data, group)
-    for dataset, test_set in unique((group[0], group[2]) for group in done):
-        if len({g[1] for g in done if (g[0], g[2]) == (dataset, test_set)}) > 1:
-            yield (
-                f"fractions-{dataset}-{test_set}",
-                f"{dataset}: {plots.metric_label(data.primary)} against the amount of training data",
-                "Mean over seeds on the same validation and test images; training subsets are nested.",
-                "scores",
-                score_figures.fractions(data, dataset, test_set),
-            )
+    yield from _fraction_figures(data, done)
     for group in done:
         yield from _class_figures(data, group, classes, scored)
-    for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.fidelity):
+    for place in _places(data.fidelity):
         yield from _fidelity_figures(data, place)
-    for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.history):
-        yield from _training_figures(data, place)
-    for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.composition):
+    for place in _places(data.history):
+        yield from _generator_figures(data, place)
+        yield from _classifier_figures(data, place)
+    for place in _places(data.composition):
         rows = data.of_group(data.composition, place)
         yield (
             f"composition-{'-'.join(place)}",
             f"{group_title(place)}: training images, real and synthetic",
-            "Images that one classifier was trained on, a class and a strategy; means over seeds. "
-            "Validation and test images are the same for every strategy.",
+            "Training images of one run per class and strategy, mean over seeds. Validation and test images are the "
+            "same for every strategy.",
             "data",
             training_figures.composition(rows, unique([*data.strategies, *(r["strategy"] for r in rows)])),
         )
+
+
+def _places(rows: Sequence[Row]) -> list[Place]:
+    return unique((text(row["dataset"]), text(row["train_fraction"])) for row in rows)
+
+
+def _better(data: ReportData, metric: str, *, difference: bool = False) -> str:
+    """A sentence on which way is better; nothing where nobody says so."""
+    higher = data.higher_is_better(metric)
+    if higher is None:
+        return ""
+    if difference:
+        return f"{'Right' if higher else 'Left'} of zero is better. "
+    return f"{'Higher' if higher else 'Lower'} is better. "
 
 
 def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
@@ -116,11 +124,10 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
     yield (
         f"forest-{stem}",
         f"{title}: {metric} by strategy",
-        "Filled marks are means over seeds, bars their 95% Student-t intervals, hollow marks single "
-        "seeds; the dashed "
-        "line is the baseline's mean. A bar that leaves the panel is wider than the axis; the table has "
-        "its ends. "
-        "Overlapping bars do not decide a paired comparison: read the differences for that.",
+        f"Filled marks are means over seeds, bars their {data.level} Student-t intervals, hollow marks single seeds. "
+        f"{_better(data, data.primary)}The dashed line is the mean of the baseline. A bar that leaves the panel is "
+        "wider than the axis; the table has its ends. Overlapping bars do not decide a paired comparison: see the "
+        "differences for that.",
         "scores",
         score_figures.forest(data, group),
     )
@@ -128,143 +135,165 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
         yield (
             f"delta-{stem}-{baseline}",
             f"{title}: difference in {metric} to {baseline}",
-            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its 95% "
-            f"Student-t interval. "
-            f"Right of zero is better; the shaded band is ±{data.margin:g}, the margin within which a "
-            f"difference "
-            "counts as none. With few seeds the interval is wide because little is known.",
+            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} Student-t "
+            f"interval. {_better(data, data.primary, difference=True)}The shaded band is ±{data.margin:g}, the margin "
+            "within which a difference counts as none. With few seeds the interval is wide because little is known.",
             "scores",
             score_figures.deltas(data, group, baseline),
         )
 
 
+def _fraction_figures(data: ReportData, done: Sequence[Group]) -> Iterator[Drawn]:
+    for dataset, test_set in unique((group[0], group[2]) for group in done):
+        if len({g[1] for g in done if (g[0], g[2]) == (dataset, test_set)}) > 1:
+            yield (
+                f"fractions-{dataset}-{test_set}",
+                f"{dataset}: {plots.metric_label(data.primary)} against the amount of training data",
+                f"Mean over seeds on the same validation and test images; training subsets are nested. "
+                f"{_better(data, data.primary)}".strip(),
+                "scores",
+                score_figures.fractions(data, dataset, test_set),
+            )
+
+
 def _class_figures(
-    data: ReportData,
-    group: Group,
-    classes: Sequence[str],
-    scored: dict[tuple[str, str], Scored],
+    data: ReportData, group: Group, classes: Sequence[str], scored: dict[tuple[str, str], Scored]
 ) -> Iterator[Drawn]:
-    look, title, stem = plots.looks(data), group_title(group), "-".join(group)
     strategies, classifiers = score_figures.arms(data, group)
-    rows = data.of_group(data.summary, group)
-    recall = [
-        m
-        for m in unique(r["metric"] for r in rows)
-        if m.startswith("recall_") and m != "recall_macro" and m != "recall_weighted"
-    ]
     runs = {(s, c): score_figures.runs_of(data, group, s, c, scored) for s in strategies for c in classifiers}
     for classifier in classifiers:
-        yield (
-            f"recall-{stem}-{classifier}",
-            f"{title}, {classifier}: recall of each class",
-            "What a strategy gains in one class it may lose in another. Marks and bars as above.",
-            "classes",
-            score_figures.recalls(data, group, classifier, [m[7:] for m in recall]) if recall else None,
-        )
+        yield _recalls(data, group, classifier)
         panels = [(s, runs[s, classifier]) for s in strategies if runs[s, classifier]]
-        if not panels:
-            continue
-        yield (
-            f"confusion-{stem}-{classifier}",
-            f"{title}, {classifier}: confusion matrices",
-            "Rows are true classes. Large numbers and colour: the share of that class's images that got "
-            "the label of "
-            "the column; small numbers: images, mean over seeds.",
-            "classes",
-            score_figures.confusions(panels, classes),
-        )
-        aucs = {
-            (r["strategy"], r["metric"][4:]): value
-            for r in rows
-            if r["classifier"] == classifier
-            and r["metric"].startswith("auc_")
-            and (value := number(r["mean"])) is not None
-        }
-        for part, names in enumerate(plots.chunks([s for s, _ in panels], data.baselines)):
-            yield (
-                f"roc-{stem}-{classifier}-{part}",
-                f"{title}, {classifier}: ROC curves, each class against the rest",
-                "True positive rates averaged over seeds at equal false positive rates; AUC is the mean "
-                "over seeds.",
-                "classes",
-                score_figures.roc_curves([(s, runs[s, classifier]) for s in names], classes, look, aucs),
-            )
-    for part, names in enumerate(
-        plots.chunks([s for s in strategies if any(runs[s, c] for c in classifiers)], data.baselines)
-    ):
+        if panels:
+            yield from _prediction_figures(data, group, classifier, panels, classes)
+    look, title, stem = plots.looks(data), group_title(group), "-".join(group)
+    drawn = [s for s in strategies if any(runs[s, c] for c in classifiers)]
+    for part, names in enumerate(plots.chunks(drawn, data.baselines)):
         yield (
             f"reliability-{stem}-{part}",
             f"{title}: reliability",
-            "Ten bins of equally many test images, ordered by the probability of the predicted class, "
-            "seeds pooled. "
-            "Below the diagonal a classifier is surer than it is right.",
+            "Ten bins of equally many test images, ordered by the probability of the predicted class, seeds pooled. "
+            "Below the diagonal the classifier is overconfident.",
             "classes",
             score_figures.reliability([(c, [(s, runs[s, c]) for s in names]) for c in classifiers], look),
         )
 
 
-def _fidelity_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Drawn]:
+def _recalls(data: ReportData, group: Group, classifier: str) -> Drawn:
+    metrics = unique(row["metric"] for row in data.of_group(data.summary, group))
+    names = [
+        m[7:] for m in metrics if m.startswith("recall_") and m not in ("recall_macro", "recall_weighted")
+    ]
+    return (
+        f"recall-{'-'.join(group)}-{classifier}",
+        f"{group_title(group)}, {classifier}: recall of each class",
+        "What a strategy gains in one class it may lose in another. Marks and bars as above.",
+        "classes",
+        score_figures.recalls(data, group, classifier, names) if names else None,
+    )
+
+
+def _prediction_figures(
+    data: ReportData,
+    group: Group,
+    classifier: str,
+    panels: Sequence[tuple[str, Sequence[Scored]]],
+    classes: Sequence[str],
+) -> Iterator[Drawn]:
+    """Confusion matrices and ROC curves of one classifier; panels are (strategy, predictions of its runs)."""
+    look, title, stem = (
+        plots.looks(data),
+        f"{group_title(group)}, {classifier}",
+        f"{'-'.join(group)}-{classifier}",
+    )
+    yield (
+        f"confusion-{stem}",
+        f"{title}: confusion matrices",
+        "Rows are true classes. Large numbers and colour: the share of the images of that class that were assigned to "
+        "the class of the column. Small numbers: images, mean over seeds.",
+        "classes",
+        score_figures.confusions(panels, classes),
+    )
+    aucs = {
+        (row["strategy"], row["metric"][4:]): value
+        for row in data.of_group(data.summary, group)
+        if row["classifier"] == classifier
+        and row["metric"].startswith("auc_")
+        and (value := number(row["mean"])) is not None
+    }
+    runs = dict(panels)
+    for part, names in enumerate(plots.chunks(list(runs), data.baselines)):
+        yield (
+            f"roc-{stem}-{part}",
+            f"{title}: ROC curves, each class against the others",
+            "True positive rates averaged over seeds at equal false positive rates; AUC is the mean over seeds.",
+            "classes",
+            score_figures.roc_curves([(s, runs[s]) for s in names], classes, look, aucs),
+        )
+
+
+def _fidelity_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
     look, rows, title = plots.looks(data), data.of_group(data.fidelity, place), group_title(place)
     last = training_figures.ends(data.of_group(data.history, place))
-    for metric in unique(r["metric"] for r in rows if r["strategy"] != CONTROL):
-        label, stem = plots.metric_label(metric), f"{'-'.join(place)}-{metric}"
+    for metric in unique(row["metric"] for row in rows if row["strategy"] != CONTROL):
+        label, stem, better = plots.metric_label(metric), f"{'-'.join(place)}-{metric}", _better(data, metric)
         yield (
             f"fidelity-{stem}",
             f"{title}: {label} of the synthetic images",
-            "A mark a seed. The solid line is the other half of the real training images of the class "
-            "(as good as it "
-            "gets at this number of images), the dotted line uniform noise.",
+            f"One mark per seed. {better}The solid line is the other half of the real training images of the class, "
+            "what a perfect generator reaches at this number of images; the dotted line is uniform noise.",
             "fidelity",
             training_figures.fidelity(rows, metric, data.strategies, look),
         )
         yield (
             f"fidelity-steps-{stem}",
             f"{title}: {label} while the generators train",
-            "Each snapshot, and the end of training, compared with the same real images; a line a seed. The black "
-            "line is the other half of the real training images.",
+            f"One line per seed. {better}Each snapshot, and the end of training, is compared with the same real "
+            "images. The black line is the other half of the real training images.",
             "fidelity",
             training_figures.fidelity_steps(rows, metric, data.strategies, look, last),
         )
 
 
-def _training_figures(data: ReportData, place: tuple[str, str]) -> Iterator[Drawn]:
-    look, rows, title = plots.looks(data), data.of_group(data.history, place), group_title(place)
-    for name in unique(r["name"] for r in rows if r["role"] == "generator"):
-        own = [r for r in rows if r["role"] == "generator" and r["name"] == name]
+def _generator_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
+    rows = [row for row in data.of_group(data.history, place) if row["role"] == "generator"]
+    for name in unique(row["name"] for row in rows):
+        own = [row for row in rows if row["name"] == name]
+        title, stem = f"{group_title(place)}, {name}", f"{'-'.join(place)}-{name}"
         yield (
-            f"generator-{'-'.join(place)}-{name}",
-            f"{title}, {name}: losses of the generator's networks",
-            "A line a seed, thinned by averaging. The losses of an adversarial pair do not fall like a "
-            "classifier's: "
-            "look for a discriminator near zero (it has won, the generator learns nothing) or for jumps.",
+            f"generator-{stem}",
+            f"{title}: losses of the generator's networks",
+            "One line per seed, averaged over windows where there are many points. Adversarial losses do not fall like "
+            "those of a classifier: look for a discriminator loss near zero, when the generator gets no useful "
+            "gradient any more, and for jumps.",
             "training",
             training_figures.generator_losses(own),
         )
         yield (
-            f"discriminator-{'-'.join(place)}-{name}",
-            f"{title}, {name}: what the discriminator says",
-            "Means over a batch. Probabilities that an image is real: both near one half where it cannot tell them "
-            "apart, at 1 and 0 where it always can; a critic (WGAN) has any numbers.",
+            f"discriminator-{stem}",
+            f"{title}: outputs of the discriminator",
+            "Means over a batch of the probability that an image is real. Both curves are near 0.5 where the "
+            "discriminator cannot tell real from synthetic images, and at 1 and 0 where it always can. The outputs of "
+            "a critic (WGAN) are not probabilities and have no fixed range.",
             "training",
-            training_figures.generator_beliefs(own),
+            training_figures.discriminator_outputs(own),
         )
-    histories: dict[str, list[Row]] = {}
-    for row in rows:
+
+
+def _classifier_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
+    look, histories = plots.looks(data), dict[str, list[Row]]()
+    for row in data.of_group(data.history, place):
         if row["role"] == "classifier":
             histories.setdefault(row["name"], []).append(row)
-    for classifier in unique(r["classifier"] for r in data.results):
-        curves = {
-            s: histories[f"{s}/{classifier}"] for s in data.strategies if f"{s}/{classifier}" in histories
-        }
-        for part, names in enumerate(plots.chunks(list(curves), data.baselines)):
+    for classifier in unique(row["classifier"] for row in data.results):
+        names_of = {s: f"{s}/{classifier}" for s in data.strategies if f"{s}/{classifier}" in histories}
+        for part, names in enumerate(plots.chunks(list(names_of), data.baselines)):
+            curves = {name: histories[names_of[name]] for name in names}
             yield (
                 f"curves-{'-'.join(place)}-{classifier}-{part}",
-                f"{title}, {classifier}: training curves",
-                "A line a seed. The checkpoint that is scored was chosen on validation unless the matrix "
-                "says "
-                "select: last; updates are equally many in every arm under a matched budget.",
+                f"{group_title(place)}, {classifier}: training curves",
+                "One line per seed. The checkpoint that is scored was selected on validation unless the matrix says "
+                "`select: last`. Under a matched budget every strategy is trained for the same number of updates.",
                 "training",
-                training_figures.classifier_curves(
-                    {name: curves[name] for name in names}, look, data.primary
-                ),
+                training_figures.classifier_curves(curves, look, data.primary),
             )

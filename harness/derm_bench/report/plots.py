@@ -1,4 +1,4 @@
-"""Style that all figures share: sizes, one colour a strategy, dots with intervals, saving as SVG."""
+"""Style that all figures share: sizes, one colour per strategy, dots with intervals, saving as SVG."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.report.data import ReportData, number
+from derm_bench.scoring import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def looks(data: ReportData) -> dict[str, Look]:
 
 
 def chunks(names: Sequence[str], first: Sequence[str]) -> list[list[str]]:
-    """Names in lots that one panel can overlay; those in `first` (baselines) stand in every lot."""
+    """Names in groups that one panel can overlay; the first of those in `first` (baselines) is in every group."""
     if len(names) <= OVERLAID + 1:
         return [list(names)] if names else []
     fixed = [name for name in names if name in first][:1]
@@ -190,7 +191,7 @@ def clip_to(ax: Axes, entries: Sequence[Dot], low: float | None = None, high: fl
 
 
 def legend(fig: Figure, names: Sequence[str], look: Mapping[str, Look], extra: Sequence[Any] = ()) -> None:
-    """One legend above the panels: a line a strategy, then the handles in `extra`."""
+    """One legend above the panels: one line per strategy, then the handles in `extra`."""
     from matplotlib.lines import Line2D
 
     lines = [
@@ -231,7 +232,7 @@ def metric_label(name: str) -> str:
 
 def bounded(metric: str) -> bool:
     """Whether a classification metric lies in [0, 1] by definition."""
-    return metric != "log_loss" and metric != "brier"
+    return metric in HIGHER_IS_BETTER and metric not in ("log_loss", "brier")
 
 
 def seed_values(rows: Sequence[Mapping[str, Any]], column: str) -> list[float]:

@@ -45,15 +45,15 @@ def _dot(
 
 
 def forest(data: ReportData, group: Group) -> Figure:
-    """The primary metric a strategy, a panel a classifier; a dashed line where the first baseline's mean
-    lies."""
+    """The primary metric of each strategy, one panel per classifier; a dashed line at the mean of the first
+    baseline."""
     look = plots.looks(data)
     strategies, classifiers = arms(data, group)
     fig = plots.figure(max(6.2, 2.2 + 3.4 * len(classifiers)), plots.dot_height(len(strategies)) + 0.75)
     axes = fig.subplots(1, len(classifiers), squeeze=False)[0]
     for column, (ax, classifier) in enumerate(zip(axes, classifiers, strict=True)):
         entries = [_dot(data, group, s, classifier, data.primary, look) for s in strategies]
-        plots.dots(ax, entries, plots.metric_label(data.primary), names=column == 0)
+        plots.dots(ax, entries, _axis(data, plots.metric_label(data.primary)), names=column == 0)
         base = next((e.mean for e in entries if e.label in data.baselines), None)
         if base is not None:
             ax.axvline(base, color=plots.BASELINE, lw=0.9, ls=(0, (4, 3)), zorder=0)
@@ -82,7 +82,7 @@ def deltas(data: ReportData, group: Group, baseline: str) -> Figure | None:
             row = by_name.get(name, {})
             ends = [number(row.get(key)) for key in ("delta", "delta_ci_low", "delta_ci_high")]
             entries.append(Dot(name, ends[0], ends[1], ends[2], (), look[name]))
-        plots.dots(ax, entries, f"difference in {plots.metric_label(data.primary)}", names=column == 0)
+        plots.dots(ax, entries, _axis(data, _difference(data)), names=column == 0)
         ax.axvspan(-data.margin, data.margin, color="#EDEDED", lw=0, zorder=0)
         ax.axvline(0, color=plots.BASELINE, lw=0.9, zorder=0)
         anchor = Dot(
@@ -93,8 +93,17 @@ def deltas(data: ReportData, group: Group, baseline: str) -> Figure | None:
     return fig
 
 
+def _difference(data: ReportData) -> str:
+    return f"difference in {plots.metric_label(data.primary)}"
+
+
+def _axis(data: ReportData, label: str) -> str:
+    """A label that says where lower is better; that higher is, readers expect."""
+    return f"{label}, lower is better" if data.higher_is_better(data.primary) is False else label
+
+
 def recalls(data: ReportData, group: Group, classifier: str, classes: Sequence[str]) -> Figure:
-    """Recall of each class a strategy, for one classifier, a panel a class."""
+    """Recall of each class by strategy, for one classifier, one panel per class."""
     look = plots.looks(data)
     strategies, _ = arms(data, group)
     columns = min(4, len(classes))
@@ -137,7 +146,7 @@ def mean_confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
 
 
 def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence[str]) -> Figure:
-    """Confusion matrices, a panel a strategy: colour and first number are the share of the true class, the
+    """Confusion matrices, one panel per strategy: colour and first number are the share of the true class, the
     number below is the mean count over seeds."""
     import numpy as np
 
@@ -215,7 +224,7 @@ def roc_curves(
     look: Mapping[str, Look],
     aucs: Mapping[tuple[str, str], float],
 ) -> Figure:
-    """One-vs-rest ROC curves, a panel a class, the mean over seeds of the curves of each strategy.
+    """One-vs-rest ROC curves, one panel per class: the mean over seeds of the curves of each strategy.
 
     aucs: the mean AUC by (strategy, class), written into each panel."""
     import numpy as np
@@ -253,7 +262,7 @@ def reliability(
     bins: int = 10,
 ) -> Figure:
     """Accuracy against mean confidence of the predicted class in `bins` bins of equally many images, seeds
-    pooled; a panel a classifier."""
+    pooled; one panel per classifier."""
     import numpy as np
 
     columns = min(4, len(panels))
@@ -281,7 +290,7 @@ def reliability(
 
 
 def fractions(data: ReportData, dataset: str, test_set: str) -> Figure:
-    """The primary metric against the share of the training data, a panel a classifier, a line a strategy."""
+    """The primary metric against the share of the training data, one panel per classifier, one line per strategy."""
     look = plots.looks(data)
     rows = [
         row

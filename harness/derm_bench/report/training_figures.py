@@ -24,7 +24,7 @@ CONTROLS = {"real-holdout": ("#202020", "-", "real-holdout"), "noise": ("#808080
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """x and y in the order of x, averaged in equal lots where there are more than `POINTS`."""
+    """x and y in the order of x, averaged in windows of equal size where there are more than `POINTS`."""
     ordered = sorted(points)
     lot = -(-len(ordered) // POINTS) or 1
     lots = [ordered[k : k + lot] for k in range(0, len(ordered), lot)]
@@ -49,21 +49,21 @@ def _grid(fig: Figure, lines: int, columns: int, count: int) -> list[Axes]:
     return axes[:count]
 
 
-BELIEFS = {"d_real": "of real images, D(x)", "d_fake": "of its own, D(G(z))"}
-"""What discriminators say in the mean, by the name under which generators log it."""
+OUTPUTS = {"d_real": "on real images, D(x)", "d_fake": "on synthetic images, D(G(z))"}
+"""Mean outputs of a discriminator, by the name under which generators log them."""
 
 
 def generator_losses(rows: Sequence[Row]) -> Figure | None:
-    """Losses of one generator against updates: a panel a class, a colour a network, a line a seed."""
+    """Losses of one generator against updates: one panel per class, one colour per network, one line per seed."""
     losses = [row for row in rows if "loss" in row["metric"]]
     names = {name: name.replace("_", " ") for name in unique(row["metric"] for row in losses)}
     return _by_class(losses, names, "loss")
 
 
-def generator_beliefs(rows: Sequence[Row]) -> Figure | None:
-    """How real the discriminator of one generator takes images for, against updates; panels and lines as those of its
-    losses. None where it is not logged."""
-    return _by_class([row for row in rows if row["metric"] in BELIEFS], BELIEFS, "D")
+def discriminator_outputs(rows: Sequence[Row]) -> Figure | None:
+    """Mean outputs of one generator's discriminator on real and synthetic images against updates; panels and lines as
+    for the losses. None where they are not logged."""
+    return _by_class([row for row in rows if row["metric"] in OUTPUTS], OUTPUTS, "output")
 
 
 def _by_class(rows: Sequence[Row], names: Mapping[str, str], ylabel: str) -> Figure | None:
@@ -96,7 +96,7 @@ def _by_class(rows: Sequence[Row], names: Mapping[str, str], ylabel: str) -> Fig
 def classifier_curves(
     curves: Mapping[str, Sequence[Row]], look: Mapping[str, Look], primary: str
 ) -> Figure | None:
-    """Training loss and the primary metric on validation against updates, a line a seed; rows by strategy."""
+    """Training loss and the primary metric on validation against updates, one line per seed; curves by strategy."""
     panels: Sequence[tuple[str, Callable[[Row], bool]]] = (
         ("training loss", lambda r: r["split"] == "train" and "loss" in r["metric"]),
         (
@@ -124,7 +124,7 @@ def classifier_curves(
 
 
 def composition(rows: Sequence[Row], strategies: Sequence[str]) -> Figure | None:
-    """Real and synthetic training images a strategy, a panel a class; means over seeds."""
+    """Real and synthetic training images of each strategy, one panel per class; means over seeds."""
     from matplotlib.patches import Patch
 
     train = [row for row in rows if row["split"] == "train"]
@@ -191,7 +191,7 @@ def latest(rows: Sequence[Row]) -> list[Row]:
 def fidelity(
     rows: Sequence[Row], metric: str, strategies: Sequence[str], look: Mapping[str, Look]
 ) -> Figure | None:
-    """One image metric at the last step, a panel a class, a mark a seed; lines where the controls lie."""
+    """One metric of images at the last step, one panel per class, one mark per seed, lines at the controls."""
     from matplotlib.lines import Line2D
 
     last = [r for r in latest(rows) if r["metric"] == metric and number(r["value"]) is not None]
@@ -234,8 +234,8 @@ def fidelity(
 
 
 def _scale(axis: Axis, values: Sequence[float]) -> None:
-    """Logarithmic where the noise control, or a start from noise, would otherwise push all other values together; with
-    a linear middle where a value is not above 0."""
+    """Makes the axis logarithmic where the noise control, or an untrained generator, would otherwise push all other
+    values together; linear around 0 where a value is not positive."""
     small = min((abs(value) for value in values if value), default=0.0)
     negative = max((-value for value in values if value < 0), default=small)
     if not values or max(values) <= 20 * max(small, negative):
@@ -257,8 +257,8 @@ def _scale(axis: Axis, values: Sequence[float]) -> None:
 
 
 def ends(history: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """The last update of each generator by (strategy, class), from history.csv. A fit on several classes stands there
-    under all their names; the class is `all`, too, of one that tells none apart."""
+    """The last update of each generator by (strategy, class), from history.csv. A fit on several classes is entered
+    under each of their names, as well as under the joined one."""
     found: dict[tuple[str, str], float] = {}
     for row in history:
         step = number(row["step"])
@@ -276,8 +276,8 @@ def fidelity_steps(
     look: Mapping[str, Look],
     last: Mapping[tuple[str, str], float] | None = None,
 ) -> Figure | None:
-    """One image metric against the generator's updates, a panel a class, with a line where other real images lie; None
-    where only one step was scored. `last` says at which update `ends` are."""
+    """One metric of images against the generator's updates, one panel per class, with a line at the value of other real
+    images; None where only one step was scored. last: the update of the end of each fit, as `ends` gives it."""
     from matplotlib.lines import Line2D
 
     known = last or {}

@@ -1,4 +1,4 @@
-"""What a report says, as plain tables of text: made once, spelled as HTML and as Markdown."""
+"""The tables of a report as text, which the HTML and the Markdown page both show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from derm_bench.report.training_figures import latest
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as CSS has
-    it."""
+    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as in CSS."""
 
     left: float
     width: float
@@ -24,8 +23,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text. `bars` stand in a column after the second where there are any; `flagged` rows are
-    not whole."""
+    """A table of text. `bars`, where there are any, are shown in a column after the third; `flagged` rows lack planned
+    runs, or something is wrong with them."""
 
     title: str
     header: Sequence[str]
@@ -36,7 +35,7 @@ class Table:
 
 
 def headline(data: ReportData) -> list[Table]:
-    """The primary metric of every arm with its interval and its differences, a table a group."""
+    """The primary metric of every arm with its interval and its differences, one table per group."""
     return [
         _headline(data, group)
         for group in data.groups
@@ -66,14 +65,17 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         rows.append(cells)
         color = look[strategy].color
         firsts.append((first, "var(--quiet)" if color == plots.BASELINE else color))
-    header = ["strategy", "classifier", plots.metric_label(data.primary), "seeds"]
+    name, direction = plots.metric_label(data.primary), data.direction(data.primary)
+    shown = f"{name} ({direction})" if direction == "lower is better" else name
+    header = ["strategy", "classifier", shown, "seeds"]
     header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
     note = (
         f"Mean ± half-width of the {data.level} Student-t interval over seeds. Δ is the mean paired "
-        "difference under the same seeds with its own interval."
+        "difference under the same seeds with its own interval"
+        f"{'' if direction != 'lower is better' else ': below zero is better'}."
     )
     if flagged:
-        note += " Marked rows lack planned runs: their means, over what is left, may flatter them."
+        note += " Marked rows lack planned runs: the mean over the runs that are left may be too good."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
 
 
@@ -85,7 +87,7 @@ def _arms(data: ReportData, group: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _bars(rows: Sequence[tuple[Row, str]]) -> list[Bar | None]:
-    """Intervals on one scale, which shows all means and at most twice their range on either side."""
+    """Intervals on one scale, which shows all means and at most their range on either side of them."""
     means = [value for row, _ in rows if (value := number(row.get("mean"))) is not None]
     if not means:
         return [None] * len(rows)
@@ -115,7 +117,7 @@ def _bar(row: Row, color: str, low: float, high: float) -> Bar | None:
 
 
 def failures(data: ReportData) -> Table | None:
-    """Every run that is not done, and why; None when all are."""
+    """Every run that is not done, and why; None when all are done."""
     rows = [
         [r["cell"], r["test_set"], r["status"], r["error"]] for r in data.results if r["status"] != "done"
     ]
@@ -128,7 +130,7 @@ def failures(data: ReportData) -> Table | None:
 
 
 def warnings(data: ReportData) -> list[str]:
-    """What to keep in mind: the warnings of the manifest, then what the tables show by themselves."""
+    """The warnings of the manifest, then those that follow from the tables."""
     found = [
         str(entry.get("message", entry) if isinstance(entry, Mapping) else entry)
         for entry in data.manifest.get("warnings") or ()
@@ -139,16 +141,17 @@ def warnings(data: ReportData) -> list[str]:
         if r["metric"] == data.primary and r["classifier"]
     ]
     if counts and max(counts) == 1:
-        found.append("One seed: no interval, no verdict. A difference between two single runs says little.")
+        found.append(
+            "One seed: there is no interval and no verdict. A difference between two single runs says little."
+        )
     elif counts and max(counts) < 5:
         found.append(
-            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from "
-            f"chance."
+            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from chance."
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:
         found.append(
-            f"{len(missing)} cells have no result. Means of their arms are over the seeds that are left."
+            f"{len(missing)} cells have no result. The means of their arms are over the other seeds."
         )
     if data.results and not data.baselines:
         found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
@@ -156,7 +159,7 @@ def warnings(data: ReportData) -> list[str]:
 
 
 def per_class(data: ReportData) -> list[Table]:
-    """Recall of each class, a table a group."""
+    """Recall of each class, one table per group."""
     return [
         table
         for group in data.groups
@@ -172,7 +175,7 @@ def per_class(data: ReportData) -> list[Table]:
 
 
 def all_metrics(data: ReportData) -> list[Table]:
-    """Every metric that is not of one class, a table a group."""
+    """Every metric that is not of a single class, one table per group."""
     metrics = metric_columns(data.results)
     classes = {m.removeprefix("recall_") for m in metrics if m.startswith("recall_")} - {"macro", "weighted"}
 
@@ -203,16 +206,17 @@ def _metric_table(
 
 
 def fidelity(data: ReportData) -> list[Table]:
-    """Image metrics at the last step, a table a (data, metric): controls first and last, a column a class."""
+    """Metrics of images at the last step, one table per data set, training fraction and metric, with one column per
+    class: first the real-holdout control, last the noise."""
     tables = []
     for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.fidelity):
         rows = latest(data.of_group(data.fidelity, place))
         for metric in unique(r["metric"] for r in rows):
-            tables.append(_fidelity(place, metric, [r for r in rows if r["metric"] == metric]))
+            tables.append(_fidelity(data, place, metric, [r for r in rows if r["metric"] == metric]))
     return tables
 
 
-def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
+def _fidelity(data: ReportData, place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
     classes = unique(r["class"] for r in rows)
     labels = unique((r["strategy"], r["generator"]) for r in rows)
     noise = [x for x in labels if x == (CONTROL, "noise")]
@@ -228,21 +232,23 @@ def _fidelity(place: Sequence[str], metric: str, rows: Sequence[Row]) -> Table:
         body.append([name, generator if strategy != CONTROL else "", *values, counts, str(seeds)])
     extractor = ", ".join(unique(str(r["extractor"]) for r in rows if r.get("extractor")))
     reference = ", ".join(unique(str(r["reference"]) for r in rows if r.get("reference")))
-    note = f"Mean, and range over seeds. Extractor: {extractor or 'not recorded'}; "
+    better = data.direction(metric)
+    note = f"Mean, and range over seeds{better and f'; {better}'}. Extractor: {extractor or 'not recorded'}; "
     note += f"reference: {reference or 'not recorded'}."
     header = ["images of", "generator", *(c or "all" for c in classes), "images a side", "seeds"]
     return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
 
 
 HEALTH = {
-    "distance_ratio": ("apart", "the mean distance of two samples, pixel by pixel"),
-    "coarse_ratio": ("apart at 4x4", "the same at 4x4 pixels, where noise and fine patterns vanish"),
-    "nearest_ratio": ("to real", "the median distance of a sample to its nearest real image"),
+    "distance_ratio": ("sample distance", "the mean pixel distance of two samples"),
+    "coarse_ratio": ("sample distance at 4x4", "the same at 4x4 pixels, without noise and fine patterns"),
+    "nearest_ratio": ("distance to real", "the median distance of a sample to its nearest real image"),
 }
 
 
 def health(data: ReportData) -> Table | None:
-    """What samples were like at the end of each fit, a row a class and seed; None where no generator was fitted."""
+    """How samples compare with training images at the end of each fit, one row per class and seed; None where no
+    generator was fitted."""
     fitted = data.manifest.get("health") or ()
     shown = [name for name in HEALTH if any(name in row["figures"] for row in fitted)]
     body = []
@@ -264,7 +270,7 @@ def health(data: ReportData) -> Table | None:
         return None
     header = ["data", "strategy", "class", "seed", *(HEALTH[name][0] for name in shown), "what is wrong"]
     note = "; ".join(f"{HEALTH[name][0]}: {HEALTH[name][1]}" for name in shown)
-    note = f"{note[:1].upper()}{note[1:]}. In what training images do among themselves, 64 a side: 1 is as they do."
+    note = f"{note[:1].upper()}{note[1:]}. Relative to the same distance among training images, at 64 pixels."
     flagged = frozenset(k for k, row in enumerate(fitted) if row["flags"])
     return Table("Samples at the end of training", header, body, note, flagged=flagged)
 
@@ -285,7 +291,7 @@ def _span(values: Iterable[float | None]) -> str:
 
 
 def composition(data: ReportData) -> list[Table]:
-    """Training images, real + synthetic, a table a (dataset, train_fraction)."""
+    """Training images, real + synthetic, one table per data set and training fraction."""
     tables = []
     for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.composition):
         rows = data.of_group(data.composition, place)
@@ -312,7 +318,7 @@ def _count(rows: Iterable[Row]) -> str:
 
 
 def costs(data: ReportData) -> Table | None:
-    """Seconds and memory a run, means over the done runs of each arm; None without any."""
+    """Seconds and memory of a run, means over the done runs of each arm; None without any."""
     columns = {
         "updates": "updates", "generator_seconds": "generator s", "generator_seconds_shared": "its share s",
         "train_seconds": "training s", "eval_seconds": "evaluation s", "peak_memory_mb": "memory MB",
@@ -331,9 +337,8 @@ def costs(data: ReportData) -> Table | None:
         values = [_average([number(r.get(name)) for r in own]) for name in columns]
         rows.append([group_title((dataset, fraction)), strategy, classifier, *values])
     note = (
-        "A run, mean over seeds; memory is the peak of the process. Generator s: what fitting and "
-        "sampling took; "
-        "its share s: that divided among the runs that used it."
+        "Per run, mean over seeds; memory is the peak of the process. Generator s: fitting and sampling; its share s: "
+        "the same divided by the runs that share it."
     )
     return Table("", ["data", "strategy", "classifier", *columns.values()], rows, note) if rows else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,12 +94,17 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
     """
     import pandas as pd
 
-    with opened(path, TABLE_BYTES) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+    with (
+        opened(path, TABLE_BYTES) as descriptor,
+        os.fdopen(descriptor, "rb", closefd=False) as file,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of a first row that is too long
         try:
             found = pd.read_csv(
                 file, dtype=str, keep_default_na=False, na_filter=False, index_col=False, encoding="utf-8"
             )
-        except (ValueError, pd.errors.ParserError) as error:
+        except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
             raise UserError(f"no CSV table: {error}", file=path) from error
     names = tuple(found.columns)
     if names[: len(table.names)] != table.names or (len(names) > len(table.names) and not table.more):

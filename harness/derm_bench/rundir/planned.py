@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
@@ -144,12 +144,6 @@ class RunStages:
                 raise UserError(f"`plan` has a name of {len(name):,} characters, more than {LONGEST_NAME}")
         return loaded
 
-    def table_stages(self) -> list[Key]:
-        """The stages whose outcome and output tables and figures are made of."""
-        found = [key for cell in self.cells for key in (cell.train, *cell.evaluations.values())]
-        found += [score.key for score in self.scores] + [curve.key for curve in self.curves]
-        return list(dict.fromkeys(found))
-
     def names(self) -> Iterator[str]:
         """Every label that tables, headings and file names are made of."""
         for at in (*(c.at for c in self.cells), *(s.at for s in self.scores), *(f.at for f in self.fits)):
@@ -177,7 +171,7 @@ def _plain(value: Any) -> Any:
     """Records as maps, at any depth."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    names = _field_names(type(value))
+    names = _field_names(cast(Hashable, type(value)))
     return value if names is None else {name: _plain(getattr(value, name)) for name in names}
 
 
@@ -224,40 +218,32 @@ def _at_class(row: ClassCoordinates) -> ClassCoordinates:
 
 def _curves(plan: Plan) -> Iterator[CurveStage]:
     for fit in plan.fits:
-        at = CurveCoordinates(
-            fit.dataset,
-            fit.train_fraction,
-            fit.key[:12],
-            "generator",
-            fit.strategy,
-            fit.class_name,
-            fit.generator_seed,
-        )
-        yield CurveStage(at, fit.key)
-    for need in plan.required:
-        at = CurveCoordinates(
-            need.dataset,
-            need.train_fraction,
-            need.key[:12],
-            need.role,
-            need.owner,
-            need.class_name,
-            need.seed,
-        )
-        yield CurveStage(at, need.key)
+        yield curve_of_fit(fit, fit.key)
+    for r in plan.required:
+        yield curve_of_required(r.dataset, r.train_fraction, r.role, r.owner, r.class_name, r.seed, r.key)
     for planned in plan.cells:
         cell = planned.cell
-        name = f"{cell.strategy}/{cell.classifier}"
-        at = CurveCoordinates(
-            cell.dataset,
-            cell.train_fraction,
-            planned.train[:12],
-            "classifier",
-            name,
-            "",
-            cell.classifier_seed,
-        )
-        yield CurveStage(at, planned.train)
+        yield curve_of_cell(_cell(planned).at, cell.classifier, cell.classifier_seed, planned.train)
+
+
+def curve_of_fit(at: ClassCoordinates, key: str) -> CurveStage:
+    """The training curve of a strategy's generator."""
+    place = (at.dataset, at.train_fraction, key[:12], "generator", at.strategy)
+    return CurveStage(CurveCoordinates(*place, at.class_name, at.generator_seed), key)
+
+
+def curve_of_required(
+    dataset: str, fraction: float, role: str, owner: str, class_name: str, seed: int | None, key: str
+) -> CurveStage:
+    """The training curve of what something else is built on."""
+    return CurveStage(CurveCoordinates(dataset, fraction, key[:12], role, owner, class_name, seed), key)
+
+
+def curve_of_cell(at: Coordinates, classifier: str, seed: int, key: str) -> CurveStage:
+    """The training curve of a cell's classifier."""
+    name = f"{at.strategy}/{classifier}"
+    place = (at.dataset, at.train_fraction, key[:12], "classifier", name, "", seed)
+    return CurveStage(CurveCoordinates(*place), key)
 
 
 def _origins(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCHEMA = 1
-"""The version of this layout, which the manifest states as `schema`; raised when a reader would have to change."""
+"""The version of this layout, stated in the manifest as `schema`. It is raised when readers have to change."""
 
 Dtype = Literal["text", "integer", "real"]
 """`text` is never missing but may be empty; `integer` is int64, `real` float64, and both may be missing."""

@@ -129,9 +129,10 @@ class Execution:
         told = {name: (key, self.outcome(stage.optional[name])) for name, key in optional.items()}
         ended = {name: outcome.status for name, (_, outcome) in told.items() if outcome.status != "done"}
         if ended or inputs != stage.inputs or optional != stage.optional:
-            identity = {**stage.identity, "inputs": inputs, "optional": optional, "ended": ended}
-            key = key_of(identity)
-            stage_now = replace(stage, key=key, inputs=inputs, optional=optional, identity=identity)
+            shared = {**stage.shared, "ended": ended}
+            stage_now = replace(stage, inputs=inputs, optional=optional, shared=shared)
+            key = key_of(stage_now.identity)
+            stage_now = replace(stage_now, key=key)
             self.settled[stage.key] = key
         else:
             stage_now = stage

@@ -36,8 +36,8 @@ def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def _distributions(plan: Plan) -> dict[str, str]:
     versions: dict[str, str] = {distribution_of("derm_bench") or "derm-bench": __version__}
     for stage in plan.stages.values():
-        versions |= stage.identity["numerics"]["versions"]
-        for used in stage.identity["code"]["plugins"]:
+        versions |= stage.shared["numerics"]["versions"]
+        for used in stage.shared["code"]["plugins"]:
             versions[used["distribution"]] = used["version"]
     return dict(sorted(versions.items()))
 

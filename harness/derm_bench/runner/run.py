@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from derm_bench.errors import UserError
-from derm_bench.executors.base import Executor, ExecutorSettings, Job
+from derm_bench.executors.base import Executor, ExecutorSettings
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
@@ -74,6 +74,7 @@ def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOpti
 
 def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, hooks: Lifecycle) -> Done:
     began = time.monotonic()
+    executor = make_executor(plugins, options)
     store.prepare()
     store.recover()
     prepare_out(options.out, plan.matrix.name)
@@ -81,7 +82,6 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         if not store.data(digest).exists():
             store.put(content)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
-    executor = LazyExecutor(plugins, options)
     _finish_cleanly_when_terminated()
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
@@ -152,34 +152,11 @@ def _progress(options: RunOptions) -> PlainProgress | BarProgress:
     )
 
 
-class LazyExecutor:
-    """The chosen executor, made when the first stage is submitted: a cached run starts no worker."""
-
-    def __init__(self, plugins: Plugins, options: RunOptions) -> None:
-        self._spec = plugins.get("executor", options.executor.name)
-        self._options, self._settings = options.executor.options, options.settings
-        self._executor: Executor | None = None
-
-    def _made(self) -> Executor:
-        if self._executor is None:
-            made = load_object(self._spec.create)(self._options, self._settings)
-            if made is None:
-                raise UserError(f"the executor '{self._spec.name}' made nothing")
-            self._executor = made
-        return self._executor
-
-    def free(self) -> int:
-        return self._made().free()
-
-    def has_room(self, stage: Any) -> bool:
-        made = self._made()
-        return made.has_room(stage) if hasattr(made, "has_room") else made.free() > 0
-
-    def submit(self, job: Job) -> None:
-        self._made().submit(job)
-
-    def poll(self, timeout: float) -> Any:
-        return self._made().poll(timeout)
-
-    def stop(self) -> Any:
-        return self._executor.stop() if self._executor is not None else []
+def make_executor(plugins: Plugins, options: RunOptions) -> Executor:
+    """The chosen executor. It is made before anything is written, so that what it refuses leaves no trace; none starts
+    a worker before it is given a stage."""
+    spec = plugins.get("executor", options.executor.name)
+    made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
+    if made is None:
+        raise UserError(f"the executor '{spec.name}' made nothing")
+    return made

@@ -1,23 +1,16 @@
-"""What a stage function is handed, and the images it reads through it."""
+"""What a stage function is handed. This module is under the key of every stage."""
 
 from __future__ import annotations
 
 import csv
-import functools
 import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import torch
-
 from derm_bench.hashed_options import merge_paths
-from derm_bench.images import ImageSet, load_images, load_rows
 from derm_bench.lazy import create
-from derm_bench.splits import PARTS, PlannedSplit, read_split
-from derm_bench.stage_names import DERIVED
 
 if TYPE_CHECKING:
     from derm_bench.protocols import Task
@@ -128,111 +121,9 @@ class StageContext:
                 )
         return made
 
-    @functools.cached_property
-    def decoded(self) -> Decoded:
-        """The decoded images with the stage's split, cleaned."""
-        clean = json.dumps(self.params.clean, sort_keys=True)
-        return _decoded(
-            self.inputs["decode"], self.data / self.params.split, tuple(self.params.classes), clean
-        )
-
-    def images(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> ImageSet:
-        """The images of a part, at the stored size, labelled by `classes` (default all) in that order, with the named
-        data that was derived from them."""
-        if part == "val" and self.params.select_on_test:
-            part = "test"
-        parts, fraction = (PARTS, 1.0) if part == "all" else ((part,), fraction)
-        derived = {
-            name.removeprefix(DERIVED): folder
-            for name, folder in self.inputs.items()
-            if name.startswith(DERIVED)
-        }
-        return self.decoded.image_set(parts, fraction, classes, derived)
-
     def write_history(self, rows: Iterable[Sequence[Any]]) -> None:
         """Writes training curves as history.csv."""
         with (self.out / "history.csv").open("w", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow(HISTORY_COLUMNS)
             writer.writerows(rows)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The output of a decode stage joined with a split. `dropped` names what cleaning set aside, and why."""
-
-    folder: Path
-    split: PlannedSplit
-    index: Mapping[str, Any]
-    position: Mapping[str, int]
-    dropped: Mapping[str, str]
-
-    @classmethod
-    def load(cls, folder: Path, split: PlannedSplit, clean: Mapping[str, Any]) -> Decoded:
-        index = json.loads((folder / "index.json").read_text())
-        position = {name: i for i, name in enumerate(index["ids"])}
-        return cls(folder, split, index, position, set_aside(split, index, position, clean))
-
-    def image_set(
-        self,
-        parts: Sequence[str],
-        fraction: float,
-        classes: Sequence[str] | None,
-        derived: Mapping[str, Path],
-    ) -> ImageSet:
-        """The images of some parts that were decoded and not set aside; `derived` are folders of named data."""
-        names = tuple(classes) if classes is not None else self.split.classes
-        where = sorted(
-            i
-            for part in parts
-            for i in self.split.indices(part, fraction=fraction, classes=names)
-            if self.split.ids[i] in self.position and self.split.ids[i] not in self.dropped
-        )
-        rows = [self.position[self.split.ids[i]] for i in where]
-        return ImageSet(
-            images=load_images(self.folder / "images.npy", rows),
-            labels=torch.tensor([names.index(self.split.labels[i]) for i in where], dtype=torch.int64),
-            classes=names,
-            ids=tuple(self.split.ids[i] for i in where),
-            groups=tuple(self.split.groups[i] for i in where),
-            attributes={
-                name: [column[row] for row in rows] for name, column in self.index["attributes"].items()
-            },
-            masks=load_images(self.folder / "masks.npy", rows) if self.index["masks"] else None,
-            aux_labels={
-                task: torch.tensor([column[row] for row in rows], dtype=torch.int64)
-                for task, column in self.index["aux_labels"].items()
-            },
-            ordinal=self.index["ordinal"],
-            data={name: load_rows(folder / "data.npy", rows) for name, folder in derived.items()},
-        )
-
-
-@functools.lru_cache(maxsize=2)
-def _decoded(folder: Path, split: Path, classes: tuple[str, ...], clean: str) -> Decoded:
-    """Kept by a warm worker from one stage to the next: both files are named by their content and never change."""
-    return Decoded.load(folder, read_split(split.read_bytes(), classes), json.loads(clean))
-
-
-def set_aside(
-    split: PlannedSplit, index: Mapping[str, Any], position: Mapping[str, int], clean: Mapping[str, Any]
-) -> dict[str, str]:
-    """What cleaning drops after the split, by id: blurred images, and copies of which the one in test stays,
-    else the one in val, else the first id. The split itself is not made anew."""
-    dropped: dict[str, str] = {}
-    blurred = clean.get("blurred")
-    if blurred is not None:
-        sharpness = index["sharpness"]
-        dropped |= {name: "blurred" for name, row in position.items() if sharpness[row] < blurred}
-    if clean.get("duplicates") == "drop":
-        priority = {"test": 0, "val": 1}
-        first: dict[str, str] = {}
-        order = sorted(
-            zip(split.ids, split.parts, strict=True), key=lambda item: (priority.get(item[1], 2), item[0])
-        )
-        for name, _ in order:
-            if name in position and name not in dropped:
-                kept = first.setdefault(index["digests"][position[name]], name)
-                if kept != name:
-                    dropped[name] = f"copy of {kept}"
-    return dropped

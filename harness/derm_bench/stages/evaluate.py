@@ -13,6 +13,7 @@ import torch
 from derm_bench.images import ImageSet
 from derm_bench.protocols import Task
 from derm_bench.scoring.classification import classification_metrics
+from derm_bench.stages.decoded import images_of
 from derm_bench.stages.required import normalisation, restored_classifier
 from derm_bench.stages.weights import load_state
 from derm_bench.training.pixels import Pixels
@@ -26,12 +27,12 @@ BATCH = 256
 
 
 def evaluate(context: StageContext) -> dict[str, Any]:
-    """Writes predictions.arrow (one row an image of val and test) and metrics.json."""
+    """Writes predictions.arrow (one row per image of val and test) and metrics.json."""
     params: p.Evaluate = context.params
-    test = context.images("test")
+    test = images_of(context, "test")
     state = load_state(context.inputs["train"] / "state.safetensors")
     classifier, task = restored_classifier(context, state)
-    val = context.images("val")
+    val = images_of(context, "val")
     proba = {name: predict(classifier, part, task) for name, part in (("val", val), ("test", test))}
     scores = classification_metrics(
         test.labels.numpy(),
@@ -43,8 +44,10 @@ def evaluate(context: StageContext) -> dict[str, Any]:
     for use, local in zip(params.metrics, context.local["metrics"], strict=True):
         metric = context.metric(use, local, Task(test.classes, test.size))
         scores |= metric.compute(test.labels.numpy(), proba["test"], test.groups, test.classes)
-    tables = [predictions(name, part, proba[name]) for name, part in (("val", val), ("test", test))]
-    table = pa.concat_tables(tables)
+    text = textual(val, test)
+    table = pa.concat_tables(
+        [predictions("val", val, proba["val"], text), predictions("test", test, proba["test"], text)]
+    )
     # Arrow's own format: a run directory of thousands of cells gathers these without decoding one.
     with (
         pa.OSFile(str(context.out / "predictions.arrow"), "wb") as sink,
@@ -66,8 +69,12 @@ def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
     return proba / proba.sum(axis=1, keepdims=True)
 
 
-def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pa.Table:
-    """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns."""
+def predictions(
+    split: str, images: ImageSet, proba: np.ndarray, text: Collection[str] | None = None
+) -> pa.Table:
+    """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns.
+    `text` names the attributes that hold text (default: those that do here)."""
+    text = textual(images) if text is None else text
     names = np.array(images.classes, dtype=object)
     columns = {
         "split": pa.array([split] * len(images), pa.string()),
@@ -78,11 +85,19 @@ def predictions(split: str, images: ImageSet, proba: np.ndarray) -> pa.Table:
     }
     columns |= {f"p_{name}": pa.array(proba[:, k]) for k, name in enumerate(images.classes)}
     for name, column in images.attributes.items():
-        name = _free(name, columns)
         known = [value if value == value else None for value in column]  # NaN is no value
-        textual = any(isinstance(value, str) for value in known)
-        columns[name] = pa.array(known, pa.string() if textual else pa.float64())
+        columns[_free(name, columns)] = pa.array(known, pa.string() if name in text else pa.float64())
     return pa.table(columns)
+
+
+def textual(*parts: ImageSet) -> frozenset[str]:
+    """The attributes that hold text in any of these sets, of which one may be empty; the others hold numbers."""
+    return frozenset(
+        name
+        for part in parts
+        for name, column in part.attributes.items()
+        if any(isinstance(value, str) for value in column)
+    )
 
 
 def _free(name: str, taken: Collection[str]) -> str:

@@ -14,6 +14,7 @@ from derm_bench.fidelity.score import Scorer
 from derm_bench.images import ImageSet, load_images
 from derm_bench.protocols import Task
 from derm_bench.seeds import derive_seed
+from derm_bench.stages.decoded import images_of
 from derm_bench.stages.weights import load_state
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def compared_images(context: StageContext) -> torch.Tensor:
 
 def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
     """The fixed half of the class's real training images, and the other."""
-    train, name = context.images("train"), context.params.of_class
+    train, name = images_of(context, "train"), context.params.of_class
     real = train if name == "all" else train.of_classes([name])
     half, holdout = split_halves(real.ids, real.groups)
     return real.subset(half), real.subset(holdout)

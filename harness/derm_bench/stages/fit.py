@@ -5,18 +5,14 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.images import ImageSet
 from derm_bench.lazy import create
-from derm_bench.stage_names import DATA
-from derm_bench.stages.required import restored_generator, synthetic_set, task_of
+from derm_bench.stages.required import task_of
+from derm_bench.stages.seen import training_images
 from derm_bench.stages.weights import save_state
 from derm_bench.training.feed import FeedOptions
-from derm_bench.training.resize import resized
 from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
 
 if TYPE_CHECKING:
-    import torch
-
     from derm_bench.plan import params as p
     from derm_bench.protocols import Generator
     from derm_bench.stages.context import StageContext
@@ -59,20 +55,3 @@ def fit(context: StageContext) -> dict[str, Any]:
         # Copied: until the stage is published an interruption still needs them.
         shutil.copytree(snapshots, context.out / "snapshots")
     return {"updates": params.updates, "images": len(train), "health": run.health()}
-
-
-def training_images(context: StageContext, size: int) -> ImageSet:
-    """What the generator may see: its classes of train (or reserve, or with a permit all, or what another generator
-    made), at its size."""
-    params: p.Generating = context.params
-    if params.reads == "samples":
-        return synthetic_set(context, DATA, params.fit_classes, size)
-    images = context.images(params.reads, fraction=params.fraction, classes=params.fit_classes)
-    return resized(images, size)
-
-
-def restore(context: StageContext, state: dict[str, torch.Tensor]) -> tuple[Generator, ImageSet | None]:
-    """A generator in the state that a fit left, and its training images where it samples from them."""
-    spec = context.plugins.get("generator", context.params.generator)
-    generator, task = restored_generator(context, state)
-    return generator, training_images(context, task.size) if spec.conditions_on != "none" else None

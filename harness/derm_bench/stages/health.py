@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import Diverged
 from derm_bench.fidelity.likeness import COMPARED, FIGURES, sample_likeness
-from derm_bench.stages.fit import training_images
 from derm_bench.stages.required import restored_generator
+from derm_bench.stages.seen import training_images
 from derm_bench.stages.weights import load_state
 from derm_bench.training.health import STRETCH, collapsed, flags
 

@@ -8,7 +8,7 @@ import torch
 
 from derm_bench.report.samples import label_grid
 from derm_bench.rundir.sheet_index import SheetIndex
-from derm_bench.stages.fit import restore
+from derm_bench.stages.seen import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.gan_plugin import to_bytes
 from derm_bench.training.latent import between

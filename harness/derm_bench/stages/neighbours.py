@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from derm_bench.fidelity.reference import Reference
 from derm_bench.images import ImageSet, load_images
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stage_names import SAMPLE
+from derm_bench.stages.decoded import images_of
 from derm_bench.stages.required import class_folders
-from derm_bench.stages.weights import load_state
+from derm_bench.stages.training_features import reference_network
 
 if TYPE_CHECKING:
     from derm_bench.plan import params as p
@@ -27,15 +27,6 @@ USUAL_OF = 64
 CHUNK = 512  # images that are compared at once
 
 
-def training_features(context: StageContext) -> dict[str, Any]:
-    """Writes features.npy float64 [N,D] and ids.json of all training images, in features of the reference network:
-    once a split, for all generators whose samples are looked up in them."""
-    train = context.images("train")
-    np.save(context.out / "features.npy", _reference(context).features(train.images), allow_pickle=False)
-    (context.out / "ids.json").write_text(json.dumps(train.ids))
-    return {"images": len(train)}
-
-
 def neighbours(context: StageContext) -> dict[str, Any]:
     """Writes a sheet per class: samples, and below each the training images that are nearest to it, among those of the
     fit's classes and fraction; index.json; and neighbours.json with `distance`, what is measured, `usual`, the median
@@ -45,7 +36,7 @@ def neighbours(context: StageContext) -> dict[str, Any]:
     are root mean square differences of pixels (0..255).
     """
     params: p.Neighbours = context.params
-    real = context.images("train", fraction=params.fraction, classes=params.fit_classes)
+    real = images_of(context, "train", fraction=params.fraction, classes=params.fit_classes)
     space = _Features(context, real) if "features" in context.inputs else _Pixels(real)
     usual = usual_distance(space.known) * space.scale
     found: dict[str, list[dict[str, Any]]] = {}
@@ -111,7 +102,7 @@ class _Features:
         row = {name: i for i, name in enumerate(json.loads((folder / "ids.json").read_text()))}
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         self.known = torch.from_numpy(features[[row[name] for name in real.ids]])
-        self.reference = _reference(context)
+        self.reference = reference_network(context)
 
     def of(self, images: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(self.reference.features(images))
@@ -141,8 +132,3 @@ def _real_rows(real: ImageSet, where: torch.Tensor, lengths: torch.Tensor, label
         ]
         rows.append(Row(list(real.images[places].numpy()), rank, captions))
     return rows
-
-
-def _reference(context: StageContext) -> Reference:
-    state = load_state(context.inputs["reference"] / "state.safetensors")
-    return Reference.load(state, tuple(context.params.classes), context.device)

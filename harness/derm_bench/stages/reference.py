@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.fidelity.reference import fit_reference
+from derm_bench.stages.decoded import images_of
 from derm_bench.stages.weights import save_state
 
 if TYPE_CHECKING:
@@ -13,6 +14,6 @@ if TYPE_CHECKING:
 
 def reference(context: StageContext) -> dict[str, Any]:
     """Writes state.safetensors."""
-    train = context.images("train")
+    train = images_of(context, "train")
     save_state(context.out / "state.safetensors", fit_reference(train, context.device))
     return {"images": len(train)}

@@ -10,7 +10,7 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.images import save_images
 from derm_bench.protocols import SampleRequest
-from derm_bench.stages.fit import restore
+from derm_bench.stages.seen import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.resize import resize_images
 from derm_bench.training.seeding import seed_everything

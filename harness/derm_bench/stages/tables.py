@@ -8,19 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.table_rows import stages_of
 from derm_bench.stage_names import STAGE_FILE
 
 if TYPE_CHECKING:
+    from derm_bench.rundir.planned import RunStages
     from derm_bench.stages.context import Ended, StageContext
 
 
 def run_stages(context: StageContext) -> RunStages:
     """The rows of the plan, which the stage's parameters name by their digest."""
-    document = json.loads((context.data / context.params.rows).read_bytes())
-    return RunStages.load(
-        {name: value for name, value in document.items() if name != "matrix"}, document["matrix"]
-    )
+    return stages_of(json.loads((context.data / context.params.rows).read_bytes()))
 
 
 class EndedRecords:

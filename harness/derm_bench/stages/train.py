@@ -12,6 +12,7 @@ import torch
 from derm_bench.images import ImageSet, load_images
 from derm_bench.lazy import create
 from derm_bench.stage_names import SYNTHETIC
+from derm_bench.stages.decoded import decoded_of, images_of
 from derm_bench.stages.required import class_folders, normalisation, task_of
 from derm_bench.stages.selecting import primary_metric
 from derm_bench.stages.start import start_from
@@ -32,10 +33,10 @@ def train(context: StageContext) -> dict[str, Any]:
     params: p.Train = context.params
     spec = context.plugins.get("classifier", params.classifier)
     options = context.options("classifier", params.classifier)
-    real = context.images(params.reads, fraction=params.fraction)
+    real = images_of(context, params.reads, fraction=params.fraction)
     synthetic, held_out = synthetic_images(context, real)
     images = synthetic if params.replace_real else joined(real, synthetic)
-    val = context.images("val") if params.val == "real" else held_out
+    val = images_of(context, "val") if params.val == "real" else held_out
     task = task_of(context, images.classes, options.input_size or images.size)
     seed_everything(params.seed)
     classifier: Classifier = create(spec, options, task)
@@ -55,9 +56,9 @@ def train(context: StageContext) -> dict[str, Any]:
         "composition": {
             "train": {"real": {} if params.replace_real else counts(real), "synthetic": counts(synthetic)},
             "val": {"real": counts(val) if params.val == "real" else {}},
-            "test": {"real": counts(context.images("test"))},
+            "test": {"real": counts(images_of(context, "test"))},
         },
-        "set_aside": Counter(why.partition(" ")[0] for why in context.decoded.dropped.values()),
+        "set_aside": Counter(why.partition(" ")[0] for why in decoded_of(context).dropped.values()),
     }
 
 

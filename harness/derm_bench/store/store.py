@@ -97,7 +97,7 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Where the outputs of a stage are, or will be."""
-        return self.root / "objects" / key[:2] / key
+        return self.root / "objects" / key[:2] / _plain(key)
 
     def has(self, key: str) -> bool:
         """True where the stage has finished before and its files are there. What is spoiled is set aside."""
@@ -121,7 +121,7 @@ class Store:
 
     def _read(self, key: str) -> dict[str, Any] | None:
         """The stage file of a finished stage, which from now on counts as used."""
-        folder = f"{self._objects}/{key[:2]}/{key}"
+        folder = f"{self._objects}/{key[:2]}/{_plain(key)}"
         if not os.path.isdir(folder):  # noqa: PTH112  (asked of every stage of a plan)
             return None
         try:
@@ -150,7 +150,7 @@ class Store:
         """Moves a spoiled stage out of the way by one rename and records it; None where another process did."""
         (self.root / "aside").mkdir(exist_ok=True)
         for n in range(1, 10_000):
-            place = self.root / "aside" / f"{key}-{n}"
+            place = self.root / "aside" / f"{_plain(key)}-{n}"
             if place.exists():
                 continue
             try:
@@ -276,7 +276,7 @@ class Store:
 
     def checkpoint(self, key: str) -> Path:
         """The folder in which a stage keeps what it needs to go on after an interruption."""
-        return self.root / "checkpoints" / key
+        return self.root / "checkpoints" / _plain(key)
 
     def forget_checkpoint(self, key: str) -> None:
         """Removes the checkpoint of a stage that is finished."""
@@ -290,7 +290,7 @@ class Store:
 
     def append(self, key: str, record: Mapping[str, Any]) -> None:
         """Adds one attempt's record: a single write of one line, so that a record is whole or absent."""
-        path = self.root / "records" / key[:2] / f"{key}.jsonl"
+        path = self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -306,7 +306,7 @@ class Store:
     def records(self, key: str) -> list[dict[str, Any]]:
         """All attempts at a stage, oldest first; a line torn by a crash is left out."""
         try:
-            text = (self.root / "records" / key[:2] / f"{key}.jsonl").read_text()
+            text = (self.root / "records" / key[:2] / f"{_plain(key)}.jsonl").read_text()
         except FileNotFoundError:
             return []
         return list(_whole_lines(text))
@@ -323,7 +323,15 @@ class Store:
 
     def data(self, digest: str) -> Path:
         """The file that holds plan-level data."""
-        return self.root / "data" / digest
+        return self.root / "data" / _plain(digest)
+
+
+def _plain(key: str) -> str:
+    """A key or digest, which is part of a path. Raises ValueError for anything but letters and digits: nothing outside
+    of the store is read, moved or written, whoever names it."""
+    if not (key.isascii() and key.isalnum()):
+        raise ValueError(f"{key[:60]!r} is no key of a stage: keys are hexadecimal digits")
+    return key
 
 
 def _now() -> str:

@@ -1,12 +1,12 @@
-"""The conformance kit: what every plugin must do, as rules with messages that say what to change.
+"""The conformance kit: the rules that every plugin must follow, with messages that say what to change.
 
     from derm_bench.testing import GeneratorConformance
 
     class TestMyGan(GeneratorConformance):
         plugin = "my-gan"
 
-`derm-bench plugins test NAME_OR_PATH` applies the same rules. Names are imported when used: pytest loads the
-package's pytest plugin everywhere, and should not pay for torch.
+`derm-bench plugins test NAME_OR_PATH` applies the same rules. Names are imported when used: every pytest
+process loads the package's pytest plugin, and should not import torch for it.
 """
 
 from __future__ import annotations

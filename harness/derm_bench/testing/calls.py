@@ -1,4 +1,4 @@
-"""What data sets, metrics and transforms share: calls that are watched, and the rules about them."""
+"""Rules that data sets, metrics and transforms share, and the observed calls that they look at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSES = ("red", "green", "blue")
 
 
 class CallCase:
-    """A plugin that is called and not fitted. `use` is what its kind does with it, once; rules share the outcome."""
+    """A plugin that is called and not fitted. `use` makes the calls of its kind once; rules share the outcome."""
 
     def __init__(self, subject: Subject, *, size: int = 32, limits: Limits | None = None) -> None:
         self.subject, self.size, self.limits = subject, size, limits or Limits()
@@ -47,7 +47,7 @@ class CallCase:
         return self.make()
 
     def call(self, what: str, function: Callable[[], Any]) -> Any:
-        """The plugin's own code, watched."""
+        """Calls the plugin's own code while a `Watch` is active."""
         with self.watch, plugin_code(f"{self.name}: {what}"):
             return function()
 
@@ -57,7 +57,7 @@ class CallCase:
         return False
 
     def use(self) -> Any:
-        """Everything the kind asks of a plugin, once."""
+        """All calls that the harness makes to a plugin of this kind, once."""
         raise NotImplementedError
 
     @cached_property
@@ -73,7 +73,8 @@ class CallCase:
 
 
 def leaves_global_state_alone(case: CallCase) -> None:
-    """Nothing of the process is changed, seeded or drawn from: what is random takes the generator it is given."""
+    """No setting of the process is changed, no global generator seeded or drawn from: random numbers come from the
+    generator that is passed in."""
     _, drawn = case.used
     once = {"os.environ", "sys.path"}
     changed = {*case.watch.changed} - once | {*case.watch.seeded}
@@ -88,7 +89,7 @@ def leaves_global_state_alone(case: CallCase) -> None:
 def opens_no_file(case: CallCase) -> None:
     """Only files named in an option of type Path may be read; nothing is written."""
     if case.spec.depends_on:
-        raise NotApplicable("it says by `depends_on` which files it reads")
+        raise NotApplicable("its `depends_on` names the files that it reads")
     require(
         bool(case.used) and not case.watch.opened,
         f"{case.name}: opens {'; '.join(sorted(set(case.watch.opened))[:3])}; let an option of type Path name what is "
@@ -97,7 +98,7 @@ def opens_no_file(case: CallCase) -> None:
 
 
 def picks_no_device(case: CallCase) -> None:
-    """Everything is where task.device, or the tensor that is passed in, says."""
+    """Tensors are on task.device, or on the device of the tensor that is passed in."""
     picked = sorted(set(case.watch.devices)) if case.used else []
     require(
         not picked,
@@ -108,9 +109,9 @@ def picks_no_device(case: CallCase) -> None:
 def is_quick(case: CallCase) -> str | None:
     """One use of small inputs within 3 s on 2 cores."""
     seconds, limit = case.used[0], case.limits.tiny
-    said = f"{case.name}: took {seconds:.1f} s on small inputs, the limit is {limit:g} s on 2 cores; do less"
-    require(seconds <= limit * case.limits.failing, said)
-    return said if seconds > limit else None
+    message = f"{case.name}: took {seconds:.1f} s on small inputs, the limit is {limit:g} s on 2 cores; make it faster"
+    require(seconds <= limit * case.limits.failing, message)
+    return message if seconds > limit else None
 
 
 ABOUT_CALLS = (leaves_global_state_alone, opens_no_file, picks_no_device, is_quick)

@@ -1,4 +1,4 @@
-"""Test classes to subclass, one a kind: every rule of the kind is a test method."""
+"""Test classes to subclass, one per kind of plugin: every rule of the kind is a test method."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Conformance:
     """Subclass one of the kinds below, name it `Test...` and set `plugin`.
 
     plugin: an installed plugin's name. options: on top of preset `tiny` (or of the defaults). size: side in pixels
-    of the phantoms that generators, classifiers and transforms get. limits: seconds that presets may take.
+    of the phantoms that generators, classifiers and transforms are given. limits: seconds that presets may take.
     inputs: stand-ins for what the plugin `requires`, by name.
     """
 

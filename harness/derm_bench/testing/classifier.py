@@ -26,7 +26,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 class ClassifierCase(FitCase):
-    """A classifier on phantoms of three classes; the matrix gives classifiers their budget, here the kit does."""
+    """A classifier on phantoms of three classes. Its budget, which a matrix would set, is set by the kit."""
 
     @cached_property
     def train(self) -> ImageSet:
@@ -66,7 +66,7 @@ class ClassifierCase(FitCase):
         return phantoms(per_class=5, size=self.size, seed=2)
 
     def predict(self, plugin: Any, images: ImageSet, watch: Watch | None = None) -> torch.Tensor:
-        """Probabilities, on the CPU, of images normalised as the harness does."""
+        """Probabilities, on the CPU, of images that are normalised as by the harness."""
         parts = list(plugin.parts().values())
         where = next((str(p.device) for part in parts for p in part.parameters()), "cpu")
         mean, std = getattr(plugin, "mean", HALF), getattr(plugin, "std", HALF)
@@ -88,8 +88,8 @@ def probabilities_have_the_right_shape(case: ClassifierCase) -> None:
         shape = list(case.predict(case.first.plugin, case.test.subset(range(n))).shape)
         require(
             shape == [n, classes],
-            f"{case.name}: predict_proba() of {n} images returned shape {shape}, expected {[n, classes]}; one row an "
-            "image, one column for each of task.classes",
+            f"{case.name}: predict_proba() of {n} images returned shape {shape}, expected {[n, classes]}; one row per "
+            "image, one column per class of task.classes",
         )
 
 
@@ -116,13 +116,13 @@ def probabilities_sum_to_one(case: ClassifierCase) -> None:
 
 
 def an_image_is_predicted_by_itself(case: ClassifierCase) -> None:
-    """A probability does not depend on the images beside it: test images must not inform each other."""
+    """Probabilities do not depend on the other images of the batch: test images must not influence each other."""
     plugin, whole = case.first.plugin, case.first.outputs[0]
     parts = [case.predict(plugin, case.test.subset(range(k, k + 5))) for k in range(0, len(case.test), 5)]
     alone = torch.cat(parts)
     require(
         alone.shape != whole.shape or torch.allclose(alone.float(), whole.float(), atol=1e-4),
-        f"{case.name}: an image's probabilities change with the images predicted beside it; call eval() before "
+        f"{case.name}: an image's probabilities change with the other images of the batch; call eval() before "
         "predicting, and use no statistic of the batch",
     )
 
@@ -138,7 +138,7 @@ def images_make_a_difference(case: ClassifierCase) -> None:
 
 
 def validation_images_are_not_trained_on(case: ClassifierCase) -> None:
-    """What `fit` is given as validation changes nothing: selection happens in run.evaluate."""
+    """The validation images given to `fit` change nothing: selection happens in run.evaluate."""
     if not case.deterministic:
         raise NotApplicable("fits under one seed differ, so that nothing can be compared")
     other = case.fit(Change(val_seed=9))
@@ -160,10 +160,10 @@ def evaluates_after_every_update(case: ClassifierCase) -> None:
 
 
 def kept_states_are_copies(case: ClassifierCase) -> None:
-    """What `state` gives run.evaluate does not change when training goes on, or the best would be the last."""
+    """The state given to run.evaluate does not change as training continues, or the best would be the last."""
     require(
         all(_equal(kept, copy) for kept, copy in case.first.run.kept),
-        f"{case.name}: the state given to run.evaluate changes as training goes on; give copies: "
+        f"{case.name}: the state given to run.evaluate changes as training continues; give copies: "
         "{key: value.detach().clone() for key, value in net.state_dict().items()}",
     )
 

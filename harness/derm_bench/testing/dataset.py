@@ -18,7 +18,7 @@ GIVEN = {"train", "val", "test", ""}
 
 
 class DatasetCase(CallCase):
-    """A data set under preset tiny, or under the options that say where it lies."""
+    """A data set under preset tiny, or under options that name its folder."""
 
     @cached_property
     def description(self) -> DatasetDescription:
@@ -58,7 +58,7 @@ def planner_needs_no_torch(case: DatasetCase) -> None:
 
 
 def columns_run_parallel(case: DatasetCase) -> None:
-    """One label, group and attribute an id; ids are unique."""
+    """One label, group and attribute per id; ids are unique."""
     found, n = case.description, len(case.description.ids)
     columns = {"labels": found.labels, **{f"attributes['{k}']": v for k, v in found.attributes.items()}}
     columns |= {"groups": found.groups} if found.groups is not None else {}
@@ -94,18 +94,18 @@ def every_class_has_images(case: DatasetCase) -> None:
 
 
 def describes_the_same_every_time(case: DatasetCase) -> None:
-    """Two fresh objects describe and fingerprint alike, as two runs must."""
+    """Two new objects give equal descriptions and fingerprints, as two runs must."""
     options, again = case.subject.options(), case.make()
     same = case.call("describe()", lambda: again.describe(options)) == case.description
     require(
         same and case.fingerprint(again) == case.fingerprint(case.made),
-        f"{case.name}: a second object describes or fingerprints otherwise; sort listings, and seed what is drawn from "
-        "the options alone",
+        f"{case.name}: a second object gives another description or other fingerprints; sort listings, "
+        "and seed random draws from the options alone",
     )
 
 
 def fingerprint_covers_every_image(case: DatasetCase) -> None:
-    """A digest of content for each id: keys are made of them."""
+    """A digest of the content for each id: stage keys are made of them."""
     prints = case.fingerprint(case.made)
     odd = sorted(set(case.description.ids) ^ set(prints))
     require(
@@ -116,7 +116,7 @@ def fingerprint_covers_every_image(case: DatasetCase) -> None:
 
 
 def images_are_rgb(case: DatasetCase) -> None:
-    """uint8 [H,W,3], with a mask uint8 [H,W] of 0 and 255 where masks are announced; one an id."""
+    """uint8 [H,W,3], with a mask uint8 [H,W] of 0 and 255 where there are masks; one per id."""
     images = case.read(case.some)
     require(
         len(images) == len(case.some),
@@ -149,7 +149,7 @@ def _check_image(case: DatasetCase, name: str, image: Any) -> None:
 
 
 def an_image_does_not_depend_on_the_order(case: DatasetCase) -> None:
-    """The same id gives the same pixels, whatever is read before it and by whichever object."""
+    """The same id gives the same pixels, in any order of reading and from any object."""
     forward = case.read(case.some)
     backward = case.read(case.some[::-1], case.make())[::-1]
     other = [

@@ -1,4 +1,4 @@
-"""What generators and classifiers share: fits of a small phantom set, and the rules about fits."""
+"""Rules that generators and classifiers share, and the fits of a small phantom set that they look at."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from derm_bench.training.seeding import seed_everything
 
 @dataclass
 class Fitted:
-    """A fit that has ended: the plugin, its run, its state and what it then gave (one tensor a class, or one)."""
+    """A fit that has ended: the plugin, its run, its state and its outputs (one tensor per class, or one)."""
 
     plugin: Any
     run: RecordedRun
@@ -48,7 +48,7 @@ class Change:
 
 
 class FitCase:
-    """A plugin that is fitted. `size`: side in pixels of the phantoms; fits are kept, so that rules share them."""
+    """A plugin that is fitted. `size`: side in pixels of the phantoms. Fits are kept, so that rules share them."""
 
     def __init__(
         self, subject: Subject, *, size: int = 32, limits: Limits | None = None, preset: str = "tiny"
@@ -70,7 +70,7 @@ class FitCase:
 
     @property
     def side(self) -> int:
-        """Side in pixels of what the plugin sees and makes."""
+        """Side in pixels of the plugin's images."""
         return self.size
 
     @cached_property
@@ -85,12 +85,12 @@ class FitCase:
 
     @cached_property
     def repeatable(self) -> bool:
-        """Whether the fitted plugin gives the same twice; without that, its outputs show nothing about a fit."""
+        """Whether the fitted plugin gives equal outputs twice; if not, its outputs say nothing about a fit."""
         return _same(self.outputs(self.first.plugin), self.outputs(self.first.plugin))
 
     @cached_property
     def deterministic(self) -> bool:
-        """Whether two fits under one seed end alike."""
+        """Whether two fits under one seed end in the same state."""
         return not self.differences(self.first, self.again)
 
     def differences(self, one: Fitted, other: Fitted) -> str:
@@ -118,7 +118,8 @@ class FitCase:
             return create(self.spec, self.options, task)
 
     def fit(self, change: Change) -> Fitted:
-        """Makes, fits and asks for outputs, watched. Raises ConformanceError where the plugin raises."""
+        """Creates and fits the plugin and takes its outputs, while a `Watch` is active. Raises ConformanceError where
+        the plugin raises."""
         allowed = [value for _, value in self.options if isinstance(value, Path)]
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
         prepare(change.device, min(THREADS, torch.get_num_threads()))
@@ -170,7 +171,7 @@ def other_seeds_give_other_fits(case: FitCase) -> None:
 
 
 def state_round_trip(case: FitCase) -> None:
-    """A fresh plugin with the state loaded, from a file, gives what the fitted one gave."""
+    """A new plugin with the state loaded from a file gives the outputs of the fitted one."""
     if not case.repeatable:
         raise NotApplicable("equal requests give other outputs, so that nothing can be compared")
     with (
@@ -195,7 +196,7 @@ def interrupt_and_resume(case: FitCase) -> str | None:
         raise NotApplicable("it takes no batches, so there is nothing to resume")
     if not case.first.run.checkpointed:
         return (
-            "fit() never calls run.checkpoint: an interrupted fit starts afresh. End the loop with "
+            "fit() never calls run.checkpoint: an interrupted fit starts from the beginning. End the loop with "
             "run.checkpoint(batch.step, live.state), and before it live.load(run.resume())"
         )
     if not case.deterministic:
@@ -215,7 +216,7 @@ def interrupt_and_resume(case: FitCase) -> str | None:
 
 
 def interrupted_fit(case: FitCase, at: int) -> Fitted:
-    """A fit that dies after the checkpoint of update `at`, and is taken up by a fresh plugin and run."""
+    """A fit that is interrupted after the checkpoint of update `at` and resumed by a new plugin and run."""
     with temporary() as folder:
         try:
             case.fit(Change(folder=Path(folder), die_at=at))
@@ -228,7 +229,7 @@ def interrupted_fit(case: FitCase, at: int) -> Fitted:
 
 
 def takes_the_whole_budget(case: FitCase) -> None:
-    """A fit that trains takes exactly the batches that every arm gets."""
+    """A fit that trains takes exactly the number of batches that every arm is given."""
     run = case.first.run
     if not run.taken and (case.subject.kind == "generator" or not case.first.state):
         raise NotApplicable("it takes no batches, and has no state to train")
@@ -240,19 +241,19 @@ def takes_the_whole_budget(case: FitCase) -> None:
 
 
 def uses_nothing_but_the_protocol(case: FitCase) -> None:
-    """No way round to the test set or the harness: of `run` only what derm_bench.run.Run documents is used."""
+    """Only what derm_bench.run.Run documents is used of `run`: no access to the test set or the harness."""
     touched = sorted(set(case.first.shown.touched))
     require(
         not touched,
-        f"{case.name}: fit() reaches into the run for {', '.join(touched)}; a plugin sees its training images and what "
-        "derm_bench.run.Run documents, so that none can see the test set: use only that",
+        f"{case.name}: fit() uses {', '.join(touched)} of the run; use only what derm_bench.run.Run "
+        "documents, so that no plugin can see the test set",
     )
 
 
 def leaves_global_state_alone(case: FitCase) -> None:
-    """Nothing of the process is changed or seeded. Drawing from the global generators is fine: dropout does."""
+    """No setting of the process is changed, no global generator seeded. Drawing from one is allowed: dropout does."""
     first, imported = case.first.watch, case.importing
-    # A library may set its environment once, when it is first used: that is not the plugin's doing.
+    # A library may set its environment once, when it is first used: the plugin is not responsible for that.
     once = {"os.environ", "sys.path"}
     changed = {*imported.changed} - once | {*first.changed} - (once - {*case.again.watch.changed})
     changed |= {*first.seeded, *imported.seeded}
@@ -265,7 +266,7 @@ def leaves_global_state_alone(case: FitCase) -> None:
 
 
 def opens_no_file(case: FitCase) -> None:
-    """Data come from the harness; files named in an option of type Path may be read."""
+    """Data comes from the harness; files named in an option of type Path may be read."""
     if getattr(case.spec, "commands", None):
         raise NotApplicable("its fit runs external programs, which are given files")
     opened = [*case.importing.opened, *case.first.watch.opened]
@@ -277,7 +278,7 @@ def opens_no_file(case: FitCase) -> None:
 
 
 def picks_no_device(case: FitCase) -> None:
-    """Everything is where task.device says."""
+    """All tensors are on task.device."""
     picked = sorted({*case.importing.devices, *case.first.watch.devices})
     require(
         not picked,
@@ -287,14 +288,14 @@ def picks_no_device(case: FitCase) -> None:
 
 
 def tiny_is_quick(case: FitCase) -> str | None:
-    """Preset tiny is made, fitted and asked within 3 s on 2 cores."""
+    """Preset tiny is created, fitted and used within 3 s on 2 cores."""
     seconds = min(case.first.seconds, case.again.seconds)
     return _within(case, "tiny", seconds, case.limits.tiny)
 
 
 @slow
 def smoke_is_quick(case: FitCase) -> str | None:
-    """Preset smoke is made, fitted and asked within 60 s on 2 cores."""
+    """Preset smoke is created, fitted and used within 60 s on 2 cores."""
     if "smoke" not in case.spec.presets:
         raise NotApplicable("it has no preset smoke")
     larger = type(case)(case.subject, size=case.size, preset="smoke")
@@ -302,7 +303,7 @@ def smoke_is_quick(case: FitCase) -> str | None:
 
 
 def runs_on_a_gpu(case: FitCase) -> None:
-    """Where a CUDA device is present, the same works there."""
+    """The same works on a CUDA device, if there is one."""
     if not torch.cuda.is_available():
         raise NotApplicable("there is no CUDA device here")
     fitted = case.fit(Change(device="cuda:0"))
@@ -345,9 +346,9 @@ def _parts_on(case: FitCase, plugin: Any, device: str) -> None:
 
 
 def _within(case: FitCase, preset: str, seconds: float, limit: float) -> str | None:
-    said = f"preset {preset} took {seconds:.1f} s, the limit is {limit:g} s on 2 cores; make it smaller"
-    require(seconds <= limit * case.limits.failing, f"{case.name}: {said}")
-    return said if seconds > limit else None
+    message = f"preset {preset} took {seconds:.1f} s, the limit is {limit:g} s on 2 cores; make it smaller"
+    require(seconds <= limit * case.limits.failing, f"{case.name}: {message}")
+    return message if seconds > limit else None
 
 
 def _same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:

@@ -20,11 +20,11 @@ from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
 from derm_bench.training.stage_run import Checkpointing
 
-N = 8  # samples a request
+N = 8  # samples per request
 
 
 class GeneratorCase(FitCase):
-    """A generator on phantoms of three classes, or of one where it knows no classes."""
+    """A generator on phantoms of three classes, or of one if it is unconditional."""
 
     @property
     def side(self) -> int:
@@ -58,7 +58,7 @@ class GeneratorCase(FitCase):
     def draw(
         self, plugin: Any, label: int = 0, n: int = N, seed: int = 5, watch: Watch | None = None
     ) -> Samples:
-        """One chunk, as the sample stage asks for it."""
+        """One chunk, requested as by the sample stage."""
         seed_everything(seed)
         given = self.train if self.spec.conditions_on != "none" else None
         with watch or nullcontext(), plugin_code(f"{self.name}: sample({n} of label {label})"):
@@ -107,7 +107,7 @@ def samples_span_the_pixel_range(case: GeneratorCase) -> None:
 
 
 def equal_requests_give_equal_samples(case: GeneratorCase) -> None:
-    """A request depends on its seed, not on what was asked before."""
+    """Samples depend on the seed of the request, not on earlier requests."""
     plugin = case.fitted.plugin
     one, other = case.draw(plugin).images, case.draw(plugin).images
     require(
@@ -118,9 +118,9 @@ def equal_requests_give_equal_samples(case: GeneratorCase) -> None:
 
 
 def other_requests_give_other_samples(case: GeneratorCase) -> None:
-    """Another seed of the request, other samples; what is finite has a fixed order instead."""
+    """Requests with other seeds give other samples; a finite generator has a fixed order instead."""
     if case.spec.finite:
-        raise NotApplicable("it has so many images, in an order that the fit fixes")
+        raise NotApplicable("it has a finite number of images, in an order that the fit fixes")
     plugin = case.fitted.plugin
     one, other = case.draw(plugin, seed=5).images, case.draw(plugin, seed=6).images
     require(

@@ -1,4 +1,4 @@
-"""All rules by kind, and checking a plugin by all of them."""
+"""All rules by kind, and checking a plugin against all of them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a rule said of a plugin."""
+class Outcome:
+    """The outcome of one rule for one plugin. `warning`: the rule is kept, but `message` should be read."""
 
     kind: str
     plugin: str
     rule: str
-    status: Literal["ok", "failed", "skipped", "look"]
+    status: Literal["ok", "failed", "skipped", "warning"]
     message: str = ""
 
 
@@ -45,23 +45,23 @@ def rules_of(kind: str) -> tuple[Rule, ...]:
 
 def check(
     subject: Subject, *, size: int = 32, limits: Limits | None = None, slow: bool = True
-) -> Iterator[Verdict]:
-    """A verdict for each rule of the subject's kind, as they come."""
+) -> Iterator[Outcome]:
+    """The outcome of each rule of the subject's kind, as soon as it is known."""
     spec = subject.spec
     try:
         case = CASES[subject.kind](subject, size=size, limits=limits)
     except ConformanceError as error:
-        yield Verdict(subject.kind, spec.name, "can_be_tried", "failed", str(error))
+        yield Outcome(subject.kind, spec.name, "can_be_tried", "failed", str(error))
         return
     for rule in rules_of(subject.kind):
         if slow or not is_slow(rule):
-            yield _verdict(rule, case, subject)
+            yield _outcome(rule, case, subject)
 
 
 def check_target(
     target: str, given: Mapping[str, Any], *, size: int = 32, slow: bool = True
-) -> Iterator[Verdict]:
-    """Verdicts of every plugin that `target` names: a path where one is there, else an installed plugin."""
+) -> Iterator[Outcome]:
+    """The outcomes for every plugin that `target` names: a path where there is one, else an installed plugin."""
     with ExitStack() as stack:
         path = Path(target)
         subjects = stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given)
@@ -69,13 +69,13 @@ def check_target(
             yield from check(subject, size=size, slow=slow)
 
 
-def _verdict(rule: Rule, case: Any, subject: Subject) -> Verdict:
-    said: tuple[Literal["ok", "failed", "skipped", "look"], str]
+def _outcome(rule: Rule, case: Any, subject: Subject) -> Outcome:
+    found: tuple[Literal["ok", "failed", "skipped", "warning"], str]
     try:
-        remark = rule(case)
-        said = ("look", remark) if remark else ("ok", "")
+        message = rule(case)
+        found = ("warning", message) if message else ("ok", "")
     except ConformanceError as error:
-        said = ("failed", str(error))
+        found = ("failed", str(error))
     except NotApplicable as reason:
-        said = ("skipped", str(reason))
-    return Verdict(subject.kind, subject.spec.name, name(rule), *said)
+        found = ("skipped", str(reason))
+    return Outcome(subject.kind, subject.spec.name, name(rule), *found)

@@ -18,11 +18,11 @@ N, D = 64, 12
 
 
 class MetricCase(CallCase):
-    """A metric on made-up probabilities, or on features of phantoms or of a normal distribution."""
+    """A metric on generated probabilities, or on features of phantoms or of a normal distribution."""
 
     @cached_property
     def made(self) -> Any:
-        """The metric; where it says itself that something is missing (weights, say), the rules do not apply."""
+        """The metric. Where its `preflight` reports something missing (such as weights), the rules do not apply."""
         options = self.subject.options()
         if self.spec.preflight:
             with plugin_code(f"{self.name}: preflight"):
@@ -32,7 +32,7 @@ class MetricCase(CallCase):
         return self.make()
 
     def arguments(self, quality: float, seed: int = 0) -> tuple[Any, ...]:
-        """What compute() gets of a model or generator between useless (0) and perfect (1)."""
+        """The arguments of compute() for a model or generator between useless (0) and perfect (1)."""
         rng = np.random.default_rng(seed)
         if self.spec.level == "predictions":
             labels = np.arange(N) % len(CLASSES)
@@ -47,7 +47,7 @@ class MetricCase(CallCase):
 
     @cached_property
     def _features(self) -> tuple[Any, ...]:
-        _ = self.made  # which says first what is missing
+        _ = self.made  # raises NotApplicable where something is missing
         with plugin_code(f"{self.name}: extractor"):
             extract = load_object(self.spec.extractor)(self.subject.options(), "cpu")
             return tuple(extract(phantoms(per_class=8, seed=seed).images) for seed in (0, 1))
@@ -76,7 +76,7 @@ def values_are_numbers(case: MetricCase) -> None:
 
 
 def equal_inputs_give_equal_values(case: MetricCase) -> None:
-    """Calling it again changes nothing."""
+    """A second call with the same arguments gives the same values."""
     require(
         repr(case.compute()) == repr(case.compute()),  # which holds for NaN too
         f"{case.name}: equal inputs gave other values the second time; seed what is drawn with a fixed number",
@@ -84,7 +84,7 @@ def equal_inputs_give_equal_values(case: MetricCase) -> None:
 
 
 def inputs_stay_as_they_are(case: MetricCase) -> None:
-    """Other metrics read the same arrays."""
+    """The arrays that are passed in are not changed: other metrics read them."""
     arguments = case.arguments(0.5)
     before = [value.copy() for value in arguments if isinstance(value, np.ndarray)]
     case.call("compute()", lambda: case.made.compute(*arguments))
@@ -96,7 +96,7 @@ def inputs_stay_as_they_are(case: MetricCase) -> None:
 
 
 def better_is_better(case: MetricCase) -> None:
-    """A nearly perfect input scores better than a useless one, in the direction that the spec says."""
+    """A nearly perfect input scores better than a useless one, in the direction of the spec's `higher_is_better`."""
     if case.spec.extractor not in ("", "domain"):
         raise NotApplicable("its features come from its own extractor")
     good, bad = (case.compute(quality).get(case.name) for quality in (0.95, 0.0))
@@ -105,7 +105,7 @@ def better_is_better(case: MetricCase) -> None:
     require(
         (good > bad) == case.spec.higher_is_better and good != bad,
         f"{case.name}: {good:.3g} for a nearly perfect input, {bad:.3g} for a useless one, with higher_is_better="
-        f"{case.spec.higher_is_better}; turn higher_is_better round, or look at the order of the arguments",
+        f"{case.spec.higher_is_better}; invert higher_is_better, or check the order of the arguments",
     )
 
 

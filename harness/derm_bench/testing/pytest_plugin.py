@@ -1,4 +1,4 @@
-"""The pytest plugin: the marker of rules that take longer. Every pytest of the environment loads it: it stays light."""
+"""The pytest plugin: the marker of rules that take longer. Every pytest process loads it, so it is light."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def pytest_configure(config: Any) -> None:
-    """So that a plugin author's `--strict-markers` knows the marker; `-m 'not slow'` leaves the smoke preset out."""
+    """Registers the marker, which `--strict-markers` needs; `-m 'not slow'` leaves out the smoke preset."""
     config.addinivalue_line("markers", "slow: the conformance kit's rule about preset smoke, up to a minute")

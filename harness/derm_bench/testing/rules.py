@@ -1,4 +1,4 @@
-"""What a rule is: a function of a case that returns, or raises ConformanceError. Imports neither torch nor pytest."""
+"""Rules: functions of a case that return, or raise ConformanceError. Imports neither torch nor pytest."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-# Of a case (what the rule's kind needs) to a remark, or to nothing where all is well.
+# From a case (of the rule's kind) to the message of a warning, or to None where all is well.
 Rule = Callable[[Any], str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])
 SLOW = "_derm_bench_slow"
 
 
 class ConformanceError(AssertionError):
-    """A plugin breaks a rule: what is wrong; what to change."""
+    """A plugin breaks a rule. The message says what is wrong and what to change."""
 
 
 class ConformanceWarning(UserWarning):
-    """A plugin keeps the rules, but something should be looked at."""
+    """A plugin follows the rules, but something should be checked by its author."""
 
 
 class NotApplicable(Exception):
-    """A rule says nothing about this plugin, or cannot be checked here; the message is the reason."""
+    """A rule does not apply to this plugin, or cannot be checked here; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Limits:
 
 
 def slow(rule: Function) -> Function:
-    """Marks a rule that takes longer than a default test may."""
+    """Marks a rule that takes too long for a default test."""
     setattr(rule, SLOW, True)
     return rule
 
@@ -65,7 +65,7 @@ def plugin_code(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        said = str(error).strip() or "no message"
+        reason = str(error).strip() or "no message"
         raise ConformanceError(
-            f"{what} raised {type(error).__name__}: {said} ({Path(last.filename).name}:{last.lineno})"
+            f"{what} raised {type(error).__name__}: {reason} ({Path(last.filename).name}:{last.lineno})"
         ) from error

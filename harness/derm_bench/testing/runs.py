@@ -1,4 +1,4 @@
-"""The run that the kit hands to a plugin: a StageRun that counts, dies on request, and shows its protocol only."""
+"""The run that the kit passes to a plugin: a StageRun that counts calls and can be interrupted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PROTOCOL = {name for name in (*vars(Run), *Run.__annotations__) if not name.star
 
 
 class Interrupted(BaseException):
-    """Stands for SIGKILL: no `except Exception` of a plugin stops it."""
+    """Simulates SIGKILL: no `except Exception` of a plugin catches it."""
 
 
 class RecordedRun(StageRun):
-    """Counts what a fit takes. `die_at`: the update after whose checkpoint it is interrupted."""
+    """Counts what a fit uses. `die_at`: the update after whose checkpoint it is interrupted."""
 
     def __init__(self, *, die_at: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -49,7 +49,8 @@ class RecordedRun(StageRun):
 
 
 class Shown:
-    """A run as plugins may use it: whatever else of it is touched is remembered in `touched`."""
+    """A run as a plugin sees it. `touched` lists the attributes that were used although derm_bench.run.Run has none of
+    that name."""
 
     def __init__(self, run: RecordedRun) -> None:
         self._run = run

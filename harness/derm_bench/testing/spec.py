@@ -1,4 +1,4 @@
-"""Rules that every kind shares: what the spec says and what importing costs."""
+"""Rules that every kind shares: about the spec, and about what importing the entry module imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRESETS = {"generator": ("tiny", "smoke"), "classifier": ("tiny", "smoke")}
 
 
 def entry_module_imports_no_torch(case: Any) -> None:
-    """The parent process reads specs of all plugins; it stays light."""
+    """The parent process reads the specs of all plugins and must start quickly."""
     for module in case.subject.entry_modules:
         heavy = heavy_imports(module)
         require(
@@ -26,8 +26,8 @@ def entry_module_imports_no_torch(case: Any) -> None:
         )
 
 
-def says_what_it_is(case: Any) -> None:
-    """`summary` is what lists and reports show."""
+def has_a_summary(case: Any) -> None:
+    """The spec has a `summary`, which lists and reports show."""
     require(
         bool(case.subject.spec.summary.strip()),
         f"{case.subject.spec.name}: give the spec a `summary`, one line",
@@ -43,7 +43,7 @@ def options_are_documented(case: Any) -> None:
         shared = common.get(name)
         require(
             bool(option.description or shared),
-            f"{spec.name}: option '{name}' says nothing of itself; write "
+            f"{spec.name}: option '{name}' has no description; write "
             f'{name}: TYPE = Field(DEFAULT, description="what it does, with its unit")',
         )
         require(
@@ -53,7 +53,7 @@ def options_are_documented(case: Any) -> None:
 
 
 def presets_are_valid(case: Any) -> None:
-    """The presets users expect are there, and every preset is valid."""
+    """The presets that users expect exist, and every preset is valid."""
     spec = case.subject.spec
     missing = [name for name in PRESETS.get(case.subject.kind, ()) if name not in spec.presets]
     require(
@@ -65,11 +65,11 @@ def presets_are_valid(case: Any) -> None:
         case.subject.options(preset)
 
 
-ABOUT_SPECS = (entry_module_imports_no_torch, says_what_it_is, options_are_documented, presets_are_valid)
+ABOUT_SPECS = (entry_module_imports_no_torch, has_a_summary, options_are_documented, presets_are_valid)
 
 
 def heavy_imports(module: str) -> str:
-    """The heavy packages that importing `module` brings in, asked of a fresh interpreter."""
+    """The heavy packages that importing `module` imports, found by a new interpreter."""
     return _heavy_imports(module, tuple(sys.path))
 
 

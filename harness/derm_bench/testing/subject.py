@@ -1,4 +1,4 @@
-"""The plugin under test: found by name, or by the path of a package that nobody has installed."""
+"""The plugin under test: found by name, or by the path of a package that is not installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Subject:
             ) from error
 
     def inputs_for(self, options: Any) -> Mapping[str, Any]:
-        """What the plugin requires under `options`; NotApplicable where no stand-in was given."""
+        """Stand-ins for what the plugin requires under `options`. Raises NotApplicable where one is missing."""
         needed = self.spec.requires(options) if self.spec.requires else {}
         if missing := sorted(set(needed) - set(self.inputs)):
             raise NotApplicable(
@@ -68,7 +68,7 @@ class Subject:
         return {name: self.inputs[name] for name in needed}
 
     def parts_for(self, options: Any) -> dict[str, str]:
-        """The parts that the plugin asks of what it requires, by name."""
+        """The parts of required plugins that this one uses, by the name of the requirement."""
         needed = self.spec.requires(options) if self.spec.requires else {}
         return {name: ref.part for name, ref in needed.items() if ref.part is not None}
 
@@ -82,7 +82,7 @@ def installed(
 
 
 def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
-    """All installed plugins of that name, of whatever kind."""
+    """All installed plugins of that name, of any kind."""
     plugins = Plugins()
     kinds = [found.kind for found in plugins.named(plugin) if found.kind in KINDS]
     if not kinds:

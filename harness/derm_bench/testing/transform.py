@@ -56,7 +56,7 @@ class TransformCase(CallCase):
 
     @cached_property
     def training_batch(self) -> Batch:
-        """As a step gets it: normalised, and without the number of the update."""
+        """As a step is given it: normalised, and without the number of the update."""
         return Batch((self.given() - 0.5) / 0.5, self.targets(), torch.ones(N))
 
     def loss(self) -> Any:
@@ -79,7 +79,7 @@ def output_fits_its_phase(case: TransformCase) -> None:
 
 
 def equal_generators_give_equal_outputs(case: TransformCase) -> None:
-    """Under one seed, one outcome."""
+    """Equal generators give equal outputs."""
     if case.may_draw:
         before = torch.get_rng_state()
         first = case.apply()
@@ -97,7 +97,7 @@ def equal_generators_give_equal_outputs(case: TransformCase) -> None:
 
 
 def other_seeds_give_other_outputs(case: TransformCase) -> None:
-    """What draws at all draws anew under another seed."""
+    """A transform that draws random numbers gives another output under another seed."""
     if case.spec.phase not in ("image", "batch"):
         raise NotApplicable(f"a {case.spec.phase} transform is given no generator")
     first = case.apply(0)
@@ -124,7 +124,7 @@ def images_are_changed_one_by_one(case: TransformCase) -> None:
 
 
 def inputs_stay_as_they_are(case: TransformCase) -> None:
-    """What is passed in is not changed: others read it too."""
+    """The tensors that are passed in are not changed: others read them too."""
     generator = torch.Generator().manual_seed(0)
     batch, pixels = case.training_batch, torch.from_numpy(case.pixels())
     images, targets = case.given(), case.targets()
@@ -141,7 +141,7 @@ def inputs_stay_as_they_are(case: TransformCase) -> None:
 
 
 def the_model_stays_as_it_is(case: TransformCase) -> None:
-    """A regulariser reads the model: to train it, and to average its statistics, is the step's."""
+    """A regulariser only reads the model: the training step changes weights and statistics."""
     if case.spec.phase != "regulariser":
         raise NotApplicable("only a regulariser is shown the model")
     for training in (True, False):
@@ -235,7 +235,7 @@ def _in_range(case: TransformCase, out: torch.Tensor, given: torch.Tensor) -> No
 
 
 def _model(net: nn.Module) -> dict[str, Any]:
-    """All that a call may leave changed, by name."""
+    """Everything of the model that a call could change, by name."""
     found: dict[str, Any] = {name: value.clone() for name, value in net.state_dict().items()}
     for name, value in net.named_parameters():
         found |= {f"gradient of {name}": value.grad, f"requires_grad of {name}": value.requires_grad}
@@ -253,7 +253,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _draws(case: TransformCase) -> bool:
-    """Whether a call moves its generator."""
+    """Whether a call draws from its generator."""
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     given = (case.given(),) if case.spec.phase == "image" else (case.given(), case.targets())

@@ -1,4 +1,4 @@
-"""Watches a plugin's code for what it grabs on its own: global state, seeds, files, devices."""
+"""Records which global state, seeds, files and devices a plugin's code uses on its own."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _hooked = False
 
 
 class Watch:
-    """While active, collects files opened, generators seeded and devices asked for; on leaving, what has changed of
-    the process, which is put back. It may be entered again, and then adds to what it has.
+    """While active, records files opened, generators seeded and devices queried; when left, the settings of the process
+    that have changed, which are restored. It may be entered several times, and then adds to its records.
 
     package: the plugin's top-level package; its own files may be read. allowed: folders and files it may open.
     """
@@ -62,9 +62,9 @@ class Watch:
         _hook()
         self._before = settings()
         for place, name in SEEDING:
-            self._wrap(place, name, self.seeded, whoever=True)
+            self._wrap(place, name, self.seeded, anyone=True)
         for place, name in DEVICES:
-            self._wrap(place, name, self.devices, whoever=False)
+            self._wrap(place, name, self.devices, anyone=False)
         _watching.append(self)
         return self
 
@@ -83,7 +83,7 @@ class Watch:
         inside = self._allowed if writing else [*self._allowed, *self._readable]
         if any(path == place or path.startswith(place.rstrip(os.sep) + os.sep) for place in inside):
             return
-        # the kernels that torch.compile keeps, and what importing a library reads
+        # kernels cached by torch.compile, and files that importing a library reads
         if path.endswith(CODE) or "torchinductor" in path or _importing():
             return
         self.opened.append(f"{path} for {'writing' if writing else 'reading'}{self._place()}")
@@ -95,13 +95,13 @@ class Watch:
                 return f" ({Path(frame.f_code.co_filename).name}:{line})"
         return ""
 
-    def _wrap(self, place: Any, name: str, seen: list[str], *, whoever: bool) -> None:
-        """Records calls of `place.name`, by anyone or by the plugin's own code (torch asks for devices itself)."""
+    def _wrap(self, place: Any, name: str, seen: list[str], *, anyone: bool) -> None:
+        """Records calls of `place.name` by anyone, or by the plugin's own code alone (torch itself queries devices)."""
         original = getattr(place, name)
 
         def recorded(*args: Any, **kwargs: Any) -> Any:
             caller = str(sys._getframe(1).f_globals.get("__name__"))
-            if whoever or caller.partition(".")[0] == self.package:
+            if anyone or caller.partition(".")[0] == self.package:
                 where = getattr(place, "__qualname__", place.__name__)
                 seen.append(f"{where}.{name}(){self._place()}")
             return original(*args, **kwargs)
@@ -111,7 +111,7 @@ class Watch:
 
 
 def settings() -> dict[str, Any]:
-    """What of the process no plugin may leave changed, by the name a message gives it."""
+    """The settings of the process that no plugin may change, by their name in messages."""
     cudnn = torch.backends.cudnn
     return {
         "torch's default seed": torch.initial_seed(),
@@ -130,7 +130,7 @@ def settings() -> dict[str, Any]:
 
 
 def _put_back(before: dict[str, Any]) -> None:
-    """So that one plugin's change is not the next one's."""
+    """Restores the settings, so that a plugin's change does not affect the next one."""
     torch.set_default_dtype(before["torch.get_default_dtype()"])
     device = before["torch.get_default_device()"]
     torch.set_default_device(None if device == "cpu" else device)
@@ -156,7 +156,7 @@ def _own_files(module: str | None) -> list[str]:
 
 
 def warm_up() -> None:
-    """What torch and tempfile do once a process, at the first training step, is not the plugin's doing."""
+    """Has torch and tempfile do what they do once per process, so that it is not attributed to a plugin."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.Adam([weight])
     weight.sum().backward()
@@ -165,7 +165,7 @@ def warm_up() -> None:
 
 
 def rng_digest() -> tuple[Any, ...]:
-    """The state of the global generators, for what must not draw from them at all."""
+    """The state of the global generators, to find out whether anything was drawn from them."""
     _, words, position, *_ = np.random.get_state(legacy=True)
     return (random.getstate(), np.asarray(words).tobytes(), position, torch.get_rng_state().numpy().tobytes())
 
@@ -180,7 +180,7 @@ def _importing() -> bool:
 
 
 def _hook() -> None:
-    """Once a process: an audit hook cannot be taken away, so it looks at nothing unless a Watch is active."""
+    """Installs the audit hook once per process. It cannot be removed, so it does nothing unless a Watch is active."""
     global _hooked
     if not _hooked:
         _hooked = True

@@ -17,7 +17,7 @@ ImageTransform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 def uniform(n: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:
-    """float32 [n] ~ U(low, high), one number an image, on the generator's device."""
+    """float32 [n] ~ U(low, high), one number per image, on the generator's device."""
     return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low
 
 

@@ -43,8 +43,8 @@ class CapturedStep:
     """Runs a step eagerly a few times, records it, and replays the recording.
 
     streams: the random generators that the step draws from, beside the device's own. All batches must have the
-    shapes of the first. Where a variant cannot be recorded (it waits for the device, say), it and those after it
-    run eagerly; `reason` says why, and so does a line on stderr.
+    shapes of the first. Where a variant cannot be recorded (because it waits for the device), it and those after it
+    run eagerly; `reason` gives the reason, and so does a line on stderr.
     """
 
     def __init__(self, step: Step, device: str, streams: Iterable[torch.Generator] = ()) -> None:
@@ -82,7 +82,7 @@ class CapturedStep:
         return logs
 
     def _load(self, batch: Batch) -> None:
-        """Moves a batch to where the recordings read theirs."""
+        """Copies a batch into the tensors that the recordings read."""
         if self._batch is None:
             aux = {task: rows.clone() for task, rows in batch.aux.items()}
             data = {name: rows.clone() for name, rows in batch.data.items()}
@@ -93,7 +93,7 @@ class CapturedStep:
         torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
 
     def _record(self, flags: Mapping[str, Hashable]) -> _Recording | None:
-        """Records one update, which is not performed; None where that is impossible, with everything as before."""
+        """Records one update without performing it; None where that is impossible, and nothing is changed then."""
         assert self._batch is not None
         graph = torch.cuda.CUDAGraph()
         before = [stream.get_state() for stream in self._streams]

@@ -1,4 +1,4 @@
-"""Checkpoints inside a stage: what a training loop changes, written whole or not at all, read without pickle."""
+"""Checkpoints inside a stage: the state of a training loop, written whole or not at all, read without pickle."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Checkpoints:
 
     def save(self, document: Mapping[str, Any]) -> None:
         """Copies the document and writes it in the background, beside the last one and then over it by a rename;
-        training goes on meanwhile. A disk that takes no more costs the checkpoint, not the stage: a line on stderr
-        says so."""
+        training continues meanwhile. If the disk is full, the checkpoint is lost and the stage continues: a line on
+        stderr reports it."""
         self._written_at = time.monotonic()
         self.wait()
         content = _copied(plain({"format": FORMAT, **document}))
@@ -50,7 +50,7 @@ class Checkpoints:
         writer.start()
 
     def wait(self) -> None:
-        """Until what is being written is written."""
+        """Waits until the last checkpoint is written."""
         writer = _WRITERS.pop(self.folder, None)
         if writer is not None:
             writer.join()
@@ -68,13 +68,13 @@ class Checkpoints:
 
     def load(self, needed: Collection[str] = ()) -> dict[str, Any] | None:
         """The last document, on the CPU; None where there is none or it cannot be used (unreadable, of another
-        format, without one of the keys `needed`), which a line on stderr tells."""
+        format, without one of the keys `needed`), which a line on stderr reports."""
         self.wait()
         path = self.folder / FILE
         if not path.is_file():
             return None
         try:
-            # torch leaves the checksums of the archive unread, so a flipped bit would go on as a weight.
+            # torch does not read the checksums of the archive, so a flipped bit would become a wrong weight.
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
             if damaged is not None:
@@ -84,20 +84,20 @@ class Checkpoints:
                 raise ValueError("it is not a checkpoint of this version")
             if missing := set(needed) - document.keys():
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        except Exception as error:  # whatever a foreign file makes torch raise, the stage starts afresh
+        except Exception as error:  # anything that a foreign file makes torch raise
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            _say(f"the checkpoint {path} is ignored, the stage starts afresh: {reason}")
+            _say(f"the checkpoint {path} is ignored, the stage starts from the beginning: {reason}")
             return None
         return document
 
     def remove(self) -> None:
-        """Removes the folder: the stage has ended, or has diverged and would do so again."""
+        """Removes the folder: the stage has ended, or has diverged and would diverge again."""
         self.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class TrainingState:
-    """All that a training loop changes, by name: modules, optimizers, `torch.Generator`s and whatever else has
+    """Everything that a training loop changes, by name: modules, optimizers, `torch.Generator`s and other objects with
     `state_dict` and `load_state_dict`.
 
         live = TrainingState(net=net, optimizer=optimizer, noise=noise)
@@ -139,9 +139,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -
 
 
 def plain(value: Any, where: str = "state") -> Any:
-    """`value` with its tensors on the CPU and its mappings as dicts. Raises TypeError, naming the place, at
-    what is no tensor, number, string, bool, None, or list, tuple, dict of such: it could not be read back
-    without running code."""
+    """`value` with its tensors on the CPU and its mappings as dicts. Raises TypeError, naming the place, for
+    anything but tensors, numbers, strings, bools, None, and lists, tuples and dicts of them: it could not be read
+    back without running code."""
     if isinstance(value, torch.Tensor):
         tensor = value.detach().cpu()
         # a view would be written with all of the storage that it looks into
@@ -160,7 +160,7 @@ def plain(value: Any, where: str = "state") -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """The same with tensors of its own, which training does not write to."""
+    """A copy whose tensors training does not write to."""
     if isinstance(value, torch.Tensor):
         return value.clone()
     if isinstance(value, dict):

@@ -30,7 +30,8 @@ def fit_classifier(
     """Trains `net` (images [N,3,S,S] -> logits [N,K], on the run's device) for the run's budget.
 
     Loss, optimizer and schedule are those of `options`; `freeze` trains `head` alone, the rest in eval mode.
-    `feature_loss`, called with what `head` is given and the soft targets, adds to the loss; its parameters train too.
+    `feature_loss`, called with the input of `head` and the soft targets, is added to the loss; its parameters are
+    trained too.
     `val` is not read here: the run holds the validation images and, under `select: best`, the state that did
     best on them, which is restored at the end.
     """
@@ -66,8 +67,8 @@ def fit_classifier(
 
 @torch.inference_mode()
 def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> torch.Tensor:
-    """float32 [N,K] probabilities of normalised images [N,3,S,S], in eval mode and fp32, 256 images at a
-    time.
+    """float32 [N,K] probabilities of normalised images [N,3,S,S], in eval mode without autocast, 256
+    images at a time.
 
     Softmax of the logits; of a net trained with `bce`, the sigmoids divided by their sum. The mode is
     restored.
@@ -84,7 +85,7 @@ def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> tor
 
 @contextlib.contextmanager
 def _inputs_of(head: nn.Module | None) -> Iterator[list[torch.Tensor]]:
-    """What `head` is given meanwhile, one tensor a forward pass."""
+    """Collects the inputs of `head` while it is active, one tensor per forward pass."""
     seen: list[torch.Tensor] = []
     if head is None:
         yield seen

@@ -14,7 +14,7 @@ class Ema:
     """`net` is the average of `source`: average <- decay * average + (1 - decay) * weights, buffers copied.
 
     Under `warm_up` the decay of update t is at most (1 + t) / (10 + t), so that the first weights, which are noise,
-    are soon forgotten. (torch.optim.swa_utils.AveragedModel waits for the device at every update, which a CUDA
+    soon lose their influence. (torch.optim.swa_utils.AveragedModel waits for the device at every update, which a CUDA
     graph cannot hold.)
     """
 
@@ -28,7 +28,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes the present weights into the average: one kernel for all of them."""
+        """Adds the current weights to the average: one kernel for all of them."""
         self.updates += 1
         weight: torch.Tensor | float = 1 - self.decay
         if self.warm_up:

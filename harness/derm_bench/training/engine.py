@@ -1,5 +1,5 @@
-"""The training engine: the one loop under all fits. A fit states its networks, its optimizers and a step of plain
-tensor code; data, precision, averages, graph capture, curves and checkpoints are done here, the same for all.
+"""The training engine: the one loop under all fits. A fit defines its networks, its optimizers and a step of plain
+tensor code; data, precision, averages, graph capture, curves and checkpoints are handled here, the same for all.
 
     engine = Engine(run, generator=g, discriminator=d)
     adam_g, adam_d = engine.adam(g, lr, betas), engine.adam(d, lr, betas)
@@ -45,8 +45,8 @@ Before = Callable[[int], Mapping[str, Hashable]]
 class Engine:
     """The loop of one fit. `networks` (by name) are set to train mode and channels_last, on the run's device.
 
-    What `adam`, `keep`, `stream` and `average` return or take is part of the training state: it is in every
-    checkpoint, and a resumed fit goes on with it.
+    Everything that `adam`, `keep`, `stream` and `average` return or take is part of the training state: it is in every
+    checkpoint, and a resumed fit continues with it.
     """
 
     def __init__(self, run: Run, **networks: nn.Module) -> None:
@@ -100,27 +100,27 @@ class Engine:
         after: After | None = None,
         masks: bool = False,
     ) -> None:
-        """Calls `step` on every batch that the run gives, and logs what it returns: scalar tensors by name.
+        """Calls `step` on every batch of the run, and logs what it returns: scalar tensors by name.
 
         On a GPU the step is recorded as a CUDA graph after a few updates and replayed from then on. So that this is
         possible, a step is a function of its batch alone: it must not look at values of tensors (`.item()`, `if
         loss > 1`), count, or read `batch.step`, which is 0 in it; it may draw from `stream` and from the device's
-        global generator. A step that cannot be recorded runs as it is, and a line on stderr says why.
+        global generator. A step that cannot be recorded runs eagerly, and a line on stderr gives the reason.
         lazily: `{"r1": 16}` calls `step(batch, r1=True)` at the first and every 16th update after it, else with
         `r1=False`; each combination is recorded on its own.
         before: is called with the number of every update (1 for the first) before it, outside of the recording, and
         returns keywords for the step, `{"stage": 2}` say: numbers or names of few values, each combination recorded on
-        its own. What changes at every update belongs into a tensor that `before` fills and the step reads. As all of
-        it follows from the number, a resumed fit goes on where it was.
+        its own. What changes at every update belongs into a tensor that `before` fills and the step reads. All of it
+        must follow from the number, so that a resumed fit continues in the same way.
         after: is called with the batch and the logs after every update, outside of the recording: the place of
         schedules, evaluations and snapshots.
-        masks: batches bring the masks of `train` along.
+        masks: batches carry the masks of `train`.
         """
         self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
-        # Named only where it is wanted: a run may be somebody's who does not know it.
-        asked = {"masks": True} if masks else {}
-        for batch in self.run.batches(train, batch_size, **asked):
+        # Passed only where it is set: another implementation of Run may not have it.
+        masked = {"masks": True} if masks else {}
+        for batch in self.run.batches(train, batch_size, **masked):
             flags: dict[str, Hashable] = {
                 name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()
             }

@@ -42,13 +42,13 @@ class FeedOptions:
 
 
 class Feed:
-    """Training batches of `train`, without end; the same for the same `seed`.
+    """An endless sequence of training batches of `train`, the same for the same `seed`.
 
-    Every batch is full: the last of an epoch is filled from the next. An epoch shows each image once, or,
-    under `balance: oversample`, each class as often as the largest (whole copies, the rest drawn without
-    replacement). `class-weights` weighs a row by N / (K' n_class), K' the classes present, so that weights
-    average 1 over the set. Order and augmentation draw from separate streams: arms that differ in
-    augmentation see the same order.
+    Every batch is full: the last of an epoch is filled from the next. An epoch shows each image once, or, under
+    `balance: oversample`, each class as often as the largest (whole copies, the rest drawn without replacement).
+    `class-weights` weighs a row by N / (K' n_class), K' the classes present, so that weights average 1 over the set.
+    Order and augmentation draw from separate streams, so that arms with different augmentation see the images in the
+    same order.
 
     masks: batches carry the masks of `train` as well. An affine transform (one with `matrices`) moves them as it moves
     the images; any other transform is assumed to leave geometry unchanged. Raises ValueError where `train` has none,
@@ -63,7 +63,7 @@ class Feed:
             raise ValueError("there is no image to train on")
         if masks and (train.masks is None or options.batch_transforms):
             why = "images are mixed" if options.batch_transforms else "the training set has none"
-            raise ValueError(f"masks are asked for, but {why}")
+            raise ValueError(f"batches with masks are not possible: {why}")
         self.options, self.device = options, device
         size = options.size or train.size
         self.pixels = Pixels(train.images, device, size, options.mean, options.std)

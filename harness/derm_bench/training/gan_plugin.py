@@ -9,11 +9,11 @@ from derm_bench.specs import SampleRequest
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import stream
 
-CHUNK = 64  # samples a forward pass; at 256 px each of some activations then takes a gigabyte
+CHUNK = 64  # samples per forward pass; at 256 px each of some activations then takes a gigabyte
 
 
 class NoiseGenerator(ModulePlugin):
-    """A generator whose samples depend on noise and a class alone. A plugin says what its noise is and how it is
+    """A generator whose samples depend on noise and a class alone. A plugin defines its noise and how it is
     rendered; `device` is the task's."""
 
     device: str
@@ -23,7 +23,7 @@ class NoiseGenerator(ModulePlugin):
         raise TypeError(f"{type(self).__name__} must define prior()")
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
-        """Images [n,3,S,S] in [-1,1] of noise `z` and class index `label` (None where no class is asked for)."""
+        """Images [n,3,S,S] in [-1,1] of noise `z` and class index `label` (None for an unconditional sample)."""
         raise TypeError(f"{type(self).__name__} must define render()")
 
     @torch.inference_mode()
@@ -57,7 +57,7 @@ def to_bytes(images: torch.Tensor) -> torch.Tensor:
 def one_hot_of(label: int | None, n: int, classes: int, device: str | torch.device) -> torch.Tensor:
     """Targets float32 [n,classes] of one class for all rows. Raises ValueError without a class."""
     if label is None:
-        raise ValueError("a conditional generator was asked for samples of no class")
+        raise ValueError("a conditional generator needs a class to sample from")
     targets = torch.zeros(n, classes, device=device)
     targets[:, label] = 1
     return targets

@@ -1,4 +1,4 @@
-"""Ways through the noise of a generator: from one noise to another by noise as likely as both."""
+"""Interpolation between two noise vectors of a generator, by noise that is as likely as both ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 def spherical(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
     """Noise [n,...] at `share` in [0,1] of the great circle from `a` to `b` (White 2016, slerp), on which it is as long
-    as normal noise is; of the straight line where they point the same or the opposite way. `a` at 0, `b` at 1."""
+    as normal noise is; of the straight line where both point in the same or in opposite directions. `a` is at 0, `b`
+    at 1."""
     unit_a, unit_b = (F.normalize(side.flatten(1), dim=1) for side in (a, b))
     angle = (unit_a * unit_b).sum(dim=1).clamp(-1, 1).acos().view(-1, *[1] * (a.ndim - 1))
     sine = angle.sin()
@@ -22,6 +23,6 @@ def straight(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def between(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-    """As the noise asks for: `straight` where all of it lies in [-1,1], as uniform noise does, else `spherical`."""
+    """`straight` where all of the noise lies in [-1,1], as uniform noise does, else `spherical`."""
     uniform = bool(a.abs().max() <= 1) and bool(b.abs().max() <= 1)
     return (straight if uniform else spherical)(a, b, share)

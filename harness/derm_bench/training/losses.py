@@ -50,7 +50,7 @@ ADVERSARIAL = {
 
 
 def between(real: torch.Tensor, fake: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
-    """Points on the lines from fakes to reals, a uniform draw a row, that gradients are taken at (Gulrajani et al.
+    """Points on the lines from fakes to reals, one uniform draw per row, at which gradients are taken (Gulrajani et al.
     2017, algorithm 1, line 6): float32, requires_grad."""
     epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=draws, device=draws.device)
     return torch.lerp(fake.detach().float(), real.float(), epsilon).requires_grad_(True)
@@ -58,7 +58,7 @@ def between(real: torch.Tensor, fake: torch.Tensor, draws: torch.Generator) -> t
 
 def gradient_penalty(scores: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """mean (|grad_x D(x)|_2 - 1)^2 at `points` (WGAN-GP; Gulrajani et al. 2017, eq. 3 without lambda). `scores` are
-    D(points), any shape with a row a point. The norm is taken in float32; D's forward pass may be in bf16."""
+    D(points), any shape with one row per point. The norm is taken in float32; D's forward pass may be in bf16."""
     return (_gradient(scores, points).norm(dim=1) - 1).square().mean()
 
 

@@ -33,8 +33,7 @@ def make_adam(
 
 
 def _for_graphs(params: Sequence[nn.Parameter], lr: float) -> tuple[float | torch.Tensor, bool]:
-    """A learning rate as a CUDA graph needs it, on the device, where it can be changed under the graph; elsewhere a
-    number."""
+    """The learning rate as a tensor on a CUDA device, where a recorded graph reads it; elsewhere as a number."""
     on_gpu = bool(params) and params[0].is_cuda
     return (torch.tensor(lr, device=params[0].device), True) if on_gpu else (lr, False)
 
@@ -82,7 +81,7 @@ def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget
     cosine   lr (1 + cos(pi step / budget)) / 2
     step     times 0.1 after one half and again after three quarters of the budget
     plateau  halved when the training loss, averaged over twentieths of the budget, has not fallen
-             for two of them. It watches training: the validation set changes nothing.
+             for two of them. The validation set has no influence.
     """
     if name == "plateau":
         return _Plateau(optimizer, budget)

@@ -1,4 +1,4 @@
-"""A user's own weights: read as data (safetensors or weights-only), bounded in size, checked by key."""
+"""Weights files of users: read as data (safetensors or weights-only), bounded in size, checked by key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tens
 
 
 def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Sequence[str] = ()) -> None:
-    """Loads the file at `path` into `net`, on whatever device it is.
+    """Loads the file at `path` into `net`, on the device where that is.
 
     The layers of `head` are loaded if they all fit and stay as initialised otherwise (other classes). Entries whose
     names begin with one of `unused` belong to parts that published files have and `net` leaves out. Raises UserError
@@ -53,13 +53,13 @@ def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Seq
         raise UserError(
             f"the weights do not fit {type(net).__name__}: {'; '.join(problems)}",
             file=Path(path).absolute(),
-            hint="the file must hold the state dict of this very network; its head may have other classes",
+            hint="the file must hold the state dict of this network; its head may have other classes",
         )
     net.load_state_dict(file)
 
 
 def origin_of(path: Path) -> dict[str, str]:
-    """Name and SHA-256 of a weights file: what results say of where a network started."""
+    """Name and SHA-256 of a weights file, by which results record where a network started."""
     with Path(path).open("rb") as handle:
         return {"file": Path(path).name, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
 
@@ -74,7 +74,7 @@ def origin_in_memory(source: str, state: Mapping[str, torch.Tensor]) -> dict[str
 
 
 def compare_keys(own: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
-    """What keeps `other` from being loaded over `own`, a phrase each; empty where it fits."""
+    """The reasons why `other` cannot be loaded over `own`, one phrase each; empty where it can."""
     missing = [key for key in own if key not in other]
     unexpected = [key for key in other if key not in own]
     shapes = [
@@ -98,7 +98,9 @@ def _check_size(path: Path, max_bytes: int) -> None:
 def _torch_load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # UnpicklingError and whatever a broken file makes the unpickler raise
+    except (
+        Exception
+    ) as error:  # UnpicklingError, and anything else that a broken file makes the unpickler raise
         raise ValueError(f"torch.load(weights_only=True) refuses it ({_first_line(error)})") from error
 
 

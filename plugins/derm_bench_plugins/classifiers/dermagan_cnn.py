@@ -5,8 +5,8 @@
     pooled    conv 60@1x1 -> 64x64x60 -> pool 2x2 -> 32x32x60 -> conv 50@3x3 -> 30x30x50
               -> pool 5x5 -> 6x6x50 = 1,800 -> 256 -> 128 -> K                     521,758
 
-The table's sizes need stride 1, the text says that each pooling halves. ReLU throughout, dropout after both
-hidden dense layers; no BatchNorm is listed. Initialisation is unsaid: torch's own.
+The sizes in the paper's table need stride 1; its text says that each pooling halves the side. ReLU throughout, dropout
+after both hidden dense layers; no BatchNorm is listed. The initialisation is not stated: torch's default.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task

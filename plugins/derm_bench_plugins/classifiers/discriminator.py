@@ -1,25 +1,24 @@
 """A GAN's discriminator as a classifier: paper 004 ends with its DCGAN's discriminator telling malignant from benign.
 
-The paper never says how. Its keyword "pretraining" leaves one reading: the GAN is fitted without labels, then the
-discriminator's last layer is swapped for a head of K classes and trained on labelled images. Thresholding its
-real-or-fake logit is another thing, and not offered. By `mode`:
+The paper does not state how. Its keyword "pretraining" suggests that the GAN is fitted without labels, and that the
+discriminator's last layer is then replaced by a head of K classes and trained on labelled images. Thresholding its
+real-or-fake logit would be another method, which is not offered. By `mode`:
 
-    finetune      all of the network is trained (the default)
-    linear-probe  the head alone; the rest stays as the GAN left it, BatchNorm statistics too
+    finetune      the whole network is trained (the default)
+    linear-probe  the head alone is trained; the rest keeps the GAN's weights and BatchNorm statistics
     k+1           the semi-supervised loss of Salimans et al. 2016, section 5, with its K + 1st logit fixed at 0:
                   L = - E log p(y|x, y <= K) - E_real log D(x) - E_fake log (1 - D(x)),  D(x) = Z / (Z + 1),
                   Z = sum_k exp l_k(x)
 
-What the fakes of `k+1` are is open here: they are images of the fitted generator, drawn once, as many as there are
-training images (at most 2,048). The generator is not trained on: noise and conditions are its own affair, so that any
-generator serves, and every arm makes the same updates of its classifier. What a strategy adds to training is labelled
-and counts as real, whoever made it. The head starts from N(0, .02), as DCGANs do.
+The fakes of `k+1` are images of the fitted generator, drawn once, as many as there are training images (at most 2,048).
+The generator is not trained further, so that any generator can be used and every arm gets the same updates of its
+classifier. Images that a strategy adds to training are labelled and count as real, synthetic ones too. The head starts
+from N(0, .02), as in DCGAN.
 
-Any discriminator serves that either has a method `features(images) -> [N,...]`, what its logit is computed from (one
-with several outputs, or that is told labels, needs it; a layer called `logit` is left out then), or is called with
-images alone: then its last linear layer or convolution is taken for the one that makes the logit, and what that layer
-is given are the features. Where it makes a map of logits (PatchGAN) features are averaged over the map. Images of
-another side are resized to the generator's.
+A discriminator can be used if it has a method `features(images) -> [N,...]`, from which its logit is computed, or if it
+is called with images alone. One with several outputs, or with labels as input, needs the method; a layer called `logit`
+is then left out. Without the method, the features are the input of its last linear layer or convolution, averaged over
+the map where there is a map of logits (PatchGAN). Images of another side are resized to the generator's.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from derm_bench.specs import SampleRequest
 from derm_bench.training.classification import predict_proba
 from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.losses import soft_cross_entropy
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.resize import resize_images, resized
 from derm_bench.training.seeding import child_seed
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from derm_bench.specs import Generator, Task
     from derm_bench_plugins.classifiers.specs.discriminator import DiscriminatorOptions
 
-MOST_FAKES = 2048
+MAX_FAKES = 2048
 CHUNK = 128
 
 
@@ -108,12 +107,13 @@ class DiscriminatorClassifier(ModuleClassifier):
             net.load_state_dict(best)
 
     def fakes(self, train: ImageSet, seed: int) -> torch.Tensor:
-        """uint8 [n,3,size,size] of the generator, in equal shares of its classes where it knows some."""
+        """uint8 [n,3,size,size]: images of the generator, equally many of each class where it is conditional."""
         classes = self.source_task.classes
-        if set(classes) <= set(train.classes):  # its labels count its own classes, which may be some of these
+        # The generator's labels number its own classes, which may be a part of those of `train`.
+        if set(classes) <= set(train.classes):
             train = train.of_classes(classes)
         shown, labels = resized(train, self.source_task.size), len(classes)
-        each = -(-min(len(train), MOST_FAKES) // labels)
+        each = -(-min(len(train), MAX_FAKES) // labels)
         images = []
         for label in range(labels):
             for start in range(0, each, CHUNK):
@@ -132,7 +132,7 @@ def real_or_fake(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 class DiscriminatorNet(nn.Module):
     """Images [N,3,S,S] -> logits [N,K]: a copy of a discriminator up to its features, and a head.
 
-    `size`: the side it was trained at. Raises UserError where nothing in it can be taken for the logit's layer.
+    `size`: the side it was trained at. Raises UserError where no layer of it can be the one of the logit.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class DiscriminatorNet(nn.Module):
         super().__init__()
         self.trunk = copy.deepcopy(discriminator).to(device).requires_grad_(True)
         self.size = size
-        self.tap: list[Tap] = []  # in a list, so that it is no second place of a module in the state
+        self.tap: list[Tap] = []  # in a list, so that the module is not registered a second time
         probe = torch.zeros(2, 3, size, size, device=device)
         if not callable(getattr(self.trunk, "features", None)):
             self.tap.append(swap_last_layer(self.trunk, probe))
@@ -166,10 +166,10 @@ class DiscriminatorNet(nn.Module):
             trunk: Any = self.trunk
             return torch.flatten(trunk.features(images), 1)
         self.trunk(images)
-        return self.tap[0].taken()
+        return self.tap[0].features()
 
     def in_eval_mode(self, images: torch.Tensor) -> torch.Tensor:
-        """Features without moving a statistic."""
+        """Features in eval mode, which changes no BatchNorm statistics."""
         self.trunk.eval()
         found = self.features(images)
         self.trunk.train()
@@ -177,29 +177,29 @@ class DiscriminatorNet(nn.Module):
 
 
 class Tap(nn.Module):
-    """Stands where the logit was made: keeps what comes in and gives zeros of the `shape` that came out, so that
-    whatever follows goes on undisturbed."""
+    """Replaces the layer of the logit: keeps its input and returns zeros of its output's `shape`, so that the layers
+    after it still work."""
 
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()
         self.shape = shape
-        self.seen: torch.Tensor | None = None
+        self.kept: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen = x
+        self.kept = x
         return x.new_zeros(len(x), *self.shape)
 
-    def taken(self) -> torch.Tensor:
-        """[N,D]: what came in, averaged over the places of a map of logits."""
-        assert self.seen is not None
-        seen, self.seen = self.seen, None
+    def features(self) -> torch.Tensor:
+        """[N,D]: the input kept last, averaged over the positions of a map of logits."""
+        assert self.kept is not None
+        kept, self.kept = self.kept, None
         is_map = len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
-        return seen.mean(dim=(2, 3)) if is_map else seen.flatten(1)
+        return kept.mean(dim=(2, 3)) if is_map else kept.flatten(1)
 
 
 @torch.no_grad()
 def swap_last_layer(net: nn.Module, probe: torch.Tensor) -> Tap:
-    """Puts a tap in the place of the last linear layer or convolution that a forward pass runs."""
+    """Replaces the last linear layer or convolution that a forward pass runs by a tap."""
     ran: list[tuple[str, torch.Size]] = []
     hooks = [
         module.register_forward_hook(lambda _, __, out, name=name: ran.append((name, out.shape[1:])))
@@ -213,16 +213,14 @@ def swap_last_layer(net: nn.Module, probe: torch.Tensor) -> Tap:
     except TypeError as error:
         raise UserError(
             f"{type(net).__name__} is not called with images alone: {error}",
-            hint="a discriminator that is told more needs a method features(images) to become a classifier",
+            hint="a discriminator with further inputs needs a method features(images) to become a classifier",
         ) from error
     finally:
         net.train(training)
         for hook in hooks:
             hook.remove()
     if not ran:
-        raise UserError(
-            f"{type(net).__name__} has no linear layer or convolution whose place a head could take"
-        )
+        raise UserError(f"{type(net).__name__} has no linear layer or convolution that a head could replace")
     name, shape = ran[-1]
     tap = Tap(shape)
     parent, _, leaf = name.rpartition(".")

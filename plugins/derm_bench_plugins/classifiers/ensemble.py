@@ -1,8 +1,8 @@
-"""An ensemble: the mean of its members' probabilities, weighted where `member_weights` says so (Hansen and Salamon
-1990, who vote; the mean of probabilities is what the field means by it since).
+"""An ensemble: the mean of its members' probabilities, weighted by `member_weights` where given (Hansen and Salamon
+1990, who vote instead).
 
 Members are classifiers that the harness has trained as if each stood in the matrix, on the same images with the same
-seed; nothing is trained here. Every member sees images at its own side, normalised as it was trained on.
+seed; nothing is trained here. Each member gets images at its own side, normalised as in its training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 class Ensemble:
-    """mean 0 and std 1: it is given images in [0,1] and leaves normalising to the members."""
+    """mean 0 and std 1: it gets images in [0,1], which each member normalises itself."""
 
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -37,7 +37,7 @@ class Ensemble:
         self.weights = (weights / weights.sum()).tolist()
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
-        """Trains nothing; evaluates, so that its score on validation stands beside the others'."""
+        """Trains nothing; evaluates at each step, so that its validation score is recorded as any classifier's."""
         for step in range(1, run.budget + 1):
             run.evaluate(step, self.predict_proba, self.state)
 
@@ -59,7 +59,7 @@ class Ensemble:
         }
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Nothing: members keep their own."""
+        """Empty: the members have stages and states of their own."""
         return {}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -67,7 +67,7 @@ class Ensemble:
 
 
 class _Member:
-    """A classifier, asked about images in [0,1] of any side."""
+    """A trained classifier that takes images in [0,1] of any side."""
 
     def __init__(self, classifier: Classifier, size: int) -> None:
         self.classifier, self.size = classifier, size
@@ -75,7 +75,7 @@ class _Member:
         self.mean, self.std = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(std).view(1, 3, 1, 1)
 
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """As the member would be asked by the harness: resized as the feed does it, then normalised."""
+        """Probabilities [N,K] for images resized as the feed resizes them, then normalised."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return self.classifier.predict_proba((images - self.mean.to(images)) / self.std.to(images))

@@ -4,9 +4,9 @@
                   -> its positions in raster order, a sequence of vectors of 1280
                   -> LSTM -> its last state -> dropout -> linear -> K logits
 
-The abstract names the parts: MobileNetV2 features, then an LSTM that "maintains stateful information". Chosen here, the
-body not being at hand: the sequence is the map's positions (49 at 224 px, 4 at 64 px), the state has 256 numbers, one
-layer, one direction, and the last state is classified.
+The abstract names the parts: MobileNetV2 features, then an LSTM that "maintains stateful information". Chosen here, as
+the full text was not available: the sequence is the map's positions (49 at 224 px, 4 at 64 px), the state has 256
+numbers, one layer, one direction, and the last state is classified.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.weights import load_network, origin_in_memory, origin_of, read_weights
-from derm_bench_plugins.classifiers.sizes import check_size
+from derm_bench_plugins.classifiers.smallest_size import check_size
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def make(options: MobilenetLstmOptions, task: Task) -> ModuleClassifier:
-    """The network; published weights, or a file of MobileNetV2's, are those of its features alone."""
+    """The network; published weights, or a file of MobileNetV2's, are for its features alone."""
     name = f"mobilenetv2_{options.width}"
     features = _features(name, options)
     config = features.pretrained_cfg

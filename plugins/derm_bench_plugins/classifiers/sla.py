@@ -1,9 +1,9 @@
 """The metric loss of SLA-StyleGAN's classifier (Zhao et al. 2021, doi 10.1109/ACCESS.2021.3049600), for any network.
 
-The paper's abstract says what it does: it "reduces the intraclass sample distance and expands the sample distance
-between different classes" of a DenseNet201. Its formula was not at hand; here it is the centre loss with a margin
+The paper's abstract states its effect: it "reduces the intraclass sample distance and expands the sample distance
+between different classes" of a DenseNet201. Its formula was not available; here it is the centre loss with a margin
 between the centres (`losses.compact_and_apart`) on the features before the head. The centres are learned by the
-network's own optimizer; they start at random and are no part of the fitted network, which predicts without them.
+network's own optimizer; they start at random and are not part of the fitted network, which predicts without them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from derm_bench.errors import UserError
 from derm_bench.training.classification import fit_classifier
 from derm_bench.training.losses import compact_and_apart
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet
@@ -29,7 +29,7 @@ class SlaLoss(nn.Module):
 
     def __init__(self, classes: int, features: int, weight: float, margin: float) -> None:
         super().__init__()
-        # Of length 1, the length they are read at, so that a learning rate turns them as it turns features.
+        # Of length 1, as in the loss, so that a learning rate rotates them as it rotates features.
         self.centres = nn.Parameter(F.normalize(torch.randn(classes, features), dim=1))
         self.weight, self.margin = weight, margin
 
@@ -38,7 +38,7 @@ class SlaLoss(nn.Module):
 
 
 class SlaClassifier(ModuleClassifier):
-    """A classifier trained with the metric loss of `options.metric_weight` and `metric_margin` beside its own."""
+    """A classifier trained with the metric loss (`options.metric_weight`, `metric_margin`) in addition to its own."""
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
         loss = self._loss().to(self.task.device)

@@ -1,25 +1,25 @@
-"""Which names of timm networks are taken. Imports no torch."""
+"""Which names of timm networks are accepted. Imports no torch."""
 
 from __future__ import annotations
 
 import re
 
-from derm_bench_plugins.classifiers.registered import check_registered
+from derm_bench_plugins.classifiers.model_registry import check_registered
 
 HUB_PREFIXES = ("hf_hub:", "hf-hub:", "local-dir:", "http:", "https:")
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 
 
-def listed(name: str) -> str:
+def known_model(name: str) -> str:
     """The name; raises ValueError unless it is a model of the installed timm: `architecture` or
     `architecture.tag`.
 
-    Hub names, folders and URLs are refused: they run or download what the matrix does not name. Whether a tag
-    exists is seen when the network is made.
+    Hub names, folders and URLs are refused: they run or download code that the matrix does not name. Whether a tag
+    exists is checked when the network is made.
     """
     if name.startswith(HUB_PREFIXES) or not NAME.fullmatch(name):
         raise ValueError(
-            f"'{name}' is not a timm model name; hub names, folders and URLs are not taken: "
+            f"'{name}' is not a timm model name; hub names, folders and URLs are not accepted: "
             "give a name of timm.list_models(), and a file of your own as weights: PATH"
         )
     check_registered("timm", name.partition(".")[0], "timm.list_models()")

@@ -1,4 +1,4 @@
-"""Classifiers of timm (Wightman 2019) by name, with published weights, a file of the user's or none."""
+"""Classifiers of timm (Wightman 2019) by name, with published weights, the user's own, or none."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import timm
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.weights import origin_in_memory
-from derm_bench_plugins.classifiers.sizes import check_size
 from derm_bench_plugins.classifiers.sla import SlaClassifier
+from derm_bench_plugins.classifiers.smallest_size import check_size
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -53,7 +53,7 @@ def _create(options: TimmOptions, task: Task) -> Any:
 
 
 def _fixed_size(model: str) -> bool:
-    """Whether the network is built for one side (position embeddings) and must be told which."""
+    """Whether the network is built for one side (position embeddings), which has to be given."""
     config = timm.models.get_pretrained_cfg(model)
     return bool(config is not None and config.fixed_input_size)
 

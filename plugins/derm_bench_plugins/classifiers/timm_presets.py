@@ -1,9 +1,9 @@
 """The networks of the five papers, as presets of `timm`: model, tag of the published weights, side they were trained
 at.
 
-A preset starts from the published weights, as the papers do, at their side and with the normalisation that timm's
-`pretrained_cfg` brings for them. `{name: timm, preset: vgg16, pretrained: false, input_size: 64}` is the same network
-from nothing. AlexNet and GoogLeNet are `torchvision`'s.
+A preset starts from the published weights, as the papers do, at their side and with the normalisation of timm's
+`pretrained_cfg`. `{name: timm, preset: vgg16, pretrained: false, input_size: 64}` is the same network untrained.
+AlexNet and GoogLeNet are presets of `torchvision`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 @dataclass(frozen=True)
 class Network:
     """A network as a paper names it. `size`: side in pixels that the weights were trained at; `norm`: their mean and
-    std; `source`: where the weights are published, empty where none are; `note`: what stands for what, and why."""
+    std; `source`: where the weights are published, empty where none are; `note`: remarks on substitutes and choices."""
 
     paper_name: str
     model: str

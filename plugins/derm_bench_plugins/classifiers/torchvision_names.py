@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from derm_bench_plugins.classifiers.registered import check_registered, source_of
+from derm_bench_plugins.classifiers.model_registry import check_registered, source_of
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Published:
         return self.url.rpartition("-")[2].partition(".")[0]
 
 
-def listed(name: str) -> str:
+def known_model(name: str) -> str:
     """The name; raises ValueError unless torchvision has a classification network of that name."""
     check_registered("torchvision", name, "torchvision.models.list_models(module=torchvision.models)")
     return name

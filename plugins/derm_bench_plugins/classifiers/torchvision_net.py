@@ -1,7 +1,7 @@
-"""Classification networks of torchvision by name, from nothing or from a file of weights.
+"""Classification networks of torchvision by name, untrained or from a file of weights.
 
 AlexNet and GoogLeNet ("InceptionNet" of paper 000) are here because timm has neither. Auxiliary heads are left out, and
-what published files hold of them is not loaded. GoogLeNet and Inception v3 were trained on pixels in [-1,1]: given
+their weights in published files are not loaded. GoogLeNet and Inception v3 were trained on pixels in [-1,1]: given
 published weights, torchvision makes those of ImageNet-normalised pixels inside the network; here the pixels are
 normalised with 0.5 to begin with, which is the same.
 """
@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torchvision import models
 
 from derm_bench.errors import UserError
-from derm_bench.training.module_plugin import ModuleClassifier
-from derm_bench_plugins.classifiers.sizes import check_size
+from derm_bench.training.module_classifier import ModuleClassifier
+from derm_bench_plugins.classifiers.smallest_size import check_size
 from derm_bench_plugins.classifiers.torchvision_names import published
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A scanned data set: its description, and where each id's image and mask lie (strings where a data set has many:
-    a Path costs more than listing the file does)."""
+    """A scanned data set: its description, and the files of each id's image and mask (strings in large data sets: to
+    make a Path takes longer than to list the file)."""
 
     description: DatasetDescription
     images: Mapping[str, Path | str]
@@ -61,8 +61,8 @@ def image_paths_below(folder: Path) -> Iterator[str]:
 
 
 def decoded_side(task: Task) -> int | None:
-    """The side down to which a JPEG may be decoded: half as much again as the task's images have, so that the resize
-    that follows still averages. None where the task asks for whole images."""
+    """The side down to which a JPEG may be decoded: 1.5 times the side of the task, so that the resize that follows
+    still averages. None where the task asks for whole images."""
     return None if task.whole else task.size + task.size // 2
 
 
@@ -79,8 +79,8 @@ def digests(catalogue: Catalogue) -> dict[str, str]:
 def read_files(
     catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
-    """Decodes image (`at_least` as for `read_image`) and mask of each id; what cannot be decoded comes as Unreadable,
-    in its place."""
+    """Decodes image (`at_least` as for `read_image`) and mask of each id; an image that cannot be decoded is
+    replaced by an Unreadable."""
     for name in ids:
         try:
             pixels = read_image(Path(catalogue.images[name]), at_least=at_least, root=root)

@@ -26,7 +26,7 @@ CITATION = (
 
 
 class Ham10000:
-    """Groups are `lesion_id`; there is no patient id. Masks are read where their folder lies beside.
+    """Groups are `lesion_id`; there is no patient id. Masks are read if their folder is beside the images.
 
     `at_least`: JPEGs (600 x 450) may be decoded smaller, down to this side; None decodes them whole.
     """
@@ -42,7 +42,7 @@ class Ham10000:
         return self._catalogue.description
 
     def fingerprint(self, options: Ham10000Options) -> Mapping[str, str]:
-        """One SHA-256 an image, over its file and its mask's."""
+        """One SHA-256 per image, over its file and that of its mask."""
         return files.digests(self._known(options))
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
@@ -93,7 +93,7 @@ def _check_rows(file: Path, rows: list[dict[str, str]]) -> None:
         name, code = row["image_id"], row["dx"].lower()
         if not name or name in seen:
             raise UserError(
-                f"image_id '{name}' stands twice" if name else "a row without image_id", file=file
+                f"image_id '{name}' is there twice" if name else "a row without image_id", file=file
             )
         seen.add(name)
         if code not in CLASSES:
@@ -103,7 +103,7 @@ def _check_rows(file: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _check_match(root: Path, rows: set[str], images: set[str]) -> None:
-    """A partial download must be understandable: how many are missing, and which for example."""
+    """UserError that counts and names the images that are missing, for instance in a partial download."""
     if not images:
         raise UserError(
             f"no images in {root}",
@@ -119,12 +119,12 @@ def _check_match(root: Path, rows: set[str], images: set[str]) -> None:
         raise UserError(
             f"{len(images - rows)} of {len(images)} images in {root} have no row in the metadata: "
             f"{files.some(images - rows)}",
-            hint="the metadata is incomplete, or images of another data set lie among these",
+            hint="the metadata is incomplete, or there are images of another data set among these",
         )
 
 
 def _images(root: Path) -> dict[str, Path]:
-    """Images by id: of the root, the image folders, and folders of such a name that archives nest in them."""
+    """Images by id: those in the root, in the image folders, and in folders of these names nested inside them."""
     places = [root]
     for folder in _folders(root):
         if _holds_images(folder.name):

@@ -131,7 +131,7 @@ def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str
         raise UserError(
             f"{len(without)} of {len(ids)} images have no row: {files.some(without)}",
             file=file,
-            hint="an image that stands alone needs a row with an empty group",
+            hint="an image without a group needs a row with an empty group",
         )
     return [group_of[name] for name in ids]
 

@@ -10,8 +10,8 @@ gets the class and whose D predicts it.
 (Odena et al. 2017, eq. 2 and 3, with G's loss of sources in the form that does not saturate; `class_weight` times L_C.)
 
 Choices. Xiang and Wang's layers are not stated: backbone, z ~ N(0,1), initialisation, Adam 2e-4 (.5,.999) are DCGAN's.
-e is an embedding that starts at N(0,.1), where z is not crowded out. A batch of fakes has the classes of the batch of
-reals.
+e is an embedding that starts at N(0,.1), so that it does not crowd out z. A batch of fakes has the classes of the
+batch of reals.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@
 e and v are embeddings of the class; phi are DCGAN's last maps, of D's 512 channels, summed over their 4x4 places; psi
 is a linear layer. Losses: `bce`, as the GAN's, or `hinge`, as Miyato and Koyama's.
 
-Choices. Papers that cite conditional GANs for skin give no layers: backbone, z ~ N(0,1), initialisation and Adam 2e-4
-(.5,.999) are DCGAN's. D keeps its BatchNorm in place of spectral normalisation, and G has the class at its input and
-not in its BatchNorm. e starts at N(0,.1), where z is not crowded out, and v at N(0,.02) with the rest of D. A batch of
-fakes has the classes of the batch of reals.
+Choices. The papers that cite conditional GANs for skin state no layers: backbone, z ~ N(0,1), initialisation and Adam
+2e-4 (.5,.999) are DCGAN's. D keeps its BatchNorm in place of spectral normalisation, and G has the class at its input
+instead of in its BatchNorm. e starts at N(0,.1), so that it does not crowd out z, and v at N(0,.02) with the rest of D.
+A batch of fakes has the classes of the batch of reals.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Command(MadeImages):
                 for place in ("train", "out"):
                     _class_folder(folder / place, name).mkdir(parents=True)
             write_images(train, folder / "train")
-            values = placeholders(options, classes, self.task.size, run.seed)
+            values = placeholders(options.samples_per_fit, options.program, classes, self.task.size, run.seed)
             values |= {"train": folder / "train", "out": folder / "out"}
             limits = Limits(options.timeout, options.max_megabytes * 10**6, options.max_files)
             run_program(filled(options.argv, values), folder, limits)
@@ -78,7 +78,7 @@ def left_images(out: Path, name: str, n: int) -> list[Path]:
 
 
 def _class_folder(folder: Path, name: str) -> Path:
-    """The folder of a class; UserError for a name that is no plain folder name."""
+    """The folder of a class; UserError for a name that is not a plain folder name."""
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
         raise UserError(
             f"the class '{name}' cannot name a folder", hint="rename it with the data set's classes"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from derm_bench_plugins.generators.specs.command import CommandOptions
+    from pathlib import Path
 
 NAMES = ("train", "out", "n", "class", "seed", "size", "program")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -24,10 +24,10 @@ def filled(argv: tuple[str, ...], values: Mapping[str, object]) -> list[str]:
 
 
 def placeholders(
-    options: CommandOptions, classes: tuple[str, ...], size: int, seed: int
+    samples: int, program: Path | None, classes: tuple[str, ...], size: int, seed: int
 ) -> dict[str, object]:
     """The values of all placeholders but {train} and {out}, the folders that are made when the program runs."""
-    known: dict[str, object] = {"n": options.samples_per_fit, "size": size, "seed": seed}
+    known: dict[str, object] = {"n": samples, "size": size, "seed": seed}
     if len(classes) == 1:
         known["class"] = classes[0]
-    return known | ({"program": options.program} if options.program is not None else {})
+    return known | ({"program": program} if program is not None else {})

@@ -39,7 +39,7 @@ def preflight(options: CommandOptions) -> Iterator[str]:
 
 def lines(options: CommandOptions, classes: tuple[str, ...], size: int, seed: int) -> list[list[str]]:
     """What a fit on `classes` runs; {train} and {out} are not known yet."""
-    return [filled(options.argv, placeholders(options, classes, size, seed))]
+    return [filled(options.argv, placeholders(options.samples_per_fit, options.program, classes, size, seed))]
 
 
 def digests(options: CommandOptions) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What GANs on the layers of DCGAN share whose generator gets the class, as an embedding beside z."""
+"""What the conditional GANs on the layers of DCGAN share: a generator that gets the class as an embedding beside z."""
 
 from __future__ import annotations
 

@@ -6,15 +6,16 @@
     D    PatchGAN on map and image: stride-2 layers base * 1, 2, 4, then two of stride 1; 70x70 patches at 256 px
     L_G  BCE + 100 L1 + 10 L1 over the lesion + 10 feature matching          L_D  BCE / 2
 
-The paper's text was not at hand. Said of it elsewhere: pix2pix, resize-convolutions in place of transposed ones, an L1
-loss over the lesion, feature matching, maps that encode tone, box and class in colours, synthesis that varies size,
-place and tone. Chosen here: the tone is the mean colour outside of the lesion; class colours are evenly spaced hues
-from blue on, which no skin has; the weights of the two added losses (L1 over the lesion's pixels, the mean over them;
-D's hidden layers, L1, the mean over layers); InstanceNorm with scale and shift, which pix2pix's BatchNorm is
-at its batch of 1; patches of a quarter of the side below 256 px. As in pix2pix, dropout at synthesis too is the noise.
+The paper's text was not available. Other texts describe it as pix2pix with resize-convolutions in place of transposed
+ones, an L1 loss over the lesion, feature matching, maps that encode tone, box and class as colours, and synthesis that
+varies size, position and tone. Chosen here: the tone is the mean colour outside of the lesion; class colours are evenly
+spaced hues from blue on, which skin does not have; the weights of the two added losses (L1 over the lesion's pixels,
+the mean over them; D's hidden layers, L1, the mean over layers); InstanceNorm with scale and shift, to which pix2pix's
+BatchNorm reduces at its batch of 1; patches of a quarter of the side below 256 px. As in pix2pix, the noise is dropout,
+also at synthesis.
 
-Masks come from the data set where it has them, else from Otsu's threshold. A sample takes the lesion's place from one
-real image of its class and the tone from another, and makes the place larger or smaller and moves it.
+Masks come from the data set where it has them, else from Otsu's threshold. A sample takes the lesion's region from one
+real image of its class and the tone from another, and rescales and shifts the region.
 """
 
 from __future__ import annotations
@@ -63,20 +64,20 @@ class Dermgan(ModulePlugin):
         dcgan_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, a batch of images and their own maps."""
+        """One update of D, then one of G, per batch of images with their own maps."""
         g, d, options = self.generator, self.discriminator, self.options
         self.order.fix(run.seed)
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, options.lr, options.betas)
         adam_d = engine.adam(d, options.lr, options.betas)
-        dropped = engine.stream("dropout")
+        dropout_noise = engine.stream("dropout")
 
         def step(batch: Batch) -> dict[str, torch.Tensor]:
             assert batch.masks is not None
             real, lesion = batch.images, batch.masks
             maps = self.maps(lesion, skin_tones(real, lesion), batch.targets)
             with engine.autocast():
-                fake = g(maps, dropped)
+                fake = g(maps, dropout_noise)
                 _, real_logits = d(maps, real)
                 _, fake_logits = d(maps, fake.detach())
             loss_d = discriminator_loss(real_logits, fake_logits) / 2
@@ -99,11 +100,11 @@ class Dermgan(ModulePlugin):
             )
             minimise(loss_g, adam_g)
 
-            seen = {"d_real": real_logits, "d_fake": fake_logits}
+            outputs = {"d_real": real_logits, "d_fake": fake_logits}
             return (
                 {"loss_d": loss_d, "loss_g": loss_g}
                 | losses
-                | {name: logits.detach().float().sigmoid().mean() for name, logits in seen.items()}
+                | {name: logits.detach().float().sigmoid().mean() for name, logits in outputs.items()}
             )
 
         with_masks = replace(train, masks=lesion_masks(train))
@@ -112,18 +113,19 @@ class Dermgan(ModulePlugin):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """Images of maps that no training image has; source ids name the image that the lesion's place is from."""
+        """Images of new maps; source ids name the images that the lesions' regions are from."""
         if train is None:
-            raise ValueError("dermgan takes places and tones from images: there is no training set")
+            raise ValueError("dermgan needs training images for regions and tones, and got none")
         self.generator.eval()
         rows = self.order.of_class(train, request)
         maps = self.new_maps(train, rows, request)
-        dropped = stream(request.seed, "dropout", self.device)
-        images = [self.generator(some, dropped) for some in maps.to(self.device).split(CHUNK)]
+        dropout_noise = stream(request.seed, "dropout", self.device)
+        images = [self.generator(some, dropout_noise) for some in maps.to(self.device).split(CHUNK)]
         return Samples(to_bytes(torch.cat(images)), [train.ids[i] for i in rows.tolist()])
 
     def new_maps(self, train: ImageSet, rows: torch.Tensor, request: SampleRequest) -> torch.Tensor:
-        """Maps [n,3,S,S] of the places of the lesions `rows`, varied, on the tones of others of the class."""
+        """Maps [n,3,S,S] of the regions of the lesions `rows`, rescaled and shifted, on skin tones of other images of
+        the class."""
         draws = stream(request.seed, "maps")
         places = lesion_masks(train.subset(rows)).float() / 255
         varied = moved(places, self.options.resize, self.options.move, draws)
@@ -137,7 +139,7 @@ class Dermgan(ModulePlugin):
 
     def maps(self, lesion: torch.Tensor, skin: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """float32 [N,3,S,S] in [-1,1] of masks [N,1,S,S] in [0,1], tones [N,3] and targets [N,K]: the class's colour
-        inside of the region, the skin's outside."""
+        inside the region, the skin's outside."""
         region = boxes(lesion) if self.options.region == "box" else lesion > 0.5
         return torch.where(region, (targets @ self.colours)[:, :, None, None], skin[:, :, None, None])
 
@@ -156,7 +158,7 @@ def class_colours(classes: int) -> torch.Tensor:
 
 def moved(masks: torch.Tensor, resize: float, move: float, draws: torch.Generator) -> torch.Tensor:
     """Masks [N,1,S,S] made larger or smaller about their middle by up to `resize`, then moved by up to `move` of the
-    side along each axis, both drawn evenly; the middle stays in the picture."""
+    side along each axis, both drawn uniformly; the middle stays in the image."""
     n, side = len(masks), masks.shape[-1]
     place = torch.linspace(-1 + 1 / side, 1 - 1 / side, side)
     box = boxes(masks).squeeze(1)
@@ -194,26 +196,26 @@ def matching(features: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Te
 
 
 class UNet(nn.Module):
-    """Maps [N,3,S,S] -> images [N,3,S,S] in [-1,1], S = 2^depth; dropout draws from the generator given."""
+    """Maps [N,3,S,S] -> images [N,3,S,S] in [-1,1], S = 2^depth; dropout draws from the given random generator."""
 
     def __init__(self, base: int, depth: int) -> None:
         super().__init__()
         widths = [base * min(2**k, 8) for k in range(depth)]
         self.down = nn.ModuleList([Down(3, widths[0], slope=1.0, norm=False)])
         self.down += [Down(a, b, norm=k < depth) for k, (a, b) in enumerate(pairwise(widths), start=2)]
-        inner = [widths[-1], *[2 * width for width in widths[-2:0:-1]]]  # what comes up, with its skip
+        inner = [widths[-1], *[2 * width for width in widths[-2:0:-1]]]  # with those of the skip
         self.up = nn.ModuleList(
             [Up(a, b, dropout=k < 3) for k, (a, b) in enumerate(zip(inner, widths[-2::-1], strict=True))]
         )
         self.to_rgb = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(2 * widths[0], 3, 3, padding=1))
 
-    def forward(self, maps: torch.Tensor, dropped: torch.Generator) -> torch.Tensor:
+    def forward(self, maps: torch.Tensor, dropout_noise: torch.Generator) -> torch.Tensor:
         skips = [maps]
         for down in self.down:
             skips.append(down(skips[-1]))
         x = skips.pop()
         for up in self.up:
-            x = torch.cat([up(x, dropped), skips.pop()], dim=1)
+            x = torch.cat([up(x, dropout_noise), skips.pop()], dim=1)
         return torch.tanh(self.to_rgb(F.relu(x)))
 
 
@@ -243,16 +245,16 @@ class Up(nn.Module):
         )
         self.dropout = dropout
 
-    def forward(self, x: torch.Tensor, dropped: torch.Generator) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, dropout_noise: torch.Generator) -> torch.Tensor:
         doubled: torch.Tensor = self.conv(F.relu(x))
         if not self.dropout:
             return doubled
-        kept = torch.rand(doubled.shape, generator=dropped, device=doubled.device) < 0.5
+        kept = torch.rand(doubled.shape, generator=dropout_noise, device=doubled.device) < 0.5
         return doubled * kept * 2
 
 
 class Patches(nn.Module):
-    """Maps and images [N,3,S,S] -> (features of the hidden layers, logits [N,1,h,w], one a patch)."""
+    """Maps and images [N,3,S,S] -> (features of the hidden layers, logits [N,1,h,w], one per patch)."""
 
     def __init__(self, base: int, layers: int) -> None:
         super().__init__()

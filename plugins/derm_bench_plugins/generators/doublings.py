@@ -1,4 +1,4 @@
-"""How often a small map is doubled up to the side of an image."""
+"""The number of doublings from a small feature map to the side of an image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from derm_bench.errors import UserError
 
 
 def doublings(plugin: str, size: int, start: int) -> int:
-    """How often a side of `start` pixels (a power of two) is doubled up to `size`. Raises UserError, naming the
-    plugin, where no number of doublings gives it."""
+    """The number of doublings from a side of `start` pixels (a power of two) to `size`. Raises UserError, naming the
+    plugin, where there is none."""
     if size < max(8, start) or size & (size - 1):
         raise UserError(
             f"{plugin} makes images whose side is a power of two, not {size}",

@@ -1,4 +1,4 @@
-"""The order in which a generator goes through real images when it samples."""
+"""The order in which a generator draws real images when it samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DrawOrder(nn.Module):
-    """An order that the fit fixes by its seed, so that chunks of one sample share no image before all were drawn.
+    """An order that the fit fixes by its seed, so that no image comes twice in one sample before all have been drawn.
 
     Draws without replacement until all images are used, then again in another order, without end.
     """
@@ -27,7 +27,7 @@ class DrawOrder(nn.Module):
         self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
 
     def fix(self, seed: int) -> None:
-        """Takes the seed of the fit."""
+        """Sets the seed, that of the fit."""
         self.seed.fill_(seed)
 
     def rows(self, images: int, request: SampleRequest, name: str = "") -> torch.Tensor:

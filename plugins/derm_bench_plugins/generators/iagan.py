@@ -1,4 +1,4 @@
-"""IAGAN (Motamed, Rogalla and Khalvati 2021; a baseline of paper 000): a real image and noise in, an image out.
+"""IAGAN (Motamed, Rogalla and Khalvati 2021; a baseline of paper 000): an image from a real image and noise.
 
     encoder  SxSx3 -> S/2 x base -> inception, attention at 16x16, stride 2, ... -> 4x4 x code
     z        -> dense -> 4x4 x code, beside it -> 4x4 x 2 code
@@ -6,11 +6,11 @@
     D        SxSx3 -> stride-2 convolutions, attention at 16x16 -> 4x4 -> 1
 
 Inception blocks are GoogLeNet's: 1x1, 3x3, 5x5 and 3x3 max pooling side by side, a quarter of the channels each. The
-text was not at hand; widths, BatchNorm (of both 4x4 maps too, or z hardly counts beside the image), LeakyReLU .2 on the
-way down and ReLU on the way up, nearest-neighbour upsampling and the initialisation (DCGAN's) are choices.
-Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G is given are those that D is shown in the same update, in
-another order. At synthesis each real image of the class goes in with `z_per_image` noise vectors, the images in an
-order that the fit fixes. Nothing in the loss keeps G from copying its image: the 4x4 code does.
+paper's text was not available; widths, BatchNorm (of both 4x4 maps too, or z hardly counts beside the image), LeakyReLU
+.2 on the way down and ReLU on the way up, nearest-neighbour upsampling and the initialisation (DCGAN's) are choices.
+Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G gets are those of D's batch in another order. Samples of a
+class start from each of its real images with `z_per_image` noise vectors, in an order that the fit fixes. Only the
+narrow 4x4 code, and nothing in the loss, keeps G from copying its image.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ATTENDED = 16  # side of the maps with self-attention; half of the image's where
 
 
 class Iagan(Gan):
-    """One model a class, of side `task.size`, a power of two from 8 on. The `targets` of `Gan` are the images that G
+    """One model per class, of side `task.size`, a power of two from 8 on. The `targets` of `Gan` are the images that G
     gets."""
 
     options: IaganOptions
@@ -79,9 +79,9 @@ class Iagan(Gan):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """From real images of the class, `z_per_image` samples in a row each; source ids name them."""
+        """`z_per_image` consecutive samples from each real image of the class; source ids name these images."""
         if train is None:
-            raise ValueError("iagan makes images from images: there is no training set")
+            raise ValueError("iagan needs training images to sample from, and got none")
         self.generator.eval()
         rows = self.sources(request, train)
         z = normal(request.n, self.options.z_dim, stream(request.seed, "sample"))
@@ -99,7 +99,7 @@ class Iagan(Gan):
         return images[place - first]
 
     def scaled(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 images as the networks take them: float32 in [-1,1], on the device."""
+        """uint8 images as float32 in [-1,1], on the device."""
         return images.to(self.device).float().div(127.5).sub(1)
 
     def parts(self) -> dict[str, nn.Module]:
@@ -178,8 +178,8 @@ class Discriminator(nn.Module):
 
 
 class Inception(nn.Module):
-    """[N,channels,H,W] -> [N,out,H,W]: four ways of out/4 channels side by side, 1x1 convolutions before the wide
-    ones and after the pooling (Szegedy et al. 2015, figure 2b), BatchNorm and activation after every convolution."""
+    """[N,channels,H,W] -> [N,out,H,W]: four branches of out/4 channels, with 1x1 convolutions before the larger ones
+    and after the pooling (Szegedy et al. 2015, figure 2b), BatchNorm and activation after every convolution."""
 
     def __init__(self, channels: int, out: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class Inception(nn.Module):
             layer = nn.Conv2d(inputs, quarter, kernel, padding=kernel // 2, bias=False)
             return [layer, nn.BatchNorm2d(quarter), activation()]
 
-        self.ways = nn.ModuleList(
+        self.branches = nn.ModuleList(
             [
                 nn.Sequential(*conv(channels, 1)),
                 nn.Sequential(*conv(channels, 1), *conv(quarter, 3)),
@@ -199,7 +199,7 @@ class Inception(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([way(x) for way in self.ways], dim=1)
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
 class ResidualInception(nn.Module):

@@ -1,4 +1,4 @@
-"""LAPGAN (Denton et al. 2015): a GAN of 8x8 images, then one a doubling that draws what blowing up left out.
+"""LAPGAN (Denton et al. 2015): a GAN of 8x8 images, then one per doubling that adds the details.
 
     x_k the image at side 8 * 2^k, coarse_k = up(x_(k-1)), detail_k = x_k - coarse_k       (eq. 3 and 4)
     base   G  z (100, U(-1,1)) -> 1200 -> 1200 -> 8x8x3    ReLU, tanh last
@@ -6,23 +6,23 @@
     level  G  coarse (3) + noise plane U(-1,1) -> 7x7 64 -> 7x7 64 -> 5x5 3                ReLU, linear last
            D  coarse + detail (3) -> 5x5 64 -> 5x5 64 stride 2 -> dropout .5 -> 1           ReLU
 
-Each level has losses, networks and noise of its own, and at its training sees the real coarse image: levels are trained
-apart, as the paper has it. They share no parameter, so one Adam over the sum of their losses takes the very steps that
-one a level would, and an update trains all of them on the pyramid of one real batch: the budget counts that batch once.
-Sampling chains them: x_k = up(x_(k-1)) + G_k(up(x_(k-1)), noise).
+Each level has its own losses, networks and noise, and gets the real coarse image while it is trained: levels are
+trained independently, as in the paper. They share no parameter, so one Adam over the sum of their losses takes the same
+steps as one Adam per level. An update trains all levels on the pyramid of one real batch, which the budget counts once.
+Sampling chains the levels: x_k = up(x_(k-1)) + G_k(up(x_(k-1)), noise).
 
-Class-conditional where the fit covers several classes (`scope: pooled`, or groups): the one-hot label goes through a
-linear layer and ReLU to one more plane, of G's input and of D's, at each level, and is appended to z and to the 8x8
+Class-conditional where the fit covers several classes (`scope: pooled`, or groups): the one-hot label is mapped by a
+linear layer and ReLU to one more plane of G's and D's input at each level, and is appended to z and to the 8x8
 image at the base. With one class, the default scope, nothing has a label.
 
-Chosen where the paper is silent or its code differs: down is the mean of 2x2 pixels and up is bilinear (the
+Choices where the paper is silent or its code differs: down is the mean of 2x2 pixels and up is bilinear (the
 reconstruction is exact for any pair); D's real and fake batches are both taken in every update; convolutions are padded
-to keep their side; Adam 2e-4 (.5,.999) instead of SGD from 0.02. Weights start as He et al. 2015 have it, without which
-the base ignores z for long; those of the levels' G as torch has it, uniform in +-1/sqrt(fan in), so that details start
+to keep their side; Adam 2e-4 (.5,.999) instead of SGD from 0.02. Weights start as in He et al. 2015, without which the
+base ignores z for long; those of the levels' G have torch's default, uniform in +-1/sqrt(fan in), so that details start
 small. `d_real` and `d_fake` are means over the levels.
 
-Preset `melanogan` is the LAPGAN that Baur et al. 2018 train at 256 px: the same pyramid with two more levels. Layers of
-theirs that go beyond this are not described here and not built.
+Preset `melanogan` is the LAPGAN that Baur et al. 2018 train at 256 px: the same pyramid with two more levels. Their
+further changes to the layers are not reproduced.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Lapgan(NoiseGenerator):
         he_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of every level's D, then one of every level's G, a batch."""
+        """One update of every level's D, then one of every level's G, per batch."""
         g, d = self.generator, self.discriminator
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, self.options.lr, self.options.betas)
@@ -72,7 +72,7 @@ class Lapgan(NoiseGenerator):
         def step(batch: Batch) -> dict[str, torch.Tensor]:
             reals = pyramid(batch.images, len(self.sides))
             with engine.autocast():
-                fakes = g.apart(self.prior(len(batch.images), noise), reals, batch.targets)
+                fakes = g.by_level(self.prior(len(batch.images), noise), reals, batch.targets)
                 real = d(reals, batch.targets)
                 fake = d([image.detach() for image in fakes], batch.targets)
             losses_d = [discriminator_loss(*pair) for pair in zip(real, fake, strict=True)]
@@ -85,15 +85,16 @@ class Lapgan(NoiseGenerator):
 
             logs = {f"loss_d_{side}": loss for side, loss in zip(self.sides, losses_d, strict=True)}
             logs |= {f"loss_g_{side}": loss for side, loss in zip(self.sides, losses_g, strict=True)}
-            seen = {"d_real": real, "d_fake": fake}
+            outputs = {"d_real": real, "d_fake": fake}
             return logs | {
-                name: torch.stack(levels).detach().float().sigmoid().mean() for name, levels in seen.items()
+                name: torch.stack(levels).detach().float().sigmoid().mean()
+                for name, levels in outputs.items()
             }
 
         engine.fit(step, train, self.options.batch_size, after=lambda b, _: run.snapshot(b.step, self.state))
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """z of the base and the noise planes of all levels, one after the other: float32 [n, z_dim + sum side^2]."""
+        """z of the base and the noise planes of all levels, concatenated: float32 [n, z_dim + sum side^2]."""
         return uniform(n, sum(self.generator.lengths), noise)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
@@ -127,7 +128,7 @@ def pyramid(images: torch.Tensor, levels: int) -> list[torch.Tensor]:
 
 
 def details(sides: list[torch.Tensor]) -> list[torch.Tensor]:
-    """What `up` does not give back of each image of a pyramid but the first (eq. 3)."""
+    """The difference of each image of a pyramid but the first from the enlarged one before it (eq. 3)."""
     return [fine - up(coarse) for coarse, fine in pairwise(sides)]
 
 
@@ -143,7 +144,7 @@ def rebuilt(base: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor
 
 
 class Generator(nn.Module):
-    """The generators of all levels. `lengths`: of z, and of each level's noise plane when flat."""
+    """The generators of all levels. `lengths` are those of z and of each level's flattened noise plane."""
 
     def __init__(self, options: LapganOptions, sides: list[int], labels: int) -> None:
         super().__init__()
@@ -152,8 +153,8 @@ class Generator(nn.Module):
         self.levels = nn.ModuleList(LevelGenerator(options.base, side, labels) for side in sides[1:])
 
     def forward(self, noise: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """Noise [N, sum of lengths] and one-hot targets [N,K] -> images [N,3,S,S]: each level on what the one before
-        it made."""
+        """Noise [N, sum of lengths] and one-hot targets [N,K] -> images [N,3,S,S]: each level refines the
+        image of the level before."""
         z, *planes = noise.split(self.lengths, dim=1)
         image: torch.Tensor = self.base(z, targets)
         for level, plane in zip(self.levels, planes, strict=True):
@@ -161,10 +162,10 @@ class Generator(nn.Module):
             image = coarse + level(coarse, plane, targets)
         return image
 
-    def apart(
+    def by_level(
         self, noise: torch.Tensor, reals: list[torch.Tensor], targets: torch.Tensor
     ) -> list[torch.Tensor]:
-        """An image a level: each on the real image below it."""
+        """One image per level, each from the real image of the level below."""
         z, *planes = noise.split(self.lengths, dim=1)
         fakes: list[torch.Tensor] = [self.base(z, targets)]
         for level, plane, below in zip(self.levels, planes, reals, strict=False):

@@ -1,18 +1,18 @@
 """Lesions cut out and pasted onto other skin: object-based augmentation (XtremeAugment; Nesteruk et al. 2022) and ZSAL,
-as far as paper 000 tells of it: the contour of a lesion is known, a background without a lesion is chosen.
+as far as paper 000 describes it: a lesion is cut out by its contour and put on skin without a lesion.
 
-    lesion      a real image of the class, by its mask (else Otsu's), turned, scaled, mirrored, its outline bent
-    background  a real image of any class with much the same skin and a small lesion, painted over with skin around it
+    lesion      a real image of the class, by its mask (else Otsu's), rotated, scaled, mirrored, its outline deformed
+    background  a real image of any class with similar skin and a small lesion, inpainted with the skin around it
     blend       an alpha feathered across the contour, or Poisson (Perez et al. 2003)
 
-Nothing is trained. The label is the lesion's. Choices: data sets of lesions hold no image without one, so backgrounds
-are inpainted (Telea 2004, over the mask and a margin of a twentieth of the side; the grain of the skin is added
-again, as noise of the deviation that the skin has); a pasted lesion lies where the background's own was, moved a
-little, which hides most of what was painted; bending moves lesion and contour together (a smooth random field), so that
-the border keeps its look; where a lesion is cut off by the frame it is continued as its mirror image. Feathering, the
-default, keeps the lesion's colours, which are diagnostic; Poisson keeps its gradients and shifts its colours by the
-difference of both skins: on another skin a blue lesion turns olive. So the background is drawn from the tenth of images
-whose skin has the nearest mean colour. Source ids name the lesion's image, the attribute `background` the other.
+Nothing is trained. The label is the lesion's. Choices: data sets of lesions have no images without a lesion, so that
+backgrounds are inpainted (Telea 2004, over the mask and a margin of a twentieth of the side; the grain of the skin is
+added again, as noise of its standard deviation); a pasted lesion is near the position of the background's own, which
+hides most of the inpainting; a smooth random field displaces lesion and contour together, so that the border keeps its
+appearance; where a lesion is cut off by the frame it is continued as its mirror image. Feathering, the default, keeps
+the lesion's colours, which are diagnostic; Poisson keeps its gradients and shifts its colours by the difference of both
+skins: on another skin a blue lesion turns olive. So the background is drawn from the tenth of images whose skin has the
+nearest mean colour. Source ids name the image of the lesion, the attribute `background` that of the skin.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from derm_bench.specs import SampleRequest, Task
     from derm_bench_plugins.generators.specs.lesion_paste import LesionPasteOptions
 
-MARGIN = 0.05  # around what is painted over, a share of the side: masks are drawn tightly
-FEATHER = 0.02  # deviation of the alpha's edge, a share of the side
-NEAR = 0.1  # of all backgrounds, those of the nearest skin
-RIM = 0.03  # of the lesion's own skin that is blended along, a share of the side
+MARGIN = 0.05  # around the inpainted region, a share of the side: masks are drawn tightly
+FEATHER = 0.02  # standard deviation of the alpha's edge, a share of the side
+NEAR = 0.1  # share of all backgrounds to choose from, those with the most similar skin
+RIM = 0.03  # width of the lesion's own skin that is blended with it, a share of the side
 
 
 class LesionPaste(ModulePlugin):
@@ -60,7 +60,7 @@ class LesionPaste(ModulePlugin):
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
         if train is None:
-            raise ValueError("lesion-paste cuts lesions out of images: there is no training set")
+            raise ValueError("lesion-paste needs training images to cut lesions from, and got none")
         rows = self.order.of_class(train, request)
         draws = np.random.default_rng(child_seed(request.seed, "paste"))
         lesions, skins = train.subset(rows), train.subset(self.backgrounds(train, rows, draws))
@@ -69,7 +69,8 @@ class LesionPaste(ModulePlugin):
         return Samples(pixels, list(lesions.ids), {"background": list(skins.ids)})
 
     def backgrounds(self, train: ImageSet, rows: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
-        """A background for each lesion, rows of `train`: another image, drawn from those of much the same skin."""
+        """A background for each lesion, as rows of `train`: another image, drawn from those with the most similar
+        skin."""
         clear, tones = self.clear(train)
         distance = torch.cdist(tones[rows], tones[clear])
         distance[rows[:, None] == clear] = torch.inf  # never its own skin, unless there is no other
@@ -78,8 +79,8 @@ class LesionPaste(ModulePlugin):
         return clear[near.gather(1, chosen)[:, 0]]
 
     def clear(self, train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of images whose own lesion takes at most `largest_background` of them (the clearest tenth where none
-        does), and the skin tone [N,3] of every image. Found once a training set."""
+        """Rows of images whose own lesion covers at most `largest_background` of them (the tenth with the smallest
+        lesions where there is none), and the skin tone [N,3] of every image. Computed once per training set."""
         if self._known is None or self._known[0] is not train:
             taken, tones = lesions_and_skin(train)
             rows = torch.nonzero(taken <= self.options.largest_background).flatten()
@@ -96,17 +97,17 @@ class LesionPaste(ModulePlugin):
         covered: np.ndarray,
         draws: np.random.Generator,
     ) -> np.ndarray:
-        """One image uint8 [S,S,3]: the lesion within `contour`, in the place of the one that `covered` covers."""
+        """One image uint8 [S,S,3]: the lesion within `contour`, at the position of the mask `covered`."""
         lesion, contour = self.reshaped(lesion, contour, middle(covered), draws)
-        background = painted_over(skin, covered, draws)
+        background = inpainted(skin, covered, draws)
         blend = poisson if self.options.blend == "poisson" else feathered
         return blend(lesion, contour, background)
 
     def reshaped(
         self, image: np.ndarray, mask: np.ndarray, target: np.ndarray, draws: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Image and mask turned, scaled, perhaps mirrored and bent about the mask's middle, which goes to `target`
-        (y, x), moved by up to `move`; one resampling."""
+        """Image and mask rotated, scaled, perhaps mirrored and deformed about the mask's middle, which is moved to
+        `target` (y, x), shifted by up to `move`; with one resampling."""
         side, options = len(image), self.options
         angle = np.deg2rad(draws.uniform(-options.rotate, options.rotate))
         size = draws.uniform(1 - options.scale, 1 + options.scale)
@@ -114,12 +115,12 @@ class LesionPaste(ModulePlugin):
         to = np.clip(target + draws.uniform(-options.move, options.move, 2) * side, 0, side - 1)
         cos, sin = np.cos(angle), np.sin(angle)
         turn = np.array([[cos, -sin * mirror], [sin, cos * mirror]]) / size
-        grid = np.indices((side, side)) + bending(side, options.jitter * side, draws)
+        grid = np.indices((side, side)) + displacement(side, options.jitter * side, draws)
         y, x = np.einsum("ij,jhw->ihw", turn, grid - to[:, None, None]) + middle(mask)[:, None, None]
         maps = x.astype(np.float32), y.astype(np.float32)
         moved = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         outline = cv2.remap(mask, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        # Beyond the frame everything comes again, mirrored: only what hangs together with the lesion is it.
+        # The image is mirrored beyond the frame: only the region that is connected with the lesion belongs to it.
         solid = np.where(outline > 127, 255, 0).astype(np.uint8)
         return moved, component_at(solid, to) if solid.any() else solid
 
@@ -128,8 +129,8 @@ class LesionPaste(ModulePlugin):
 
 
 def lesions_and_skin(train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
-    """The share [N] that each image's lesion takes of it, and the skin tone [N,3], both float32. Some images at a
-    time: as floats, the whole set would take four times its memory."""
+    """The share [N] of each image that its lesion covers, and the skin tone [N,3], both float32. In chunks, because the
+    whole set as floats would take four times its memory."""
     shares, tones = [], []
     for rows in torch.arange(len(train)).split(CHUNK):
         some = train.subset(rows)
@@ -146,22 +147,22 @@ def pictures(images: ImageSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def middle(mask: np.ndarray) -> np.ndarray:
-    """Mean place (y, x) of a mask that is not empty."""
+    """Mean position (y, x) of a mask that is not empty."""
     place: np.ndarray = np.argwhere(mask > 0).mean(axis=0)
     return place
 
 
-def bending(side: int, deviation: float, draws: np.random.Generator) -> np.ndarray:
-    """A smooth field of displacements, float64 [2,side,side], of that standard deviation in pixels: normal noise,
-    smoothed over an eighth of the side."""
+def displacement(side: int, deviation: float, draws: np.random.Generator) -> np.ndarray:
+    """A smooth field of displacements, float64 [2,side,side], with standard deviation `deviation` in pixels: normal
+    noise, smoothed over an eighth of the side."""
     noise = draws.standard_normal((side, side, 2))
     smooth = cv2.GaussianBlur(noise, (0, 0), side / 8, borderType=cv2.BORDER_REFLECT)
     field: np.ndarray = deviation * np.moveaxis(smooth / smooth.std(), 2, 0)
     return field
 
 
-def painted_over(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator) -> np.ndarray:
-    """The image with the skin from around its mask in place of what the mask covers."""
+def inpainted(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """The image with its mask inpainted from the surrounding skin."""
     reach = max(1, round(MARGIN * len(image)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     hole = cv2.dilate(mask, kernel)
@@ -174,19 +175,19 @@ def painted_over(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator
 
 
 def feathered(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The lesion's very pixels well within the mask, the background's well outside, mixed across the contour."""
+    """The lesion's pixels inside the mask and the background's outside, mixed across the contour."""
     alpha = cv2.GaussianBlur(mask.astype(np.float64) / 255, (0, 0), max(0.5, FEATHER * len(mask)))[:, :, None]
     mixed: np.ndarray = (alpha * lesion + (1 - alpha) * background).round().astype(np.uint8)
     return mixed
 
 
 def poisson(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The background with the gradients of the lesion and of a rim of skin around it; outside of that as it was.
+    """The background with the gradients of the lesion and of a rim of skin around it; unchanged outside of these.
 
-    f minimises the distance of its gradients from the lesion's and is the background on the rim's edge: for each pixel
-    p inside, over its neighbours q in the frame, sum (f_p - f_q) = sum (g_p - g_q) (Perez et al. 2003, equation 7). The
-    frame itself binds nothing, so that a lesion may be cut off by it. (OpenCV's seamlessClone erodes the mask by three
-    pixels, which is much of a small lesion, and binds f at the frame.)
+    f minimises the distance of its gradients from the lesion's and equals the background on the rim's edge: for each
+    pixel p inside, over its neighbours q in the frame, sum (f_p - f_q) = sum (g_p - g_q) (Perez et al. 2003, equation
+    7). The frame is no boundary condition, so that it may cut a lesion off. (OpenCV's seamlessClone erodes the mask by
+    three pixels, which is much of a small lesion, and fixes f at the frame.)
     """
     rim = max(1, round(RIM * len(mask)))
     inside = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=rim) > 0

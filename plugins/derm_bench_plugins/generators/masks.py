@@ -1,4 +1,4 @@
-"""Where the lesion is: masks of a training set, from the data where it has them, else by Otsu's threshold; boxes."""
+"""Masks of the lesions of a training set, from the data where it has them, else by Otsu's threshold; bounding boxes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet
 
-# Share of the side that the fallback's disc has for its diameter, and that the circle of a dermoscope leaves visible.
+# Diameters as shares of the side: of the fallback's disc, and of the visible circle of a dermoscope.
 CENTRE, VISIBLE = 0.5, 1.1
 
 
@@ -27,8 +27,8 @@ def lesion_masks(train: ImageSet) -> torch.Tensor:
 
 
 def skin_tones(images: torch.Tensor, lesion: torch.Tensor) -> torch.Tensor:
-    """float32 [N,3]: the mean colour of images [N,3,S,S] outside of masks [N,1,S,S] in [0,1]; of the whole image where
-    nothing is outside. Plain tensor code."""
+    """float32 [N,3]: the mean colour of images [N,3,S,S] outside the masks [N,1,S,S] in [0,1]; of the whole image where
+    the mask covers it. Plain tensor operations."""
     outside = 1 - lesion + 1e-4
     return (images * outside).sum(dim=(2, 3)) / outside.sum(dim=(2, 3))
 
@@ -36,8 +36,8 @@ def skin_tones(images: torch.Tensor, lesion: torch.Tensor) -> torch.Tensor:
 def otsu_mask(pixels: np.ndarray) -> np.ndarray:
     """The largest dark region of an image uint8 [S,S,3], as uint8 [S,S] of 0 and 255.
 
-    Otsu's threshold (1979) of the smoothed grey image, lesions being darker than skin; corners are left out, where a
-    dermoscope shows its black tube; holes are filled. A centred disc where nothing stands out.
+    Otsu's threshold (1979) of the smoothed grey image, lesions being darker than skin; corners are left out, because
+    they show the black tube of a dermoscope; holes are filled. A centred disc where the image has one grey value.
     """
     side = len(pixels)
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (5, 5), 0)
@@ -57,7 +57,7 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
 
 
 def component_at(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The 8-connected region of a mask uint8 [H,W] that is not empty which comes nearest to `place` (y, x)."""
+    """The 8-connected region of a mask uint8 [H,W], not empty, that is nearest to `place` (y, x)."""
     _, regions = cv2.connectedComponents(mask, connectivity=8)
     marked = np.argwhere(mask > 0)
     nearest = marked[np.square(marked - place).sum(axis=1).argmin()]
@@ -78,15 +78,15 @@ def disc(side: int, diameter: float) -> np.ndarray:
 
 
 def boxes(masks: torch.Tensor) -> torch.Tensor:
-    """The smallest boxes around masks [N,1,H,W], of whatever type and device: bool [N,1,H,W], true inside; empty where
-    a mask is at most half everywhere. Plain tensor code, so that a training step may call it."""
+    """The bounding boxes of masks [N,1,H,W] of any dtype, on any device: bool [N,1,H,W], true inside; empty where a
+    mask is at most half everywhere. Plain tensor operations, so that a training step may call it."""
     half = 127 if masks.dtype == torch.uint8 else 0.5
     inside = masks > half
     return between_ends(inside.any(dim=3)).unsqueeze(3) & between_ends(inside.any(dim=2)).unsqueeze(2)
 
 
 def between_ends(marks: torch.Tensor) -> torch.Tensor:
-    """From the first mark of each row to its last: bool [...,L]."""
+    """True from the first mark of each row to its last: bool [...,L]."""
     begun = marks.int().cummax(dim=-1).values
     unfinished = marks.flip(-1).int().cummax(dim=-1).values.flip(-1)
     return (begun * unfinished).bool()

@@ -1,4 +1,4 @@
-"""The GAN of Rashid et al. 2019, whose discriminator is the classifier too: K classes of lesions and one more, "fake".
+"""The GAN of Rashid et al. 2019, whose discriminator is also the classifier: K classes of lesions and one more, "fake".
 
     G  z 100 with e(y) 100 -> the layers of DCGAN
     D  the layers of DCGAN -> K+1 logits
@@ -6,7 +6,7 @@
     L_D = -log p(y | x) - log p(K+1 | G(z,y))            (Salimans et al. 2016, section 5, where all reals have labels)
     L_G = -log p(y | G(z,y))
 
-G's loss: a fake of class y is to be taken for a real one of class y, which does not saturate and teaches G the class.
+G's loss: D should assign a fake of class y to class y, which does not saturate and teaches G the class.
 (Salimans et al. match features, and Odena 2016 asks for any class but "fake"; neither would make an image of class y.)
 
 Choices. Rashid et al. state no layers that could be read: backbone, initialisation and Adam 2e-4 (.5,.999) are DCGAN's,

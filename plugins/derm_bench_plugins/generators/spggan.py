@@ -8,18 +8,18 @@
 
 All convolutions have equalised learning rate, those of the attention too. Loss: WGAN-GP (lambda 10) with a drift term
 of 0.001, or hinge with the same two terms. Two time scales: Adam (0,.9), G 1e-4, D 4e-4, one update of D, one of G.
-Beside equalised weights, which start at 1, these rates are a tenth of Karras et al.'s: a short budget wants `lr: 1e-3`
+With equalised weights, which start at 1, these rates are a tenth of Karras et al.'s: for a short budget use `lr: 1e-3`
 and `lr_d: 4e-3`.
 
-Growth follows from the number of the update alone. In the first `growth` of the budget each resolution below the last
-is trained for a phase and the next one faded in for a phase, all phases equally long (Karras et al.: 800k images each);
+Growth depends on the number of the update alone. In the first `growth` of the budget each resolution below the last
+is trained for one phase and the next one faded in for one phase, all equally long (Karras et al.: 800k images each);
 the rest is at full size. While alpha goes from 0 to 1, G gives (1 - alpha) up(RGB before) + alpha RGB, D takes (1 -
 alpha) from RGB of the halved image + alpha of the new block's features, and real images are blended in the same way.
-Resolution and alpha are buffers of the networks, so that a state samples as it was trained; images that are not full
-size yet are enlarged by nearest neighbour. The batch size is one for all resolutions.
+Resolution and alpha are buffers of the networks, so that a restored state samples as it was trained; images below the
+full size are enlarged by nearest neighbour. The batch size is the same at all resolutions.
 
-Left open by Abdelhalim et al. as far as known here and chosen: z of length 512; attention at 32 px (at 64 px; theirs is
-256); samples come from an average of G's weights (decay 0.999, Karras et al.'s), which forgets its start quickly.
+Choices where Abdelhalim et al. state nothing, as far as known here: z of length 512; attention at 32 px (at 64 px;
+theirs is 256); samples come from a moving average of G's weights (decay 0.999, as in Karras et al.).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Spggan(NoiseGenerator):
         self.generator: nn.Module = copy.deepcopy(self.trained)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, a batch, at the resolution that the schedule says."""
+        """One update of D, then one of G, per batch, at the resolution of the schedule."""
         g, d, options = self.trained, self.discriminator, self.options
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, options.lr, options.betas)
@@ -96,9 +96,9 @@ class Spggan(NoiseGenerator):
             loss_g = generator_loss(scores)
             minimise(loss_g, adam_g)
 
-            seen = {"score_real": real_scores, "score_fake": fake_scores}
+            outputs = {"score_real": real_scores, "score_fake": fake_scores}
             return {"loss_d": loss_d, "loss_g": loss_g, "penalty": penalty} | {
-                name: values.detach().float().mean() for name, values in seen.items()
+                name: values.detach().float().mean() for name, values in outputs.items()
             }
 
         engine.fit(
@@ -119,7 +119,7 @@ class Spggan(NoiseGenerator):
         return F.interpolate(images, (self.size, self.size), mode="nearest")
 
     def parts(self) -> dict[str, nn.Module]:
-        """`generator` is the average, which samples."""
+        """`generator` is the moving average of the weights, which is sampled from."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
 
@@ -137,8 +137,8 @@ def schedule(number: int, budget: int, stages: int, growth: float) -> tuple[int,
 
 
 def at_stage(images: torch.Tensor, halvings: int, alpha: torch.Tensor | None) -> torch.Tensor:
-    """Images [N,3,S,S] halved so often, by means of 2x2 pixels; while a resolution fades in (`alpha` given), blended
-    with what half of it shows (Karras et al. 2018, section 3)."""
+    """Images [N,3,S,S] halved `halvings` times, by means of 2x2 pixels; while a resolution fades in (`alpha` given),
+    blended with the image of half that resolution (Karras et al. 2018, section 3)."""
     images = F.avg_pool2d(images, 2**halvings)
     if alpha is None:
         return images
@@ -151,7 +151,7 @@ def up(x: torch.Tensor) -> torch.Tensor:
 
 
 class Growing(nn.Module):
-    """A network of blocks, one a resolution. `alpha`: the weight of the newest; `stage`: which that is."""
+    """A network of blocks, one per resolution. `stage` is the index of the newest, `alpha` its weight."""
 
     alpha: torch.Tensor
     stage: torch.Tensor
@@ -168,12 +168,12 @@ class Growing(nn.Module):
 
 class Generator(Growing):
     """z [N,z_dim] -> images [N,3,4*2^stage,4*2^stage], about [-1,1], unbounded. `widths`: channels at 4, 8, ...;
-    `attend`: the stage whose features attend to themselves."""
+    `attend`: the stage whose features have self-attention."""
 
     def __init__(self, z_dim: int, widths: list[int], attend: int) -> None:
         super().__init__()
         self.norm = PixelNorm()
-        # Padded so that a 1x1 map becomes 4x4: one tap of 16 a pixel, which makes the gain a quarter of the usual one.
+        # Padded so that a 1x1 map becomes 4x4: a pixel sees one tap of 16, and the gain is a quarter of the usual one.
         start = nn.Sequential(
             *_conv(z_dim, widths[0], 4, padding=3), *_conv(widths[0], widths[0], 3, padding=1)
         )

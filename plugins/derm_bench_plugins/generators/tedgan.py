@@ -4,19 +4,19 @@
     GAN-1  z = a latent of the VAE, with e(y) -> AC-GAN
     GAN-2  z = Student-t noise of nu 3, with e(y) -> AC-GAN
 
-    L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         a unit Gaussian a pixel: the evidence bound but for a constant
+    L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         a unit Gaussian per pixel: the evidence bound up to a constant
 
-The abstract gives the parts: a VAE whose latents, informative noise, feed the first GAN, and a second GAN with an
-auxiliary classifier and noise from a t-distribution in place of a Gaussian. Everything else is a choice:
+The abstract names the parts: a VAE whose latents ("informative noise") are the input of the first GAN, and a second
+GAN with an auxiliary classifier and noise from a t-distribution instead of a Gaussian. Everything else is a choice:
 
-- Both GANs are `acgan`, classifier and all, as samples are asked for by class. They share no weights.
-- Of the budget the first `vae_share` (a quarter, rounded down) trains the VAE alone; it stays as it is from then on,
-  and every update of the rest is one of each GAN, on the same batch. Snapshots of the first part show untrained GANs.
-- GAN-1 trains on latents drawn from q(z|x) for the batch's own images, with their classes. To sample without images,
-  the mean and covariance of all latents it trained on are kept for every class, and z is drawn from that Gaussian.
+- Both GANs are `acgan`, with its classifier, as samples are asked for by class. They share no weights.
+- Of the budget the first `vae_share` (a quarter, rounded down) trains the VAE alone. It is then kept fixed,
+  and each further update is one of each GAN, on the same batch. Snapshots of the first part show untrained GANs.
+- GAN-1 trains on latents drawn from q(z|x) for the images of the batch, with their classes. To sample without images,
+  the mean and covariance of the latents it trained on are kept for each class, and z is drawn from that Gaussian.
 - t noise is divided by its standard deviation sqrt(nu / (nu - 2)): heavy tails at the scale of N(0,1). So nu > 2.
 - Each sample is from GAN-1 with probability `latent_share` (a half), else from GAN-2, as the paper pools both.
-- The VAE is not told the class; its decoder is not used after its training. Adam 2e-4 (.5,.999) for all.
+- The VAE has no class as input; its decoder is not used after its training. Adam 2e-4 (.5,.999) for all.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class TedGan(NoiseGenerator):
         self.vae = Vae(options.z_dim, options.base, stages_of(task.size, "tedgan")).to(task.device)
         self.latents = Latents(len(task.classes), options.z_dim).to(task.device)
         dcgan_init(self.vae)
-        self.of_latents, self.of_noise = AcGan(options, task), AcGan(options, task)
+        self.gan_latents, self.gan_noise = AcGan(options, task), AcGan(options, task)
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """The VAE for its share of the updates, then both GANs."""
         options = self.options
         engine = Engine(run, latents=self.latents, **self._networks())
         adam_vae = engine.adam(self.vae, options.lr, options.betas)
-        first, second = self.of_latents.optimizers(engine), self.of_noise.optimizers(engine)
+        first, second = self.gan_latents.optimizers(engine), self.gan_noise.optimizers(engine)
         noise = engine.stream("z")
         vae_updates = int(options.vae_share * run.budget)
         self.start(noise)
@@ -65,13 +65,13 @@ class TedGan(NoiseGenerator):
         def step(batch: Batch, vae: bool) -> dict[str, torch.Tensor]:
             self.vae.train(vae)
             if vae:
-                return self.learn_latents(engine, adam_vae, batch, noise)
+                return self.vae_step(engine, adam_vae, batch, noise)
             with torch.no_grad(), engine.autocast():
                 z = self.vae.latent(batch.images, noise).float()
             self.latents.add(z, batch.targets)
-            on_latents = self.of_latents.train_step(engine, first, batch, z)
+            on_latents = self.gan_latents.train_step(engine, first, batch, z)
             t = student_t(len(z), options.z_dim, options.nu, noise)
-            return self.of_noise.train_step(engine, second, batch, t) | {
+            return self.gan_noise.train_step(engine, second, batch, t) | {
                 f"{name}_latents": value for name, value in on_latents.items()
             }
 
@@ -88,13 +88,13 @@ class TedGan(NoiseGenerator):
         options = self.options
         z = normal(options.batch_size, options.z_dim, noise)
         start_statistics(self.vae.decoder, z)
-        self.of_latents.start(z)
-        self.of_noise.start(student_t(len(z), options.z_dim, options.nu, noise))
+        self.gan_latents.start(z)
+        self.gan_noise.start(student_t(len(z), options.z_dim, options.nu, noise))
 
-    def learn_latents(
+    def vae_step(
         self, engine: Engine, adam: torch.optim.Optimizer, batch: Batch, noise: torch.Generator
     ) -> dict[str, torch.Tensor]:
-        """One update of the VAE, in nats an image."""
+        """One update of the VAE; the losses are in nats per image."""
         with engine.autocast():
             mean, log_variance = self.vae.encode(batch.images)
             remade = self.vae.decoder(draw(mean, log_variance, noise))
@@ -104,13 +104,13 @@ class TedGan(NoiseGenerator):
         return {"loss_vae": error + kl, "kl": kl}
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """float32 [n,2*z_dim+1]: N(0,1) to make a latent of, Student-t noise, and a uniform number for the choice."""
+        """float32 [n,2*z_dim+1]: N(0,1) noise for a latent, Student-t noise, and a uniform number to choose by."""
         z_dim, nu = self.options.z_dim, self.options.nu
         choice = torch.rand(n, 1, generator=noise, device=noise.device)
         return torch.cat([normal(n, z_dim, noise), student_t(n, z_dim, nu, noise), choice], dim=1)
 
     def between(self, a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-        """Each noise on a circle of its own, the choice on a line: where that passes `latent_share` the image jumps."""
+        """Each noise along a great circle, the choice along a line: where it crosses `latent_share` the image jumps."""
         z_dim = self.options.z_dim
         pairs = zip(a.split([z_dim, z_dim, 1], dim=1), b.split([z_dim, z_dim, 1], dim=1), strict=True)
         paths = (spherical, spherical, straight)
@@ -119,10 +119,10 @@ class TedGan(NoiseGenerator):
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
         gaussian, t, choice = z.split([self.options.z_dim, self.options.z_dim, 1], dim=1)
         from_latents = choice[:, 0] < self.options.latent_share
-        images = self.of_noise.render(t, label)
+        images = self.gan_noise.render(t, label)
         if label is not None and from_latents.any():
-            latents = self.latents.like(gaussian[from_latents], label)
-            images[from_latents] = self.of_latents.render(latents, label)
+            latents = self.latents.sample(gaussian[from_latents], label)
+            images[from_latents] = self.gan_latents.render(latents, label)
         return images
 
     def parts(self) -> dict[str, nn.Module]:
@@ -131,15 +131,15 @@ class TedGan(NoiseGenerator):
     def _networks(self) -> dict[str, nn.Module]:
         return {
             "vae": self.vae,
-            "generator_latents": self.of_latents.generator,
-            "discriminator_latents": self.of_latents.discriminator,
-            "generator": self.of_noise.generator,
-            "discriminator": self.of_noise.discriminator,
+            "generator_latents": self.gan_latents.generator,
+            "discriminator_latents": self.gan_latents.discriminator,
+            "generator": self.gan_noise.generator,
+            "discriminator": self.gan_noise.discriminator,
         }
 
 
 class Vae(nn.Module):
-    """The encoder is DCGAN's D with a head for mean and log variance, the decoder its G."""
+    """The encoder is D of DCGAN with a head for mean and log variance, the decoder is its G."""
 
     def __init__(self, z_dim: int, base: int, stages: int) -> None:
         super().__init__()
@@ -158,8 +158,8 @@ class Vae(nn.Module):
 
 
 class Latents(nn.Module):
-    """Counts, sums and sums of products, by class, of the latents that were added: their Gaussian. In float64, as
-    sums over a whole fit have to tell a covariance from a square of the mean."""
+    """The Gaussian of the latents of each class: counts, sums and sums of products. In float64, because the covariance
+    is a small difference of large sums."""
 
     count: torch.Tensor
     total: torch.Tensor
@@ -179,8 +179,8 @@ class Latents(nn.Module):
         self.total += targets.T @ z
         self.products += torch.einsum("nk,ni,nj->kij", targets, z, z)
 
-    def like(self, gaussian: torch.Tensor, label: int) -> torch.Tensor:
-        """N(0,I) [n,z_dim] -> latents like those of class `label`; unchanged where there were none."""
+    def sample(self, gaussian: torch.Tensor, label: int) -> torch.Tensor:
+        """N(0,I) noise [n,z_dim] -> latents from the Gaussian of class `label`; unchanged where it had no images."""
         count = self.count[label]
         if count == 0:
             return gaussian

@@ -4,7 +4,7 @@
     D  S*S*3 -> 512 -> 256 -> 1              LeakyReLU .2
 
 Units at `base: 256`. Goodfellow trains D on -log D(x) - log(1 - D(G(z))) and G, where that saturates, on -log D(G(z)),
-which is done throughout. Choices: widths and LeakyReLU, where Goodfellow mixes rectifiers, sigmoids and maxout; no
+which is used throughout here. Choices: widths and LeakyReLU, where Goodfellow mixes rectifiers, sigmoids and maxout; no
 dropout and no BatchNorm; Adam, where he has momentum; the layers' initialisation is torch's, as N(0,.02) is made for
 layers that BatchNorm follows.
 """

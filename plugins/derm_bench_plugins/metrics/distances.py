@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Distance:
-    """One of the harness's distances under its metric's name."""
+    """One of the harness's distances, as a metric called `name`."""
 
     def __init__(self, name: str, distance: Callable[..., Interval]) -> None:
         self.name = name

@@ -40,7 +40,7 @@ class InceptionFeatures:
 
         self.name = f"inception-v3-compat:{digest(path)}"
         self.device = device
-        # torch-fidelity unpickles whatever file it is given, so it is given a copy of tensors loaded safely.
+        # torch-fidelity unpickles the file that it gets: here that is a copy with the safely loaded tensors.
         safe = io.BytesIO()
         torch.save(load_weights(path), safe)
         safe.seek(0)
@@ -73,7 +73,7 @@ class InceptionScore:
     """exp of the mean KL divergence of p(y|x) from p(y) over 10 splits (Salimans et al. 2016, eq. 1).
 
     p(y|x) is the softmax of the 1008 logits without bias, taken from the pool features. Images are shuffled
-    with a fixed seed first, as torch-fidelity does. There is no real side. NaN below 10 images; with fewer
+    with a fixed seed first, as torch-fidelity does. Real images are not used. NaN below 10 images; with fewer
     than 10 images a split the score is bounded by that number.
     """
 
@@ -81,11 +81,11 @@ class InceptionScore:
         self.weight = weight.float()
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
-        """The mean over the splits of `synthetic` [N,2048]; `real` is not looked at."""
+        """The mean over the splits of `synthetic` [N,2048]; `real` is not used."""
         return {"inception_score": self.intervals(real, synthetic)["inception_score"].value}
 
     def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """The mean with Student's t interval over the splits, which the papers' +- (a deviation) is not."""
+        """The mean with Student's t interval over the splits (papers give a standard deviation as +-)."""
         from torch_fidelity.metric_isc import isc_features_to_metric
 
         if len(synthetic) < SPLITS:
@@ -116,7 +116,7 @@ def load_weights(path: Path) -> Mapping[str, Tensor]:
     except Exception as error:
         raise UserError(f"cannot be read as weights: {str(error).splitlines()[0]}", file=path) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError("holds something else than tensors by name", file=path)
+        raise UserError("does not hold tensors by name", file=path)
     return state
 
 

@@ -1,5 +1,4 @@
-"""Where the Inception weights are looked for, and the message where they are missing. Imports no torch, downloads
-nothing."""
+"""Where the Inception weights are, and the message where they are missing. Imports no torch, downloads nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ VARIABLE = "DERM_BENCH_INCEPTION"
 
 
 def places(options: Any) -> list[Path]:
-    """Absolute paths that are tried. One that the user named is the only one: nothing stands in for it."""
+    """Absolute paths that are tried; only one where the user has named it."""
     named = options.weights or os.environ.get(VARIABLE)
     if named:
         path = Path(named).expanduser().absolute()
@@ -26,7 +25,7 @@ def places(options: Any) -> list[Path]:
 
 
 def find_weights(options: Any) -> Path | None:
-    """The weights file, or None. Raises nothing; `preflight` says what is missing."""
+    """The weights file, or None. Raises no error; `preflight` gives the message."""
     return next((path for path in places(options) if path.is_file()), None)
 
 
@@ -37,7 +36,7 @@ def digest(path: Path) -> str:
 
 
 def used_weights(options: Any) -> dict[str, str]:
-    """What the values depend on beside the options: the digest of the weights that would be used."""
+    """What the values depend on in addition to the options: the digest of the weights that would be used."""
     path = find_weights(options)
     return {"inception": digest(path)} if path else {}
 

@@ -1,4 +1,4 @@
-"""Density, coverage, precision and recall as metrics: of the domain's features and of Inception's."""
+"""Density, coverage, precision and recall as metrics, on features of the reference network or of Inception."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Neighbourhood:
-    """One of the harness's measures of neighbourhoods (k = 5) under its metric's name."""
+    """One of the harness's measures of neighbourhoods (k = 5), as a metric called `name`."""
 
     def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Trackers: what a run logs, in the place where you watch your other experiments. Off unless `--tracker` names one."""
+"""Trackers: they send what a run logs to a tool for experiments. Off unless `--tracker` names one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Score:
 
 
 def scores(out: Path) -> Iterator[Score]:
-    """The means of a run directory's summary.csv, each once (it has a row a baseline)."""
+    """The means of a run directory's summary.csv, each once (it has one row per baseline)."""
     path = out / "summary.csv"
     if not path.exists():
         return
@@ -40,5 +40,5 @@ def scores(out: Path) -> Iterator[Score]:
 
 
 def plain(name: str) -> str:
-    """A name in letters, digits and `-_./ `, which file systems and tracking servers take."""
+    """A name in letters, digits and `-_./ `, which file systems and tracking servers accept."""
     return re.sub(r"[^\w\-./ ]+", "_", name, flags=re.ASCII)

@@ -1,4 +1,5 @@
-"""MLflow: an experiment a matrix; a run with final scores and tables, and below it a run a stage with its curves."""
+"""MLflow: one experiment per matrix; in it a run with final scores and tables, and a nested run per stage with its
+curves."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from derm_bench import hookimpl
 from derm_bench.errors import UserError
 from derm_bench_plugins.trackers import plain, scores
 
-# derm-bench calls nobody of its own accord; who wants MLflow's telemetry sets the variable to false.
+# derm-bench sends no data by itself. To have MLflow's telemetry, set the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 try:
@@ -26,12 +27,12 @@ except ImportError as error:
 
 TABLES = ("results.csv", "summary.csv", "fidelity.csv", "composition.csv", "manifest.json", "report.html")
 ENDS = {"done": "FINISHED", "interrupted": "KILLED"}
-A_BATCH = 1000
-"""The most metrics that a server takes in one request."""
+MAX_METRICS = 1000
+"""The largest number of metrics that a server accepts in one request."""
 
 
 class MlflowTracker:
-    """Logs to `place`: a tracking URI, or a folder in which a database is made. By default MLFLOW_TRACKING_URI,
+    """Logs to `place`: a tracking URI, or a folder for a new database. By default MLFLOW_TRACKING_URI,
     else `mlflow/` in the run directory: `mlflow ui --backend-store-uri sqlite:///PLACE/mlflow.db`."""
 
     def __init__(self, place: str | None) -> None:
@@ -75,8 +76,8 @@ class MlflowTracker:
     @hookimpl
     def derm_bench_run_finish(self, out: Path, statuses: Mapping[str, int]) -> None:
         finals = [_metric(f"{score.arm}/{score.metric}", score.mean, 0) for score in scores(out)]
-        for start in range(0, len(finals), A_BATCH):
-            self._client.log_batch(self._run, finals[start : start + A_BATCH])
+        for start in range(0, len(finals), MAX_METRICS):
+            self._client.log_batch(self._run, finals[start : start + MAX_METRICS])
         for table in TABLES:
             if (out / table).exists():
                 self._client.log_artifact(self._run, str(out / table))

@@ -1,4 +1,4 @@
-"""TensorBoard: a run a stage with its training curves, and one an arm with its final scores.
+"""TensorBoard: one run per stage with its training curves, and one per arm with its final scores.
 
 Written by tensorboard's own writer, which needs neither torch nor TensorFlow.
 """
@@ -42,7 +42,7 @@ class TensorBoardTracker:
 
     @hookimpl
     def derm_bench_stage_finish(self, record: Mapping[str, Any]) -> None:
-        """Seconds and memory are added to stages that logged something; the others would be noise in the list."""
+        """Seconds and memory are added to stages that logged something; the others would only fill the list."""
         writer = self._writers.pop(record["key"], None)
         if writer is None:
             return
@@ -59,7 +59,7 @@ class TensorBoardTracker:
             writer.close()
 
     def _writer(self, name: str, key: str) -> Any:
-        """Two stages may share a title: the start of the key tells them apart."""
+        """The writer of a run. Two stages may share a title, so that its folder also has the start of the key."""
         if key not in self._writers:
             folder = plain(name) if key == name else f"{plain(name).replace('/', '_')} {key[:8]}"
             self._writers[key] = Writer(str(self._folder / folder))

@@ -1,30 +1,31 @@
 """AdvChain: Chen et al., "Enhancing MR image segmentation with realistic adversarial data augmentation", Medical Image
 Analysis 2022, as a regulariser of classifiers.
 
-The prediction for an image must not change under a chain of noise, illumination, warping and an affine map, put in
-random order, whose parameters take one step towards where it changes most: loss = supervised + weight * consistency.
+The prediction for an image should not change under a chain of noise, illumination, warping and an affine map in random
+order, whose parameters take one step in the direction of the largest change:
+loss = supervised + weight * consistency.
 
 | link | parameters of an image | settings |
 |---|---|---|
-| noise | one number a value, added | norm 1 (`noise`), one power iteration from norm 1e-6 (`xi`) |
+| noise | one number per value, added | norm 1 (`noise`), one power iteration from norm 1e-6 (`xi`) |
 | bias | control points half a side apart, cubic B-spline, exp, multiplied | at most 30% (`bias`) |
 | morph | velocities 16 pixels apart, cubic B-spline, integrated by scaling and squaring | `morph` 1.5 |
 | affine | rotation, size and shift of both axes | 30 degrees, 20%, 10% of half the side |
 
 Choices where the paper is about segmentation, or silent:
 - Consistency is KL(p of the image || p of the changed image) of class probabilities, softmax of the logits in float32,
-  mean over the batch; nothing flows back through the first. No warp is undone: a class has no place.
-- Images are brought back to pixels in 0 to 1 first, clipped at the end and normalised again: the bounds mean the same
-  under every normalisation, and light is multiplied, as it is in a photograph.
+  mean over the batch; no gradient flows through the first. Warps are not undone: a class has no position.
+- Images are converted to pixels in 0 to 1 first, clipped at the end and normalised again, so that the bounds mean the
+  same under every normalisation and light is multiplied as in a photograph.
 - bias, morph and affine start uniform within their bounds and step along the gradient, which has a root mean square of
   `step` in units of the bound, then are clipped to it. Noise is its gradient, scaled to `noise`.
-- `morph` is in 64ths of the side: what 1.5 of the paper's own grid units are depends on the images' size.
-- The order is drawn once a batch. It is drawn on the device and every position computes what it is told to, so that
-  a CUDA graph can hold the step: at each one an illumination and noise that may be none, then a map that may be the
-  identity.
-- The weight is constant; the paper's ramp would need the number of the update, which a recorded step does not know.
-- BatchNorm uses the statistics of the batch that it is shown, but the running ones are those of the batches alone.
-- Beside the one pass forwards and backwards of the loss there are three forwards and two backwards, all in float32.
+- `morph` is in 64ths of the side: the paper's 1.5 is in grid units, whose length depends on the size of its images.
+- The order is drawn once per batch, on the device. Each position in the chain applies an illumination and noise, which
+  may be none, then a map, which may be the identity, so that a CUDA graph can hold the step.
+- The weight is constant; the paper's ramp would need the number of the update, to which a recorded step has no access.
+- BatchNorm uses the statistics of the changed batch, but its running statistics are updated by plain batches alone.
+- In addition to the forward and backward pass of the loss there are three forward and two backward passes, all in
+  float32.
 """
 
 from __future__ import annotations
@@ -60,14 +61,14 @@ class AdvChain:
         self.options, self.task = options, task
         self.light = spline_basis(task.size, 2).to(task.device)
         self.flow = spline_basis(task.size, max(1, task.size // SPACING)).to(task.device)
-        # One number a row of the affine map's parameters: rotation, sizes, shifts.
+        # One number per parameter of the affine map: rotation, sizes, shifts.
         limits = [math.radians(options.rotation), *[options.scale] * 2, *[options.shift] * 2]
         self.limits = torch.tensor(limits, device=task.device)
         self.centre = _grid(task.size, task.device)
         self.normalised_with(HALF, HALF)
 
     def normalised_with(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Is told the mean and standard deviation, of pixels in 0 to 1, that batches are normalised with."""
+        """Sets the mean and standard deviation, of pixels in 0 to 1, with which batches are normalised."""
         self.mean = torch.tensor(mean, device=self.task.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.task.device).view(1, 3, 1, 1)
 
@@ -131,12 +132,12 @@ class AdvChain:
         return F.kl_div(F.log_softmax(logits.float(), dim=1), target, reduction="batchmean", log_target=True)
 
     def apply(self, pixels: torch.Tensor, parameters: Parameters, order: torch.Tensor) -> torch.Tensor:
-        """Pixels [N,3,S,S] in [0,1] through the links, `order[k]` being the k-th one's place in `chain`."""
+        """Pixels [N,3,S,S] in [0,1] through the links, `order[k]` being the position in `chain` of the k-th."""
         factor, offset = self.illumination(parameters), parameters.get("noise")
         maps = self.displacements(parameters)
         place = {link: k for k, link in enumerate(self.options.chain)}
         for link in order.unbind():
-            # Multiplied and not chosen by torch.where, which would copy a number of the host to the device.
+            # Multiplied instead of chosen by torch.where, which would copy a number from the host to the device.
             now = {name: (link == k).float() for name, k in place.items()}
             if factor is not None:
                 pixels = pixels * (1 + now["bias"] * (factor - 1))
@@ -148,7 +149,7 @@ class AdvChain:
         return pixels.clamp(0, 1)
 
     def illumination(self, parameters: Parameters) -> torch.Tensor | None:
-        """What pixels are multiplied by: [N,1,S,S] in 1 / (1 + bias) to 1 + bias."""
+        """The factor of each pixel: [N,1,S,S] in 1 / (1 + bias) to 1 + bias."""
         if "bias" not in parameters:
             return None
         return (self.light @ parameters["bias"] @ self.light.T * math.log1p(self.options.bias)).exp()

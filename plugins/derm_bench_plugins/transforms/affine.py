@@ -1,4 +1,4 @@
-"""Geometric image transforms, each an affine map an image; the feed joins neighbours into one resampling."""
+"""Geometric image transforms: one affine map per image; the feed joins consecutive ones into one resampling."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ POINTS = 4096
 
 class Beta:
     """Beta(alpha, alpha), by its quantile function at 4,097 points, linear in between: torch's own Beta takes no
-    generator, and rejection sampling would have to look at values, for which a GPU's queue must run empty."""
+    generator, and rejection sampling would have to read values, which waits for the GPU's queue."""
 
     def __init__(self, alpha: float, device: str = "cpu") -> None:
         shares = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64)

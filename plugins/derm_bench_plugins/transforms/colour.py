@@ -1,4 +1,4 @@
-"""Colour transforms of images in [0,1]: most draw one factor an image and blend with a reference."""
+"""Colour transforms of images in [0,1]: most draw one factor per image and blend with a reference."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Saturation(_Blend):
 
 
 class Hue:
-    """Turns the colour circle of HSV by one angle an image; value and saturation stay, greys too.
+    """Turns the colour circle of HSV by one angle per image; value, saturation and greys stay.
 
     A channel is V - C clip(min(k, 4 - k), 0, 1), k = (n + H) mod 6, with n = 5, 3, 1 for red, green and blue, V the
     largest channel, C its distance from the smallest and H the hue in sixths of the circle.
@@ -66,8 +66,8 @@ class Hue:
 class PixelJitter:
     """Adds normal noise to each value by itself, of a standard deviation that each image draws.
 
-    The ISIC pipelines that paper 002 lists (reference 12) name "pixel jitter" without saying more: noise on the values
-    is what is meant here, not a displacement of pixels.
+    The ISIC pipelines that paper 002 lists (reference 12) name "pixel jitter" without saying more: it is implemented
+    as noise on the values, not as a displacement of pixels.
     """
 
     def __init__(self, options: Any, task: Task) -> None:
@@ -90,8 +90,8 @@ def _hue(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:
-    """float32 [N,1,H,W]. By numbers of the host, which kernels take along: a tensor of them would have to be copied to
-    the device, for which its queue must run empty."""
+    """float32 [N,1,H,W]. With numbers of the host, which are arguments of the kernels: a tensor of them would have to
+    be copied to the device, which waits for its queue."""
     red, green, blue = images.split(1, dim=1)
     grey: torch.Tensor = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey

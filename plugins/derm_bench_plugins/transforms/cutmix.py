@@ -1,8 +1,8 @@
 """CutMix: Yun et al., ICCV 2019 (their equations 1 and 2).
 
 x = M x_i + (1 - M) x_j with M zero in a rectangle: lambda ~ Beta(alpha, alpha), alpha 1; sides W sqrt(1 - lambda) and
-H sqrt(1 - lambda), centre uniform over the image. Where the rectangle reaches over the edge it is cut there, and labels
-are mixed by the area that is left, as in the paper's code. One lambda, rectangle and permutation j a batch. The paper
+H sqrt(1 - lambda), centre uniform over the image. Where the rectangle extends beyond the edge it is cut off, and labels
+are mixed by the area that is left, as in the paper's code. One lambda, rectangle and permutation j per batch. The paper
 mixes every batch on ImageNet (`p` 1) and half of them on CIFAR (`p` 0.5).
 """
 

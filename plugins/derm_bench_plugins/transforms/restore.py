@@ -1,11 +1,11 @@
 """Restoration of small or soft photographs: Lanczos upscaling and an unsharp mask, or a trained network.
 
 Paper 001 sends its low-resolution faces through DFDNet (Li et al., ECCV 2020) before its GAN. DFDNet finds faces by
-dlib's landmarks, looks their parts up in dictionaries of eyes, noses and mouths, and gives 512 pixels only: it is of no
-use for skin lesions, and no part of derm-bench. What stands in its place treats train, val and test alike.
+dlib's landmarks, looks their parts up in dictionaries of eyes, noses and mouths, and gives 512 pixels only: it cannot
+be used for skin lesions and is not part of derm-bench. This transform, in its place, treats train, val and test alike.
 
-The image is enlarged as it was read, before it is brought to the stored size: use it where the stored size is larger
-than the photographs, or to let a network add detail. What is then made as much smaller again is only sharper.
+The image is enlarged as it was read, before it is resized to the stored size: use it where the stored size is larger
+than the photographs, or to let a network add detail. An image that is resized back to its size becomes only sharper.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 | in the paper | here |
 |---|---|
-| boundary (w, h): w = round(W w'), h = round(H h'), w' and h' ~ Beta(beta, beta), beta 0.3 | the same; one a batch |
+| boundary (w, h): w = round(W w'), h = round(H h'), w' and h' ~ Beta(beta, beta), beta 0.3 | the same; one per batch |
 | four images patched: upper left, upper right, lower left, lower right | four permutations of the batch |
-| crops of (w, h), (W - w, h), (w, H - h), (W - w, H - h) at uniform places | one place a quarter and batch |
+| crops of (w, h), (W - w, h), (w, H - h), (W - w, H - h) at uniform places | one place per quarter and batch |
 | loss: sum over the four of area times cross-entropy | soft targets, in which cross-entropy is linear |
 
-Paper 000 compares with "RICAP-CNN" without naming its network: any classifier of the matrix takes the CNN's place.
+Paper 000 compares with "RICAP-CNN" without naming its network: any classifier of the matrix may take the place of the
+CNN.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Ricap:
 
 
 def patched(images: torch.Tensor, drawn: Patches) -> torch.Tensor:
-    """The four crops put together, gathered pixel by pixel: sizes that only the device knows are no shapes."""
+    """The four crops put together, gathered pixel by pixel: the sizes of the crops are values on the device and cannot
+    be shapes of tensors."""
     n, channels, height, width = images.shape
     w, h = drawn.boundary
     y = torch.arange(height, device=images.device).view(-1, 1)

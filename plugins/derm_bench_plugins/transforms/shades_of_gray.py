@@ -1,8 +1,8 @@
 """Shades of gray: Finlayson and Trezzi, "Shades of gray and colour constancy", CIC 2004.
 
 The light's colour is e_c = (mean of I_c^p)^(1/p) over the pixels, p 6 as in the paper; each channel is divided by its
-part of it: I_c / (sqrt(3) e_c / |e|), so that a light without colour changes nothing. It works on the stored values:
-whether to undo the camera's gamma first the paper leaves open. What becomes brighter than white is white.
+share of it: I_c / (sqrt(3) e_c / |e|), so that a light without colour changes nothing. It works on the stored values:
+the paper leaves open whether to undo the camera's gamma first. Values above white are clipped.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from derm_bench.training.module_plugin import ModuleClassifier
+from derm_bench.training.module_classifier import ModuleClassifier
 
 
 class Right(ModuleClassifier):

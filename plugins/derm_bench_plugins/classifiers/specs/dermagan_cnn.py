@@ -10,7 +10,7 @@ from derm_bench.specs import ClassifierOptions, ClassifierSpec
 
 
 class DermaganCnnOptions(ClassifierOptions):
-    """Paper 003's settings are the defaults."""
+    """The defaults are the settings of paper 003."""
 
     pooled: bool = Field(False, description="pools of stride 2 and 5: 1,800 features, not 162,450")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped, at two places")

@@ -11,13 +11,13 @@ from derm_bench.specs import ClassifierOptions, ClassifierSpec
 
 
 class MobilenetLstmOptions(ClassifierOptions):
-    """What the paper leaves open is chosen in the module that `create` names."""
+    """The module `mobilenet_lstm` lists what the paper leaves open."""
 
     width: Literal["035", "050", "075", "100", "140"] = Field(
         "100", description="of MobileNetV2, in hundredths; 050, 100 and 140 have published weights"
     )
     hidden: int = Field(256, ge=1, le=4096, description="size of the LSTM's state")
-    layers: int = Field(1, ge=1, le=4, description="LSTM layers, each over the one before")
+    layers: int = Field(1, ge=1, le=4, description="number of LSTM layers")
     weights: Path | None = Field(
         None,
         description="a file of timm's MobileNetV2 of that width, or of this whole network, to start from",

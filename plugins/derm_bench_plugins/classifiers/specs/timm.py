@@ -7,26 +7,26 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from derm_bench.specs import ClassifierOptions, ClassifierSpec
-from derm_bench_plugins.classifiers.timm_names import listed
+from derm_bench_plugins.classifiers.timm_names import known_model
 from derm_bench_plugins.classifiers.timm_presets import NETWORKS
 
 
 class TimmOptions(ClassifierOptions):
     """`model` is any name of `timm.list_models()`, alone or with a tag: `resnet50`, `resnet50.tv_in1k`."""
 
-    model: Annotated[str, AfterValidator(listed)] = Field(
+    model: Annotated[str, AfterValidator(known_model)] = Field(
         description="a name of timm.list_models(); the label in tables by default"
     )
     small_head: bool = Field(
         False,
-        description="of VGG: classify the mean of its last map, without the two hidden layers of 4096 that are made "
-        "for 224 px and are 120 of its 134 million parameters",
+        description="for VGG: classify the mean of its last map, without the two hidden layers of 4096 units that are "
+        "made for 224 px and hold 120 of its 134 million parameters",
     )
     metric_loss: Literal["none", "sla"] = Field(
         "none",
-        description="sla: features of a class are drawn together and classes pushed apart, beside `loss`",
+        description="sla: also pull the features of each class together and push the classes apart",
     )
-    metric_weight: float = Field(0.5, gt=0, description="of the metric loss; `loss` has 1")
+    metric_weight: float = Field(0.5, gt=0, description="weight of the metric loss; that of `loss` is 1")
     metric_margin: float = Field(
         2.0,
         gt=0,

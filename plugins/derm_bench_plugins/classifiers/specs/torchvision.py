@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from derm_bench.specs import ClassifierOptions, ClassifierSpec
-from derm_bench_plugins.classifiers.torchvision_names import listed, published
+from derm_bench_plugins.classifiers.torchvision_names import known_model, published
 
 
 class TorchvisionOptions(ClassifierOptions):
@@ -16,7 +16,7 @@ class TorchvisionOptions(ClassifierOptions):
     Nothing is downloaded: `weights` names a file, and `pretrained` says that it must be a published one.
     """
 
-    model: Annotated[str, AfterValidator(listed)] = Field(
+    model: Annotated[str, AfterValidator(known_model)] = Field(
         description="a classification network of torchvision; the label in tables by default"
     )
     pretrained: bool = Field(False, description="`weights` must be a file that torchvision published")
@@ -24,7 +24,7 @@ class TorchvisionOptions(ClassifierOptions):
         0.0,
         ge=0,
         lt=1,
-        description="share of features dropped before the head, beside the network's own dropout",
+        description="share of features dropped before the head, in addition to the network's own dropout",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What lies between a lesion and its picture: hair, gel, light, optics and sensor of a clinic."""
+"""From the lesion to its picture: hair, gel, light, optics and sensor of a clinic."""
 
 from __future__ import annotations
 

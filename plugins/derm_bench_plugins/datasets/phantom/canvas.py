@@ -1,4 +1,4 @@
-"""The picture of a phantom in the making, and where its pixels lie."""
+"""The picture of a phantom while it is painted, and the coordinates of its pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANGLES = 512
 
 
 class Canvas:
-    """A picture in the making: `rgb` float32 [3,S*S] in 0..1, coloured layer by layer."""
+    """A picture while it is painted: `rgb` float32 [3,S*S] in 0..1, coloured layer by layer."""
 
     def __init__(self, melanin: np.ndarray, blood: np.ndarray) -> None:
         density = MELANIN[:, None] * melanin + BLOOD[:, None] * blood

@@ -61,7 +61,7 @@ class PhantomDermoscopy:
         )
 
     def fingerprint(self, options: PhantomOptions) -> Mapping[str, str]:
-        """Digest of options and id; what the renderer does is covered by its source digest."""
+        """Digest of options and id; the renderer's code is covered by its source digest."""
         made_of = json.dumps(options.model_dump(mode="json"), sort_keys=True)
         return {
             view.name: hashlib.sha256(f"{made_of} {view.name}".encode()).hexdigest()
@@ -76,7 +76,7 @@ class PhantomDermoscopy:
 
 
 def plan_views(options: PhantomOptions) -> list[View]:
-    """Which lesions there are and how often each is seen; neither difficulty nor domain moves any of it."""
+    """The lesions and the views of each; they do not depend on difficulty and domain."""
     rng = np.random.default_rng([0, options.seed])
     drawn = []
     for diagnosis, images in _counts(options).items():
@@ -86,7 +86,7 @@ def plan_views(options: PhantomOptions) -> list[View]:
             views = min(images, 1 + int(rng.binomial(2, (options.views - 1) / 2)))
             drawn.append((diagnosis, number, views))
             images, number = images - views, number + 1
-    # Names must not tell the class.
+    # Names must not reveal the class.
     order = rng.permutation(len(drawn))
     prefix = _prefix(options)
     return [

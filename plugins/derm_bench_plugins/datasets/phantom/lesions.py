@@ -71,7 +71,7 @@ HAIRINESS = {"clinic-a": 0.7, "clinic-b": 1.5}
 
 @dataclass(frozen=True)
 class Lesion:
-    """One lesion and its bearer. `values`: the graded properties, and the strength (0 absent, 1 full) of each
+    """One lesion and its patient. `values`: the graded properties, and the strength (0 absent, 1 full) of each
     structure; `key` seeds what else is random in it; `hairs`: mean number in view."""
 
     values: dict[str, float]

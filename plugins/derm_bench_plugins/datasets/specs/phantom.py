@@ -27,7 +27,11 @@ class PhantomOptions(Options):
         description="whose patients and camera: skin tones, hair, colours, vignetting, scale",
     )
     side: int = Field(96, ge=16, le=512, description="rendered side in pixels")
-    seed: int = Field(0, ge=0, description="other lesions, of the same kinds")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="seed of the lesions; another one gives other lesions from the same distributions",
+    )
 
     @field_validator("classes")
     @classmethod

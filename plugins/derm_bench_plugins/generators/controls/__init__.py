@@ -5,7 +5,7 @@
     bottleneck      the same, down to the side `size` and back to the stored one: what its resolution costs
     shuffled-label  the same, labels drawn from the training prior: what images without a class do
     more-real       images of the reserve: what as many new real images would do, the bound for any generator
-    noise           uniform pixels: what images of nothing do
+    noise           uniform pixels: what images without content do
 
 An image is drawn again only when all of its class were drawn. Source ids name the images.
 """

@@ -1,4 +1,4 @@
-"""Control `noise`: pixels drawn uniformly, which shows what images of nothing do."""
+"""Control `noise`: pixels drawn uniformly, which shows what images without content do."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from derm_bench_plugins.generators.specs.conditional_options import ConditionalO
 
 class AcganOptions(ConditionalOptions):
     class_weight: float = Field(
-        1.0, ge=0, description="of the cross entropy of classes, beside that of real and fake"
+        1.0, ge=0, description="weight of the cross entropy of the classes, relative to that of real and fake"
     )
 
 

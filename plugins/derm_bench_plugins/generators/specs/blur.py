@@ -9,11 +9,9 @@ from derm_bench_plugins.generators.specs.control_options import ControlOptions
 
 
 class BlurOptions(ControlOptions):
-    """How much is lost."""
+    """The width of the Gaussian."""
 
-    sigma: float = Field(
-        2.0, gt=0, le=100, description="standard deviation of the Gaussian, in pixels of its images"
-    )
+    sigma: float = Field(2.0, gt=0, le=100, description="standard deviation of the Gaussian, in pixels")
 
 
 SPEC = GeneratorSpec(

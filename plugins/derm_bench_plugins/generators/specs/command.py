@@ -51,11 +51,13 @@ class CommandOptions(GeneratorOptions):
     def _placeholders_fit(self) -> CommandOptions:
         used = {name for word in self.argv for name in names_in(word)}
         if self.argv and "out" not in used:
-            raise ValueError("argv never says {out}, the folder to put samples in, one folder per class")
+            raise ValueError("argv has no {out}, the folder to write samples to, one folder per class")
         if "class" in used and self.scope != "per_class":
-            raise ValueError("argv says {class}, but this scope fits several at once: write scope: per_class")
+            raise ValueError(
+                "argv has {class}, but this scope fits several classes at once: write scope: per_class"
+            )
         if "program" in used and self.program is None:
-            raise ValueError("argv says {program}: name the file or folder with `program`")
+            raise ValueError("argv has {program}: name the file or folder with `program`")
         return self
 
 

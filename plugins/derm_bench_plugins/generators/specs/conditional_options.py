@@ -1,4 +1,4 @@
-"""Options of GANs on the layers of DCGAN that one fit teaches all classes."""
+"""Options of the GANs on the layers of DCGAN that learn all classes in one fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class ConditionalOptions(GanOptions):
-    """DCGAN's settings; `base` 128 gives Radford's widths."""
+    """The settings of DCGAN; `base` 128 gives the widths of Radford et al."""
 
     base: int = Field(
         128, ge=2, le=1024, multiple_of=2, description="channels of G's last hidden layer; D starts at half"

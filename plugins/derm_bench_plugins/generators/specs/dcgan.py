@@ -11,14 +11,14 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class DcganOptions(GanOptions):
-    """What the paper leaves open follows Radford et al. 2016; `base` 128 gives their widths."""
+    """What paper 002 leaves open follows Radford et al. 2016; `base` 128 gives their widths."""
 
     prior: Literal["uniform", "normal"] = Field("uniform", description="z ~ U(-1,1) or N(0,1)")
     base: int = Field(
         128, ge=2, le=1024, multiple_of=2, description="channels of G's last hidden layer; D starts at half"
     )
     d_base: int | None = Field(
-        None, ge=1, le=1024, description="channels of D's first layer, where that is not half of `base`"
+        None, ge=1, le=1024, description="channels of D's first layer; default half of `base`"
     )
     kernel: Literal[4, 5] = Field(
         4, description="side of the kernels: 4, which stride 2 divides, or Radford's 5"
@@ -30,7 +30,7 @@ class DcganOptions(GanOptions):
 
 SPEC = GeneratorSpec(
     name="dcgan",
-    summary="DCGAN: strided transposed convolutions, BCE, one network a class",
+    summary="DCGAN: strided transposed convolutions, BCE, one network per class",
     paper="Radford et al. 2016, as used for melanoma at 64 px in paper 002",
     create="derm_bench_plugins.generators.dcgan:Dcgan",
     options=DcganOptions,

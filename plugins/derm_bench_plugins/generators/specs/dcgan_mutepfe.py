@@ -12,7 +12,7 @@ class MutepfeOptions(GanOptions):
     """The defaults are the paper's."""
 
     z_dim: int = Field(128, ge=1, le=4096, description="length of the noise vector z")
-    batch_size: int = Field(128, ge=2, le=65536, description="real images an update of D")
+    batch_size: int = Field(128, ge=2, le=65536, description="real images per update of D")
     base: int = Field(
         64, ge=1, le=1024, description="channels of G's last hidden layer and of D's first; 64 is the paper's"
     )

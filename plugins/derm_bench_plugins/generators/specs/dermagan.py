@@ -19,7 +19,7 @@ class DermaganOptions(GanOptions):
 
 SPEC = GeneratorSpec(
     name="dermagan",
-    summary="DermaGAN: a DCGAN without biases, z of 512, one network a class",
+    summary="DermaGAN: a DCGAN without biases, z of 512, one network per class",
     paper="paper 003, section C: synthetic images of four lesions at 64 px",
     create="derm_bench_plugins.generators.dermagan:DermaGan",
     options=DermaganOptions,

@@ -10,11 +10,11 @@ from derm_bench.specs import GeneratorOptions, GeneratorSpec
 
 
 class DermganOptions(GeneratorOptions):
-    """pix2pix's, and the weights of what DermGAN adds, which are in no text at hand."""
+    """The settings of pix2pix. The weights of the losses that DermGAN adds are choices: its text was not available."""
 
-    batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image an update")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, of G and of D")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="of Adam")
+    batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image per update")
+    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
     base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
     region: Literal["box", "mask"] = Field(
         "box", description="what the map shows of the lesion: its bounding box, as the paper, or its outline"
@@ -28,18 +28,18 @@ class DermganOptions(GeneratorOptions):
         None,
         ge=1,
         le=5,
-        description="stride-2 layers of D: 3 judge patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; default 3 from "
+        description="stride-2 layers of D: 3 give patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; default 3 from "
         "256 px on, one fewer each time the side halves",
     )
     resize: float = Field(
-        0.3, ge=0, lt=1, description="by what share the region of a sample is made larger or smaller at most"
+        0.3, ge=0, lt=1, description="largest change of size of the region of a sample, a share"
     )
-    move: float = Field(0.15, ge=0, le=1, description="by what share of the side it is moved at most")
+    move: float = Field(0.15, ge=0, le=1, description="largest shift of the region, a share of the side")
 
 
 SPEC = GeneratorSpec(
     name="dermgan",
-    summary="DermGAN: pix2pix from maps of skin tone, place and class of a lesion",
+    summary="DermGAN: pix2pix from maps of skin tone and of a lesion's position and class",
     paper="Ghorbani et al. 2020",
     create="derm_bench_plugins.generators.dermgan:Dermgan",
     options=DermganOptions,

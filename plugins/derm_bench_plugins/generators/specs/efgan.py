@@ -11,25 +11,28 @@ from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
 class EfganOptions(DcganOptions):
-    """A DCGAN between two augmentations."""
+    """A DCGAN, the augmentation of its training images and that of its samples."""
 
     colour: Literal["hue", "permutations"] = Field(
         "hue",
-        description="what the originals are multiplied by: five small turns of hue, or the six orders of the channels, "
-        "the paper's, which changes what a lesion's colour says of it",
+        description="how training images are multiplied: by five small shifts of hue, or, as in the paper, by the six "
+        "orders of the channels, which removes most diagnostic meaning of a lesion's colour",
     )
     hue: float = Field(
-        0.05, ge=0, le=0.5, description="largest turn of hue, a share of the colour circle; colour: hue only"
+        0.05,
+        ge=0,
+        le=0.5,
+        description="largest shift of hue, a share of the colour circle; for colour: hue only",
     )
     rotate: Literal[30, 45, 60, 90] = Field(
         90,
-        description="generated images are turned by a multiple of it, degrees; 90 moves pixels without resampling",
+        description="generated images are rotated by a multiple of it, in degrees; 90 needs no resampling",
     )
 
 
 SPEC = GeneratorSpec(
     name="efgan",
-    summary="EF-GAN: colour-space augmentation, a DCGAN on it, rotation of what it makes",
+    summary="EF-GAN: colour-space augmentation, a DCGAN on it, rotation of its samples",
     paper="Xu et al. 2020",
     create="derm_bench_plugins.generators.efgan:Efgan",
     options=EfganOptions,

@@ -9,9 +9,9 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class IaganOptions(GanOptions):
-    """The networks' widths are in no text at hand."""
+    """The widths of the networks are choices: the paper's text was not available."""
 
-    batch_size: int = Field(32, ge=2, le=65536, description="real images an update of D")
+    batch_size: int = Field(32, ge=2, le=65536, description="real images per update of D")
     base: int = Field(
         32, ge=4, le=512, multiple_of=4, description="channels after the first layer of encoder and D"
     )
@@ -19,9 +19,11 @@ class IaganOptions(GanOptions):
         64,
         ge=1,
         le=4096,
-        description="channels of the 4x4 map that an image becomes; z becomes as large a map",
+        description="channels of the 4x4 map that an image is encoded to; z is projected to one of the same size",
     )
-    z_per_image: int = Field(10, ge=1, le=100_000, description="samples in a row from one real image")
+    z_per_image: int = Field(
+        10, ge=1, le=100_000, description="consecutive samples that start from the same real image"
+    )
 
 
 SPEC = GeneratorSpec(

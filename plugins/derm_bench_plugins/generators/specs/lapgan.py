@@ -13,22 +13,30 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 class LapganOptions(GanOptions):
     """Denton et al. 2015; Adam takes the place of their SGD."""
 
-    batch_size: int = Field(128, ge=2, le=65536, description="real images an update, the same for all levels")
+    batch_size: int = Field(
+        128, ge=2, le=65536, description="real images per update, the same for all levels"
+    )
     base: int = Field(64, ge=1, le=1024, description="channels of the convolutions of each level")
     hidden: int = Field(
-        1200, ge=2, le=16384, multiple_of=2, description="units a hidden layer of G at 8x8; D has half"
+        1200,
+        ge=2,
+        le=16384,
+        multiple_of=2,
+        description="units of each hidden layer of G at 8x8; D has half as many",
     )
-    dropout: float = Field(0.5, ge=0, lt=1, description="of the discriminators, before their last layer")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="dropout of the discriminators, before their last layer"
+    )
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
         "per_class",
-        description="per_class: a pyramid a class, without label planes; pooled, or groups of classes: one pyramid "
-        "for several, told apart by a label plane",
+        description="per_class: one pyramid per class, without label planes; pooled, or groups of classes: one "
+        "pyramid for several classes, with a label plane as input",
     )
 
 
 SPEC = GeneratorSpec(
     name="lapgan",
-    summary="LAPGAN: a Laplacian pyramid of GANs from 8x8 on, each level trained apart",
+    summary="LAPGAN: a Laplacian pyramid of GANs from 8x8 on, each level trained independently",
     paper="Denton et al. 2015; at 256 px as Baur et al. 2018 (MelanoGANs) compare with",
     create="derm_bench_plugins.generators.lapgan:Lapgan",
     options=LapganOptions,

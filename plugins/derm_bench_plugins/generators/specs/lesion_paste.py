@@ -10,39 +10,42 @@ from derm_bench.specs import GeneratorOptions, GeneratorSpec
 
 
 class LesionPasteOptions(GeneratorOptions):
-    """How a lesion is cut out, changed and blended in."""
+    """How a lesion is cut out, transformed and blended in."""
 
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
         None, description="default pooled: backgrounds come from images of all classes"
     )
     blend: Literal["poisson", "feather"] = Field(
         "feather",
-        description="feather keeps the lesion's colours; poisson its gradients, with colours shifted by what both "
-        "skins differ",
+        description="feather keeps the lesion's colours; poisson keeps its gradients and shifts its colours by the "
+        "difference of the two skins",
     )
-    rotate: float = Field(180.0, ge=0, le=180, description="largest turn of the lesion, degrees")
-    scale: float = Field(0.2, ge=0, lt=1, description="by what share it is made larger or smaller at most")
+    rotate: float = Field(180.0, ge=0, le=180, description="largest rotation of the lesion, in degrees")
+    scale: float = Field(0.2, ge=0, lt=1, description="largest change of its size, a share")
     move: float = Field(
-        0.1, ge=0, le=1, description="by what share of the side it is moved from where a lesion was"
+        0.1,
+        ge=0,
+        le=1,
+        description="largest distance from the position of the background's own lesion, a share of the side",
     )
     jitter: float = Field(
         0.02,
         ge=0,
         le=0.2,
-        description="how far its outline is bent, standard deviation as a share of the side",
+        description="standard deviation of the displacement of its outline, a share of the side",
     )
     largest_background: float = Field(
         0.4,
         gt=0,
         le=1,
-        description="share of an image that its own lesion may take for it to be a background",
+        description="largest share of an image that its own lesion may cover for it to serve as a background",
     )
 
 
 SPEC = GeneratorSpec(
     name="lesion-paste",
     summary="lesions cut out by their contour and blended into other skin (ZSAL, XtremeAugment's OBA)",
-    paper="object-based augmentation of Nesteruk et al. 2022; ZSAL as told in paper 000",
+    paper="object-based augmentation of Nesteruk et al. 2022; ZSAL as described in paper 000",
     create="derm_bench_plugins.generators.lesion_paste:LesionPaste",
     options=LesionPasteOptions,
     conditional=True,

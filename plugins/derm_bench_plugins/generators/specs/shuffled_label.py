@@ -15,7 +15,7 @@ class ShuffledLabelOptions(ControlOptions):
     def _draws_from_all_classes(self) -> ShuffledLabelOptions:
         if self.classes is not None:
             raise ValueError(
-                "classes: it draws from all of them; say who gets images with synthetic.per_class"
+                "classes: it draws from all of them; synthetic.per_class says which classes get images"
             )
         if self.scope not in (None, "pooled"):
             raise ValueError("scope: it draws from all classes at once, which is pooled; leave it out")

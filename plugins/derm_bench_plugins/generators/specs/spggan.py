@@ -11,20 +11,20 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class SpgganOptions(GanOptions):
-    """Karras et al. 2018 where Abdelhalim et al. 2021 say nothing else."""
+    """The settings of Karras et al. 2018 where Abdelhalim et al. 2021 do not state others."""
 
     z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
-    batch_size: int = Field(16, ge=2, le=65536, description="real images an update, at every resolution")
+    batch_size: int = Field(16, ge=2, le=65536, description="real images per update, at every resolution")
     lr: float = Field(1e-4, gt=0, description="learning rate of G's Adam")
     lr_d: float = Field(4e-4, gt=0, description="learning rate of D's Adam (two time scales)")
-    betas: tuple[float, float] = Field((0.0, 0.9), description="of both Adams")
+    betas: tuple[float, float] = Field((0.0, 0.9), description="betas of both Adams")
     base: int = Field(256, ge=4, le=4096, description="channels at 64x64; twice as many at half the side")
     widest: int = Field(512, ge=4, le=4096, description="channels at most")
     attention: int = Field(
         32,
         ge=4,
         le=1024,
-        description="side of the features that attend to themselves, in G and in D; the largest in smaller images",
+        description="side of the features with self-attention, in G and in D; the largest one in smaller images",
     )
     growth: float = Field(
         0.5,
@@ -32,10 +32,14 @@ class SpgganOptions(GanOptions):
         lt=1,
         description="share of the budget in which the networks grow; the rest is at full size",
     )
-    loss: Literal["wgan", "hinge"] = Field("wgan", description="with the gradient penalty in either case")
+    loss: Literal["wgan", "hinge"] = Field(
+        "wgan", description="adversarial loss; both use the gradient penalty"
+    )
     penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty (lambda)")
-    drift: float = Field(0.001, ge=0, description="weight of the mean squared score of reals")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the average of G's weights, which samples")
+    drift: float = Field(0.001, ge=0, description="weight of the mean squared score of real images")
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay of the average of G's weights that samples come from"
+    )
 
 
 SPEC = GeneratorSpec(

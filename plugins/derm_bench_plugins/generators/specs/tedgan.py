@@ -10,7 +10,7 @@ from derm_bench_plugins.generators.specs.common import SMALL
 
 
 class TedganOptions(AcganOptions):
-    """What the paper's abstract leaves open is said in `tedgan`."""
+    """The module `tedgan` lists what the paper's abstract leaves open."""
 
     nu: int = Field(3, ge=3, le=100, description="degrees of freedom of the Student-t noise")
     vae_share: float = Field(

@@ -9,7 +9,7 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class VanillaOptions(GanOptions):
-    """What Goodfellow et al. 2014 leave open is said in `vanilla_gan`."""
+    """The module `vanilla_gan` lists what Goodfellow et al. 2014 leave open."""
 
     base: int = Field(
         256,
@@ -21,7 +21,7 @@ class VanillaOptions(GanOptions):
 
 SPEC = GeneratorSpec(
     name="vanilla-gan",
-    summary="the first GAN: two perceptrons, BCE, one pair a class",
+    summary="the first GAN: two perceptrons, BCE, one pair per class",
     paper="Goodfellow et al. 2014",
     create="derm_bench_plugins.generators.vanilla_gan:VanillaGan",
     options=VanillaOptions,

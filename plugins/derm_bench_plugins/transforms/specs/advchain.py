@@ -13,10 +13,10 @@ LINKS: tuple[Link, ...] = ("noise", "bias", "morph", "affine")
 
 
 class AdvChainOptions(Options):
-    """The paper's settings are the defaults, as far as they carry over; `advchain.py` says where they do not."""
+    """The defaults are the paper's settings; the module `advchain` lists where they cannot be."""
 
     weight: float = Field(1.0, gt=0, le=1000, description="weight of the consistency loss")
-    chain: tuple[Link, ...] = Field(LINKS, min_length=1, description="the links, put in random order")
+    chain: tuple[Link, ...] = Field(LINKS, min_length=1, description="the links, applied in random order")
     step: float = Field(
         1.0,
         ge=0,
@@ -32,7 +32,7 @@ class AdvChainOptions(Options):
         le=1,
         description="norm of the random noise at which the gradient is taken (power iteration)",
     )
-    bias: float = Field(0.3, ge=0, lt=1, description="illumination is changed by at most this share")
+    bias: float = Field(0.3, ge=0, lt=1, description="largest change of illumination, a share")
     morph: float = Field(
         1.5, ge=0, le=16, description="longest displacement, in 64ths of the side (pixels of a 64 px image)"
     )
@@ -44,7 +44,7 @@ class AdvChainOptions(Options):
     @classmethod
     def _once_each(cls, value: tuple[Link, ...]) -> tuple[Link, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("each link stands once")
+            raise ValueError("each link may be given once")
         return value
 
 

@@ -12,7 +12,7 @@ class MixupOptions(Options):
         0.2,
         gt=0,
         le=100,
-        description="share of the first image ~ Beta(alpha, alpha): small, and mostly one of the two shows",
+        description="share of the first image ~ Beta(alpha, alpha): with small values one of the two dominates",
     )
 
 

@@ -13,7 +13,7 @@ from derm_bench.specs import Options, TransformSpec
 class RestoreOptions(Options):
     factor: int = Field(2, ge=1, le=4, description="how many times larger both sides become")
     sharpen: float = Field(
-        0.5, ge=0, le=5, description="share of the detail that the unsharp mask adds; not after a network"
+        0.5, ge=0, le=5, description="strength of the unsharp mask; not used with a network"
     )
     radius: float = Field(
         1.0,
@@ -28,7 +28,8 @@ class RestoreOptions(Options):
         None, description="a safetensors or weights-only file of a trained network, used in place of Lanczos"
     )
     network: Literal["espcn", "srresnet"] = Field(
-        "espcn", description="what the weights are of: super_resolution.py lists layers and keys"
+        "espcn",
+        description="the network of the weights; the module super_resolution lists its layers and keys",
     )
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ class RicapOptions(Options):
         0.3,
         gt=0,
         le=100,
-        description="the boundary lies at a Beta(beta, beta) share of each side: small, and mostly one image shows",
+        description="share of each side at which the boundary is ~ Beta(beta, beta); small: mostly one image shows",
     )
 
 

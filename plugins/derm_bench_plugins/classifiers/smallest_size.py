@@ -1,4 +1,4 @@
-"""Whether a network takes images of a side, and which is the smallest that it takes."""
+"""Whether a network takes images of a given side, and the smallest side that it takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from derm_bench.errors import UserError
 
-LARGEST = 512  # px; up to here the smallest side that works is searched
+LARGEST = 512  # px; the smallest side that works is searched up to here
 
 
 def check_size(net: nn.Module, model: str, size: int) -> None:
@@ -39,7 +39,8 @@ def _smallest(net: nn.Module, size: int) -> int | None:
 
 @torch.inference_mode()
 def _problem(net: nn.Module, size: int) -> str:
-    """What goes wrong at this side; empty if nothing. In eval mode nothing is drawn or moved."""
+    """The error at this side; empty if there is none. In eval mode, which draws no random numbers and changes no
+    statistics."""
     net.eval()
     try:
         net(torch.zeros(1, 3, size, size))

@@ -1,4 +1,4 @@
-"""The models that a library registers, read from its source: importing it would import torch into the parent."""
+"""The models that a library registers, read from its source, because importing it would import torch."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""The rows of a plan as statistics and figures read them: short, since a large plan has many thousands of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from derm_bench.coordinates import ClassCoordinates, Coordinates
+from derm_bench.rundir.planned import (
+    CellStages,
+    RunStages,
+    ScoreStage,
+    SplitUse,
+    curve_of_cell,
+    curve_of_fit,
+    curve_of_required,
+)
+
+if TYPE_CHECKING:
+    from derm_bench.plan.model import Plan
+
+
+def rows_of(plan: Plan) -> dict[str, Any]:
+    """The rows as JSON; `stages_of` is the reverse."""
+    own = {entry.label for entry in plan.matrix.datasets}
+    return {
+        "cells": [_cell(planned) for planned in plan.cells],
+        "scores": [_row(score, score.step, score.key) for score in plan.fidelity],
+        "fits": [_row(fit, fit.key) for fit in plan.fits],
+        "required": [
+            (r.dataset, r.train_fraction, r.role, r.owner, r.class_name, r.seed, r.key) for r in plan.required
+        ],
+        "splits": [
+            (label, seed, split.digest, split.classes, label in own)
+            for (label, seed), split in plan.splits.items()
+        ],
+    }
+
+
+def table_stages(plan: Plan) -> list[str]:
+    """The stages whose outcome and output tables and figures are made of."""
+    found = itertools.chain(
+        (key for planned in plan.cells for key in (planned.train, *planned.evaluations.values())),
+        (score.key for score in plan.fidelity),
+        (fit.key for fit in plan.fits),
+        (required.key for required in plan.required),
+    )
+    return list(dict.fromkeys(found))
+
+
+def stages_of(document: Mapping[str, Any]) -> RunStages:
+    """What tables and figures are made of, from `rows_of` and the matrix. Pictures, and what generators took for a
+    cell, are not in it."""
+    cells, curves = [], []
+    for row in document["fits"]:
+        curves.append(curve_of_fit(ClassCoordinates(*row[:7]), row[7]))
+    for row in document["required"]:
+        curves.append(curve_of_required(*row))
+    for row in document["cells"]:
+        at, (name, classifier, seed, classifier_seed, train, evaluations) = Coordinates(*row[:6]), row[6:]
+        cells.append(CellStages(at, name, classifier, seed, classifier_seed, train, evaluations, (), ()))
+        curves.append(curve_of_cell(at, classifier, classifier_seed, train))
+    return RunStages(
+        document["matrix"],
+        cells=cells,
+        scores=[ScoreStage(ClassCoordinates(*row[:7]), row[7], row[8]) for row in document["scores"]],
+        curves=curves,
+        splits=[SplitUse(a, b, c, tuple(d), e) for a, b, c, d, e in document["splits"]],
+    )
+
+
+def _cell(planned: Any) -> tuple[Any, ...]:
+    cell = planned.cell
+    return (
+        cell.dataset,
+        cell.train_fraction,
+        cell.strategy,
+        planned.generator,
+        cell.split_seed,
+        cell.generator_seed,
+        cell.name,
+        cell.classifier,
+        cell.seed,
+        cell.classifier_seed,
+        planned.train,
+        planned.evaluations,
+    )
+
+
+def _row(at: ClassCoordinates, *more: Any) -> tuple[Any, ...]:
+    head = (at.dataset, at.train_fraction, at.strategy, at.generator)
+    return (*head, at.split_seed, at.generator_seed, at.class_name, *more)

@@ -1,0 +1,57 @@
+"""Base class of classifiers of one network, trained by the one loop of all classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from derm_bench.training.classification import fit_classifier, predict_proba
+from derm_bench.training.module_plugin import ModulePlugin
+from derm_bench.training.weights import load_network, origin_of
+
+if TYPE_CHECKING:
+    from derm_bench.images import ImageSet
+    from derm_bench.options import ClassifierOptions
+    from derm_bench.protocols import Task
+    from derm_bench.run import Run
+
+
+class ModuleClassifier(ModulePlugin):
+    """A classifier of one network, trained by `fit_classifier`.
+
+    net: images float32 [N,3,size,size] -> logits [N,K]; head: its last layer, not loaded from a weights file
+    for other classes, and the only part that trains under `freeze`; mean, std: of pixels in [0,1], which the harness
+    normalises with; unused: beginnings of names in a weights file that the network has no place for.
+    `weights_from` names the weights file that it started from, for the results.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        head: nn.Module,
+        options: ClassifierOptions,
+        task: Task,
+        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
+        std: tuple[float, ...] = (0.5, 0.5, 0.5),
+        unused: Sequence[str] = (),
+    ) -> None:
+        self.net, self.head = net.to(task.device), head
+        self.options, self.task = options, task
+        self.mean, self.std = mean, std
+        self.weights_from: dict[str, str] = {}
+        if options.weights is not None:
+            load_network(self.net, self.head, options.weights, unused)
+            self.weights_from = origin_of(options.weights)
+
+    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
+        fit_classifier(self.net, train, val, run, self.options, head=self.head)
+
+    def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
+        """float32 [N,K], rows sum to 1; in eval mode, 256 images per forward pass."""
+        return predict_proba(self.net, images, self.options.loss)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"net": self.net}
