@@ -147,6 +147,34 @@ def test_what_a_generator_requires_does_not_depend_on_strategy_or_classifier_see
     )
 
 
+def test_what_is_needed_while_fitting_alone_is_no_input_of_what_restores_the_fit(plan):
+    """Sampling does not load what the network was once trained with, nor does anything else that comes after."""
+
+    def required(planned, kind: str) -> set[str]:
+        """What stages of a kind that restore toy-graded or toy-pupil require."""
+        stages = (planned.stages[key] for key in of_kind(planned, kind))
+        named = [
+            s
+            for s in stages
+            if getattr(s.params, "generator", "") == "toy-graded"
+            or getattr(s.params, "classifier", "") == "toy-pupil"
+        ]
+        assert named
+        return {name for s in named for name in s.inputs if name.startswith("requires/")}
+
+    graded = {"name": "toy-graded", "needed": "fit", "classes": ["red"]}
+    strategies = [{"name": "a", "generator": graded, "synthetic": {"per_class": 4}}]
+    planned = plan(strategies=strategies, classifiers=["toy-pupil"], seeds=[0])
+    helpers = {"requires/grader", *(f"requires/samples/{name}" for name in ("red", "green", "blue"))}
+    assert required(planned, "fit") == helpers
+    assert required(planned, "train") == {"requires/teacher"}
+    for kind in ("health", "sample", "interpolation", "evaluate"):
+        assert not required(planned, kind), kind
+    graded["needed"] = "always"
+    for kind in ("fit", "health", "sample", "interpolation"):
+        assert required(plan(strategies=strategies, seeds=[0]), kind) == helpers, kind
+
+
 def test_what_is_required_may_be_fitted_on_the_reserve_or_on_samples(plan, refused):
     def helpers(learns_from, **changes):
         generator = {"name": "toy-graded", "learns_from": learns_from, "classes": ["red"]}

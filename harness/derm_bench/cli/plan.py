@@ -119,9 +119,10 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
 
 
 def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
-    wanted = [cell.train, *cell.evaluations.values()]
-    upstream = dict.fromkeys(k for key in wanted for k in (*request.plan.upstream(key), key))
-    needs = [request.plan.stages[key].title for key in upstream if key in missing]
+    plan, wanted = request.plan, [cell.train, *cell.evaluations.values()]
+    upstream = (k for key in wanted for k in (*plan.upstream(key), key))
+    guarded = dict.fromkeys(k for key in upstream for k in (*plan.stages[key].after, key))
+    needs = [plan.stages[key].title for key in guarded if key in missing]
     return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
 
 

@@ -11,6 +11,7 @@ from derm_bench.specs import (
     ClassifierSpec,
     ClassifierUse,
     DatasetSpec,
+    Derived,
     GeneratorOptions,
     GeneratorSpec,
     Options,
@@ -57,6 +58,7 @@ class GradedOptions(MeanOptions):
     learns_from: Literal["train", "reserve", "samples"] = Field(
         "train", description="what its helpers are fitted on"
     )
+    needed: Literal["always", "fit"] = Field("always", description="when it needs them")
 
 
 def requires_of_graded(options):
@@ -64,14 +66,28 @@ def requires_of_graded(options):
     third = Ref("samples", "toy-mean", {"budget": {"updates": 1}}, n=6)
     data = third if options.learns_from == "samples" else options.learns_from
     return {
-        "grader": Ref("classifier", "toy-centroid", data=data),
-        "samples": Ref("samples", "toy-mean", {"budget": {"updates": 2}}, n=5, data=data),
+        "grader": Ref("classifier", "toy-centroid", data=data, needed=options.needed),
+        "samples": Ref(
+            "samples", "toy-mean", {"budget": {"updates": 2}}, n=5, data=data, needed=options.needed
+        ),
     }
 
 
 class CircleOptions(GeneratorOptions):
     through: str = Field("toy-circle", description="the generator that it requires")
     batch_size: int = 8
+
+
+class MappedOptions(MeanOptions):
+    gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
+
+
+class MapperOptions(CentroidOptions):
+    gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
+
+
+def maps_of(options):
+    return {"light": Derived("toy_plugins.mapped:light", {"gain": options.gain})}
 
 
 class MoodyOptions(CentroidOptions):
@@ -121,6 +137,13 @@ def derm_bench_generators():
             requires=requires_of_graded,
         ),
         GeneratorSpec(
+            name="toy-mapped",
+            summary="toy-mean that looks at a map of each image",
+            create="toy_plugins.mapped:Mapped",
+            options=MappedOptions,
+            derives="toy_plugins:maps_of",
+        ),
+        GeneratorSpec(
             name="toy-circle",
             summary="requires itself",
             create="toy_plugins.nets:Mean",
@@ -151,6 +174,20 @@ def derm_bench_classifiers():
             create="toy_plugins.built:Built",
             options=CentroidOptions,
             requires=lambda options: {"from": Ref("generator", "toy-mean", TOY_MEAN, part="net")},
+        ),
+        ClassifierSpec(
+            name="toy-pupil",
+            summary="toy-centroid that has a teacher while it is fitted",
+            create="toy_plugins.built:Pupil",
+            options=CentroidOptions,
+            requires=lambda options: {"teacher": Ref("classifier", "toy-centroid", needed="fit")},
+        ),
+        ClassifierSpec(
+            name="toy-mapper",
+            summary="toy-centroid that looks at a map of each image",
+            create="toy_plugins.mapped:Mapper",
+            options=MapperOptions,
+            derives="toy_plugins:maps_of",
         ),
         ClassifierSpec(
             name="toy-committee",
