@@ -8,6 +8,7 @@ from derm_bench.forecast.past import Past
 from derm_bench.forecast.probe import Probed, _fitted, _Run, unknown
 from derm_bench.forecast.shrink import ShrunkenPlan, Size, small_split
 from derm_bench.plan.alike import cost_class
+from derm_bench.plan.params import as_dict
 from derm_bench.splits import PlannedSplit
 from derm_bench.training.selection import Selection
 
@@ -75,7 +76,7 @@ def test_small_stages_are_of_few_images_and_updates_with_the_same_options(planne
     assert set(train.inputs) == {"decode"} and len(small.plan.stages) == 2
     assert train.params.updates == 2
     assert train.params.options == stage.params.options
-    assert train.identity["params"] == train.params.__dict__  # what the worker reads
+    assert train.identity["params"] == as_dict(train.params)  # what the worker reads
     lines = small.plan.data[decode.params.images].split(b"\n")
     (split,) = small.plan.splits.values()
     assert sorted(line.split(b"\t")[0].decode() for line in lines) == sorted(split.ids)

@@ -1,4 +1,4 @@
-"""The stages fit and health: a fit goes on after an interruption with all its snapshots, and what collapsed is refused."""
+"""The stages fit and health: a fit goes on after an interruption with all its snapshots; what collapsed is refused."""
 
 import pytest
 import torch

@@ -119,10 +119,19 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
 
 
 def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
-    plan, wanted = request.plan, [cell.train, *cell.evaluations.values()]
-    upstream = (k for key in wanted for k in (*plan.upstream(key), key))
-    guarded = dict.fromkeys(k for key in upstream for k in (*plan.stages[key].after, key))
-    needs = [plan.stages[key].title for key in guarded if key in missing]
+    stages, needs, seen = request.plan.stages, [], set()
+
+    def visit(key: str) -> None:
+        """Lists what is missing for a stage, then the stage: of one that is finished, nothing."""
+        if key in missing and key not in seen:
+            seen.add(key)
+            stage = stages[key]
+            for other in (*stage.inputs.values(), *stage.after):
+                visit(other)
+            needs.append(stage.title)
+
+    for key in (cell.train, *cell.evaluations.values()):
+        visit(key)
     return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
 
 

@@ -112,6 +112,10 @@ class DataPlanner:
             )
         return self._views[place]
 
+    def viewed(self, cell: Cell) -> dict[str, Any]:
+        """The view of a cell, as the parameters of stages begin with it."""
+        return p.as_dict(self.view(cell.dataset, cell.split_seed, cell.train_fraction))
+
     def decode(self, label: str) -> str:
         """The decode stage of a data set: its images at the stored size, preprocessed."""
         if label not in self.plan.decodes:

@@ -52,7 +52,7 @@ class Fits:
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
         every = self.matrix.snapshots.every
         params = p.Fit(
-            **self.data.view(cell.dataset, cell.split_seed, cell.train_fraction).__dict__,
+            **self.data.viewed(cell),
             generator=use.name,
             options={name: value for name, value in hashed.items() if name not in RESOLVED},
             fit_classes=classes,
@@ -135,7 +135,7 @@ class Fits:
             for given, key in fitted.inputs.items()
             if sees_data and (given == "decode" or given.startswith((DATA, DERIVED)))
         }
-        inherited = {field: getattr(fitted.params, field) for field in p.Generating.__dataclass_fields__}
+        inherited = {field: getattr(fitted.params, field) for field in p.names_of(p.Generating)}
         local = {"paths": fitted.local.get("paths", {}), **needs.local}
         entry = Entry(
             inputs={"fit": fit, **needs.inputs, **data},
