@@ -23,8 +23,8 @@ def stage(key: str, *inputs: str, cost: int = 1, after: tuple[str, ...] = (), op
     """A training of so many updates; `optional` names what it reads whatever became of it."""
     params = SimpleNamespace(updates=cost, options={})
     read = {name: name for name in optional.split()}
-    identity = {"kind": "train", "title": key}
-    return Stage(key, "train", key, params, {name: name for name in inputs}, identity, {}, after, read)
+    shared = {"kind": "train", "title": key}
+    return Stage(key, "train", key, params, {name: name for name in inputs}, shared, {}, after, read)
 
 
 @dataclass
