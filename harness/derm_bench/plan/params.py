@@ -16,7 +16,7 @@ Json = Mapping[str, Any]
 
 def as_dict(params: Any) -> dict[str, Any]:
     """The parameters of a stage by name, as they are: nothing in them is copied."""
-    return {name: getattr(params, name) for name in names_of(type(params))}
+    return {name: getattr(params, name) for name in names_of(params.__class__)}
 
 
 @functools.cache
