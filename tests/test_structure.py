@@ -162,6 +162,8 @@ def test_contributing_names_every_kind_of_stage_by_its_word():
 
 
 def test_contributing_says_what_every_package_and_module_is():
-    told = {name for row in _rows("Where things are") for name in re.findall(r"`([a-z_]+)(?:/|\.py)`", row[0])}
+    told = {
+        name for row in _rows("Where things are") for name in re.findall(r"`([a-z_]+)(?:/|\.py)`", row[0])
+    }
     there = {path.stem for path in (ROOT / "harness" / "derm_bench").iterdir() if path.suffix in ("", ".py")}
     assert told == there - {"__init__", "_version", "__pycache__"}

@@ -14,6 +14,7 @@ from derm_bench.specs import (
     Derived,
     GeneratorOptions,
     GeneratorSpec,
+    MetricSpec,
     Options,
     Ref,
 )
@@ -29,12 +30,30 @@ class BlobOptions(Options):
     images: int = Field(90, ge=1)
     unreadable: int = Field(0, description="how many images cannot be read")
     copies: int = Field(0, description="how many images are copies of the first one")
+    graded: bool = Field(
+        False, description="classes are grades, and each image has the label of a further task"
+    )
     root: Path | None = None
+
+
+class CostOptions(Options):
+    costs: Path = Field(description="a JSON file of what it costs to miss a class, by class")
 
 
 class MeanOptions(GeneratorOptions):
     trouble: Literal[
-        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "dtype", "memory", "full", "print", "wait"
+        "none",
+        "raise",
+        "exit",
+        "segfault",
+        "hang",
+        "nan",
+        "shape",
+        "dtype",
+        "memory",
+        "full",
+        "print",
+        "wait",
     ] = "none"
     batch_size: int = 8
     seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")
@@ -205,4 +224,18 @@ def derm_bench_classifiers():
             create="toy_plugins.moody:Moody",
             options=MoodyOptions,
         ),
+    ]
+
+
+@hookimpl
+def derm_bench_metrics():
+    return [
+        MetricSpec(
+            name="toy-cost",
+            summary="mean cost of a wrong answer",
+            create="toy_plugins.costs:Cost",
+            options=CostOptions,
+            level="predictions",
+            higher_is_better=False,
+        )
     ]
