@@ -76,7 +76,7 @@ classifiers:
             12,
             ["dropout.1", "less than 1"],
         ),
-        ("name: good", "seeds: 3", 1, ["seeds is a list or a map"]),
+        ("name: good", "seeds: 3", 1, ["seeds must be a list or a map"]),
         ("name: good", "seeds: [0, 0]", 1, ["stands twice"]),
         ("name: good", "seeds: {together: [1]}", 1, ["unknown key 'together'"]),
         (

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-
 from derm_bench.plan.sorts import sort_of
 from derm_bench.runner.earlier import Experience, earlier_stages
+
 from derm_bench.store import Store
 
 

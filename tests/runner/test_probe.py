@@ -2,12 +2,12 @@
 
 import pytest
 from derm_bench.plan.sorts import sort_of
-
-from derm_bench.cli.common import plan_request
 from derm_bench.runner.earlier import Experience
 from derm_bench.runner.forecast import EVALUATIONS, forecast
 from derm_bench.runner.probe import Probed, _fitted, _Run, unknown
 from derm_bench.runner.small import Size, SmallPlan, small_split
+
+from derm_bench.cli.common import plan_request
 from derm_bench.splits import PlannedSplit
 from derm_bench.training.selection import Selection
 

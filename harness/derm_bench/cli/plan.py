@@ -24,8 +24,8 @@ from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
-from derm_bench.runner.commands import commands, line_of, refuse_commands
 from derm_bench.runner.execute import Execution
+from derm_bench.runner.external_programs import commands, line_of, refuse_commands
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
 

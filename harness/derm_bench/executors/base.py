@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from derm_bench.executors.slots import SHARES
+from derm_bench.executors.placement import SHARES
 from derm_bench.machine import Machine
 from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Stage

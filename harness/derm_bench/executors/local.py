@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from derm_bench.attempts import new_record
 from derm_bench.executors.base import Event, ExecutorSettings, Job, default_workers, message_of
-from derm_bench.executors.slots import Slots
-from derm_bench.executors.tail import Tail
+from derm_bench.executors.output_tail import Tail
+from derm_bench.executors.placement import Slots
 from derm_bench.memory import resident_mb
 from derm_bench.plan.model import Stage
 

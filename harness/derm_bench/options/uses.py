@@ -41,7 +41,7 @@ class ClassifierUse(Options):
     name: str = Field(description="the plugin")
     label: str = Field("", exclude=True, description="what messages call it; default its name")
     options: Any = Field(None, description="the plugin's options, written beside its name")
-    source: Any = Field(None, alias="from", description="a part of a fitted generator to start from")
+    taken_from: Any = Field(None, alias="from", description="a part of a fitted generator to start from")
     init: Any = Field(None, description="start from the same network trained on another data set")
 
     @model_validator(mode="before")
@@ -50,11 +50,11 @@ class ClassifierUse(Options):
         if isinstance(value, str):
             return {"name": value, "options": {}}
         if isinstance(value, dict) and "options" not in value:
-            own = {key: value[key] for key in ("name", "label", "from", "source", "init") if key in value}
+            own = {key: value[key] for key in ("name", "label", "from", "taken_from", "init") if key in value}
             return own | {"options": {key: option for key, option in value.items() if key not in own}}
         return value
 
-    @field_serializer("options", "source", "init")
+    @field_serializer("options", "taken_from", "init")
     def _without_paths(self, value: Any) -> Any:
         """Where files lie is no part of what is written: the stage that the use becomes knows them by content."""
         return _pathless(value)

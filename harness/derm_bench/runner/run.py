@@ -26,12 +26,12 @@ from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.tables import read_summary
-from derm_bench.runner.commands import commands, refuse_commands
 from derm_bench.runner.execute import Execution
+from derm_bench.runner.external_programs import commands, refuse_commands
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
 from derm_bench.runner.provenance import provenance_of
-from derm_bench.runner.records import StoreRecords
+from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 
 

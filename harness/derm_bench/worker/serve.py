@@ -19,7 +19,7 @@ from derm_bench.plugins import Plugins
 from derm_bench.stages.runtime import prepare
 from derm_bench.worker.perform import perform
 from derm_bench.worker.readonly import heed_read_only
-from derm_bench.worker.watermarks import Watermarks
+from derm_bench.worker.replacement import Watermarks
 
 _PR_SET_PDEATHSIG = 1
 

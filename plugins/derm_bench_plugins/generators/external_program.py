@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from derm_bench.errors import UserError
-from derm_bench.executors.tail import Tail
+from derm_bench.executors.output_tail import Tail
 from derm_bench_plugins.generators import program_guard
 
 POLL_SECONDS = 0.05

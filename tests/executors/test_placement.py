@@ -1,6 +1,6 @@
 """Stages share a GPU as far as what they were seen to take allows; the CPU is never full."""
 
-from derm_bench.executors.slots import CONTEXT_MB, SHARES, Slots
+from derm_bench.executors.placement import CONTEXT_MB, SHARES, Slots
 from derm_bench.plan.model import Stage
 
 
