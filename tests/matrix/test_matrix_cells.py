@@ -131,7 +131,7 @@ def test_only_selects_by_and_or_and_stars(load):
         ("stratgy=gan", "did you mean 'strategy'?"),
         ("gan", "KEY=PATTERN"),
         ("strategy=g?n", "no cell has strategy"),
-        ("strategy=real-only,generator_seed=0", "no cell matches all of it"),
+        ("strategy=real-only,generator_seed=0", "no cell matches all parts of it"),
     ],
 )
 def test_only_that_selects_nothing_is_refused(load, only, said):
