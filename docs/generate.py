@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from derm_bench import hookspecs, protocols, run, specs
 from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
+from derm_bench.matrix.grammar import entry_fields
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
-from derm_bench.matrix.shape import entry_fields
 from derm_bench.options import base, classifier, generator, uses
 from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options

@@ -1,4 +1,4 @@
-"""Attempts at stages: the record that each one leaves, whoever writes it."""
+"""Records of attempts at stages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 Status = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted", "waiting"]
-"""How an attempt has ended; `waiting`: the stage needs a person, and its error says what to do."""
+"""How an attempt has ended. `waiting` means that the stage needs a person; its error is the instruction."""
 
 FAILURES = ("failed", "timeout", "oom", "diverged")
 
 
 def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
-    """The part of a record that is known before the stage runs."""
+    """The fields of a record that are known before the stage runs."""
     return {
         "attempt": job["attempt"],
         "key": job["key"],

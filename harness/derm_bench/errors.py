@@ -1,4 +1,4 @@
-"""Errors that a person reads: what was wrong, where, and what would be right."""
+"""Errors for users: what is wrong, where, and what would be valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """The input is wrong; nothing ran. The command line prints it without a traceback and exits 2.
+    """The input is wrong. The command line prints it without a traceback and exits with 2.
 
     `path` is a key path (`("datasets", 0, "root")`), `line` counts from 1.
     """
@@ -39,7 +39,7 @@ class UserError(Exception):
 
 
 class UserErrors(UserError):
-    """Several errors of one input, reported together so that a user mends them in one go."""
+    """Several errors of one input, reported together so that they can be corrected at once."""
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         super().__init__("\n".join(str(error) for error in errors))
@@ -50,14 +50,15 @@ class UserErrors(UserError):
 
 
 class Waiting(Exception):
-    """A stage needs a person before it can go on: to sort images into folders, say. Its message is the instruction.
-    It is no failure: the stage is tried again by every run, and what needs it is skipped with the instruction."""
+    """A stage needs a person before it can go on, for example to sort images into folders. The message is the
+    instruction. It is not a failure: every run tries the stage again, and stages that need it are skipped with the
+    instruction."""
 
 
 class Diverged(Exception):
-    """Training produced NaN, infinity or a collapsed generator; recorded as `diverged`, never averaged away.
+    """Training has produced NaN, infinity or a collapsed generator. The stage is recorded as `diverged`.
 
-    `curve` holds the last rows of the training curves, `[step, metric, value]` each.
+    `curve` holds the last points of the training curves, each `[step, metric, value]`.
     """
 
     def __init__(self, message: str, *, curve: Sequence[Sequence[int | str | float]] = ()) -> None:
@@ -66,12 +67,12 @@ class Diverged(Exception):
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`("datasets", 0, "root")` as `datasets.0.root`, the spelling that `--set` takes."""
+    """Joins a key path as `--set` takes it: `("datasets", 0, "root")` becomes `datasets.0.root`."""
     return ".".join(str(part) for part in path)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest valid words, or all of them when none is near."""
+    """A hint with the nearest valid word, or with all valid words if none is near."""
     names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

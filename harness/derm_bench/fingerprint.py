@@ -1,5 +1,5 @@
-"""Content digests of many files, cached by path, size and modification time so that planning stays quick, and small
-texts kept by digest."""
+"""Content digests of many files, cached by path, size and modification time to keep planning quick; and a cache of
+small texts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import platformdirs
 
 UNREADABLE = "unreadable"
 
-# A file younger than this may change again within the clock's tick and keep its time: it is not cached yet.
+# A file modified more recently may change again within one tick of the clock and keep its time, so it is not cached.
 SETTLED_SECONDS = 2.0
 
-# Files that are hashed by one task of the pool; larger ones than so many bytes are not read whole.
+# Number of files that one task of the pool hashes, and the size in bytes up to which a file is read whole.
 _AT_ONCE = 32
 _WHOLE_BYTES = 2**22
 
@@ -32,15 +32,15 @@ _Row = tuple[str, int, int, str]
 
 
 def cache_folder() -> Path:
-    """`$DERM_BENCH_CACHE`, else derm-bench's folder in the user's cache."""
+    """`$DERM_BENCH_CACHE`, else the folder of derm-bench in the user's cache."""
     return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
 
 
 def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
-    """SHA-256 (hex) of every file's content, by the id it is given under.
+    """SHA-256 (hexadecimal) of the content of each file, by the id given in `paths`.
 
-    A file that cannot be read, or is no regular file, has the digest `unreadable`: the run lists it later.
-    The cache only saves time. A broken one is rebuilt; without a writable place everything is hashed anew.
+    A file that cannot be read, or is not a regular file, has the digest `unreadable`; the run lists it later.
+    A broken cache is rebuilt; without a writable folder every file is hashed each time.
     """
     places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
     stamps = {place: _stamp(place) for place in set(places.values())}
@@ -48,7 +48,7 @@ def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
     missing = [place for place in stamps if place not in known]
     if missing:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            # Many a task: to hand over one takes nearly as long as to hash a file.
+            # Each task gets many files: starting a task takes nearly as long as hashing a file.
             parts = pool.map(lambda some: list(map(_digest, some)), _chunks(missing, _AT_ONCE))
             fresh = dict(zip(missing, itertools.chain.from_iterable(parts), strict=True))
         known |= fresh
@@ -68,12 +68,12 @@ def _stamp(place: str) -> _Stamp | None:
 
 def _digest(place: str) -> str:
     try:
-        # A pipe or a device would never end.
+        # Reading a pipe or a device would not end.
         status = os.stat(place)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):
             return UNREADABLE
         with open(place, "rb") as file:  # noqa: PTH123
-            if status.st_size < _WHOLE_BYTES:  # file_digest makes a buffer of its own for every file
+            if status.st_size < _WHOLE_BYTES:  # file_digest would allocate a buffer for every file
                 return hashlib.sha256(file.read()).hexdigest()
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -94,7 +94,7 @@ def _settled(
 
 
 def recall(name: str) -> str | None:
-    """A small text kept under a digest of all that it follows from; None where there is none."""
+    """The cached text of that name, which is a digest of its inputs; None if there is none."""
     row = _cached(
         lambda database: database.execute("SELECT text FROM texts WHERE name = ?", (name,)).fetchone()
     )
@@ -102,7 +102,7 @@ def recall(name: str) -> str | None:
 
 
 def remember(name: str, text: str) -> None:
-    """Keeps a text for `recall`, where there is a writable place."""
+    """Caches a text for `recall`, if the cache is writable."""
 
     def write(database: sqlite3.Connection) -> None:
         with database:
@@ -112,7 +112,8 @@ def remember(name: str, text: str) -> None:
 
 
 def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
-    """What `work` returns on the open cache; None where there can be none. A broken file is replaced."""
+    """Calls `work` with the open cache and returns its result; None if there is no usable cache. Replaces a broken
+    file."""
     file = cache_folder() / "digests-1.sqlite"
     for _ in range(2):
         try:

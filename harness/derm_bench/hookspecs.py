@@ -1,5 +1,5 @@
-"""The whole plugin contract on one page. A plugin package has an entry point in the group `derm_bench` that
-names a module; the module sets `DERM_BENCH_API = 1`, imports no torch, and implements some of these hooks.
+"""The hooks that plugins implement. A plugin package has an entry point in the group `derm_bench` that names a module.
+The module sets `DERM_BENCH_API = 1`, imports no torch, and implements some of these hooks.
 
     from derm_bench import hookimpl
     from derm_bench.specs import GeneratorSpec
@@ -30,8 +30,8 @@ from derm_bench.specs import (
 
 @hookspec
 def derm_bench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
-    """Data sets: where labels, groups and pixels come from. `create` names a class with `describe`, `fingerprint`
-    and `read`, in a module without torch: the planner calls the first two.
+    """Returns specs of data sets. `create` names a class with `describe`, `fingerprint` and `read`. Its module imports
+    no torch, because the planner calls the first two.
 
         class MyOptions(Options):
             root: Path = Field(description="the folder with labels.csv and images/")
@@ -45,8 +45,8 @@ def derm_bench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def derm_bench_generators() -> Iterable[GeneratorSpec]:  # type: ignore[empty-body]
-    """Generators of synthetic images, controls among them. `create` names a class with `fit`, `sample`, `parts`,
-    `state` and `load_state`.
+    """Returns specs of generators of synthetic images, including controls. `create` names a class with `fit`, `sample`,
+    `parts`, `state` and `load_state`.
 
         class MyOptions(GeneratorOptions):
             z_dim: int = Field(100, ge=1, description="length of the latent vector")
@@ -68,8 +68,8 @@ def derm_bench_generators() -> Iterable[GeneratorSpec]:  # type: ignore[empty-bo
 
 @hookspec
 def derm_bench_classifiers() -> Iterable[ClassifierSpec]:  # type: ignore[empty-body]
-    """Classifiers that are trained with and without synthetic images. `create` names a class with `fit` and
-    `predict_proba`.
+    """Returns specs of classifiers. `create` names a class with `fit`, `predict_proba`, `parts`, `state` and
+    `load_state`.
 
         class MyOptions(ClassifierOptions):
             width: int = Field(32, ge=1, description="channels of the first layer")
@@ -83,8 +83,8 @@ def derm_bench_classifiers() -> Iterable[ClassifierSpec]:  # type: ignore[empty-
 
 @hookspec
 def derm_bench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
-    """Metrics of predictions, or of images. `create` names a class with `compute`, called as `level` says:
-    with labels and probabilities, or with features of real and synthetic images.
+    """Returns specs of metrics. `create` names a class with `compute`. With `level="predictions"` it is called with
+    labels and probabilities, with `level="images"` with features of real and synthetic images.
 
         @hookimpl
         def derm_bench_metrics():
@@ -103,8 +103,8 @@ def derm_bench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def derm_bench_transforms() -> Iterable[TransformSpec]:  # type: ignore[empty-body]
-    """Preprocessing, augmentation, mixing and regularisers. `create` names a class whose objects are called as the
-    `phase` says.
+    """Returns specs of transforms: preprocessing, augmentation, mixing and regularisers. `create` names a class whose
+    objects are called; `phase` determines their arguments (see `TransformSpec`).
 
         class MyOptions(Options):
             strength: float = Field(0.1, ge=0, description="standard deviation of the noise, pixels in [0,1]")
@@ -126,8 +126,9 @@ def derm_bench_transforms() -> Iterable[TransformSpec]:  # type: ignore[empty-bo
 
 @hookspec
 def derm_bench_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
-    """Ways to execute stages: in this process, in local workers, on a cluster. `create` names a class that is called
-    with `ExecutorSettings` and has `free`, `submit`, `poll` and `stop` (`derm_bench/executors/base.py`).
+    """Returns specs of executors, which run stages: in this process, in local workers, on a cluster. `create` names a
+    class that is called with its options and `ExecutorSettings` and has `free`, `submit`, `poll` and `stop`
+    (`derm_bench/executors/base.py`).
 
         @hookimpl
         def derm_bench_executors():
@@ -137,15 +138,15 @@ def derm_bench_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body
 
 @hookspec
 def derm_bench_run_start(matrix: str, out: Path, stages: int) -> None:
-    """Called when a run of the matrix named `matrix` begins; its run directory is `out`, its plan has `stages`
-    stages, those included that the store already has.
+    """Called when a run of the matrix named `matrix` starts. `out` is its run directory, `stages` the number of stages
+    in its plan, including those that the store already has.
 
         @hookimpl
         def derm_bench_run_start(matrix, out, stages):
             print(f"{matrix}: {stages} stages, into {out}", file=sys.stderr)
 
-    The lifecycle hooks are called in the parent, in order, in a thread of each plugin's own. An implementation takes
-    only the arguments that it needs. What it raises is a warning, and its last call in this run.
+    Lifecycle hooks are called in the parent, in order, in a separate thread for each plugin. An implementation takes
+    only the arguments that it needs. If it raises, a warning is printed and it is not called again in this run.
     """
 
 
@@ -163,8 +164,9 @@ def derm_bench_stage_finish(record: Mapping[str, Any]) -> None:
 
 @hookspec
 def derm_bench_log(stage: str, key: str, step: int, values: Mapping[str, float]) -> None:
-    """Called with the latest values that a running stage logged, at most five times a second: `stage` is its title,
-    `key` its key (titles may be equal), `step` the updates done. The whole curve is in history.csv afterwards.
+    """Called with the latest values that a running stage has logged, at most five times per second. `stage` is its
+    title, `key` its key (two stages may have the same title), `step` the number of updates. The whole curve is in
+    history.csv afterwards.
 
         @hookimpl
         def derm_bench_log(stage, step, values):
@@ -174,8 +176,8 @@ def derm_bench_log(stage: str, key: str, step: int, values: Mapping[str, float])
 
 @hookspec
 def derm_bench_run_finish(matrix: str, out: Path, statuses: Mapping[str, int]) -> None:
-    """Called when the run directory `out` has been written, after an interruption too; `statuses` counts the cells
-    (`done`, `failed`, `pending`, ...).
+    """Called when the run directory `out` has been written, also after an interruption. `statuses` is the number of
+    cells of each status (`done`, `failed`, `pending`, ...).
 
         @hookimpl
         def derm_bench_run_finish(out, statuses):

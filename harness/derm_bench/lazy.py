@@ -1,4 +1,4 @@
-"""Lazy import paths: `package.module:attribute`, followed when what they name is needed."""
+"""Lazy import paths `package.module:attribute`, which are imported when they are needed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def load_object(path: str) -> Any:
-    """What an import path `package.module:attribute` names. Imports the module."""
+    """Imports the module of `package.module:attribute` and returns the attribute."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def create(spec: Any, options: Any, task: Any) -> Any:
-    """The object of a plugin: what its spec's `create` names, called with its options and task."""
+    """Creates the object of a plugin: calls `create` of its spec with options and task."""
     return load_object(spec.create)(options, task)

@@ -1,4 +1,4 @@
-"""The machine that stages run on: device type, precision, threads. Finds devices without importing torch."""
+"""The machine that stages run on: devices, precision, threads. Finds devices without importing torch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 @dataclass(frozen=True)
 class Machine:
-    """What stages run on: the device type (cpu, cuda), the devices of that type, precision and threads of a worker, and
-    the memory of devices in MB where it is known."""
+    """The machine that stages run on: `device` is the device type (cpu, cuda), `devices` are the devices of that type,
+    `precision` and `threads` are those of a worker, and `memory` is that of each device in MB, where it is known."""
 
     device: str
     devices: tuple[str, ...]
@@ -32,7 +32,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks of the machine: `device` as `--device` has it, precision and threads as `numerics` has them."""
+    """The machine that a user asks for: `device` as in `--device`, `precision` and `threads` as in `numerics`."""
 
     device: str = "auto"
     precision: str = "auto"
@@ -40,19 +40,21 @@ class Wanted:
 
 
 def this_machine(options: object, wanted: Wanted) -> Machine:
-    """The machine that the process runs on, as executors of this machine tell it: `precision: auto` is the saved
-    profile, else fp32. UserError where there is no such device, or a precision that it does not have."""
+    """The machine that this process runs on. `precision: auto` is the saved profile, else fp32. Raises UserError for a
+    device that does not exist and for a precision that the device does not have."""
     devices = _devices(wanted.device)
     kind = devices[0].partition(":")[0]
     precision = saved_profile().get(kind, "fp32") if wanted.precision == "auto" else wanted.precision
-    return Machine(kind, devices, refuse_absent(precision, kind), wanted.threads, device_megabytes(devices))
+    return Machine(
+        kind, devices, checked_precision(precision, kind), wanted.threads, device_megabytes(devices)
+    )
 
 
-def refuse_absent(precision: str, device: str) -> str:
-    """The precision; a UserError where a device of that type has none of that name."""
+def checked_precision(precision: str, device: str) -> str:
+    """Returns the precision. Raises UserError if devices of that type do not have it."""
     if precision == "tf32" and device != "cuda":
         raise UserError(
-            f"numerics.precision: tf32 is a precision of CUDA devices, and stages run on: {device}",
+            f"numerics.precision: tf32 needs a CUDA device, and stages run on: {device}",
             hint="write fp32, bf16 or auto",
         )
     return precision
@@ -69,7 +71,7 @@ def _devices(wanted: str) -> tuple[str, ...]:
     if not found:
         raise UserError(
             f"--device {wanted}: no usable CUDA device was found",
-            hint="try --device cpu; `derm-bench doctor` tells more",
+            hint="try --device cpu; `derm-bench doctor` shows more",
         )
     if wanted == "cuda":
         return tuple(f"cuda:{k}" for k in range(found))
@@ -82,7 +84,7 @@ def _devices(wanted: str) -> tuple[str, ...]:
 
 @functools.cache
 def cuda_devices() -> int:
-    """How many CUDA devices torch would see; 0 where torch is a CPU build or there is no driver."""
+    """The number of CUDA devices that torch can use; 0 for a CPU build of torch and without a driver."""
     try:
         if "+cpu" in importlib.metadata.version("torch"):
             return 0
@@ -111,12 +113,12 @@ def device_megabytes(devices: Sequence[str]) -> dict[str, float]:
 
 
 def profile_file() -> Path:
-    """Where `doctor --probe` saves the precision that it measured for each device type."""
+    """The file in which `doctor --probe` saves the fastest precision of each device type."""
     return Path(platformdirs.user_config_dir("derm-bench")) / "profile.json"
 
 
 def saved_profile() -> dict[str, str]:
-    """`{device type: precision}`; empty where nothing was measured."""
+    """The measured `{device type: precision}`; empty without a measurement."""
     try:
         content = json.loads(profile_file().read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What plugins are given and what they give: tasks, requests, and the protocols of data sets and networks.
+"""Protocols of data sets, generators and classifiers, and the records that they take and return.
 
 Imports no torch: the planner describes data sets through it.
 """
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What a plugin's `create(options, task)` is told.
+    """The second argument of a plugin's `create(options, task)`.
 
-    `classes` are the class names, in the order of labels; `size` is the side in pixels of the images it gets; `device`
-    a torch device string; `inputs` what its spec `requires`, by name: for a `Ref` of kind `generator` or `classifier`
-    the plugin's object with its state loaded, on the device; for `samples` an `ImageSet` of synthetic images at the
-    stored size, labelled by the classes of the data set (-1 where the generator tells none apart).
-    `input_tasks` are the tasks that those objects were made with (their `classes` and `size`), `input_parts` the names
-    of the parts that were asked of them, both by the input's name. Inputs are not to be changed: deep-copy a network
-    that is trained on. `whole`, for data sets alone: images are to be read at their own size, since preprocessing sees
-    them before they are brought to `size`; without it a decoder may make them smaller as it reads.
+    `classes` are the class names, in the order of labels; `size` is the side of the images in pixels; `device` is a
+    torch device string. `inputs` are the requirements of the spec, by name. For a `Ref` of kind `generator` or
+    `classifier` an input is the plugin's object on the device, with its state loaded. For `samples` it is an `ImageSet`
+    of synthetic images at the stored size, labelled by the classes of the data set (-1 if the generator does not
+    distinguish classes). `input_tasks` are the tasks that the objects were created with, and `input_parts` the names of
+    the parts that are asked for, both by the name of the input. Inputs must not be changed: deep-copy a network before
+    training it further. `whole` is for data sets only: it asks for images at their own size, because preprocessing
+    gets them before they are resized to `size`. Otherwise a decoder may reduce them while it reads.
     """
 
     classes: tuple[str, ...]
@@ -43,8 +43,8 @@ class Task:
     whole: bool = False
 
     def part(self, name: str) -> nn.Module:
-        """The network that was asked of the input `name`: by `part` of its `Ref`, or `from: {..., part: NAME}`.
-        UserError where the input has no such part."""
+        """The network of the input `name` that is asked for by `part` of its `Ref`, or by `from: {..., part: NAME}`.
+        Raises UserError if the input has no such part."""
         wanted, parts = self.input_parts.get(name, ""), self.inputs[name].parts()
         if wanted not in parts:
             raise UserError(
@@ -57,9 +57,10 @@ class Task:
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One chunk of samples: `n` images of class index `label` (None: any, over pooled classes) under `seed`.
+    """One chunk of a sample: `n` images of the class index `label` (None for pooled classes), drawn with `seed`.
 
-    `start` images of the same sample came in chunks before; `total` of them are kept in all (None: start + n).
+    `start` is the number of images in earlier chunks of the same sample, `total` the number in all chunks (None means
+    start + n).
     """
 
     label: int | None
@@ -74,13 +75,13 @@ class SampleRequest:
 
 @dataclass(frozen=True)
 class DatasetDescription:
-    """A data set without its pixels: all that splitting needs. Lists run parallel to `ids`.
+    """A data set without its pixels: all that is needed to split it. All lists are parallel to `ids`.
 
-    `labels` are names out of `classes`. `masks`: images come with one each. `licence` and `citation` are shown.
-    `groups` holds the lesion or patient of each image (None: no grouping is known). `given_split` holds
-    `train | val | test | ""` where the source fixes one. `attributes` holds typed columns (age, sex, site, ...).
-    `aux_labels` holds the labels of further tasks by the task's name, "" where an image has none; `ordinal`: the
-    classes are grades in their order.
+    `labels` are names in `classes`. `masks` states that every image has a mask. `licence` and `citation` are shown in
+    the report. `groups` are the lesion or patient of each image (None if no grouping is known). `given_split` is
+    `train`, `val`, `test` or `""` for each image, if the data set defines a split. `attributes` are typed columns (age,
+    sex, site, ...). `aux_labels` are the labels of further tasks by the name of the task, `""` for an image without
+    one. `ordinal` states that the classes are ordered grades.
     """
 
     ids: Sequence[str]
@@ -106,22 +107,25 @@ class RawImage:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that could not be decoded, and its `reason`; it is listed and set aside, never silently dropped."""
+    """An image that could not be decoded, with the `reason`. It is left out and listed."""
 
     reason: str
 
 
 class Dataset(Protocol):
-    """What a data set's `create(options, task)` returns. Its module imports no torch: the planner calls it too."""
+    """The object that `create(options, task)` of a data set returns. Its module imports no torch, since the planner
+    uses it."""
 
-    def describe(self, options: Any) -> DatasetDescription: ...
+    def describe(self, options: Any) -> DatasetDescription:
+        """The description of the data set; no pixels are read."""
+        ...
 
     def fingerprint(self, options: Any) -> Mapping[str, str]:
-        """Content digest of every image (with its mask), by id; times and places never enter."""
+        """Content digest of every image with its mask, by id. Times and paths of files must not change it."""
         ...
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
-        """Decodes the images in the order of `ids`, at their own size where the task says `whole`; may be called from
+        """Decodes the images in the order of `ids`, at their own size if the task has `whole`. It may be called from
         several threads at once."""
         ...
 
@@ -130,19 +134,21 @@ class Dataset(Protocol):
 
 
 class Generator(Protocol):
-    """What a generator's `create(options, task)` returns.
+    """The object that `create(options, task)` of a generator returns.
 
-    One that makes images of noise and a class alone may also have `prior(n, generator)`, the noise of n images
-    [n,...] drawn from a torch.Generator, and `render(z, label)`, their images in [-1,1], as `NoiseGenerator` has. The
-    run directory then shows rows that lead from one sample to another: along a great circle, or along a line where
-    noise lies in [-1,1] as uniform noise does, unless it says itself by `between(a, b, share)` what noise lies between
-    `a` and `b`, `share` in [0,1].
+    A generator whose images depend only on noise and class may also have `prior(n, generator)`, which draws the noise
+    of n images [n,...] from a torch.Generator, and `render(z, label)`, which returns their images in [-1,1], as
+    `NoiseGenerator` does. The run directory then shows interpolations from one sample to another: along a great circle,
+    or along a straight line if the noise is in [-1,1], as uniform noise is. `between(a, b, share)`, if defined, returns
+    the noise at `share` (in [0,1]) of the way from `a` to `b` instead.
     """
 
-    def fit(self, train: ImageSet, run: Run) -> None: ...
+    def fit(self, train: ImageSet, run: Run) -> None:
+        """Fits the generator to the images of `train`."""
+        ...
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """uint8 images [n,3,size,size]; equal for equal requests."""
+        """uint8 images [n,3,size,size]. Equal requests give equal images."""
         ...
 
     def parts(self) -> dict[str, nn.Module]: ...
@@ -153,14 +159,18 @@ class Generator(Protocol):
 
 
 class Classifier(Protocol):
-    """What a classifier's `create(options, task)` returns. `mean` and `std` (three floats each, of pixels in
-    [0,1], default 0.5) may be given as attributes: the harness normalises with them. So may `weights_from`, a
-    {name: string} of where its first weights came from (file or source, sha256), which the manifest repeats."""
+    """The object that `create(options, task)` of a classifier returns. It may have the attributes `mean` and `std`,
+    three floats each for pixels in [0,1] (default 0.5), with which the harness normalises images. It may also have
+    `weights_from`, a {name: string} that states where its initial weights came from (file or source, sha256); the
+    manifest contains it."""
 
-    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None: ...
+    def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
+        """Trains the classifier on `train`. `val` is only for the evaluations that `run.evaluate` makes."""
+        ...
 
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [N,K] rows that sum to 1, from normalised float32 images [N,3,size,size] on the task's device."""
+        """Probabilities float32 [N,K] whose rows sum to 1, for normalised float32 images [N,3,size,size] on the
+        device."""
         ...
 
     def parts(self) -> dict[str, nn.Module]: ...

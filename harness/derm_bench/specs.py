@@ -1,7 +1,7 @@
-"""Specs: what a plugin hands in, one typed record per plugin. Also the one place to import the plugin contract from.
+"""Specs of plugins, one typed record per plugin. Plugins import the whole plugin contract from here.
 
-Nothing here imports torch: the parent process reads specs to validate and plan. `create` is an import path
-that only a worker (or, for data sets, the planner) follows.
+Nothing here imports torch, because the parent process reads specs to validate and plan. `create` is an import path that
+only a worker (or, for data sets, the planner) imports.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ KINDS = ("dataset", "generator", "classifier", "metric", "transform", "executor"
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where images come from that no stage here is trained for: `statement` goes on after "its images are". `split`:
-    digest (or its first digits) of the split whose training part was trained on; `sees_test`: val or test were too."""
+    """Where the images of a generator come from that is not trained by derm-bench. `statement` completes the sentence
+    "its images are ...". `split` is the digest, or its first digits, of the split whose training part it was trained
+    on; `sees_test` states that validation or test images were used too."""
 
     statement: str
     split: str = ""
@@ -44,23 +45,23 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Ref:
-    """Something a plugin needs that another stage makes; the planner turns it into an ordinary shared stage, the same
-    one that a strategy or a classifier of the matrix asks for where the work is equal.
+    """A requirement of a plugin: the output of another stage. The planner makes it an ordinary shared stage. If a
+    strategy or a classifier of the matrix needs the same stage, it runs only once.
 
-    `plugin` is run with `options`, a map as a matrix writes it (`preset` and a classifier's `from` and `init` among
-    them) or a whole `ClassifierUse`. What `Task.inputs` then holds depends on `kind`:
+    `plugin` is run with `options`: a map as in a matrix (it may have `preset` and, for a classifier, `from` and `init`)
+    or a whole `ClassifierUse`. The value in `Task.inputs` depends on `kind`:
 
-    - `generator`: the fitted generator. It is one fit: `scope` is `pooled` unless said. Its seed is the generator seed
-      of whatever requires it.
-    - `classifier`: the trained classifier. A classifier's own requirements are trained as it is itself, on the same
-      images with the same augmentation, budget and seed; those of a generator on real training images alone.
-    - `samples`: `n` synthetic images a class, by default as many as it has real training images; with the scope that
-      the generator has by default.
+    - `generator`: the fitted generator. It is a single fit, so `scope` defaults to `pooled`. Its seed is the generator
+      seed of the plugin that requires it.
+    - `classifier`: the trained classifier. If a classifier requires it, it is trained under the same conditions: the
+      same images, augmentation, budget and seed. If a generator requires it, it is trained on the real training images.
+    - `samples`: `n` synthetic images per class, by default as many as the class has real training images. `scope`
+      defaults to that of the generator.
 
-    `part` names one network of a generator's or classifier's `parts()`, which `Task.part` gives. `data` is what the
-    plugin is fitted on: the training split, the reserve, or what another `Ref` of kind `samples` makes.
-    `needed: fit` is for what the plugin uses while it is fitted and not afterwards: where a fitted plugin is restored,
-    to sample or to predict, `Task.inputs` does not have it.
+    `part` names one network in `parts()` of the generator or classifier; `Task.part` returns it. `data` is what the
+    plugin is fitted on: the training split, the reserve, or the samples of another `Ref` of kind `samples`.
+    `needed="fit"` marks an input that is used only while the plugin is fitted. When a fitted plugin is restored, to
+    sample or to predict, `Task.inputs` does not contain it.
     """
 
     kind: Literal["generator", "classifier", "samples"]
@@ -75,15 +76,16 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class PluginSpec:
-    """What all kinds share. `name` is in kebab-case, `summary` a line, `paper` a reference; `create` is
-    `"package.module:attribute"`, called `create(options, task)`; `options` a pydantic model, each field with a
-    description; `requires(options)` returns the `Ref`s, by name, of what other stages must make first (generators and
-    classifiers only). A classifier that requires a generator as `from` takes the matrix's `from` in its place.
+    """The fields that all kinds of plugins share. `name` is in kebab-case, `summary` is one line, `paper` a reference.
+    `create` is an import path `"package.module:attribute"`, called as `create(options, task)`. `options` is a pydantic
+    model; each of its fields needs a description. `requires(options)` returns the `Ref`s that the plugin requires, by
+    name (generators and classifiers only). A `from` in the matrix replaces the requirement of the name `from`.
 
-    `presets` are named option sets; `tiny` (tests) and `smoke` are expected of generators and classifiers.
-    `preflight`, an import path called with the options in the parent before anything runs, returns the problems
-    it can already see (missing weights, say), a sentence each. `depends_on`, an import path called likewise, returns
-    JSON of what the numbers depend on beside options and code (the digest of weights found by default, say).
+    `presets` are named sets of options. Generators and classifiers should have `tiny` (for tests) and `smoke`.
+    `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
+    problems that can be seen by then (missing weights, for example), one sentence each. `depends_on` is an import path
+    that is called in the same way. It returns JSON of anything else that the numbers depend on beside options and code,
+    such as the digest of weights that are found by default.
     """
 
     name: str
@@ -99,16 +101,16 @@ class PluginSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(PluginSpec):
-    """A data set: `create` names a class with `describe`, `fingerprint` and `read`."""
+    """A data set. `create` names a class that implements `Dataset`."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """Named data that is made from the images of a data set, once for all plugins that want the same.
+    """Named data that is derived from the images of a data set, once for all plugins that need the same.
 
-    `function` is an import path called `function(images, **options)` with uint8 images [n,3,S,S] of the stored size, on
-    the device; it returns a tensor [n,...] of any dtype, the same shape for every image. `options` are JSON. A fit
-    finds the result in `ImageSet.data`, and batches in `Batch.data`, under the name that `derives` gave it.
+    `function` is an import path, called as `function(images, **options)` with uint8 images [n,3,S,S] of the stored size
+    on the device. It returns a tensor [n,...] of any dtype, with the same shape for every image. `options` are JSON. A
+    fit finds the result in `ImageSet.data` and in `Batch.data`, under its name in `derives`.
     """
 
     function: str
@@ -117,18 +119,21 @@ class Derived:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec(PluginSpec):
-    """A generator of images. `conditional`: one fit covers all classes. `conditions_on`: what `sample` is given
-    of the training set. `reads: reserve` draws from the reserve split instead of train.
+    """A generator of images. `conditional` states that one fit covers all classes. `conditions_on` is the part of the
+    training set that `sample` gets. `reads="reserve"` reads images of the reserve instead of train.
 
-    `trains=False`: `fit` trains nothing, it only reads or draws images. Such a generator takes neither `budget` nor
-    `augment`, which a matrix may then not write; the harness reads them as one update and no transforms.
-    `derives`: import path, called with the options: `{name: Derived}`, data that is made from the images for it.
+    `trains=False` states that `fit` trains nothing and only reads or draws images. Such a generator has no options
+    `budget` and `augment`; the harness uses one update and no transforms. `derives` is an import path that is called
+    with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
 
-    Import paths for what is not trained here: `provenance(options) -> Provenance`; `finite(options) -> {class: n}`, or
-    one n for all: there are no more images, drawn without repetition in an order that the fit fixes (by
-    `SampleRequest.start`, whatever its seed); `"reads"` for as many as the split gives it to read, `math.inf` where the
-    order begins anew at its end; `commands(options, classes, size, seed)`: argv lists of the programs that
-    `fit` runs, which needs `--allow-commands`; only such a fit writes files, temporary ones.
+    Three more import paths are for generators of images that are made elsewhere:
+
+    - `provenance(options) -> Provenance` states where the images come from.
+    - `finite(options)` returns how many images there are: `{class: n}`, or one n for all classes. They are drawn
+      without repetition, from `SampleRequest.start` on, in an order that the fit determines and the seed does not.
+      `"reads"` means as many as the split has for the generator to read; `math.inf` that the order starts again.
+    - `commands(options, classes, size, seed)` returns the argv lists of the programs that `fit` runs. Such a fit needs
+      `--allow-commands`, and only such a fit may write (temporary) files.
     """
 
     conditional: bool = False
@@ -145,8 +150,9 @@ class GeneratorSpec(PluginSpec):
 class ClassifierSpec(PluginSpec):
     """A classifier. `label_option` names the option whose value is the default label (`model` of timm).
 
-    `trains=False`: `fit` trains nothing. Such a classifier takes, of the options that classifiers share, only those
-    that its own model declares; the harness reads the others as their defaults. `derives`: as of a generator.
+    `trains=False` states that `fit` trains nothing. Of the options that all classifiers share, such a classifier takes
+    only those that its own model declares; the harness uses the defaults of the others. `derives` is as for a
+    generator.
     """
 
     label_option: str | None = None
@@ -156,13 +162,13 @@ class ClassifierSpec(PluginSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(PluginSpec):
-    """A metric. `level: predictions` computes from probabilities, `images` from features of `extractor`;
-    `higher_is_better` says which way is up.
+    """A metric. With `level="predictions"` it is computed from probabilities, with `level="images"` from features of
+    `extractor`. `higher_is_better` states which direction is better.
 
-    `create(options, task)` returns an object with `compute(labels, proba, groups, classes)` or
-    `compute(real, synthetic)` (float64 features [N,D] of its `extractor`), `-> {name: float}`.
-    `extractor` is `domain` (the reference network of the split), or an import path called
-    `extractor(options, device)` whose result maps uint8 images [N,3,H,W] to features and names itself in `.name`.
+    `create(options, task)` returns an object with `compute(labels, proba, groups, classes) -> {name: float}` or
+    `compute(real, synthetic) -> {name: float}`; real and synthetic are features float64 [N,D]. `extractor` is
+    `domain` (the reference network of the split) or an import path that is called as `extractor(options, device)`. Its
+    result maps uint8 images [N,3,H,W] to features and has a `name`.
     """
 
     level: Literal["predictions", "images"]
@@ -172,15 +178,17 @@ class MetricSpec(PluginSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class TransformSpec(PluginSpec):
-    """A transform. `scalar` names the option that a bare value sets (`{rotate: 30}` sets `degrees`).
+    """A transform. `scalar` is the option that a bare value sets (`{rotate: 30}` sets `degrees`).
 
-    `create(options, task)` returns, by phase: `preprocess` a function of uint8 [H,W,3] arrays; `image` a function
-    of (float images [N,3,H,W] in [0,1], torch.Generator), drawing parameters for each image by itself; `batch`
-    one of (images, targets [N,K], torch.Generator) -> (images, targets); `regulariser` one of (model, batch) -> loss.
-    A preprocess transform with an attribute `before_resize = True` is shown images at their own size, whatever their
-    format, and may enlarge them; what stands before it in the list is then too. A regulariser with a method
-    `normalised_with(mean, std)` is told by what batches are normalised. It may be recorded with the step
-    (`Engine.fit`), and leaves the model as it is.
+    `create(options, task)` returns a callable, whose arguments and result depend on `phase`:
+
+    - `preprocess`: uint8 array [H,W,3] -> uint8 array of the same shape. A transform with the attribute
+      `before_resize = True` gets images at their own size and may enlarge them; so do the transforms listed before it.
+    - `image`: (float images [N,3,H,W] in [0,1], torch.Generator) -> images. Draws parameters for each image separately.
+    - `batch`: (images, targets [N,K], torch.Generator) -> (images, targets).
+    - `regulariser`: (model, batch) -> loss. It does not change the model, and it may be captured in a CUDA graph with
+      the step (`Engine.fit`). If it has a method `normalised_with(mean, std)`, that is called with the values by which
+      batches are normalised.
     """
 
     phase: Literal["preprocess", "image", "batch", "regulariser"]
@@ -192,9 +200,9 @@ class ExecutorSpec(PluginSpec):
     """An executor of stages. `create` is called as `create(options, settings)` in the parent, with an
     `ExecutorSettings`, and returns an `Executor` (`derm_bench.executors.base`).
 
-    `machine`: import path, called as `machine(options, wanted)` with a `derm_bench.machine.Wanted`; it returns the
-    `Machine` that stages will run on, which is part of their identity: whoever plans need not have such a device. By
-    default it is the machine that plans.
+    `machine` is an import path that is called as `machine(options, wanted)` with a `derm_bench.machine.Wanted`. It
+    returns the `Machine` that stages will run on, which is part of their keys, so that a machine without such a device
+    can plan. The default is the machine that plans.
     """
 
     machine: str = "derm_bench.machine:this_machine"

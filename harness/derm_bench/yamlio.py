@@ -1,6 +1,6 @@
-"""YAML from a stranger -> plain data and the line of every key: YAML 1.2 core scalars, bounded, inert.
+"""Reads untrusted YAML into plain data, with the line of every key. Scalars follow the YAML 1.2 core schema.
 
-Built on PyYAML's event stream, which neither resolves scalars (its resolver is YAML 1.1) nor makes objects.
+It uses PyYAML's event stream, which neither resolves scalars (PyYAML resolves by YAML 1.1) nor creates objects.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True)
 class Document:
-    """Plain `data` (dict, list, str, int, float, bool, None) and `lines`: key path -> line, counted from 1.
+    """Plain `data` (dict, list, str, int, float, bool, None) and `lines`, the line of each key path, counted from 1.
 
-    Aliases are expanded: no two places of `data` share an object, so one may be changed without the other.
+    Aliases are expanded to copies, so that one place of `data` can be changed without another.
     """
 
     file: Path | None
@@ -47,7 +47,7 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def line(self, path: KeyPath) -> int | None:
-        """The line of `path`, or of the nearest place above it that was written."""
+        """The line of `path`, or of its nearest parent that is in the file."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.lines:
                 return self.lines[path[:end]]
@@ -55,15 +55,16 @@ class Document:
 
 
 def load_yaml(file: Path) -> Document:
-    """Reads a YAML file. UserError: missing, over 1 MB, not UTF-8 text, or refused by `parse_yaml`."""
+    """Reads a YAML file. Raises UserError if it is missing, over 1 MB, not UTF-8 text, or refused by `parse_yaml`."""
     return parse_yaml(_read_text(file), file)
 
 
 def parse_yaml(text: str, file: Path | None = None) -> Document:
     """Parses one YAML document.
 
-    UserError (file, line): syntax, a tag, a duplicate key (both lines), a key that is no scalar, a second
-    document, over 100,000 nodes with aliases expanded, nesting deeper than 64, an alias inside its anchor.
+    Raises UserError with file and line for invalid syntax, a tag, a duplicate key (with both lines), a key that is not
+    a scalar, a second document, more than 100,000 nodes with aliases expanded, nesting deeper than 64 levels, and an
+    alias inside its own anchor.
     """
     try:
         root = _Composer(file).document(text)
@@ -93,9 +94,9 @@ def _read_text(file: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot read {place}: {error.strerror}", file=file) from None
     if len(content) > MAX_BYTES:
-        raise UserError(f"larger than {MAX_BYTES // 1000} kB, which no matrix or label map is", file=file)
+        raise UserError(f"larger than {MAX_BYTES // 1000} kB, the limit for a matrix or label map", file=file)
     if b"\0" in content:
-        raise UserError("not a text file: it holds NUL bytes", file=file)
+        raise UserError("not a text file: it contains NUL bytes", file=file)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -105,7 +106,7 @@ def _read_text(file: Path) -> str:
 
 @dataclass
 class _Node:
-    """A parsed node; `nodes` and `depth` count aliases as if they were written out."""
+    """A parsed node. `nodes` and `depth` count expanded aliases."""
 
     value: Any
     line: int
@@ -114,7 +115,8 @@ class _Node:
 
 
 class _Composer:
-    """Events -> nodes. Counts are kept while composing, so that a bomb is refused before it is expanded."""
+    """Composes nodes from events. It counts while composing, so that too large a document is refused before
+    expansion."""
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
@@ -130,7 +132,7 @@ class _Composer:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise self.fail("a second document starts here; one a file", _line(event))
+                    raise self.fail("a second document starts here; a file may have one", _line(event))
                 root = self.node(next(events), events, 1)
         return root or _Node(None, 1)
 
@@ -145,7 +147,7 @@ class _Composer:
         if tag is not None:
             raise self.fail(f"YAML tag '{tag}' is not allowed", line, "write the plain value")
         if anchor is not None:
-            self.anchors[anchor] = None  # open: an alias to it from inside would never end
+            self.anchors[anchor] = None  # not complete yet: an alias to it from inside would not end
         node = self.content(event, events, line, depth)
         if node.nodes > MAX_NODES:
             raise self.fail(f"aliases expand to more than {MAX_NODES} values", line)
@@ -163,7 +165,7 @@ class _Composer:
             raise self.fail(f"alias '*{event.anchor}' has no anchor before it", line)
         node = self.anchors[event.anchor]
         if node is None:
-            raise self.fail(f"alias '*{event.anchor}' stands inside its own anchor", line)
+            raise self.fail(f"alias '*{event.anchor}' is inside its own anchor", line)
         if depth + node.depth - 1 > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH} levels", line)
         return _Node(node.value, line, node.nodes, node.depth)
@@ -187,13 +189,13 @@ class _Composer:
             node = self.node(event, events, depth + 1)
             value = self.node(next(events), events, depth + 1)
             if isinstance(node.value, list | dict):
-                raise self.fail("a key must be a plain word, not a list or a map", key_line)
+                raise self.fail("a key must be a scalar, not a list or a map", key_line)
             key = node.value
             if is_merge:
                 merged += self.merge_sources(value, key_line)
             elif key in entries:
                 first = entries[key][0]
-                raise self.fail(f"key '{key}' stands twice: lines {first} and {key_line}", key_line)
+                raise self.fail(f"key '{key}' is given twice: lines {first} and {key_line}", key_line)
             else:
                 entries[key] = (key_line, value)
         for source in merged:
@@ -229,7 +231,7 @@ def _sized(node: _Node, children: list[_Node]) -> _Node:
 
 
 def resolve_scalar(text: str) -> Any:
-    """A plain (unquoted) scalar under the YAML 1.2 core schema: `1e-3` a number, `on` a string."""
+    """Resolves a plain (unquoted) scalar by the YAML 1.2 core schema: `1e-3` is a number, `on` a string."""
     if text in _NULL:
         return None
     if text in _BOOL:

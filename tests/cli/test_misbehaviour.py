@@ -9,7 +9,7 @@ from tests.kills import flaws
 # mood -> status and what the row must say
 LOUD = {
     "raises": ("failed", "RuntimeError: no mood for this"),
-    "hangs": ("timeout", "the limit is 3 s a stage"),
+    "hangs": ("timeout", "the limit is 3 s per stage"),
     "segfaults": ("failed", "SIGSEGV"),
     "exits": ("failed", "exit code 3"),
     "nan-loss": ("diverged", "loss"),
@@ -95,7 +95,7 @@ def test_a_stage_that_allocates_without_bound_is_stopped(derm_bench, write_matri
     assert derm_bench("run", matrix, "--out", "out", "--memory", "1500").code == 1
     rows = rows_of(tmp_path / "out")
     assert rows["allocates"]["status"] == "oom"
-    assert "the limit is 1500 MB a stage" in rows["allocates"]["error"]
+    assert "the limit is 1500 MB per stage" in rows["allocates"]["error"]
     assert Counter(row["status"] for row in rows.values()) == {"done": 10, "oom": 1}
 
 

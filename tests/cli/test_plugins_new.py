@@ -86,7 +86,7 @@ def test_project_and_ci_files_say_what_tools_expect(kind):
         ("3d-gan", "for example 'd-gan'"),
         ("gan\n", "for example 'gan'"),
         ("", "for example 'my-gan'"),
-        ("a" * 51, "50 characters at most"),
+        ("a" * 51, "at most 50 characters"),
         ("dcgan", "a generator of derm-bench "),
         ("toy-centroid", "a classifier of toy-plugins 1.0"),
     ],

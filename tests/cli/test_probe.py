@@ -65,7 +65,7 @@ def test_a_stage_that_hangs_is_given_up(derm_bench, write_matrix):
     )
     plan = json.loads(derm_bench("plan", matrix, "--probe", "--json").out)
     (failure,) = plan["probe_failures"]
-    assert failure["status"] == "timeout" and "30 s a stage" in failure["error"]
+    assert failure["status"] == "timeout" and "30 s per stage" in failure["error"]
     assert plan["estimates"]["fit"]["source"] == "a probe for 1, a guess for 2", (
         "that of the reference is known"
     )

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import read_csv
 
 from derm_bench.store import Store
-from derm_bench.store.upkeep import DAY, clean, garbage, problems
+from derm_bench.store.maintenance import DAY, clean, garbage, problems
 
 MEASURED = ("generator_seconds", "generator_seconds_shared", "train_seconds", "eval_seconds")
 MEASURED = (*MEASURED, "peak_memory_mb", "peak_device_mb")

@@ -26,7 +26,7 @@ CASES = {
         "@hookimpl\ndef derm_bench_generators():\n    return [3]",
         "expected GeneratorSpec",
     ),
-    "name": (GOOD.format(api=1, name="My Gan", create="m:A"), "no plugin name"),
+    "name": (GOOD.format(api=1, name="My Gan", create="m:A"), "not a valid name of a plugin"),
     "exit": ("import sys\nsys.exit('not on this machine')", "SystemExit: not on this machine"),
     "old-api": (GOOD.format(api=0, name="a", create="m:A"), "port it to hook API 1"),
     "no-api": ("from derm_bench import hookimpl", "write DERM_BENCH_API = 1"),
@@ -45,14 +45,14 @@ CASES = {
         GOOD.format(api=1, name="a", create="m:A").replace("[Gen", "Gen").replace(")]", ")"),
         "expected a list of specs",
     ),
-    "twice": (GOOD.format(api=1, name="a", create="m:A").rstrip() + " * 2", "returned two named 'a'"),
+    "twice": (GOOD.format(api=1, name="a", create="m:A").rstrip() + " * 2", "returned two specs named 'a'"),
     "word": (
         GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'reads="trian", create="m'),
         "did you mean 'train'",
     ),
     "presets": (
         GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'presets=["tiny"], create="m'),
-        "presets must be named option sets",
+        "presets must be named sets of options",
     ),
     "create": (GOOD.format(api=1, name="a", create="m.A"), "package.module:attribute"),
 }

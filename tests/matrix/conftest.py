@@ -15,6 +15,7 @@ from derm_bench.specs import (
     Budget,
     ClassifierSpec,
     DatasetSpec,
+    ExecutorSpec,
     GeneratorOptions,
     GeneratorSpec,
     MetricSpec,
@@ -86,6 +87,7 @@ def toy_specs() -> dict[str, list[PluginSpec]]:
 
     presets = {"tiny": {"base": 8, "budget": {"updates": 2}}}
     return {
+        "executor": [ExecutorSpec(**about("local")), ExecutorSpec(**about("inline"))],
         "dataset": [
             DatasetSpec(**about("ham10000"), options=FolderOptions),
             DatasetSpec(**about("isic-2019"), options=FolderOptions),

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from derm_bench.errors import UserError
-from derm_bench.matrix.cells import cells, generator_runs, select
+from derm_bench.matrix.cells import cells, generator_runs, select_cells
 
 BASE = """
 dataset: phantom
@@ -115,13 +115,13 @@ def test_a_scored_generator_runs_once_a_generator_seed_where_the_cells_are(load)
 def test_only_selects_by_and_or_and_stars(load):
     sweep = "strategies.1.sweep={generator.base: [32, 64], generator.z_dim: [10, 20]}"
     made = cells(load(BASE, sweep, "seeds=[0, 1]"))
-    assert len(select(made, [])) == len(made)
-    assert len(select(made, ["strategy=gan*"])) == 16
-    assert len(select(made, ["strategy=gan*,seed=0", "strategy=real-only,seed=1"])) == 10
-    one = select(made, ["strategy=gan[base=32,z_dim=20],classifier=resnet18,seed=1"])
+    assert len(select_cells(made, [])) == len(made)
+    assert len(select_cells(made, ["strategy=gan*"])) == 16
+    assert len(select_cells(made, ["strategy=gan*,seed=0", "strategy=real-only,seed=1"])) == 10
+    one = select_cells(made, ["strategy=gan[base=32,z_dim=20],classifier=resnet18,seed=1"])
     assert [cell.name for cell in one] == ["phantom/gan[base=32,z_dim=20]/resnet18/1"]
-    assert select(made, ["cell=phantom/real-only/resnet18/0"])[0].seed == 0
-    assert len(select(made, ["train_fraction=1,generator_seed=0"])) == 8
+    assert select_cells(made, ["cell=phantom/real-only/resnet18/0"])[0].seed == 0
+    assert len(select_cells(made, ["train_fraction=1,generator_seed=0"])) == 8
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_only_selects_by_and_or_and_stars(load):
         ("stratgy=gan", "did you mean 'strategy'?"),
         ("gan", "KEY=PATTERN"),
         ("strategy=g?n", "no cell has strategy"),
-        ("strategy=real-only,generator_seed=0", "no cell matches all of it"),
+        ("strategy=real-only,generator_seed=0", "no cell matches all parts of it"),
     ],
 )
 def test_only_that_selects_nothing_is_refused(load, only, said):
     with pytest.raises(UserError) as caught:
-        select(cells(load(BASE)), [only])
+        select_cells(cells(load(BASE)), [only])
     assert said in str(caught.value)
 
 

@@ -40,7 +40,7 @@ classifiers:
         ("{balance: true}", "{balance: false}", 9, ["strategies.1.synthetic.balance"]),
         ("n: 50", "split: {test: {per_clas: 3}}", 4, ["datasets.0.split.test.per_clas", "'per_class'"]),
         ("name: good", "nam: good", 1, ["unknown key 'nam'", "did you mean 'name'?"]),
-        ("name: good", "name: a/b", 1, ["cannot name a folder"]),
+        ("name: good", "name: a/b", 1, ["cannot be the name of a folder"]),
         ("n: 50", "preprocess: [hflip]", 4, ["datasets.0.preprocess.0", "image transform"]),
         ("base: 64", "augment: [mixup]", 8, ["generator.augment.0", "batch transform"]),
         (
@@ -76,8 +76,8 @@ classifiers:
             12,
             ["dropout.1", "less than 1"],
         ),
-        ("name: good", "seeds: 3", 1, ["seeds is a list or a map"]),
-        ("name: good", "seeds: [0, 0]", 1, ["stands twice"]),
+        ("name: good", "seeds: 3", 1, ["seeds must be a list or a map"]),
+        ("name: good", "seeds: [0, 0]", 1, ["listed twice"]),
         ("name: good", "seeds: {together: [1]}", 1, ["unknown key 'together'"]),
         (
             "name: good",

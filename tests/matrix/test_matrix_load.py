@@ -64,8 +64,8 @@ def test_the_rest_of_the_contracts_example_loads(load, tmp_path):
         "resnet50",
         "dcgan-discriminator",
     ]
-    source = matrix.classifiers[-1].source
-    assert (source.generator.name, source.generator.options.scope, source.part) == (
+    taken = matrix.classifiers[-1].taken_from
+    assert (taken.generator.name, taken.generator.options.scope, taken.part) == (
         "dcgan-mutepfe",
         "pooled",
         "head",

@@ -323,4 +323,4 @@ def test_options_of_the_generator_below_from_can_be_swept_and_set(load):
     swept = {**BUILT, "sweep": {"from.generator.batch_size": [4, 8]}}
     matrix, _ = load(classifiers=[swept])
     assert [entry.label for entry in matrix.classifiers] == [f"toy-built[batch_size={n}]" for n in (4, 8)]
-    assert [entry.source.generator.options.batch_size for entry in matrix.classifiers] == [4, 8]
+    assert [entry.taken_from.generator.options.batch_size for entry in matrix.classifiers] == [4, 8]

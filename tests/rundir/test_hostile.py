@@ -121,10 +121,10 @@ def test_the_manifest_does_not_say_where_the_store_is(world, capsys):
     assert report(world) == 0
     assert "own files" in capsys.readouterr().err
     assert report(world, "--store", str(world / "victim")) == 2
-    assert "it is no store" in capsys.readouterr().err
+    assert "it is not a store" in capsys.readouterr().err
     assert report(world, "--store", str(world / "nowhere")) == 2
     assert report(world, "--store", str(world / "store")) == 2
-    assert "it lacks 1 of the 1 stages" in capsys.readouterr().err
+    assert "1 of its 1 stages are missing" in capsys.readouterr().err
 
 
 def test_a_spoiled_stage_stays_where_it_is(world):

@@ -135,7 +135,7 @@ def test_a_stage_that_another_run_is_at_is_waited_for_and_not_recorded(execution
     done = execution(executor, stage("a"), stage("b", "a"))
     assert statuses(done) == {"a": "done", "b": "done"}
     assert done.store.records("a") == []
-    assert not done.outcomes["a"].fresh
+    assert not done.outcomes["a"].ran_now
 
 
 def test_a_locked_stage_is_busy_and_a_finished_one_found(tmp_path):

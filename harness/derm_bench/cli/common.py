@@ -13,10 +13,10 @@ import click
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.lazy import load_object
 from derm_bench.machine import Machine, Wanted
-from derm_bench.matrix.cells import cells, select
+from derm_bench.matrix.cells import cells, select_cells
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Matrix
-from derm_bench.matrix.refs import Kind, requirements
+from derm_bench.matrix.required_plugins import Kind, requirements
 from derm_bench.plan.model import Plan
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
@@ -112,7 +112,7 @@ def plan_request(
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]
     loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
-    chosen = select(cells(loaded, plugins), only)
+    chosen = select_cells(cells(loaded, plugins), only)
     preflight(loaded, plugins)
     plan = make_plan(loaded, chosen, plugins, machine_of(loaded, plugins, device))
     return Request(loaded, plugins, plan, Store(store or default_store()))

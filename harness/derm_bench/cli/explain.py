@@ -18,7 +18,7 @@ from derm_bench.plan.explain import differences, nearest
 from derm_bench.plan.model import PlannedCell, Stage
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.store import CORRUPT
-from derm_bench.store.upkeep import documents
+from derm_bench.store.maintenance import documents
 
 NAMED = 5  # cells that a message lists at most
 

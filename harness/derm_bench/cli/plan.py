@@ -24,8 +24,8 @@ from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
-from derm_bench.runner.commands import commands, line_of, refuse_commands
 from derm_bench.runner.execute import Execution
+from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
 
@@ -78,9 +78,9 @@ def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
     execution = Execution(planned, store)
     todo = execution.needed([*planned.targets(), *planned.analysis.values()])
     missing = set(todo)
-    programs = commands(planned, todo, request.plugins)
+    programs = programs_of(planned, todo, request.plugins)
     if prober:
-        refuse_commands(programs, "`run --allow-commands`: --probe never runs them, so plan without it")
+        refuse_programs(programs, "`run --allow-commands`: --probe never runs them, so plan without it")
     past = Past(finished_stages(store))
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
     kinds = forecast(planned, todo, past, probes.found)
@@ -187,7 +187,7 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
     if summary["commands"]:
         click.echo("external programs that `run --allow-commands` would run:")
         for program in summary["commands"]:
-            click.echo(f"  {program['stage']}: {line_of(program['argv'])}")
+            click.echo(f"  {program['stage']}: {as_line(program['argv'])}")
     for warning in summary["warnings"]:
         click.echo(f"keep in mind: {warning}")
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from derm_bench.cli.common import store_option
 from derm_bench.errors import UserError
-from derm_bench.store import Store, default_store, reason, upkeep
+from derm_bench.store import Store, default_store, maintenance, reason
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -36,7 +36,7 @@ def _open(place: Path | None) -> Store:
 @json_option
 def list_store(store: Path | None, as_json: bool) -> int:
     """What the store holds: stages and sizes by kind, attempts, leftovers."""
-    summary = upkeep.describe(_open(store))
+    summary = maintenance.describe(_open(store))
     if as_json:
         click.echo(json.dumps(summary, indent=1))
     else:
@@ -80,10 +80,10 @@ def verify(store: Path | None, as_json: bool) -> int:
     Exits 1 where anything differed.
     """
     opened = _open(store)
-    total = sum(1 for _ in upkeep.stage_keys(opened))
+    total = sum(1 for _ in maintenance.stage_keys(opened))
     found = []
     try:
-        for spoiled in upkeep.verify(opened):
+        for spoiled in maintenance.verify(opened):
             found.append(spoiled)
             if not as_json:
                 click.echo(f"{spoiled.title} ({spoiled.key[:12]}): {'; '.join(spoiled.problems)}")
@@ -117,10 +117,10 @@ def gc(store: Path | None, dry_run: bool, older_than: float | None, fsync: bool,
     Nothing that a running run needs goes. Finished stages stay, unless --older-than is given.
     """
     opened = _open(store)
-    items = upkeep.garbage(opened, older_than)
-    records = [] if dry_run else upkeep.clean(opened, items)
+    items = maintenance.garbage(opened, older_than)
+    records = [] if dry_run else maintenance.clean(opened, items)
     if fsync and not dry_run:
-        upkeep.flush_store(opened)
+        maintenance.flush_store(opened)
     if as_json:
         rows = [dataclasses.asdict(item) for item in items]
         freed = sum(item.bytes for item in items)
@@ -131,7 +131,7 @@ def gc(store: Path | None, dry_run: bool, older_than: float | None, fsync: bool,
     return 0
 
 
-def _print_garbage(items: list[upkeep.Garbage], dry_run: bool, recovered: int) -> None:
+def _print_garbage(items: list[maintenance.Garbage], dry_run: bool, recovered: int) -> None:
     numbers, sizes = Counter(item.why for item in items), Counter[str]()
     for item in items:
         sizes[item.why] += item.bytes

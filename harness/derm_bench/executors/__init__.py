@@ -1,1 +1,1 @@
-"""Executors: they take stages and hand back records. The parent's side imports no torch."""
+"""Executors, which run stages and return their records. They are the parent's side and import no torch."""

@@ -1,4 +1,4 @@
-"""What every executor is given and gives back."""
+"""The interface of executors: settings, jobs and events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from derm_bench.executors.slots import SHARES
+from derm_bench.executors.placement import SHARES
 from derm_bench.machine import Machine
 from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Stage
@@ -17,7 +17,7 @@ from derm_bench.plan.model import Stage
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """How stages are to be run. `timeout` is in seconds per stage, `memory` in MB of resident memory per stage."""
+    """Settings of a run. `timeout` is in seconds per stage, `memory` in MB of resident memory per stage."""
 
     store: Path
     machine: Machine
@@ -29,7 +29,7 @@ class ExecutorSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """A stage to run, and how each of its optional inputs has ended: `{name: {key, status, error}}`."""
+    """A stage to run, with the state of each of its optional inputs: `{name: {key, status, error}}`."""
 
     stage: Stage
     optional: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """`progress` of a running stage (done, total, values) or its `finished` record."""
+    """An event of a running stage: its `progress` (done, total, values) or its `finished` record."""
 
     kind: Literal["progress", "finished"]
     key: str
@@ -49,23 +49,28 @@ class Event:
 
 
 class Executor(Protocol):
-    """Runs stages. `free` says how many more it takes now; `poll` waits up to `timeout` seconds for events.
+    """Runs stages. An executor that shares devices among stages may also have `has_room(stage) -> bool`, which returns
+    whether this stage may start now; it is then called instead of `free`."""
 
-    One that shares devices among stages also has `has_room(stage) -> bool`: whether this stage may start now."""
+    def free(self) -> int:
+        """The number of stages that may be submitted now."""
+        ...
 
-    def free(self) -> int: ...
+    def submit(self, job: Job) -> None:
+        """Starts a stage."""
+        ...
 
-    def submit(self, job: Job) -> None: ...
-
-    def poll(self, timeout: float) -> Sequence[Event]: ...
+    def poll(self, timeout: float) -> Sequence[Event]:
+        """Waits up to `timeout` seconds for events and returns them."""
+        ...
 
     def stop(self) -> Sequence[Event]:
-        """Ends what is running; each gets a record `interrupted`."""
+        """Stops all running stages and returns their records, with the status `interrupted`."""
         ...
 
 
 def default_workers(machine: Machine) -> int:
-    """As many as the cores have threads for; several share a GPU, where memory allows (see `slots`)."""
+    """The default number of workers: cores // threads. With GPUs at most `SHARES` per GPU, and at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     fed = max(1, cores // machine.threads)
     if machine.device != "cuda":
@@ -74,7 +79,7 @@ def default_workers(machine: Machine) -> int:
 
 
 def message_of(job: Job, settings: ExecutorSettings) -> dict[str, Any]:
-    """A job as JSON for a worker (`derm_bench.worker.perform`), and the name of this attempt at it."""
+    """The message to a worker (JSON) that describes a job, with a new name for this attempt."""
     stage, kind = job.stage, kind_of(job.stage)
     return {
         "attempt": uuid.uuid4().hex,

@@ -1,4 +1,4 @@
-"""Executor `inline`: stages run in this process, one after the other, where a debugger can follow."""
+"""The executor `inline`: runs stages one after the other in this process, where a debugger can follow them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from derm_bench.worker.perform import perform
 
 
 class InlineExecutor:
-    """Takes one stage at a time and runs it inside `poll`. It has no workers, and no limits, which need workers:
-    UserError where one is asked for."""
+    """Takes one stage at a time and runs it inside `poll`. Raises UserError for a number of workers and for limits,
+    since both need worker processes."""
 
     def __init__(self, options: object, settings: ExecutorSettings) -> None:
         asked = {"workers": settings.workers, "timeout": settings.timeout, "memory": settings.memory}

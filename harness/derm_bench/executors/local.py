@@ -1,7 +1,7 @@
-"""Executor `local`: warm worker processes on this machine, pinned to devices, watched from here.
+"""The executor `local`: a pool of worker processes on this machine, each pinned to a device.
 
-A stage that hangs past its limit, takes too much memory or crashes the interpreter costs its worker, which is
-replaced, and gets a record; the other stages go on.
+Workers are reused, so that torch is imported once. If a stage exceeds a limit or crashes the interpreter, its worker is
+replaced and the stage gets a record; other stages go on.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import IO, Any
 
 from derm_bench.attempts import new_record
 from derm_bench.executors.base import Event, ExecutorSettings, Job, default_workers, message_of
-from derm_bench.executors.slots import Slots
-from derm_bench.executors.tail import Tail
+from derm_bench.executors.output_tail import OutputTail
+from derm_bench.executors.placement import Placement
 from derm_bench.memory import resident_mb
 from derm_bench.plan.model import Stage
 
 WATCH_SECONDS = 0.25
-# A stage's time counts from when its worker begins it; a worker that never does has this long to get ready.
+# The time of a stage starts when its worker begins it. This is how long a worker may take to get ready.
 START_SECONDS = 300.0
-# glibc gives large blocks back to the kernel at once and faults them in again: several times slower for activations.
+# By default glibc returns large blocks to the kernel and faults them in again, which slows activations several times.
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
@@ -37,7 +37,7 @@ MALLOC = {
 
 
 class LocalExecutor:
-    """A pool of workers; one stage a worker at a time."""
+    """A pool of workers, each of which runs one stage at a time."""
 
     def __init__(self, options: object, settings: ExecutorSettings) -> None:
         self.settings = settings
@@ -46,15 +46,15 @@ class LocalExecutor:
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker | None] = [None] * count
         self._devices = [devices[k % len(devices)] for k in range(count)]
-        self._slots = Slots(devices, settings.machine.memory)
+        self._placement = Placement(devices, settings.machine.memory)
 
     def free(self) -> int:
-        """Workers without a stage."""
+        """The number of workers without a stage."""
         return sum(worker is None or worker.stage is None for worker in self._workers)
 
     def has_room(self, stage: Stage) -> bool:
-        """Whether a worker is idle whose device has the memory that the stage is known to take, or is all idle."""
-        return self._slots.place(stage, self._has_idle_worker) is not None
+        """Whether there is an idle worker whose device has enough memory for the stage, or runs no other stage."""
+        return self._placement.place(stage, self._has_idle_worker) is not None
 
     def _has_idle_worker(self, device: str) -> bool:
         return any(
@@ -63,11 +63,11 @@ class LocalExecutor:
         )
 
     def submit(self, job: Job) -> None:
-        """Hands a stage to an idle worker, starting one where there is none."""
+        """Sends a stage to an idle worker; starts a worker if there is none."""
         stage = job.stage
-        device = self._slots.place(stage, self._has_idle_worker)
-        assert device is not None, "has_room says whether a stage may be submitted"
-        self._slots.take(stage, device)
+        device = self._placement.place(stage, self._has_idle_worker)
+        assert device is not None, "submit may only be called if has_room returns True"
+        self._placement.take(stage, device)
         here = [k for k, own in enumerate(self._devices) if own == device]
         warm = (k for k in here if (w := self._workers[k]) is not None and w.stage is None)
         place = next(warm, None)
@@ -80,19 +80,19 @@ class LocalExecutor:
         worker.start(job, self.settings)
 
     def poll(self, timeout: float) -> Sequence[Event]:
-        """Events of all workers; kills those past a limit and replaces the dead ones."""
+        """The events of all workers. Kills workers whose stage exceeds a limit, and removes dead workers."""
         events: list[Event] = []
         for ready, _ in self._selector.select(min(timeout, WATCH_SECONDS)):
             events += self._read(ready.data)
         for place, worker in enumerate(self._workers):
-            verdict = worker.over_limit(self.settings) if worker is not None else None
-            if worker is not None and verdict is not None:
-                events.append(self._lost(worker, *verdict))
+            exceeded = worker.over_limit(self.settings) if worker is not None else None
+            if worker is not None and exceeded is not None:
+                events.append(self._lost(worker, *exceeded))
                 self._remove(place)
         return events
 
     def stop(self) -> Sequence[Event]:
-        """Ends all workers; what they were doing is `interrupted`."""
+        """Ends all workers; their stages are `interrupted`."""
         events = []
         for place, worker in enumerate(self._workers):
             if worker is not None:
@@ -114,7 +114,7 @@ class LocalExecutor:
                 continue
             if message["event"] == "finished":
                 assert worker.stage is not None
-                self._slots.release(worker.stage, payload)
+                self._placement.release(worker.stage, payload)
                 payload = payload | {"log_tail": worker.log_tail() if payload["status"] != "done" else ""}
                 worker.stage = None
             events.append(Event(message["event"], message["key"], payload))
@@ -124,13 +124,13 @@ class LocalExecutor:
         if lines or not worker.closed:
             return events
         if worker.stage is not None:
-            events.append(self._lost(worker, *worker.describe_exit()))
+            events.append(self._lost(worker, *worker.exit_status()))
         self._remove(place)
         return events
 
     def _lost(self, worker: _Worker, status: str, message: str) -> Event:
         assert worker.stage is not None
-        self._slots.release(worker.stage)
+        self._placement.release(worker.stage)
         return worker.lost(status, message)
 
     def _remove(self, place: int) -> None:
@@ -144,16 +144,16 @@ class LocalExecutor:
 
 
 class _Worker:
-    """One worker process and the stage it is at."""
+    """One worker process and the stage that it runs."""
 
     def __init__(self, device: str, settings: ExecutorSettings) -> None:
-        # A pinned worker sees one device only, as the first.
+        # A pinned worker sees only one device, as the first.
         self.device = "cuda:0" if device.startswith("cuda") else device
         read, write = os.pipe()
         arguments = [
             sys.executable,
             "-m",
-            "derm_bench.worker.serve",  # no import: a worker is a process of its own, with torch in it
+            "derm_bench.worker.serve",  # not imported, since a worker is a separate process that imports torch
             str(write),
             self.device,
             str(os.getpid()),
@@ -176,10 +176,10 @@ class _Worker:
         self.began = 0.0
         self._kernel_kills = kernel_kills()
         self._partial = b""
-        self._log = Tail(self.process.stdout)
+        self._log = OutputTail(self.process.stdout)
 
     def start(self, job: Job, settings: ExecutorSettings) -> None:
-        """Sends a stage. A worker that died meanwhile is noticed when its events are read."""
+        """Sends a stage. A worker that has died is noticed when its events are read."""
         self.stage, self._job = job.stage, message_of(job, settings)
         self.began = time.monotonic() + START_SECONDS
         assert self.process.stdin is not None
@@ -190,7 +190,7 @@ class _Worker:
             self.closed = True
 
     def read_events(self) -> list[bytes]:
-        """The whole lines that have arrived; sets `closed` when the worker is gone."""
+        """The complete lines that have arrived. Sets `closed` when the worker has ended."""
         chunk = self.events.read(1 << 20)
         if chunk == b"":
             self.closed = True
@@ -200,21 +200,21 @@ class _Worker:
         return lines
 
     def over_limit(self, settings: ExecutorSettings) -> tuple[str, str] | None:
-        """Status and message where the stage has passed a limit, else None."""
+        """Status and message if the stage has exceeded a limit, else None."""
         if self.stage is None:
             return None
         spent = time.monotonic() - self.began
         if settings.timeout is not None and spent > settings.timeout:
-            return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s a stage"
+            return "timeout", f"stopped after {spent:.0f} s: the limit is {settings.timeout:g} s per stage"
         if settings.memory is not None and (used := resident_mb(self.process.pid)) > settings.memory:
             return (
                 "oom",
-                f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB a stage",
+                f"stopped at {used:.0f} MB of resident memory: the limit is {settings.memory} MB per stage",
             )
         return None
 
     def lost(self, status: str, message: str) -> Event:
-        """The record of a stage whose worker could not make one."""
+        """The record of a stage whose worker could not write one."""
         assert self.stage is not None
         record = new_record(self._job, self.device) | {
             "status": status,
@@ -228,22 +228,22 @@ class _Worker:
         return Event("finished", key, record)
 
     def log_tail(self) -> str:
-        """The end of what the worker printed."""
+        """The last 16 kB that the worker printed."""
         return self._log.text()
 
-    def describe_exit(self) -> tuple[str, str]:
-        """Status and message of a stage whose process ended under it."""
+    def exit_status(self) -> tuple[str, str]:
+        """Status and message of a stage whose worker process has ended."""
         code = self.process.wait()
         if code == -signal.SIGKILL and kernel_kills() > self._kernel_kills:
-            return "oom", "the kernel killed the worker for want of memory"
+            return "oom", "the kernel killed the worker because memory ran out"
         if code == -signal.SIGKILL:
-            return "interrupted", "somebody killed the worker (signal 9)"
+            return "interrupted", "the worker was killed from outside (signal 9)"
         if code < 0:
             return "failed", f"the worker crashed with signal {-code} ({signal.Signals(-code).name})"
         return "failed", f"the worker ended with exit code {code}"
 
     def end(self) -> None:
-        """Kills the process with all that it started."""
+        """Kills the process and all processes that it has started."""
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -258,7 +258,7 @@ class _Worker:
 
 
 def kernel_kills() -> int:
-    """How many processes this system's kernel has killed for want of memory; 0 where it does not tell."""
+    """The number of processes that the kernel has killed because memory ran out; 0 if it is unknown."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:
@@ -279,7 +279,7 @@ def _environment(device: str, settings: ExecutorSettings) -> dict[str, str]:
 
 
 def _visible(device: str) -> str:
-    """The index of a device in the terms that the parent's own CUDA_VISIBLE_DEVICES leaves."""
+    """The index of a device among those of the parent's own CUDA_VISIBLE_DEVICES."""
     index = int(device.partition(":")[2] or 0)
     outer = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return outer[index] if index < len(outer) else str(index)

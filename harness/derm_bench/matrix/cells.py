@@ -1,4 +1,4 @@
-"""A matrix -> its cells, by the rules for seeds and names; exclude, include and `product: false`."""
+"""The cells of a matrix: the product of its axes, `exclude`, `include`, seeds and names."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from derm_bench.matrix.cell_selection import CELL_KEYS, select_cells
 from derm_bench.matrix.labels import matches
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
-from derm_bench.matrix.refs import needs_generator
-from derm_bench.matrix.select import CELL_KEYS, select
+from derm_bench.matrix.required_plugins import needs_generator
 
 MAX_CELLS = 200_000
 
@@ -18,14 +18,14 @@ INCLUDE_AXES = {"split_seed": "split", "generator_seed": "generator", "classifie
 """Keys of an include entry that need their axis in a map of seeds."""
 
 _Seeds = tuple[int, int, int | None, int]
-"""(seed, split, generator or None, classifier), seed_offset not yet added."""
+"""Seeds (cell, split, generator or None, classifier) before `seed_offset` is added."""
 
 
 def cells(matrix: Matrix, plugins: PluginLookup | None = None) -> list[Cell]:
-    """All cells, in the order datasets, fractions, strategies, classifiers, seeds; then what `include` adds.
+    """All cells, ordered by data set, fraction, strategy, classifier and seed, followed by those that `include` adds.
 
-    `exclude` drops from the product, not from what `include` adds. Score-only strategies have none. `plugins` tell
-    which classifiers are built on a generator without a written `from`.
+    `exclude` removes cells of the product, not those that `include` adds. A strategy whose generator is only scored
+    has no cells. `plugins` is used to find the classifiers that require a generator without a `from` in the matrix.
     """
     made: dict[str, Cell] = {}
     built = {c.label for c in matrix.classifiers if needs_generator("classifier", c, plugins, matrix)}
@@ -40,7 +40,7 @@ def cells(matrix: Matrix, plugins: PluginLookup | None = None) -> list[Cell]:
 
 
 def count_cells(matrix: Matrix) -> int:
-    """An upper bound of the number of cells, without making them."""
+    """An upper bound of the number of cells, computed without making them."""
     seeds = [matrix.seeds.together, matrix.seeds.split, matrix.seeds.generator, matrix.seeds.classifier]
     runs = 1
     for axis in seeds:
@@ -51,10 +51,10 @@ def count_cells(matrix: Matrix) -> int:
 
 
 def generator_runs(matrix: Matrix, strategy: StrategyEntry, cells: Sequence[Cell]) -> list[Cell]:
-    """Stand-ins for the cells of a score-only strategy: one a (data set, fraction, split, generator seed).
+    """Placeholder cells for a strategy whose generator is only scored, with an empty `classifier`.
 
-    They follow the given cells: their data sets, fractions, splits; all of the matrix's where there is none.
-    `classifier` is empty.
+    There is one per data set, fraction, split and generator seed. Data sets, fractions and splits are those of `cells`,
+    or all of the matrix when there are none.
     """
     wanted = {(cell.dataset, cell.train_fraction, cell.split_seed) for cell in cells}
     runs: dict[tuple[Any, ...], Cell] = {}
@@ -75,8 +75,8 @@ def _fractions(dataset: DatasetEntry, wanted: set[tuple[str, float, int]]) -> li
 
 
 def _product(matrix: Matrix, entry: Mapping[str, Any], built: Collection[str]) -> Iterator[Cell]:
-    """The product of what `entry` leaves open; its labels may be patterns, its numbers new ones. `built` are the
-    classifiers that need a generator."""
+    """The product over all axes that `entry` does not fix. Its labels may be patterns; its numbers need not be in the
+    matrix. `built` are the labels of classifiers that need a generator."""
     datasets = [d for d in matrix.datasets if matches(entry.get("dataset", "*"), d.label)]
     strategies = [
         s for s in matrix.strategies if s.makes_cells and matches(entry.get("strategy", "*"), s.name)
@@ -93,9 +93,9 @@ def _product(matrix: Matrix, entry: Mapping[str, Any], built: Collection[str]) -
 def _seeds(
     matrix: Matrix, dataset: DatasetEntry, generates: bool, entry: Mapping[str, Any]
 ) -> Iterator[_Seeds]:
-    """The seeds of one arm. An axis that the map lacks stands at 0, the split at the data set's own seed."""
+    """The seeds of one arm. An axis that is missing from the map is 0; the split seed is then that of the data set."""
     axes = matrix.seeds
-    # under kfold the split seed is the fold: the first, unless `seeds.split` lists some
+    # With kfold the split seed is the number of the fold: 0 unless `seeds.split` lists some.
     frozen = 0 if dataset.split.method == "kfold" else dataset.split.seed
     splits = _given(entry, "split_seed", axes.split or (frozen,))
     if axes.together is not None:
@@ -148,7 +148,7 @@ def _cell(
 
 
 def _excluded(cell: Cell, entry: Mapping[str, Any]) -> bool:
-    """Whether the cell matches every key; a seed that the cell does not depend on matches nothing."""
+    """Whether the cell matches every key of `entry`. A seed that the cell does not depend on matches nothing."""
     for key, value in entry.items():
         actual = getattr(cell, key)
         if not (matches(value, actual) if isinstance(value, str) else actual == value):
@@ -156,4 +156,4 @@ def _excluded(cell: Cell, entry: Mapping[str, Any]) -> bool:
     return True
 
 
-__all__ = ["CELL_KEYS", "cells", "count_cells", "generator_runs", "select"]
+__all__ = ["CELL_KEYS", "cells", "count_cells", "generator_runs", "select_cells"]

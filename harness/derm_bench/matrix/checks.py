@@ -1,4 +1,4 @@
-"""The rules that span a matrix: labels, permits, budgets, quotas, comparisons, seeds."""
+"""Checks rules across the entries of a matrix: labels, permits, budgets, quotas, comparisons, seeds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import is_label, matches
+from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
-from derm_bench.matrix.refs import Kind, Required, Use, requirements
-from derm_bench.matrix.source import Problem
+from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
 from derm_bench.scoring.names import METRICS, PER_CLASS
 from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
 
 
 def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
-    """Everything that the matrix itself shows to be wrong, a data set's contents apart."""
+    """All errors that can be found in the matrix alone, without looking at data sets."""
     found = [
         *_names(matrix),
         *_protocol(matrix, plugins),
@@ -41,7 +41,9 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
 
 def _names(matrix: Matrix) -> Iterator[Problem]:
     if not is_label(matrix.name):
-        yield Problem(("name",), f"'{matrix.name}' cannot name a folder", "use letters, digits, - and _")
+        yield Problem(
+            ("name",), f"'{matrix.name}' cannot be the name of a folder", "use letters, digits, - and _"
+        )
     yield from _unique(
         "datasets", [entry.label for entry in matrix.datasets], "write `label:` in one of them"
     )
@@ -82,15 +84,15 @@ def _protocol(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         yield Problem(("protocol", "allow"), "the protocol `fair` permits nothing", hint)
     for path, permit, leak in _leaks(matrix, plugins):
         if matrix.protocol.name != "paper" or permit not in matrix.protocol.allow:
-            hint = f"mend it, or permit it: protocol: {{name: paper, allow: [{permit}]}}"
+            hint = f"change it, or permit it with protocol: {{name: paper, allow: [{permit}]}}"
             yield Problem(path, f"{leak}; it needs the permit {permit}", hint)
 
 
 def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str, str]]:
-    """(path, permit, what leaks) of what the matrix asks for."""
+    """Yields (key path, permit, description) for each leak that the matrix asks for."""
     for index, dataset in enumerate(matrix.datasets):
         if dataset.split.group == "none":
-            message = "`group: none` lets images of one lesion stand on both sides of the split"
+            message = "`group: none` lets images of one lesion be on both sides of the split"
             yield ("datasets", index, "split", "group"), "ungrouped_split", message
         if dataset.split.val == "test":
             yield ("datasets", index, "split", "val"), "select_on_test", "`val: test` selects on the test set"
@@ -98,16 +100,16 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         if strategy.generator is not None and strategy.generator.options.fit_on == "all":
             message = "`fit_on: all` shows the generator validation and test images"
             yield ("strategies", index, "generator", "fit_on"), "generator_sees_test", message
-        if strategy.generator is not None and (stated := _stated(strategy.generator, plugins)).sees_test:
+        if strategy.generator is not None and (stated := _provenance(strategy.generator, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield ("strategies", index, "generator"), "generator_sees_test", message
     for at, required in _required(matrix, plugins):
         if required.strategy is not None:
-            continue  # it is there that the leak is written
+            continue  # the leak is reported at that strategy
         if required.use.options.fit_on == "all":
             message = f"`fit_on: all` shows {required.use.name} validation and test images"
             yield at, "generator_sees_test", message
-        elif (stated := _stated(required.use, plugins)).sees_test:
+        elif (stated := _provenance(required.use, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield at, "generator_sees_test", message
     for index, test_set in enumerate(matrix.test_sets):
@@ -121,14 +123,14 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
 
 
 def _required(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, Required]]:
-    """The generators that other plugins are built on, with the place of the entry that needs each."""
+    """The generators that other plugins require, each with the key path of the entry that requires it."""
     for kind, at, use in _builders(matrix):
-        source = getattr(use, "source", None)
-        written = source.generator if source is not None else None
+        taken_from = getattr(use, "taken_from", None)
+        written = taken_from.generator if taken_from is not None else None
         try:
             found = list(requirements(kind, use, plugins, matrix))
         except UserError:
-            continue  # `_requirements` says so
+            continue  # reported by `_requirements`
         for required in found:
             if required.kind == "generator":
                 direct = written is not None and required.use.name == written.name
@@ -136,7 +138,7 @@ def _required(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, 
 
 
 def _builders(matrix: Matrix) -> Iterator[tuple[Kind, KeyPath, Use]]:
-    """Everything in a matrix that may be built on something else, and where it stands."""
+    """The entries of a matrix that may require others, with their key paths."""
     for index, strategy in enumerate(matrix.strategies):
         if strategy.generator is not None:
             yield "generator", ("strategies", index, "generator"), strategy.generator
@@ -144,8 +146,8 @@ def _builders(matrix: Matrix) -> Iterator[tuple[Kind, KeyPath, Use]]:
         yield "classifier", ("classifiers", index), classifier
 
 
-def _stated(use: Use, plugins: PluginLookup) -> Provenance:
-    """What is stated of images that are not made here; nothing where they are."""
+def _provenance(use: Use, plugins: PluginLookup) -> Provenance:
+    """The provenance that a generator states for images that it does not make; empty for other generators."""
     path = getattr(plugins.get("generator", use.name), "provenance", None)
     return load_object(path)(use.options) if path else Provenance("")
 
@@ -158,7 +160,7 @@ def _datasets(matrix: Matrix) -> Iterator[Problem]:
         at: KeyPath = ("datasets", index)
         counts = Counter(dataset.train_fraction)
         if max(counts.values()) > 1:
-            yield Problem((*at, "train_fraction"), "a fraction stands twice")
+            yield Problem((*at, "train_fraction"), "a fraction is listed twice")
         owner: dict[str, str] = {}
         for name, labels in (dataset.classes or {}).items():
             for label in labels:
@@ -190,15 +192,15 @@ def _budgets(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
 def _trained(
     matrix: Matrix, plugins: PluginLookup
 ) -> Iterator[tuple[KeyPath, ClassifierEntry | ClassifierUse, bool]]:
-    """The classifiers of a matrix with their places, and after each those that it is built on, which are trained as
-    it is (True)."""
+    """The classifiers of a matrix with their key paths. Each is followed by the classifiers that it requires (marked
+    True), which are trained under the same conditions."""
     for index, classifier in enumerate(matrix.classifiers):
         at: KeyPath = ("classifiers", index)
         yield at, classifier, False
         try:
             found = list(requirements("classifier", classifier, plugins, matrix))
         except UserError:
-            continue  # `_requirements` says so
+            continue  # reported by `_requirements`
         yield from ((at, required.classifier, True) for required in found if required.kind == "classifier")
 
 
@@ -221,17 +223,19 @@ def _strategies(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     cell_makers = [entry.name for entry in matrix.strategies if entry.makes_cells]
     if cell_makers and not matrix.classifiers:
         yield Problem(
-            ("classifiers",), f"the strategy '{cell_makers[0]}' has no classifier to train", "name one"
+            ("classifiers",),
+            f"the strategy '{cell_makers[0]}' has no classifier to train",
+            "add one under classifiers",
         )
 
 
 def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
-    """What cannot be built: cycles, names that are not there, `from` where nothing takes it; and `init`."""
+    """Errors in requirements: cycles, unknown names, `from` for a plugin that takes none, `init` without validation."""
     for kind, at, use in _builders(matrix):
         try:
             list(requirements(kind, use, plugins, matrix))
         except UserError as error:
-            from_it = getattr(use, "source", None) is not None and not error.path
+            from_it = getattr(use, "taken_from", None) is not None and not error.path
             yield Problem((*at, *(("from",) if from_it else error.path)), error.message, error.hint)
     for at, classifier, member in _trained(matrix, plugins):
         init = classifier.init
@@ -249,7 +253,9 @@ def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         others += [("transform", ("strategies", k, "augment"), use.name) for use in strategy.augment]
     for what, at, name in others:
         if getattr(plugins.get(what, name), "requires", None):
-            yield Problem(at, f"the {what} '{name}' requires others: only generators and classifiers can")
+            yield Problem(
+                at, f"the {what} '{name}' requires other plugins, which only generators and classifiers may"
+            )
 
 
 def _pooled(strategy: StrategyEntry, at: KeyPath) -> Iterator[Problem]:
@@ -275,7 +281,7 @@ def _comparisons(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         for side, arm in enumerate(pair):
             at: KeyPath = ("compare", "pairs", index, side)
             if "strategy" not in arm and "classifier" not in arm:
-                yield Problem(at, "an arm names a strategy, a classifier or both")
+                yield Problem(at, "an arm must name a strategy, a classifier or both")
             for key, name in arm.items():
                 if key not in labels:
                     yield Problem((*at, key), f"unknown key '{key}'", did_you_mean(key, labels))
@@ -287,7 +293,8 @@ def _comparisons(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
 
 
 def _primary(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
-    """The primary metric has to score predictions. Whether a class that it names is there shows when data are known."""
+    """Errors in the primary metric. Whether a class that it names exists is checked when data sets have been
+    described."""
     primary, at = matrix.analysis.primary, ("analysis", "primary")
     levels = {use.name: plugins.get("metric", use.name).level for use in matrix.metrics}
     if levels.get(primary) == "images":
@@ -313,14 +320,16 @@ def _seeds(matrix: Matrix) -> Iterator[Problem]:
         seeds = getattr(matrix.seeds, axis)
         if seeds is not None and len(set(seeds)) < len(seeds):
             path = ("seeds",) if axis == "together" else ("seeds", axis)
-            yield Problem(path, f"a seed stands twice in {list(seeds)}")
+            yield Problem(path, f"a seed is listed twice in {list(seeds)}")
     for index, dataset in enumerate(matrix.datasets):
         folds = [seed for seed in matrix.seeds.split or () if seed >= dataset.split.folds]
         if dataset.split.method == "kfold" and folds:
             message = f"fold {folds[0]} of {dataset.split.folds}, counted from 0"
             yield Problem(("seeds", "split"), message, f"the data set '{dataset.label}' is split by kfold")
         if dataset.split.method == "kfold" and dataset.split.val == "test":
-            yield Problem(("datasets", index, "split", "val"), "kfold needs a validation share of its own")
+            yield Problem(
+                ("datasets", index, "split", "val"), "kfold needs a share for validation, not `test`"
+            )
 
 
 def _selections(matrix: Matrix) -> Iterator[Problem]:
@@ -349,9 +358,9 @@ def _selection(
         yield Problem(at, f"a number is expected, got {value!r}")
     elif key == "train_fraction":
         if not 0 < value <= 1:
-            yield Problem(at, f"a train_fraction lies above 0 and up to 1, got {value}")
+            yield Problem(at, f"a train_fraction must be above 0 and at most 1, got {value}")
     elif value != int(value) or value < 0:
-        yield Problem(at, f"a seed is a whole number from 0, got {value}")
+        yield Problem(at, f"a seed must be a whole number of 0 or more, got {value}")
     elif section == "include" and key in INCLUDE_AXES and getattr(matrix.seeds, INCLUDE_AXES[key]) is None:
         axis = INCLUDE_AXES[key]
         yield Problem(

@@ -1,4 +1,4 @@
-"""One plugin entry of a matrix -> its own fields and its validated options, transforms and paths included."""
+"""Reads plugin entries of a matrix: their own fields and the validated options of the plugin."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from derm_bench.errors import UserError, did_you_mean
-from derm_bench.matrix.invalid import Invalid, explain
-from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
-from derm_bench.matrix.shape import (
+from derm_bench.matrix.grammar import (
     ENTRY_KINDS,
     element_type,
     entry_fields,
@@ -22,7 +20,9 @@ from derm_bench.matrix.shape import (
     option_fields,
     value_type,
 )
-from derm_bench.matrix.source import Source, Where
+from derm_bench.matrix.locations import Locations, Where
+from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
+from derm_bench.matrix.validation_errors import InvalidValue, readable_errors
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,20 +33,20 @@ AUGMENT = frozenset({"image", "batch", "regulariser"})
 
 
 class EntryReader:
-    """Reads entries and collects errors; a reader returns None where it has reported some."""
+    """Reads entries and collects errors. A method that has reported an error returns None."""
 
-    def __init__(self, source: Source, plugins: PluginLookup) -> None:
-        self.source = source
+    def __init__(self, locations: Locations, plugins: PluginLookup) -> None:
+        self.locations = locations
         self.plugins = plugins
         self.errors: list[UserError] = []
 
     def report(self, where: Where, message: str, hint: str = "") -> None:
-        self.errors.append(self.source.error(message, where.path, hint))
+        self.errors.append(self.locations.error(message, where.path, hint))
 
     def plugin_entry(
         self, model: type[BaseModel], raw: Any, where: Where, phases: Mapping[str, frozenset[str]]
     ) -> dict[str, Any] | None:
-        """The entry's own fields and its validated `options`; None (reported) where either fails."""
+        """The fields of the entry and its validated `options`; None after a reported error."""
         kind = ENTRY_KINDS[model]
         if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
             self.report(
@@ -82,11 +82,11 @@ class EntryReader:
     def options(
         self, spec: PluginSpec, model: type[BaseModel], raw: Any, values: Mapping[str, Any], where: Where
     ) -> BaseModel | None:
-        """The options: `values` over what the plugin's `preset` says; None (reported) where invalid."""
+        """The validated options: `values` override the plugin's `preset`. None after a reported error."""
         preset: Mapping[str, Any] = {}
         if isinstance(raw, dict) and raw.get("preset") is not None:
             if raw["preset"] not in spec.presets:
-                hint = did_you_mean(str(raw["preset"]), spec.presets) if spec.presets else "it brings none"
+                hint = did_you_mean(str(raw["preset"]), spec.presets) if spec.presets else "it has no presets"
                 self.report(where.child("preset"), f"'{spec.name}' has no preset '{raw['preset']}'", hint)
                 return None
             preset = spec.presets[raw["preset"]]
@@ -106,7 +106,7 @@ class EntryReader:
         return self.complete(options, where)
 
     def complete(self, options: BaseModel, where: Where) -> BaseModel:
-        """Transforms and classifiers that a plugin has by default get validated options as well."""
+        """Validates the options of transforms and classifiers in the plugin's own defaults too."""
         update: dict[str, Any] = {}
         for name in type(options).model_fields:
             value = getattr(options, name)
@@ -116,21 +116,22 @@ class EntryReader:
         return options.model_copy(update=update) if update else options
 
     def whole(self, use: TransformUse | ClassifierUse, where: Where) -> TransformUse | ClassifierUse | None:
-        """A use whose options nobody has validated yet."""
+        """Validates the options of a transform or classifier that have not been validated yet."""
         if isinstance(use, TransformUse):
             return self.transform({use.name: use.options}, where, IMAGE)
         return self.classifier_use(as_written(use), where)
 
     def classifier_use(self, raw: Any, where: Where) -> ClassifierUse | None:
-        """A classifier inside of another plugin's options; what it may be built on is read by a subclass."""
+        """Reads a classifier inside another plugin's options. A subclass implements it, since it may have `from` and
+        `init`."""
         raise NotImplementedError
 
     def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
-        """One `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
+        """Reads one transform: `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
         if isinstance(raw, str):
             raw = {"name": raw}
         if not isinstance(raw, dict) or not (isinstance(raw.get("name"), str) or len(raw) == 1):
-            self.report(where, f"a transform is a name or {{name: options}}, not {raw!r}")
+            self.report(where, f"a transform must be a name or {{name: options}}, not {raw!r}")
             return None
         inside = where
         if "name" not in raw:
@@ -147,7 +148,7 @@ class EntryReader:
         return None if options is None else TransformUse(name=spec.name, options=options)
 
     def scalar(self, spec: PluginSpec, raw: Mapping[str, Any], where: Where) -> dict[str, Any] | None:
-        """The bare value of `{rotate: 30}`, kept under the key "", as the option that it sets."""
+        """Turns the bare value of `{rotate: 30}`, stored under the key "", into the option that it sets."""
         option, value = getattr(spec, "scalar", None), raw[""]
         if value is None:
             return {"name": raw["name"]}
@@ -160,7 +161,7 @@ class EntryReader:
         phase = getattr(spec, "phase", "")
         if phase not in phases:
             place = "under a data set's preprocess" if phase == "preprocess" else "in a strategy's augment"
-            self.report(where, f"'{spec.name}' is a {phase} transform: it stands {place}, not here")
+            self.report(where, f"'{spec.name}' is a {phase} transform: it belongs {place}, not here")
         return phase in phases
 
     def prepare_fields(
@@ -179,9 +180,9 @@ class EntryReader:
         }
 
     def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
-        """Makes paths absolute, transforms and classifiers whole, wherever the type of the value has them."""
+        """Makes paths absolute and reads transforms and classifiers, wherever `annotation` has them."""
         if isinstance(raw, str) and is_path(annotation):
-            return str((self.source.base(where.path) / Path(raw).expanduser()).resolve())
+            return str((self.locations.base(where.path) / Path(raw).expanduser()).resolve())
         if isinstance(raw, list):
             inner = element_type(annotation)
             if inner is TransformUse:
@@ -215,11 +216,12 @@ class EntryReader:
         shape: type[BaseModel] | None = None,
         shown: Any = None,
     ) -> Model | None:
-        """Validates `data`; errors are reported where `raw` has them. `shape`: the entry of the keys."""
+        """Validates `data` as `model`; errors are reported at their place in `raw`. `shape` is the model of the
+        entry."""
         try:
             return model.model_validate(dict(data))
         except ValidationError as error:
-            for problem in explain(error, raw):
+            for problem in readable_errors(error, raw):
                 self.report(
                     where.child(*problem.path),
                     problem.message,
@@ -227,15 +229,15 @@ class EntryReader:
                 )
         return None
 
-    def hint(self, problem: Invalid, model: type[BaseModel], shape: type[BaseModel], raw: Any) -> str:
+    def hint(self, problem: InvalidValue, model: type[BaseModel], shape: type[BaseModel], raw: Any) -> str:
         if not problem.unknown_key:
             return ""
         if problem.path[0] in unused_options(model):
             members = [
                 k for k, f in model.model_fields.items() if element_type(f.annotation) is ClassifierUse
             ]
-            instead = f"it belongs to each of its `{members[0]}`" if members else "leave it out"
-            return f"{raw['name']} trains nothing, so that {problem.path[0]} has no effect: {instead}"
+            instead = f"set it on each of its `{members[0]}`" if members else "leave it out"
+            return f"{raw['name']} trains nothing, so {problem.path[0]} has no effect: {instead}"
         valid = keys_at(shape, raw, problem.path[:-1], self.plugins)
         return did_you_mean(str(problem.path[-1]), valid)
 
@@ -244,17 +246,17 @@ class EntryReader:
 
 
 def _source_labels(classes: Any) -> Any:
-    """The labels that `classes` names: a data set that is made to order makes these and no others."""
+    """The labels that `classes` lists, for a data set that generates images of the labels that are asked for."""
     if not isinstance(classes, dict):
         return classes
     return [label for labels in classes.values() if isinstance(labels, list) for label in labels]
 
 
 def as_written(use: ClassifierUse) -> dict[str, Any]:
-    """A classifier whose options nobody has validated, as a matrix would write it."""
-    built_on = {"from": use.source, "init": use.init}
+    """A classifier with options that are not validated yet, as it would be written in a matrix."""
+    start = {"from": use.taken_from, "init": use.init}
     return {"name": use.name, **(use.options or {})} | {
-        key: value for key, value in built_on.items() if value is not None
+        key: value for key, value in start.items() if value is not None
     }
 
 

@@ -1,4 +1,4 @@
-"""Labels and the patterns that match them: only `*` is wild, commas inside brackets belong to the label."""
+"""Labels and the patterns that match them. `*` is the only wildcard; commas inside brackets belong to the label."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ _IN_LABEL = re.compile(r"[\w.+ -]{1,40}")
 
 
 def is_label(text: str) -> bool:
-    """Whether `text` can stand in a cell's name and in `--only`: no `/`, `*`, comma outside one bracket."""
+    """Whether `text` can be part of a cell's name and of `--only`: no `/`, no `*`, no comma outside one pair of
+    brackets."""
     return len(text) <= 200 and _LABEL.fullmatch(text) is not None
 
 
 def in_label(value: Any, number: int) -> str:
-    """A swept value in a label: itself, or `#number` for a list, a map or a string that does not fit."""
+    """A swept value as a label shows it: its text, or `#number` for a list, a map or a string that no label may
+    have."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
@@ -23,14 +25,14 @@ def in_label(value: Any, number: int) -> str:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether all of `text` matches `pattern`, in which only `*` is wild (not brackets, not `?`)."""
+    """Whether all of `text` matches `pattern`, in which `*` is the only wildcard."""
     return (
         re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text, re.DOTALL) is not None
     )
 
 
 def split_commas(text: str) -> list[str]:
-    """Splits at commas outside square brackets."""
+    """Splits `text` at commas outside square brackets."""
     parts, depth, start = [], 0, 0
     for position, character in enumerate(text):
         depth += (character == "[") - (character == "]")

@@ -1,4 +1,4 @@
-"""A matrix file -> a validated, resolved `Matrix`: presets, `--set`, sweeps, plugin options, then the rules.
+"""Loads a matrix file into a validated, resolved `Matrix`: presets, `--set`, sweeps, plugin options, then the rules.
 
 Every error names the file, the dotted key path and the line where the value was written.
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError, UserErrors, did_you_mean
-from derm_bench.matrix.built_on import BuiltOnReader
 from derm_bench.matrix.checks import problems
 from derm_bench.matrix.entries import AUGMENT
+from derm_bench.matrix.locations import Locations, Problem, Where
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
@@ -22,11 +22,11 @@ from derm_bench.matrix.model import (
     StrategyEntry,
     TestSet,
 )
+from derm_bench.matrix.nested_entries import NestedEntryReader
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.overrides import apply_preset, apply_set
-from derm_bench.matrix.source import Problem, Source, Where
-from derm_bench.matrix.spelling import spell_out
-from derm_bench.matrix.sweep import Point, expand
+from derm_bench.matrix.short_forms import expand_short_forms
+from derm_bench.matrix.sweep import Point, expand_sweep
 from derm_bench.matrix.unsupported import refuse_unsupported
 from derm_bench.specs import ClassifierSpec
 from derm_bench.yamlio import load_yaml
@@ -37,29 +37,29 @@ DEFAULT_METRICS = ("fd_domain", "kid_domain", "density_domain", "coverage_domain
 def load_matrix(
     file: Path, plugins: PluginLookup, *, preset: str | None = None, sets: Sequence[str] = ()
 ) -> Matrix:
-    """Reads and resolves a matrix. `sets` are `PATH=VALUE` strings, applied after `preset`, before sweeps.
+    """Reads and resolves a matrix. `sets` are `PATH=VALUE` strings, applied after `preset` and before sweeps.
 
-    Raises UserError, or UserErrors with everything that is wrong, in the order of the file.
+    Raises UserError, or UserErrors with all errors in the order of the file.
     """
     file = Path(file).absolute()
     document = load_yaml(file)
-    source = Source(document, file)
+    locations = Locations(document, file)
     if not isinstance(document.data, dict):
         raise UserError("a matrix is a map with datasets, strategies and classifiers", file=file, line=1)
     raw: dict[str, Any] = {key: value for key, value in document.data.items() if key != "presets"}
-    spell_out(raw, source)
+    expand_short_forms(raw, locations)
     if preset is not None:
-        apply_preset(raw, preset, document.data.get("presets"), plugins, source)
+        apply_preset(raw, preset, document.data.get("presets"), plugins, locations)
     for expression in sets:
-        apply_set(raw, expression, plugins, source)
-    return _Loader(source, plugins).matrix(raw, document.data.get("presets"))
+        apply_set(raw, expression, plugins, locations)
+    return _Loader(locations, plugins).matrix(raw, document.data.get("presets"))
 
 
-class _Loader(BuiltOnReader):
-    """Plain data -> models. Errors are collected, so that one go shows all of them."""
+class _Loader(NestedEntryReader):
+    """Turns plain data into models. Errors are collected, so that all of them are shown at once."""
 
-    def __init__(self, source: Source, plugins: PluginLookup) -> None:
-        super().__init__(source, plugins)
+    def __init__(self, locations: Locations, plugins: PluginLookup) -> None:
+        super().__init__(locations, plugins)
         self.places: dict[str, list[Where]] = {}
 
     def raise_errors(self) -> None:
@@ -75,7 +75,11 @@ class _Loader(BuiltOnReader):
     def matrix(self, raw: dict[str, Any], presets: Any) -> Matrix:
         if presets is not None and not isinstance(presets, dict):
             self.report(Where(("presets",)), "presets are a map of names to {key path: value}")
-        data = {"name": self.source.file.stem, "metrics": [{"name": name} for name in DEFAULT_METRICS], **raw}
+        data = {
+            "name": self.locations.file.stem,
+            "metrics": [{"name": name} for name in DEFAULT_METRICS],
+            **raw,
+        }
         data["datasets"] = self.datasets = self.section("datasets", data, self.dataset)
         data["strategies"] = self.section("strategies", data, self.strategy)
         data["classifiers"] = self.section("classifiers", data, self.classifier)
@@ -86,43 +90,43 @@ class _Loader(BuiltOnReader):
             data["test_sets"] = self.plain_list(data, "test_sets", self.test_set)
         if "seeds" in data:
             data["seeds"] = self.seeds(data["seeds"])
-        matrix = self.build(Matrix, {**data, "file": self.source.file}, raw, Where())
+        matrix = self.build(Matrix, {**data, "file": self.locations.file}, raw, Where())
         if matrix is None or self.errors:
             self.raise_errors()
         assert matrix is not None
-        self.settle(problems(matrix, self.plugins))
-        self.settle(refuse_unsupported(matrix))
+        self.report_all(problems(matrix, self.plugins))
+        self.report_all(refuse_unsupported(matrix))
         self.raise_errors()
-        matrix._blame = self.blame
+        matrix._locate_error = self.error_at
         return matrix
 
-    def blame(self, message: str, path: tuple[str | int, ...], hint: str) -> UserError:
-        """An error at a path of the resolved matrix, where that was written."""
-        return self.source.error(message, self.where(path).path, hint)
+    def error_at(self, message: str, path: tuple[str | int, ...], hint: str) -> UserError:
+        """An error at a path of the resolved matrix, located where that value was written."""
+        return self.locations.error(message, self.where(path).path, hint)
 
     def where(self, path: tuple[str | int, ...]) -> Where:
-        """The place in the file of a path of the resolved matrix: entries may have come from a sweep."""
+        """The place in the file that a path of the resolved matrix comes from; an entry may come from a sweep."""
         if len(path) > 1 and path[0] in self.places and isinstance(path[1], int):
             return self.places[str(path[0])][path[1]].child(*path[2:])
         return Where().child(*path)
 
-    def settle(self, found: Iterable[Problem]) -> None:
-        """Reports problems whose paths are those of the resolved matrix, where their entries were written."""
+    def report_all(self, found: Iterable[Problem]) -> None:
+        """Reports problems of the resolved matrix where their entries were written."""
         for problem in found:
             self.report(self.where(problem.path), problem.message, problem.hint)
 
     def section(self, key: str, data: Mapping[str, Any], load: Any) -> Any:
-        """The entries of a list that may sweep, expanded."""
+        """Loads the entries of a list and expands their sweeps."""
         entries = data.get(key, [])
         if not isinstance(entries, list):
-            self.report(Where((key,)), f"{key} is a list")
+            self.report(Where((key,)), f"{key} must be a list")
             return ()
         if not entries and key != "classifiers":
             self.report(Where((key,)), f"give at least one of {key}")
         loaded = []
         places = self.places.setdefault(key, [])
         for index, entry in enumerate(entries):
-            for point in expand(key, index, entry, self.plugins, self.source):
+            for point in expand_sweep(key, index, entry, self.plugins, self.locations):
                 if isinstance(point, UserError):
                     self.errors.append(point)
                 elif (model := load(point)) is not None:
@@ -142,7 +146,9 @@ class _Loader(BuiltOnReader):
             return {"together": raw}
         if not isinstance(raw, dict):
             self.report(
-                Where(("seeds",)), f"seeds is a list or a map of lists, not {raw!r}", "for example [0, 1, 2]"
+                Where(("seeds",)),
+                f"seeds must be a list or a map of lists, not {raw!r}",
+                "for example [0, 1, 2]",
             )
             return {}
         if "together" in raw:
@@ -163,14 +169,14 @@ class _Loader(BuiltOnReader):
         named = getattr(data["options"], spec.label_option, None) if spec.label_option else None
         data["label"] = self.label(data.get("label", named or point.raw["name"]), point)
         known = len(self.errors)
-        data |= self.built_on(point.raw, point.where)
+        data |= self.from_and_init(point.raw, point.where)
         entry = self.build(ClassifierEntry, data, point.raw, point.where)
         return entry if len(self.errors) == known else None
 
     def strategy(self, point: Point) -> StrategyEntry | None:
         raw, where = point.raw, point.where
         if not isinstance(raw, dict):
-            self.report(where, f"a strategy is a name or a map, not {raw!r}")
+            self.report(where, f"a strategy must be a name or a map, not {raw!r}")
             return None
         data = self.prepare_fields(StrategyEntry, raw, where, {"augment": AUGMENT})
         known = len(self.errors)
@@ -192,7 +198,7 @@ class _Loader(BuiltOnReader):
 
     def test_set(self, raw: Any, where: Where) -> TestSet | None:
         if not isinstance(raw, dict):
-            self.report(where, f"a test set is a map with a name, not {raw!r}")
+            self.report(where, f"a test set must be a map with a name, not {raw!r}")
             return None
         data = self.prepare_fields(TestSet, raw, where, {})
         if raw.get("dataset") is not None:

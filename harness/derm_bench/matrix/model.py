@@ -1,7 +1,7 @@
-"""The matrix as pydantic models: one class a YAML map, after presets, `--set` and sweeps have been applied.
+"""The matrix as pydantic models, one class per YAML map, after presets, `--set` and sweeps have been applied.
 
-Plugin entries are flat in YAML (`{name: dcgan, base: 64, budget: {...}}`). Here the plugin's own and common
-options sit in `options`, an instance of the plugin's options model, which `matrix.load` validated.
+Plugin entries are flat in YAML (`{name: dcgan, base: 64, budget: {...}}`). Here the options of the plugin are in
+`options`, an instance of the plugin's options model, which `matrix.load` has validated.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
 class Protocol(Options):
-    """`fair`, or `paper` with its permits. A permit only permits; the leak is written where it happens."""
+    """`fair`, or `paper` with permits. A permit only allows a leak; the leak itself is written where it happens."""
 
     name: Literal["fair", "paper"] = Field(
-        "fair", description="fair keeps all rules; paper allows what `allow` lists"
+        "fair", description="fair enforces all rules; paper permits what `allow` lists"
     )
     allow: tuple[str, ...] = Field(
         (),
@@ -47,93 +47,93 @@ class Protocol(Options):
 
 
 class PluginUse(Options):
-    """A plugin by name with its validated options (`Any`: the model belongs to the plugin)."""
+    """A plugin by name, with its validated options (typed `Any`, because the model is the plugin's)."""
 
     name: str = Field(description="the plugin")
-    options: Any = Field(None, description="the plugin's options, written beside its name")
+    options: Any = Field(None, description="options of the plugin, written beside its name")
 
 
 class ExecutorUse(PluginUse):
-    """An executor; `options` is its own model."""
+    """An executor by name, with its validated options."""
 
 
 class PerClass(Options):
-    """A count, one for all classes or one a class."""
+    """A count for every class, or one count per class."""
 
     per_class: Count | dict[str, Count] | None = Field(
-        None, description="a count for every class, or a map of counts; whole groups are taken"
+        None, description="a count for every class, or a map of counts; groups are taken whole"
     )
 
 
 class Clean(Options):
-    """What to set aside once pixels are known. `unreadable`: the share that may be, before the run fails."""
+    """Which images to drop once their pixels are known."""
 
     duplicates: Literal["keep", "drop"] = Field(
         "keep",
-        description="drop: of images with equal pixels one stays, the one in test before that in val before the first",
+        description="drop: of images with equal pixels, keep one: that in test, else that in val, else the first",
     )
     blurred: float | None = Field(
-        None, ge=0, description="drop images whose variance of the Laplacian is below"
+        None, ge=0, description="drop images whose variance of the Laplacian is below this"
     )
     unreadable: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of images that may be unreadable before the data set counts as failed",
+        description="largest share of images that may be unreadable; with more of them decoding fails",
     )
 
 
 class Split(Options):
-    """How images go to test, val, reserve and train: by group, stratified, frozen by `seed`.
-
-    test, val, reserve: a share of the whole, or {per_class: count}. `val: test` needs a permit.
-    """
+    """How images are divided into test, val, reserve and train: by group, stratified by class, frozen by `seed`."""
 
     method: Literal["random", "given", "kfold"] = Field(
-        "random", description="random; given: the split of the source; kfold: `seeds.split` counts folds"
+        "random",
+        description="random; given: the split that the data set defines; kfold: `seeds.split` lists folds",
     )
     test: Share | PerClass = Field(0.2, description="share of the whole, or {per_class: n}")
     val: Share | PerClass | Literal["test"] = Field(
-        0.1, description="as `test`; `test` selects on the test set and needs the permit select_on_test"
+        0.1,
+        description="as for `test`; the word `test` validates on the test set and needs the permit select_on_test",
     )
     reserve: Share | PerClass = Field(
-        0.0, description="real images that no arm trains on but `more-real`, as `test`"
+        0.0, description="real images that are used by `more-real` alone; as for `test`"
     )
     group: Literal["auto", "none"] | str = Field(
         "auto",
-        description="what stays together: auto (lesion or patient), an attribute, or none (permit: ungrouped_split)",
+        description="images that stay together: auto (lesion or patient), an attribute, none (permit: ungrouped_split)",
     )
     seed: Seed = Field(0, description="seed of the split, frozen unless `seeds.split` lists some")
     folds: int = Field(5, ge=2, le=100, description="number of folds of `kfold`")
 
 
 class DatasetEntry(PluginUse):
-    label: str = Field(description="what tables and selections call it; default its name")
+    label: str = Field(description="its name in tables and selections; default the plugin's name")
     size: int = Field(64, ge=8, le=1024, description="stored side in pixels")
     resize: Literal["center-crop", "squash", "pad"] = Field(
-        "center-crop", description="how images become square"
+        "center-crop", description="how images are made square"
     )
     classes: dict[str, tuple[str, ...]] | None = Field(
-        None, description="class -> source labels merged into it; None: all"
+        None,
+        description="labels of the data set that are merged into each class; default every label is a class",
     )
-    limit: PerClass = Field(PerClass(), description="the most images a class")
+    limit: PerClass = Field(PerClass(), description="largest number of images per class")
     preprocess: tuple[TransformUse, ...] = Field(
-        (), description="preprocess transforms, in order, before images are stored"
+        (), description="preprocess transforms, applied in order before images are stored"
     )
-    clean: Clean = Field(Clean(), description="what to set aside once pixels are known")
-    split: Split = Field(Split(), description="how images go to test, val, reserve and train")
+    clean: Clean = Field(Clean(), description="which images to drop once their pixels are known")
+    split: Split = Field(Split(), description="how images are divided into test, val, reserve and train")
     train_fraction: tuple[Fraction, ...] = Field(
         (1.0,),
         min_length=1,
-        description="nested shares of the training set, an axis of the matrix; val and test stay the same",
+        description="nested shares of the training set, an axis of the matrix; val and test are the same for all",
     )
 
 
 class Seeds(Options):
-    """`together` where YAML gave a list; else the axes of the map, None where it names no such axis."""
+    """`together` for a list in YAML; else the axes of the map, None for an axis that the map does not have."""
 
     together: tuple[Seed, ...] | None = Field(
-        (0,), min_length=1, description="seeds that move generator and classifier together"
+        (0,), min_length=1, description="seeds that generator and classifier share"
     )
     split: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of the split, or folds")
     generator: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of generators")
@@ -141,40 +141,43 @@ class Seeds(Options):
 
 
 class GeneratorUse(PluginUse):
-    """A generator; `options` is a GeneratorOptions with the plugin's own fields."""
+    """A generator by name; `options` has the fields of GeneratorOptions and those of the plugin."""
 
-    label: str = Field("", description="what tables call it; default its name")
+    label: str = Field("", description="its name in tables; default the plugin's name")
 
 
 class Filter(Options):
     by: Literal["confidence", "discriminator"] = Field(
-        description="what grades the synthetic images, fitted on train"
+        description="what grades the synthetic images; it is fitted on train"
     )
     keep: float = Field(
-        0.5, gt=0, le=1, description="share of the images that is kept; the quota is met after filtering"
+        0.5, gt=0, le=1, description="share of the images that are kept; the quota is met after filtering"
     )
 
 
 class Synthetic(Options):
-    """How many synthetic images a class: exactly one of balance, ratio, per_class, total."""
+    """How many synthetic images each class gets: exactly one of balance, ratio, per_class, total."""
 
     balance: Literal[True] | Positive | None = Field(
-        None, description="true fills each class to the largest, a number to that many images"
+        None,
+        description="true: fill each class to the size of the largest; a number: fill it to that many images",
     )
-    ratio: float | None = Field(None, gt=0, le=1000, description="times the class's real training images")
+    ratio: float | None = Field(
+        None, gt=0, le=1000, description="multiple of the real training images of the class"
+    )
     per_class: Positive | dict[str, Count] | None = Field(
-        None, description="images a class, or a map of counts"
+        None, description="images per class, or a map of counts"
     )
-    total: int | None = Field(None, ge=1, description="images in all, spread evenly")
+    total: int | None = Field(None, ge=1, description="images in total, spread evenly over the classes")
     replace_real: bool = Field(False, description="train on synthetic images alone")
     holdout: float = Field(
-        0.0, ge=0, lt=1, description="share of the samples, the last ones, kept out of training"
+        0.0, ge=0, lt=1, description="share of the samples that are kept out of training: the last ones"
     )
-    val: Literal["real", "held_out"] = Field("real", description="held_out: validate on the samples held out")
-    filter: Filter | None = Field(None, description="keep only the better samples")
+    val: Literal["real", "held_out"] = Field("real", description="held_out: validate on the held-out samples")
+    filter: Filter | None = Field(None, description="keep only the samples with the best grades")
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
-        description="which state of the generator draws: the last, that of the best fd_domain, or that of a step",
+        description="the state of the generator to sample from: last, that with the best fd_domain, or that of a step",
     )
 
     @model_validator(mode="after")
@@ -190,36 +193,37 @@ class Synthetic(Options):
 
 
 class StrategyEntry(Options):
-    name: str = Field(description="its label")
+    name: str = Field(description="its label in tables and selections")
     augment: tuple[TransformUse, ...] = Field(
-        (), description="transforms applied on the fly, mixing among them"
+        (), description="transforms applied on the fly, including mixing"
     )
     balance: Literal["oversample", "class-weights"] | None = Field(
-        None, description="oversample: draw classes equally often; class-weights: weight the loss"
+        None,
+        description="oversample: draw all classes equally often; class-weights: weight the loss by class",
     )
     generator: GeneratorUse | None = Field(None, description="the generator to fit")
     synthetic: Synthetic | None = Field(
         None,
-        description="how many synthetic images a class; without it the generator is only fitted and scored",
+        description="how many synthetic images to add; without it the generator is only fitted and scored",
     )
     seed_offset: Seed = Field(0, description="added to every generator and classifier seed")
 
     @property
     def makes_cells(self) -> bool:
-        """A generator without a quota is fitted, sampled and scored, but trains no classifier."""
+        """Whether the strategy trains classifiers. A generator without a quota is only fitted, sampled and scored."""
         return self.generator is None or self.synthetic is not None
 
 
 class TakenFrom(Options):
-    """A part of a fitted generator: one of the classifier's own, or that of a strategy."""
+    """A part of a fitted generator: one that is fitted for the classifier, or that of a strategy."""
 
     generator: GeneratorUse | None = Field(
-        None, description="the generator, as a strategy's; over pooled classes unless it says `scope`"
+        None, description="a generator, as in a strategy; its scope is pooled unless it sets `scope`"
     )
     strategy: str | None = Field(
-        None, description="the strategy whose generator it is, in place of `generator`"
+        None, description="a strategy whose generator to take, instead of `generator`"
     )
-    part: str = Field(description="the network to take, as the generator calls it: discriminator, say")
+    part: str = Field(description="the network to take, as the generator names it; for example discriminator")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> TakenFrom:
@@ -229,23 +233,25 @@ class TakenFrom(Options):
 
 
 class Init(Options):
-    """A training of the same classifier on real images of another data set, whose network starts this one; layers
-    that depend on the classes start afresh where the classes are others."""
+    """Starts the classifier from a training of the same network on real images of another data set. Layers whose shape
+    depends on the classes start afresh when the classes differ."""
 
     dataset: DatasetEntry = Field(
-        description="a data set of the matrix by its label, or one as under `datasets`; size, resize and preprocess "
-        "are those of the cell's data set unless written"
+        description="the label of a data set of the matrix, or an entry as under `datasets`; size, resize and "
+        "preprocess default to those of the cell's data set"
     )
-    budget: Budget | None = Field(None, description="how long to train there; default the matrix's budget")
+    budget: Budget | None = Field(
+        None, description="how long to train there; default the budget of the matrix"
+    )
 
 
 class ClassifierEntry(PluginUse):
-    """A classifier; `options` is a ClassifierOptions with the plugin's own fields."""
+    """A classifier by name; `options` has the fields of ClassifierOptions and those of the plugin."""
 
     label: str = Field(
-        description="what tables and selections call it; default its name (of timm and torchvision, the model)"
+        description="its name in tables and selections; default the plugin's name (for timm and torchvision, the model)"
     )
-    source: TakenFrom | None = Field(
+    taken_from: TakenFrom | None = Field(
         None,
         alias="from",
         description="a part of a fitted generator to start from: {generator: ..., part: ...}",
@@ -257,110 +263,117 @@ class ClassifierEntry(PluginUse):
 
 
 class TestSet(Options):
-    __test__ = False  # not a test class of pytest's
+    __test__ = False  # pytest must not collect it
 
-    name: str = Field(description="what tables call it; `test` is the split's own")
-    dataset: DatasetEntry | None = Field(None, description="an external data set, used whole")
+    name: str = Field(description="its name in tables; `test` is the test part of the split")
+    dataset: DatasetEntry | None = Field(None, description="an external data set, all of which is used")
     label_map: Path | None = Field(
-        None, description="YAML file: source label -> class of the main data set, or null to leave out"
+        None,
+        description="YAML file that maps each external label to a class of the main data set, or to null",
     )
     synthetic: Literal["only", "added"] | None = Field(
         None,
-        description="only: score on held-out samples; added: on them and the real test set; both need a permit",
+        description="only: score on held-out samples; added: on them and on the real test set; both need a permit",
     )
 
 
 class Compare(Options):
     baselines: tuple[str, ...] = Field(
-        (), description="strategies (or classifiers) to compare with; default real-only, where it is"
+        (), description="strategies (or classifiers) to compare with; default real-only, if the matrix has it"
     )
     across: Literal["strategy", "classifier"] = Field(
-        "strategy", description="what is compared within a data set: strategies, or classifiers"
+        "strategy", description="compare strategies or classifiers within a data set"
     )
     pairs: tuple[tuple[dict[str, str], dict[str, str]], ...] = Field(
-        (), description="pairs of {strategy, classifier, dataset}; the second is the baseline"
+        (), description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline"
     )
     questions: tuple[int, ...] = Field((), description="numbers of the questions that `answer` answers")
 
 
 class Analysis(Options):
-    primary: str = Field("balanced_accuracy", description="the metric that verdicts are about")
-    margin: float = Field(0.02, gt=0, description="differences within it count as equivalent")
-    alpha: float = Field(0.05, gt=0, lt=1, description="level of tests; intervals cover 1 - alpha")
+    primary: str = Field("balanced_accuracy", description="the metric of selection and verdicts")
+    margin: float = Field(0.02, gt=0, description="differences smaller than this count as equivalent")
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="level of the tests; intervals have the coverage 1 - alpha"
+    )
     sweeps: Literal["all", "best_on_val"] = Field(
-        "all", description="all points as arms, or the best on validation"
+        "all", description="all: every point is an arm; best_on_val: only the best point on validation is"
     )
 
 
 class Limits(Options):
-    timeout: float | None = Field(None, gt=0, description="seconds a stage")
-    memory: int | None = Field(None, gt=0, description="resident MB a stage")
-    max_failures: int | None = Field(None, ge=1, description="start no more stages after so many failures")
+    timeout: float | None = Field(None, gt=0, description="seconds per stage")
+    memory: int | None = Field(None, gt=0, description="resident memory per stage in MB")
+    max_failures: int | None = Field(None, ge=1, description="start no more stages after this many failures")
 
 
 class Numerics(Options):
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
         "auto",
-        description="auto: the profile that `doctor --probe` saved, else fp32; tf32 is for CUDA devices",
+        description="auto: the profile saved by `doctor --probe`, else fp32; tf32 needs a CUDA device",
     )
-    threads: int = Field(2, ge=1, le=1024, description="threads a worker")
+    threads: int = Field(2, ge=1, le=1024, description="threads per worker")
 
 
 class Snapshots(Options):
     every: int | None = Field(
         None,
         ge=1,
-        description="updates between snapshots of a generator, each scored; default only the last state",
+        description="updates between snapshots of a generator, each of which is scored; default only the last state",
     )
 
 
 class Matrix(Options):
-    """A whole matrix, resolved: sweeps are expanded, labels are unique, every name is known."""
+    """A whole, resolved matrix: sweeps are expanded, labels are unique, every name is known."""
 
-    # (message, key path, hint) -> an error that knows the line; set by the loader.
-    _blame: Callable[[str, tuple[str | int, ...], str], UserError] | None = PrivateAttr(None)
+    # (message, key path, hint) -> the error with its line; set by the loader.
+    _locate_error: Callable[[str, tuple[str | int, ...], str], UserError] | None = PrivateAttr(None)
 
-    name: str = Field(description="the name of the run directory and of the run")
-    file: Path = Field(description="the file that it was read from")
-    protocol: Protocol = Field(Protocol(), description="fair, or paper with permits")
+    name: str = Field(description="the name of the matrix and of its run directory")
+    file: Path = Field(description="the file that the matrix was read from")
+    protocol: Protocol = Field(Protocol(), description="the fairness rules: fair, or paper with permits")
     datasets: tuple[DatasetEntry, ...] = Field(description="the data sets; `dataset:` is short for one")
     seeds: Seeds = Field(Seeds(), description="a list, or a map of split, generator and classifier seeds")
-    test_sets: tuple[TestSet, ...] = Field((TestSet(name="test"),), description="what cells are scored on")
+    test_sets: tuple[TestSet, ...] = Field(
+        (TestSet(name="test"),), description="the test sets that cells are scored on"
+    )
     budget: Budget = Field(
         Budget(updates=2000),
-        description="of every classifier, the same in every arm; {epochs: n} needs the permit unmatched_budget",
+        description="training budget of every classifier; {epochs: n} needs the permit unmatched_budget",
     )
     strategies: tuple[StrategyEntry, ...] = Field(description="how training sets are made")
-    classifiers: tuple[ClassifierEntry, ...] = Field((), description="what is trained")
+    classifiers: tuple[ClassifierEntry, ...] = Field((), description="the classifiers to train")
     metrics: tuple[PluginUse, ...] = Field(
-        description="image metrics, beside the classification metrics that are always there; default the _domain family"
+        description="metrics beside the classification metrics, which are always computed; default the _domain family"
     )
-    snapshots: Snapshots = Field(Snapshots(), description="states of generators to keep and score")
-    compare: Compare = Field(Compare(), description="which arms are compared with which")
-    analysis: Analysis = Field(Analysis(), description="how differences are judged")
+    snapshots: Snapshots = Field(Snapshots(), description="which states of generators to keep and score")
+    compare: Compare = Field(Compare(), description="which arms are compared")
+    analysis: Analysis = Field(Analysis(), description="how differences are tested")
     limits: Limits = Field(Limits(), description="limits of stages and of the run")
     numerics: Numerics = Field(Numerics(), description="precision and threads")
     executor: ExecutorUse = Field(
-        ExecutorUse(name="local"), description="what runs the stages, with options of its own"
+        ExecutorUse(name="local"), description="the executor that runs the stages, with its options"
     )
     exclude: tuple[dict[str, Any], ...] = Field(
-        (), description="drops every cell that matches all keys of an element"
+        (), description="entries that remove cells: those that match all keys of an entry"
     )
-    include: tuple[dict[str, Any], ...] = Field((), description="adds cells; a missing key means all")
-    product: bool = Field(True, description="false: only the cells of `include`")
+    include: tuple[dict[str, Any], ...] = Field(
+        (), description="entries that add cells; a missing key means all"
+    )
+    product: bool = Field(True, description="false: run only the cells of `include`")
 
     def error(self, message: str, path: Sequence[str | int] = (), hint: str = "") -> UserError:
-        """An error that planning found, with file, key path and line."""
-        if self._blame is not None:
-            return self._blame(message, tuple(path), hint)
+        """An error at a key path of the matrix, with file and line."""
+        if self._locate_error is not None:
+            return self._locate_error(message, tuple(path), hint)
         return UserError(message, file=self.file, path=path, hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One (data set, fraction, strategy, classifier, seeds). `generator_seed` is None without a generator.
+    """One data set, fraction, strategy, classifier and set of seeds. `generator_seed` is None without a generator.
 
-    `seed` is as `seeds` lists it; generator and classifier seed have the strategy's `seed_offset` added.
+    `seed` is as listed in `seeds`; `generator_seed` and `classifier_seed` have the strategy's `seed_offset` added.
     """
 
     name: str

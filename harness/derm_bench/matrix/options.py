@@ -1,4 +1,4 @@
-"""A plugin's whole options model: its own fields beside those that all plugins of its kind share."""
+"""Composes the options model of a plugin: its own fields and those that all plugins of its kind share."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ from derm_bench.specs import (
 
 
 class PluginLookup(Protocol):
-    """What the matrix needs of the plugin manager: specs by kind and name."""
+    """The part of the plugin manager that the matrix needs: specs by kind and name."""
 
     def get(self, kind: str, name: str) -> Any:
-        """The spec; UserError with a hint when no plugin of `kind` has that name."""
+        """The spec. Raises UserError with a hint if no plugin of `kind` has that name."""
         ...
 
     def names(self, kind: str) -> Sequence[str]: ...
 
 
 def compose_options(spec: PluginSpec) -> type[BaseModel]:
-    """The model that validates what a matrix writes under the plugin: unknown keys refused, frozen.
+    """The model that validates the options of a plugin in a matrix. It refuses unknown keys and is frozen.
 
-    A field that the plugin declares again keeps the plugin's type and default. Where the spec says `trains=False`,
-    the options of training are no fields, so that writing one is an error; as attributes of the model they have the
-    values that the harness goes by.
+    A field that the plugin declares again keeps the plugin's type and default. If the spec has `trains=False`, options
+    of training are not fields, so that setting one is an error; the harness reads their values as class attributes.
     """
     model = _compose(spec.options, _common(spec))
     if isinstance(spec, GeneratorSpec | ClassifierSpec) and not spec.trains:
@@ -43,17 +42,17 @@ def compose_options(spec: PluginSpec) -> type[BaseModel]:
 
 
 def unused_options(model: type[BaseModel]) -> frozenset[str]:
-    """Names of the shared options that `compose_options` left out of a model because its plugin trains nothing."""
+    """Names of the shared options that `compose_options` has left out because the plugin trains nothing."""
     return getattr(model, "unused_options", frozenset())
 
 
 @cache
 def _without_training(model: type[BaseModel], own: type[BaseModel], common: type[Options]) -> type[BaseModel]:
-    """The model without the fields of training, which become class attributes."""
+    """The model with the options of training turned from fields into class attributes."""
     values: dict[str, Any] = {"unused_options": frozenset(), **_training_options(own, common)}
     values["unused_options"] = frozenset(values) - {"unused_options"}
     body = {
-        # A class variable takes the place of the field of that name in the parent model.
+        # A class variable replaces the field of the same name in the parent model.
         "__annotations__": dict.fromkeys(values, ClassVar[Any]),
         "__module__": own.__module__,
         "__doc__": own.__doc__,
@@ -62,7 +61,7 @@ def _without_training(model: type[BaseModel], own: type[BaseModel], common: type
 
 
 def _training_options(own: type[BaseModel], common: type[Options]) -> Mapping[str, Any]:
-    """The options of training, and the values that the harness reads where a plugin has none of them."""
+    """The options of training, with the values that the harness uses for a plugin that trains nothing."""
     if common is GeneratorOptions:
         return {"budget": Budget(updates=1), "augment": ()}
     return {

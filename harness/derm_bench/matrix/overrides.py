@@ -1,4 +1,4 @@
-"""Presets and `--set`: key paths with `*` -> values laid over the matrix before sweeps and validation."""
+"""Applies presets and `--set` to a matrix: values at key paths, set before sweeps are expanded and values validated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from derm_bench.errors import UserError, did_you_mean, dotted
+from derm_bench.matrix.grammar import ENTRY_KINDS, child, element_type, fields_of, models_in, value_type
+from derm_bench.matrix.locations import Locations, Written
 from derm_bench.matrix.model import ClassifierEntry, DatasetEntry, Matrix, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
-from derm_bench.matrix.shape import ENTRY_KINDS, child, element_type, fields_of, models_in, value_type
-from derm_bench.matrix.source import Source, Written
-from derm_bench.matrix.spelling import spell_out
+from derm_bench.matrix.short_forms import expand_short_forms
 from derm_bench.specs import Budget, TransformUse
 from derm_bench.yamlio import KeyPath, parse_yaml
 
@@ -26,32 +26,36 @@ SWEPT_SECTIONS: dict[str, type[BaseModel]] = {
 
 
 class NoSuchPath(Exception):
-    """The path does not exist in this matrix. `never`: in no matrix, so a preset may not skip it either."""
+    """The path does not exist in this matrix. `never` means that it exists in no matrix, so that a preset may not skip
+    it."""
 
     def __init__(self, path: KeyPath, message: str, hint: str = "", never: bool = False) -> None:
         super().__init__(message)
         self.path, self.message, self.hint, self.never = path, message, hint, never
 
 
-def apply_preset(raw: dict[str, Any], name: str, presets: Any, plugins: PluginLookup, source: Source) -> None:
-    """Lays the preset `name` of the matrix over `raw`; a path that does not exist is skipped."""
+def apply_preset(
+    raw: dict[str, Any], name: str, presets: Any, plugins: PluginLookup, locations: Locations
+) -> None:
+    """Applies the preset `name` of the matrix to `raw`, in place. Paths that do not exist are skipped."""
     if not isinstance(presets, dict) or name not in presets:
         known = [str(key) for key in presets] if isinstance(presets, dict) else []
         hint = did_you_mean(name, known) if known else "the matrix has no presets"
-        raise source.error(f"no preset is named '{name}'", ("presets",), hint)
+        raise locations.error(f"no preset is named '{name}'", ("presets",), hint)
     if not isinstance(presets[name], dict):
-        raise source.error("a preset is a map of key paths to values", ("presets", name))
+        raise locations.error("a preset must be a map of key paths to values", ("presets", name))
     for key, value in presets[name].items():
         at: KeyPath = ("presets", name, key)
         try:
-            _apply(raw, str(key), value, Written(f"preset '{name}'", at), plugins, source)
+            _apply(raw, str(key), value, Written(f"preset '{name}'", at), plugins, locations)
         except NoSuchPath as missing:
             if missing.never:
-                raise source.error(missing.message, at, missing.hint) from None
+                raise locations.error(missing.message, at, missing.hint) from None
 
 
-def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, source: Source) -> None:
-    """Lays one `PATH=VALUE` over `raw`; UserError where the path does not exist or VALUE is not YAML."""
+def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, locations: Locations) -> None:
+    """Applies one `PATH=VALUE` to `raw`, in place. Raises UserError when the path does not exist or VALUE is not
+    YAML."""
     path, equals, text = expression.partition("=")
     flag = f"--set {expression if len(expression) <= 80 else path + '=...'}"
     if not equals or not path.strip():
@@ -61,36 +65,36 @@ def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, sourc
     except UserError as error:
         raise UserError(f"{flag}: {error.message}", hint=error.hint) from None
     try:
-        _apply(raw, path.strip(), value, Written(f"--set {path}"), plugins, source)
+        _apply(raw, path.strip(), value, Written(f"--set {path}"), plugins, locations)
     except NoSuchPath as missing:
         where = f" at {dotted(missing.path)}" if missing.path else ""
         raise UserError(f"{flag}: {missing.message}{where}", hint=missing.hint) from None
 
 
 def split_path(text: str) -> KeyPath:
-    """`dataset.split.0` as `("datasets", 0, "split", 0)`: numbers are indices, `dataset` is `datasets.0`."""
+    """Splits a dotted path: `dataset.split.0` becomes `("datasets", 0, "split", 0)`. Numbers are indices."""
     parts: list[str | int] = [int(p) if p.removeprefix("-").isdecimal() else p for p in text.split(".")]
     return ("datasets", 0, *parts[1:]) if parts[0] == "dataset" else tuple(parts)
 
 
 def _apply(
-    raw: dict[str, Any], path: str, value: Any, written: Written, plugins: PluginLookup, source: Source
+    raw: dict[str, Any], path: str, value: Any, written: Written, plugins: PluginLookup, locations: Locations
 ) -> None:
     try:
         for place in assign(raw, Matrix, split_path(path), value, plugins):
-            for old in [old for old in source.overrides if old[: len(place)] == place]:
-                del source.overrides[old]
-            source.overrides[place] = written
+            for old in [old for old in locations.overrides if old[: len(place)] == place]:
+                del locations.overrides[old]
+            locations.overrides[place] = written
     finally:
-        spell_out(raw, source)
+        expand_short_forms(raw, locations)
 
 
 def assign(
     holder: Any, annotation: Any, parts: KeyPath, value: Any, plugins: PluginLookup, at: KeyPath = ()
 ) -> list[KeyPath]:
-    """Puts `value` at `parts` below `holder` (plain data of type `annotation`), writing defaults out.
+    """Sets the value at `parts` below `holder` (plain data of type `annotation`); defaults on the way are written out.
 
-    Returns the key paths that were set, `at` in front. NoSuchPath where none exists.
+    Returns the key paths that were set, with `at` in front. Raises NoSuchPath when the path does not exist.
     """
     key, rest = parts[0], parts[1:]
     if isinstance(key, int) and key < 0:
@@ -103,14 +107,14 @@ def assign(
         return _assign_sweep(holder, rest, value, at)
     name = _written_key(holder, key)
     if any(issubclass(model, Budget) for model in models_in(annotation)):
-        holder.clear()  # its keys exclude each other: the new one replaces what was written
+        holder.clear()  # the keys exclude each other, so the new one replaces the one in the file
     inner, below = _below(holder, annotation, name, plugins, at)
     if not rest:
         holder[name] = copy.deepcopy(value)
         return [(*at, name)]
     if not isinstance(below, dict | list):
         raise NoSuchPath(
-            (*at, name), f"'{name}' is no map or list here", f"set {dotted((*at, name))} as a whole"
+            (*at, name), f"'{name}' is not a map or list here", f"set {dotted((*at, name))} as a whole"
         )
     places = assign(below, inner, rest, value, plugins, (*at, name))
     holder[name] = below
@@ -155,13 +159,14 @@ def _assign_element(
         return [(*at, key)]
     if not isinstance(holder[key], dict | list):
         raise NoSuchPath(
-            (*at, key), f"element {key} is no map or list", f"set {dotted((*at, key))} as a whole"
+            (*at, key), f"element {key} is not a map or list", f"set {dotted((*at, key))} as a whole"
         )
     return assign(holder[key], element_type(annotation), rest, value, plugins, (*at, key))
 
 
 def _assign_sweep(holder: dict[str, Any], rest: KeyPath, value: Any, at: KeyPath) -> list[KeyPath]:
-    """Below `sweep` the rest of the path is one key, dots and all (after the index, in a list of points)."""
+    """Sets a value below `sweep`, where the rest of the path is one key, dots included (after the index in a list of
+    points)."""
     at = (*at, "sweep")
     if not rest:
         holder["sweep"] = copy.deepcopy(value)
@@ -177,14 +182,15 @@ def _assign_sweep(holder: dict[str, Any], rest: KeyPath, value: Any, at: KeyPath
 
 
 def _written_key(holder: dict[Any, Any], key: str | int) -> Any:
-    """The key as the file has it: a class may be named by a number or a word, a path cannot tell."""
+    """The key as it is written in the file: a class may have a number as its name, which a path cannot show."""
     return key if key in holder else str(key)
 
 
 def _below(
     holder: dict[str, Any], annotation: Any, key: str, plugins: PluginLookup, at: KeyPath
 ) -> tuple[Any, Any]:
-    """(type, value) under `key`: of the file, the plugin's preset or the default; NoSuchPath if not valid."""
+    """(type, value) under `key`, from the file, the plugin's preset or the default. Raises NoSuchPath for an invalid
+    key."""
     valid: list[str] = []
     for model in models_in(annotation):
         fields = fields_of(model, holder, plugins)
@@ -209,7 +215,7 @@ def _default(
 
 
 def _as_written(value: Any) -> Any:
-    """A default as a file would spell it."""
+    """A default as it would be written in a file."""
     if isinstance(value, TransformUse):
         options = value.options if isinstance(value.options, dict) else {}
         return {"name": value.name, **options}

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from derm_bench.matrix.grammar import ENTRY_KINDS, UNWRITTEN
 from derm_bench.matrix.model import ClassifierEntry, DatasetEntry, Matrix, StrategyEntry, TestSet
 from derm_bench.matrix.options import PluginLookup, compose_options
-from derm_bench.matrix.shape import ENTRY_KINDS, UNWRITTEN
 from derm_bench.specs import TransformUse
 
 Schema = dict[str, Any]
@@ -23,17 +23,17 @@ _SWEEP: Schema = {
     ],
 }
 _SWEPT = (DatasetEntry, StrategyEntry, ClassifierEntry)
-_PRESET: Schema = {"type": "string", "description": "an option set that the plugin brings"}
+_PRESET: Schema = {"type": "string", "description": "a named option set of the plugin"}
 _HIDDEN = {model.__name__: names for model, names in UNWRITTEN.items()}
 _SHARED = {model.__name__: kind for model, kind in ENTRY_KINDS.items()} | {
     "StrategyEntry": "strategy",
     "TestSet": "test_set",
 }
-"""Models that have a definition of their own, by the name that pydantic gives them."""
+"""Definitions that are shared in the schema, by the name of their model."""
 
 
 def json_schema(plugins: PluginLookup) -> Schema:
-    """The schema of a matrix file; rules across entries, which it cannot say, are left to `plan`."""
+    """The schema of a matrix file. It cannot express rules across entries, which `plan` checks."""
     definitions: Schema = {}
     for model, kind in ENTRY_KINDS.items():
         definitions[kind] = _plugin_entry(model, kind, plugins, definitions)
@@ -61,7 +61,8 @@ def json_schema(plugins: PluginLookup) -> Schema:
 
 
 def _plugin_entry(model: type[BaseModel], kind: str, plugins: PluginLookup, definitions: Schema) -> Schema:
-    """A bare name, or a map whose other keys depend on `name`: one branch a plugin."""
+    """The schema of a plugin entry: a bare name, or a map whose other keys depend on `name`, with one branch per
+    plugin."""
     names = sorted(plugins.names(kind))
     branches = []
     for name in names:
@@ -74,14 +75,14 @@ def _plugin_entry(model: type[BaseModel], kind: str, plugins: PluginLookup, defi
         named["allOf"] = branches
     spellings: list[Schema] = [{"enum": names}, {"type": "object", **named}]
     if model is TransformUse:
-        # `{rotate: 30}`: the one key is the plugin, its value a scalar or the options
+        # In `{rotate: 30}` the only key is the plugin; the value is a scalar or its options.
         short = {"properties": {name: {} for name in names}, "additionalProperties": False}
         spellings.append({"type": "object", "minProperties": 1, "maxProperties": 1, **short})
     return {"anyOf": spellings}
 
 
 def _entry(model: type[BaseModel], options: Schema) -> Schema:
-    """A closed map. Nothing is required: a preset, a sweep or `--set` may give what the entry leaves out."""
+    """A map without other keys. None is required: a preset, a sweep or `--set` may add what the entry leaves out."""
     own = _properties(model)
     if model in ENTRY_KINDS:
         del own["options"]
@@ -106,7 +107,7 @@ def _dataset_spellings(properties: Schema) -> Schema:
 
 
 def _init_spellings(init: Schema) -> Schema:
-    """The data set of `init` may be one of the matrix, by its label."""
+    """Allows the label of a data set of the matrix as the data set of `init`."""
     by_label = {"anyOf": [{"type": "string"}, _ref("dataset")]}
     return {
         **init,
@@ -120,7 +121,7 @@ def _init_spellings(init: Schema) -> Schema:
 
 
 def _properties(model: type[BaseModel]) -> Schema:
-    """The properties of a model, nested models written out; anything where pydantic cannot tell."""
+    """The properties of a model, with nested models written out. A model that has no JSON Schema allows anything."""
     try:
         schema = model.model_json_schema()
     except PydanticInvalidForJsonSchema:
@@ -132,7 +133,7 @@ def _properties(model: type[BaseModel]) -> Schema:
 
 
 def _written_out(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
-    """`schema` with each reference replaced by what it names: two plugins may use one name for two models."""
+    """Replaces each reference in `schema` by its definition, since two plugins may give two models the same name."""
     if isinstance(schema, list):
         return [_written_out(item, definitions, inside) for item in schema]
     if not isinstance(schema, dict):

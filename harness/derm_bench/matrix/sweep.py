@@ -1,4 +1,4 @@
-"""Sweeps: one entry -> its points, each an entry of its own with a label that says what varies."""
+"""Expands sweeps: one entry becomes several points, each an entry with a label that shows the swept values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.labels import in_label
+from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.overrides import SWEPT_SECTIONS, NoSuchPath, assign, split_path
-from derm_bench.matrix.source import Source, Where
-from derm_bench.matrix.spelling import spell_entry
+from derm_bench.matrix.short_forms import expand_entry
 from derm_bench.yamlio import KeyPath
 
 MAX_POINTS = 10_000
@@ -22,7 +22,7 @@ MAX_POINTS = 10_000
 
 @dataclass(frozen=True)
 class Point:
-    """One entry, swept values in place. `suffix` goes behind its label; a point's own `label` replaces it."""
+    """One entry with its swept values. `suffix` is appended to its label, unless the point has a `label` of its own."""
 
     raw: Any
     where: Where
@@ -32,42 +32,42 @@ class Point:
 
 @dataclass(frozen=True)
 class _Value:
-    """A swept value, where it stands, and its number among the values of its key, from 1."""
+    """A swept value, its key path, and its number among the values of its key, counted from 1."""
 
     value: Any
     at: KeyPath
     number: int
 
 
-def expand(
-    section: str, index: int, raw: Any, plugins: PluginLookup, source: Source
+def expand_sweep(
+    section: str, index: int, raw: Any, plugins: PluginLookup, locations: Locations
 ) -> Iterator[Point | UserError]:
-    """The points of entry `index` of a section, in the order written; itself where it has no sweep."""
+    """The points of entry `index` of a section, in the order written; without a sweep, the entry itself."""
     at: KeyPath = (section, index)
     if not isinstance(raw, dict) or "sweep" not in raw:
         yield Point(raw, Where(at))
         return
     base = {key: value for key, value in raw.items() if key != "sweep"}
     try:
-        choices = list(_choices(raw["sweep"], (*at, "sweep"), source))
+        choices = list(_choices(raw["sweep"], (*at, "sweep"), locations))
         ends = shortest_ends([path for choice, _ in choices for path in choice])
         forbidden = {"sweep", "label", *(["name"] if section == "strategies" else [])}
         for path, value in {p: v for choice, _ in choices for p, v in choice.items()}.items():
             if path in forbidden:
-                hint = "a point of a list of points may carry `label`" if path != "sweep" else ""
-                raise source.error(f"'{path}' cannot be swept", value.at, hint)
+                hint = "a point in a list of points may have a `label`" if path != "sweep" else ""
+                raise locations.error(f"'{path}' cannot be swept", value.at, hint)
     except UserError as error:
         yield error
         return
     for choice, label in choices:
         try:
-            yield _point(section, base, at, choice, label, ends, plugins, source)
+            yield _point(section, base, at, choice, label, ends, plugins, locations)
         except UserError as error:
             yield error
 
 
 def shortest_ends(paths: Sequence[str]) -> dict[str, str]:
-    """Each dotted path by the fewest last parts that no other path ends in, or the whole path."""
+    """Shortens each dotted path to the fewest last parts that no other path ends in; else it stays whole."""
     split = {path: path.split(".") for path in dict.fromkeys(paths)}
 
     def end(path: str) -> str:
@@ -80,33 +80,37 @@ def shortest_ends(paths: Sequence[str]) -> dict[str, str]:
     return {path: end(path) for path in split}
 
 
-def _choices(sweep: Any, at: KeyPath, source: Source) -> Iterator[tuple[dict[str, _Value], str | None]]:
-    """(path -> value, label) of each point."""
+def _choices(sweep: Any, at: KeyPath, locations: Locations) -> Iterator[tuple[dict[str, _Value], str | None]]:
+    """Yields the values by path, and the label, of each point."""
     if isinstance(sweep, dict) and sweep:
-        yield from _product(sweep, at, source)
+        yield from _product(sweep, at, locations)
     elif isinstance(sweep, list) and sweep:
         for number, point in enumerate(sweep):
             if not isinstance(point, dict) or not point:
-                raise source.error("a point of a sweep is a map of option paths to values", (*at, number))
+                raise locations.error(
+                    "a point of a sweep must be a map of option paths to values", (*at, number)
+                )
             label = point.get("label")
             if label is not None and not isinstance(label, str):
-                raise source.error(f"a label is a word, not {label!r}", (*at, number, "label"))
+                raise locations.error(f"a label must be a string, not {label!r}", (*at, number, "label"))
             rest = {str(key): value for key, value in point.items() if key != "label"}
             yield {k: _Value(v, (*at, number, k), number + 1) for k, v in rest.items()}, label
     else:
-        raise source.error("a sweep is a map of option paths to lists of values, or a list of points", at)
+        raise locations.error(
+            "a sweep must be a map of option paths to lists of values, or a list of points", at
+        )
 
 
 def _product(
-    sweep: Mapping[Any, Any], at: KeyPath, source: Source
+    sweep: Mapping[Any, Any], at: KeyPath, locations: Locations
 ) -> Iterator[tuple[dict[str, _Value], None]]:
     axes: list[list[tuple[str, _Value]]] = []
     for key, values in sweep.items():
         if not isinstance(values, list) or not values:
-            raise source.error(f"the values of '{key}' are a list of at least one", (*at, key))
+            raise locations.error(f"the values of '{key}' must be a list of at least one", (*at, key))
         axes.append([(str(key), _Value(v, (*at, key, n), n + 1)) for n, v in enumerate(values)])
     if math.prod(len(axis) for axis in axes) > MAX_POINTS:
-        raise source.error(f"a sweep of more than {MAX_POINTS} points", at)
+        raise locations.error(f"a sweep of more than {MAX_POINTS} points", at)
     for combination in itertools.product(*axes):
         yield dict(combination), None
 
@@ -119,11 +123,11 @@ def _point(
     label: str | None,
     ends: Mapping[str, str],
     plugins: PluginLookup,
-    source: Source,
+    locations: Locations,
 ) -> Point:
     raw = copy.deepcopy(base)
     swept: dict[KeyPath, KeyPath] = {}
-    # outer paths first, so that `generator` does not undo `generator.base`
+    # Outer paths come first, so that `generator` does not overwrite `generator.base`.
     for path, value in sorted(choice.items(), key=lambda item: item[0].count(".")):
         try:
             for place in assign(
@@ -133,7 +137,7 @@ def _point(
         except NoSuchPath as missing:
             message = f"no option '{path}' to sweep: {missing.message}"
             key = value.at[:-1] if isinstance(value.at[-1], int) else value.at
-            raise source.error(message, key, missing.hint) from None
-        spell_entry(section, raw)
+            raise locations.error(message, key, missing.hint) from None
+        expand_entry(section, raw)
     suffix = ",".join(f"{ends[path]}={in_label(value.value, value.number)}" for path, value in choice.items())
     return Point(raw, Where(at, swept), f"[{suffix}]" if suffix else "", label)

@@ -1,16 +1,16 @@
-"""What the grammar has and no stage does yet: refused by name before anything runs."""
+"""Refuses keys that the matrix grammar has and that this version cannot run yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import Matrix
-from derm_bench.matrix.source import Problem
 from derm_bench.yamlio import KeyPath
 
 
 def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
-    """One problem for each use of something that this version cannot run."""
+    """Yields one problem for each use of something that this version cannot run."""
     for index, strategy in enumerate(matrix.strategies):
         at: KeyPath = ("strategies", index)
         if strategy.synthetic is not None and strategy.synthetic.filter is not None:

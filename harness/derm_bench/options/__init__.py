@@ -1,6 +1,6 @@
-"""Options as a matrix writes them: the base of every options model, and what all plugins of a kind share.
+"""Options of plugins in a matrix: the base of every options model, and the options that all plugins of a kind share.
 
-One module per kind, so that an option added to classifiers changes the identity of no generator.
+There is one module per kind, so that a new option of classifiers does not change the keys of generators.
 """
 
 from __future__ import annotations

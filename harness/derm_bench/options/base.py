@@ -6,21 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
-    """Base of every options model: unknown keys are refused, values do not change after validation.
+    """Base class of every options model. Unknown keys are refused, and instances are frozen.
 
-    A field of type `pathlib.Path` names a file or folder of the user: it is resolved beside the YAML file and
-    enters a stage's identity by content, not by place.
+    A field of type `pathlib.Path` is a file or folder of the user. A relative path starts from the folder of the YAML
+    file, and a stage's key covers the content of the file, not its path.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Budget(Options):
-    """How long to train: exactly one of updates (optimizer steps), epochs, kimg (thousands of images)."""
+    """A training budget: exactly one of updates, epochs and kimg."""
 
     updates: int | None = Field(None, ge=1, le=100_000_000, description="optimizer steps")
     epochs: float | None = Field(None, gt=0, le=1_000_000, description="passes over the training images")
-    kimg: float | None = Field(None, gt=0, le=1_000_000, description="thousands of images seen")
+    kimg: float | None = Field(None, gt=0, le=1_000_000, description="thousands of training images shown")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Budget:
@@ -29,7 +29,8 @@ class Budget(Options):
         return self
 
     def in_updates(self, images: int, batch_size: int) -> int:
-        """Optimizer steps over a set of `images` images; an epoch is ceil(images / batch_size) steps, at least 1."""
+        """The budget in optimizer steps, at least 1. One epoch over `images` images is ceil(images / batch_size)
+        steps."""
         if self.updates is not None:
             return self.updates
         if self.epochs is not None:

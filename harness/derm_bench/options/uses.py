@@ -1,4 +1,4 @@
-"""Transforms and classifiers as a matrix writes them inside other entries."""
+"""Transforms and classifiers inside other entries of a matrix."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from derm_bench.options.base import Options
 
 
 class TransformUse(Options):
-    """A transform as a matrix writes it: `hflip`, `{rotate: 30}` or `{bilateral: {d: 9}}`."""
+    """A transform in a matrix: `hflip`, `{rotate: 30}` or `{bilateral: {d: 9}}`."""
 
     name: str = Field(description="the transform")
-    options: Any = Field(None, description="its options, or a bare value for the one that it names")
+    options: Any = Field(None, description="its options, or the bare value of its scalar option")
 
     @model_validator(mode="before")
     @classmethod
@@ -30,18 +30,18 @@ class TransformUse(Options):
 
 
 class ClassifierUse(Options):
-    """A classifier as a matrix writes it, inside of another plugin's options: `members: tuple[ClassifierUse, ...]`.
+    """A classifier inside the options of another plugin, for example `members: tuple[ClassifierUse, ...]`.
 
-    Loading a matrix validates each like an entry under `classifiers`: a bare name, or a map of the plugin's options
-    with `from` and `init`. It is handed on whole: `Ref("classifier", member.name, member)`.
+    It is written and validated like an entry under `classifiers`: a bare name, or a map of the plugin's options with
+    `from` and `init`. Pass it as a whole to a `Ref`: `Ref("classifier", member.name, member)`.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     name: str = Field(description="the plugin")
-    label: str = Field("", exclude=True, description="what messages call it; default its name")
-    options: Any = Field(None, description="the plugin's options, written beside its name")
-    source: Any = Field(None, alias="from", description="a part of a fitted generator to start from")
+    label: str = Field("", exclude=True, description="its name in messages; default the plugin's name")
+    options: Any = Field(None, description="options of the plugin, written beside its name")
+    taken_from: Any = Field(None, alias="from", description="a part of a fitted generator to start from")
     init: Any = Field(None, description="start from the same network trained on another data set")
 
     @model_validator(mode="before")
@@ -50,13 +50,13 @@ class ClassifierUse(Options):
         if isinstance(value, str):
             return {"name": value, "options": {}}
         if isinstance(value, dict) and "options" not in value:
-            own = {key: value[key] for key in ("name", "label", "from", "source", "init") if key in value}
+            own = {key: value[key] for key in ("name", "label", "from", "taken_from", "init") if key in value}
             return own | {"options": {key: option for key, option in value.items() if key not in own}}
         return value
 
-    @field_serializer("options", "source", "init")
+    @field_serializer("options", "taken_from", "init")
     def _without_paths(self, value: Any) -> Any:
-        """Where files lie is no part of what is written: the stage that the use becomes knows them by content."""
+        """Leaves paths out: the stage that results from this use covers files by content."""
         return _pathless(value)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import UNREADABLE
 from derm_bench.matrix.model import Cell, ClassifierEntry, GeneratorUse, Init, Matrix, StrategyEntry
-from derm_bench.matrix.refs import FROM, Kind, Required, Use, required_of
+from derm_bench.matrix.required_plugins import FROM, Kind, Required, Use, required_of
 from derm_bench.options import Budget, ClassifierUse
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.data import DataPlanner
@@ -166,7 +166,7 @@ class Networks:
     @staticmethod
     def _within(setting: Setting, name: str, use: Use) -> Setting:
         """The setting of one requirement; a written `from` has a place of its own."""
-        written = isinstance(use, ClassifierEntry) and use.source is not None and name == FROM
+        written = isinstance(use, ClassifierEntry) and use.taken_from is not None and name == FROM
         return replace(setting, at=(*setting.at, FROM)) if written else setting
 
     def _generator(self, required: Required, setting: Setting) -> str:

@@ -1,4 +1,4 @@
-"""Plugins: found (`registry.py`), checked (`checks.py`), and the broken ones kept apart."""
+"""Discovery of plugins (`registry.py`) and checks of what they declare (`checks.py`)."""
 
 from derm_bench.plugins.checks import NAME
 from derm_bench.plugins.registry import ALLOW, GROUP, Blocked, Broken, Installed, Plugins, canonical

@@ -1,4 +1,4 @@
-"""What a plugin must be to be used: a module of this hook API, with known hooks, that return valid specs."""
+"""Checks an entry module: its hook API, its hooks, and the specs that they return."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")
 
 
 def check_module(module: object) -> None:
-    """Refuses, as UserError: what is no module, another hook API, unknown hooks, hooks without their marker."""
+    """Raises UserError for an object that is not a module, another hook API, an unknown hook, or a hook without
+    marker."""
     if not isinstance(module, ModuleType):
         raise UserError(
-            f"the entry point names {module!r}, which is no module", hint='write it as my-gan = "my_gan"'
+            f"the entry point names {module!r}, which is not a module", hint='write it as my-gan = "my_gan"'
         )
     check_api(getattr(module, "DERM_BENCH_API", None))
     trackers_of(module)
@@ -36,24 +37,27 @@ def check_module(module: object) -> None:
             if hook not in HOOKS:
                 raise UserError(f"no hook is named '{hook}'", hint=did_you_mean(hook, HOOKS))
         elif name in HOOKS and inspect.isfunction(value):
-            raise UserError(f"nobody would call {name}: it is not marked", hint="put @hookimpl above it")
+            raise UserError(f"{name} would never be called: it is not marked", hint="put @hookimpl above it")
 
 
 def check_api(declared: object) -> None:
-    """UserError unless the module declares the hook API that this derm-bench speaks."""
+    """Raises UserError unless the module declares the hook API of this version of derm-bench."""
     if declared == API_VERSION:
         return
     if declared is None:
         raise UserError("the module declares no hook API", hint=f"write DERM_BENCH_API = {API_VERSION} in it")
     newer = isinstance(declared, int) and declared > API_VERSION
     raise UserError(
-        f"the module says DERM_BENCH_API = {declared!r}, this derm-bench speaks {API_VERSION}",
-        hint="upgrade derm-bench" if newer else f"port it to hook API {API_VERSION}: CONTRIBUTING.md has it",
+        f"the module has DERM_BENCH_API = {declared!r}, this version of derm-bench has {API_VERSION}",
+        hint="upgrade derm-bench"
+        if newer
+        else f"port it to hook API {API_VERSION}, which CONTRIBUTING.md describes",
     )
 
 
 def trackers_of(module: ModuleType) -> dict[str, str]:
-    """`DERM_BENCH_TRACKERS` of an entry module, checked: the import path of each tracker, by name."""
+    """The import path of each tracker in `DERM_BENCH_TRACKERS` of an entry module, by name. Raises UserError if
+    invalid."""
     trackers = getattr(module, "DERM_BENCH_TRACKERS", {})
     if not isinstance(trackers, Mapping):
         raise UserError(
@@ -61,14 +65,16 @@ def trackers_of(module: ModuleType) -> dict[str, str]:
         )
     for name, path in trackers.items():
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise UserError(f"{name!r} is no tracker's name", hint="lower-case words joined by '-'")
+            raise UserError(
+                f"{name!r} is not a valid name of a tracker", hint="lower-case words joined by '-'"
+            )
         if not (isinstance(path, str) and _IMPORT_PATH.fullmatch(path)):
             raise UserError(f"tracker {name}: {path!r}", hint="expected 'package.module:Class'")
     return dict(trackers)
 
 
 def specs_of(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[tuple[str, PluginSpec]]:
-    """(kind, spec) of all that the module's own hooks return, checked. UserError for the first that is wrong."""
+    """Yields (kind, spec) of every spec that the module's hooks return. Raises UserError for the first invalid one."""
     seen = set()
     for kind, spec_type in SPEC_TYPES.items():
         hook = f"derm_bench_{kind}s"
@@ -78,7 +84,7 @@ def specs_of(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[tupl
             for spec in _returned(hook, implementation.function()):
                 checked = _checked(spec, kind, spec_type)
                 if (kind, checked.name) in seen:
-                    raise UserError(f"{hook} returned two named '{checked.name}'")
+                    raise UserError(f"{hook} returned two specs named '{checked.name}'")
                 seen.add((kind, checked.name))
                 yield kind, checked
 
@@ -93,7 +99,9 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
     if not isinstance(spec, spec_type):
         raise UserError(f"derm_bench_{kind}s returned {type(spec).__name__}, expected {spec_type.__name__}")
     if not (isinstance(spec.name, str) and NAME.fullmatch(spec.name)):
-        raise UserError(f"'{spec.name}' is no plugin name", hint="lower-case words joined by '-'")
+        raise UserError(
+            f"'{spec.name}' is not a valid name of a plugin", hint="lower-case words joined by '-'"
+        )
     for field in ("create", "preflight", "depends_on", "provenance", "finite", "commands"):
         path = getattr(spec, field, None)
         if path is None and field != "create":
@@ -114,11 +122,13 @@ def _check_presets(spec: PluginSpec) -> None:
     if not isinstance(presets, Mapping) or not all(
         isinstance(preset, Mapping) for preset in presets.values()
     ):
-        raise UserError(f"{spec.name}: presets must be named option sets", hint='as in {"tiny": {"base": 8}}')
+        raise UserError(
+            f"{spec.name}: presets must be named sets of options", hint='as in {"tiny": {"base": 8}}'
+        )
 
 
 def _check_choices(spec: PluginSpec) -> None:
-    """Fields of a fixed set of words (`phase`, `level`, ...) hold one of them."""
+    """Checks fields that have a fixed set of values (`phase`, `level`, ...)."""
     for field, words in _choices(type(spec)).items():
         value = getattr(spec, field)
         if value not in words:

@@ -1,6 +1,6 @@
-"""Finds plugins and keeps the broken ones apart: one bad package never breaks a run that does not need it.
+"""Finds plugins. A broken plugin is listed and is an error only for a run that needs it.
 
-Every entry point goes the way blocked? -> import -> register -> specs; what fails is rolled back and remembered.
+Every entry point is imported and registered, and its specs are checked; if a step fails, it is unregistered and listed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from derm_bench.specs import KINDS, PluginSpec, load_object
 GROUP = "derm_bench"
 OWN_DISTRIBUTION = "derm-bench"
 ALLOW = "DERM_BENCH_PLUGINS"
-"""The variable that, when set, lists the distributions whose plugins may be loaded, with commas."""
+"""Environment variable with the comma-separated distributions whose plugins may be loaded; unset, all may."""
 SLOW = 1.0
-"""Seconds of import above which `plugins list` says so: every command waits for them."""
+"""Seconds of import above which `plugins list` shows a note, since every command waits for the import."""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A plugin that may be used, and where it comes from."""
+    """A usable plugin and the distribution that provides it."""
 
     kind: str
     spec: PluginSpec
@@ -44,7 +44,7 @@ class Installed:
 
 @dataclass(frozen=True)
 class Broken:
-    """An entry point that could not be used: at which stage it failed and how."""
+    """An entry point that failed: the stage at which it did, and the error."""
 
     name: str
     distribution: str
@@ -56,7 +56,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Blocked:
-    """An entry point that was not even imported, and by what."""
+    """An entry point that was not imported, and the reason."""
 
     name: str
     distribution: str
@@ -66,7 +66,7 @@ class Blocked:
 
 @dataclass(frozen=True)
 class SlowImport:
-    """An entry module that took more than `SLOW` seconds to import; `torch`: because it imports torch."""
+    """An entry module that took more than `SLOW` seconds to import; `torch` is true if it imports torch."""
 
     distribution: str
     seconds: float
@@ -74,7 +74,7 @@ class SlowImport:
 
 
 class Plugins:
-    """All installed plugins, by kind and name. `broken` lists what could not be loaded, and why."""
+    """All installed plugins by kind and name. `broken` lists those that could not be loaded."""
 
     def __init__(self, *, builtins_only: bool = False) -> None:
         self.broken: list[Broken] = []
@@ -97,15 +97,16 @@ class Plugins:
 
     @property
     def hook(self) -> Any:
-        """pluggy's caller, for the lifecycle hooks."""
+        """The hook caller of pluggy, for the lifecycle hooks."""
         return self._manager.hook
 
     def get(self, kind: str, name: str) -> Any:
-        """The spec of the plugin `name` (or `distribution:name`), or a UserError that names the nearest one."""
+        """The spec of the plugin `name` (or `distribution:name`). Raises UserError with the nearest name if there is
+        none."""
         return self.installed(kind, name).spec
 
     def installed(self, kind: str, name: str) -> Installed:
-        """As `get`, with the distribution that it comes from."""
+        """Like `get`, but with the distribution that provides the plugin."""
         distribution, _, bare = name.rpartition(":")
         found = [
             plugin
@@ -121,7 +122,8 @@ class Plugins:
         raise UserError(f"{kind} '{bare}' is provided by {providers}", hint=f"write {choices}")
 
     def unusable(self, name: str) -> Broken | Blocked | None:
-        """The broken or blocked entry point that `name` (of a plugin, or `distribution:name`) must mean."""
+        """The broken or blocked entry point that provides the plugin `name` (or `distribution:name`); None without
+        one."""
         distribution, _, bare = name.rpartition(":")
         entries: list[Broken | Blocked] = [*self.broken, *self.blocked]
         for entry in entries:
@@ -133,7 +135,7 @@ class Plugins:
         return None
 
     def _absent(self, kind: str, name: str) -> UserError:
-        """The error for a name that no usable plugin has."""
+        """The error for a name without a usable plugin."""
         entry = self.unusable(name)
         if isinstance(entry, Broken):
             return UserError(
@@ -161,7 +163,7 @@ class Plugins:
         )
 
     def named(self, name: str) -> list[Installed]:
-        """The usable plugins of any kind that `name` (or `distribution:name`) may mean."""
+        """The usable plugins of any kind that have the name `name` (or `distribution:name`)."""
         distribution, _, bare = name.rpartition(":")
         return [
             plugin
@@ -180,7 +182,7 @@ class Plugins:
         return sorted(everything, key=lambda p: (KINDS.index(p.kind), p.spec.name, p.distribution))
 
     def listing(self) -> list[dict[str, str]]:
-        """What `plugins list --json` prints: `{name, kind, distribution, version, status, error}`."""
+        """The rows of `plugins list --json`: `{name, kind, distribution, version, status, error}`."""
         rows = [
             _row(plugin.spec.name, plugin.kind, plugin.distribution, plugin.version, "ok")
             for plugin in self.all()
@@ -196,17 +198,17 @@ class Plugins:
         return rows
 
     def trackers(self) -> list[str]:
-        """The names that `--tracker` takes; `distribution:name` where another distribution had the name first."""
+        """The names that `--tracker` takes; `distribution:name` for a name that another distribution has too."""
         return sorted(self._trackers)
 
     @contextlib.contextmanager
     def tracking(self, trackers: Iterable[str]) -> Iterator[None]:
-        """Makes and registers trackers, each `NAME` or `NAME=PLACE`, for the time of the block."""
+        """Context manager that creates and registers trackers, each given as `NAME` or `NAME=PLACE`."""
         made: dict[str, object] = {}
         for word in trackers:
             name, _, place = word.partition("=")
             if name in made:
-                raise UserError(f"the tracker '{name}' is asked for twice")
+                raise UserError(f"the tracker '{name}' is given twice")
             made[name] = self._tracker(name, place or None)
         for name, tracker in made.items():
             self._manager.register(tracker, name=f"tracker {name}")
@@ -227,7 +229,7 @@ class Plugins:
             raise UserError(f"the tracker '{name}' cannot start: {type(error).__name__}: {error}") from error
 
     def listeners(self, hooks: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Callable[..., Any]]]]:
-        """(name, its own caller a hook) of everything registered that implements one of `hooks`."""
+        """Yields the name of every registered plugin that implements one of `hooks`, with one caller per hook."""
         registered = self._manager.list_name_plugin()
         for name, plugin in registered:
             others = [other for _, other in registered if other is not plugin and other is not None]
@@ -240,7 +242,7 @@ class Plugins:
                 yield name, mine
 
     def _load(self, point: importlib.metadata.EntryPoint) -> None:
-        """import -> register -> check specs; what fails is rolled back and remembered."""
+        """Imports and registers an entry point and checks its specs. A failure is undone and listed in `broken`."""
         distribution, version = _distribution(point)
         name = f"{distribution}:{point.name}"
         stage: Literal["import", "register", "specs"] = "import"
@@ -255,7 +257,7 @@ class Plugins:
                     Installed(kind, s, distribution, version) for kind, s in specs_of(self._manager, module)
                 ]
                 self._check_new(found)
-        except (Exception, SystemExit) as error:  # a plugin may raise anything at all
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -277,22 +279,22 @@ class Plugins:
         return module
 
     def _check_new(self, found: list[Installed]) -> None:
-        """`distribution:name` must choose: one distribution gives a name once."""
+        """Refuses a distribution that provides a name twice, since `distribution:name` must be unique."""
         for plugin in found:
             for other in self._installed.get((plugin.kind, plugin.spec.name), []):
                 if canonical(other.distribution) == canonical(plugin.distribution):
                     raise UserError(
-                        f"{plugin.kind} '{plugin.spec.name}' comes from two entry points of this distribution"
+                        f"{plugin.kind} '{plugin.spec.name}' is provided by two entry points of this distribution"
                     )
 
 
 def canonical(distribution: str) -> str:
-    """A distribution's name in the one spelling that stands for all (PEP 503)."""
+    """The normalised name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _order(point: importlib.metadata.EntryPoint) -> tuple[bool, tuple[str, str], str]:
-    """Built-ins first, then by distribution and name: the same on every machine."""
+    """Sort key: built-ins first, then by distribution and name."""
     distribution = _distribution(point)
     return canonical(distribution[0]) != OWN_DISTRIBUTION, distribution, point.name
 
@@ -303,7 +305,7 @@ def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
 
 
 def _allow_list(points: list[importlib.metadata.EntryPoint]) -> set[str] | None:
-    """The distributions that `DERM_BENCH_PLUGINS` allows; None where it is unset, so that all are."""
+    """The distributions that `DERM_BENCH_PLUGINS` allows; None if it is unset, which allows all."""
     text = os.environ.get(ALLOW)
     if text is None:
         return None

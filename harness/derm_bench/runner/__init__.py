@@ -1,1 +1,1 @@
-"""Runs a plan and writes the run directory. Free of torch: workers do the work."""
+"""Runs a plan on an executor and writes the run directory. Imports no torch, because stages run in workers."""

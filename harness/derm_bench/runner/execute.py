@@ -1,4 +1,5 @@
-"""Executes the missing stages of a plan, the longest of those that are ready first."""
+"""Executes the missing stages of a plan. Of the stages that are ready, that with the longest remaining path is
+first."""
 
 from __future__ import annotations
 
@@ -21,24 +22,25 @@ StageStatus = Literal[
     "done", "failed", "timeout", "oom", "diverged", "interrupted", "waiting", "skipped", "pending"
 ]
 POLL_SECONDS = 0.25
-# A stage that another run is at is looked at again after this long.
+# Seconds until a stage that another run is executing is tried again.
 BUSY_SECONDS = 0.5
-# How often a stage may be taken up again after its worker was killed from outside.
+# How often a stage is tried again after its worker was killed from outside.
 REVIVALS = 2
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage stands after a run. `error` is for a person; `cause` the key of what it was skipped for."""
+    """The state of a stage after a run. `error` is the message for the user; `cause` is the key of the stage for which
+    it was skipped; `ran_now` is true if this run made an attempt at it."""
 
     status: StageStatus
     error: str = ""
     cause: str | None = None
-    fresh: bool = False
+    ran_now: bool = False
 
 
 class Observer(Protocol):
-    """Hears what happens while a plan executes."""
+    """Receives the events of an execution."""
 
     def begin(self, total: int, cached: int) -> None: ...
 
@@ -53,7 +55,7 @@ class Observer(Protocol):
 
 @dataclass
 class Execution:
-    """One pass over a plan. `outcomes` has an entry for every stage that was needed."""
+    """An execution of a plan. `outcomes` has an entry for every stage that was needed."""
 
     plan: Plan
     store: Store
@@ -61,15 +63,15 @@ class Execution:
     max_failures: int | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     interrupted: bool = False
-    # Planned key -> the key of the stage that ran in its place, since an optional input of it had not ended well.
-    settled: dict[str, str] = field(default_factory=dict)
+    # Planned key -> key of the stage that ran instead, because an optional input had not ended well.
+    actual_keys: dict[str, str] = field(default_factory=dict)
     _failures: int = 0
     _revived: Counter[str] = field(default_factory=Counter)
     _alone: set[str] = field(default_factory=set)
 
     def needed(self, targets: Iterable[str]) -> list[str]:
-        """Stages to run so that `targets` exist: a finished stage does not need what it was made from. Optional inputs
-        are not run for those that read them."""
+        """The stages to run so that `targets` exist. A finished stage does not need its inputs, and optional inputs are
+        not run for the stages that read them."""
         order: dict[str, None] = {}
         stack = [(key, False) for key in reversed(list(dict.fromkeys(targets)))]
         while stack:
@@ -90,15 +92,16 @@ class Execution:
         return list(order)
 
     def _is_there(self, stage: Stage) -> bool:
-        """Whether a stage need not run; one with optional inputs, as it is planned, only if all of them are there."""
+        """Whether a stage need not run: it has finished and so have all of its optional inputs."""
         return self.store.has(stage.key) and all(self.store.has(key) for key in stage.optional.values())
 
     def run(self, executor: Executor | None, targets: Iterable[str], observer: Observer) -> None:
-        """Runs what is missing. On Ctrl-C what runs is stopped, recorded as interrupted, and the rest is pending."""
+        """Runs the missing stages. On Ctrl-C running stages are stopped and recorded as interrupted; the others are
+        pending."""
         known = len(self.outcomes)
         todo = self.needed(targets)
         observer.begin(len(todo), len(self.outcomes) - known)
-        self._settle_known_failures(todo)
+        self._mark_known_failures(todo)
         loop = _Loop(self, executor, [key for key in todo if key not in self.outcomes], observer)
         try:
             loop.run()
@@ -112,7 +115,7 @@ class Execution:
             observer.end()
 
     def outcome(self, key: str) -> Outcome:
-        """How a stage stands; one that nobody needed is done where it has finished, else pending."""
+        """The state of a stage. One that was not needed is done if it has finished, else pending."""
         if key in self.outcomes:
             return self.outcomes[key]
         return Outcome("done") if self.store.has(key) else Outcome("pending", "it was not selected")
@@ -120,39 +123,40 @@ class Execution:
     # --------------------------------------------------------------------- optional inputs
 
     def job_of(self, stage: Stage) -> Job:
-        """A stage as it runs now. Where an optional input of it has not ended well, the stage has another key, under
-        which how they ended is part of the identity: statistics over nine cells of ten are not those over ten."""
-        if not stage.optional and not self.settled:
+        """The job for a stage. If an optional input has not ended well, the stage gets another key, which covers the
+        statuses of its optional inputs: statistics over nine of ten cells are not those over ten."""
+        if not stage.optional and not self.actual_keys:
             return Job(stage)
-        inputs = {name: self.settled.get(key, key) for name, key in stage.inputs.items()}
-        optional = {name: self.settled.get(key, key) for name, key in stage.optional.items()}
-        told = {name: (key, self.outcome(stage.optional[name])) for name, key in optional.items()}
-        ended = {name: outcome.status for name, (_, outcome) in told.items() if outcome.status != "done"}
+        inputs = {name: self.actual_keys.get(key, key) for name, key in stage.inputs.items()}
+        optional = {name: self.actual_keys.get(key, key) for name, key in stage.optional.items()}
+        ended_as = {name: (key, self.outcome(stage.optional[name])) for name, key in optional.items()}
+        ended = {name: outcome.status for name, (_, outcome) in ended_as.items() if outcome.status != "done"}
         if ended or inputs != stage.inputs or optional != stage.optional:
             shared = {**stage.shared, "ended": ended}
             stage_now = replace(stage, inputs=inputs, optional=optional, shared=shared)
             key = key_of(stage_now.identity)
             stage_now = replace(stage_now, key=key)
-            self.settled[stage.key] = key
+            self.actual_keys[stage.key] = key
         else:
             stage_now = stage
         return Job(
             stage_now,
             {
                 name: {"key": key, "status": outcome.status, "error": outcome.error}
-                for name, (key, outcome) in told.items()
+                for name, (key, outcome) in ended_as.items()
             },
         )
 
     # --------------------------------------------------------------------- outcomes
 
-    def _settle_known_failures(self, todo: Sequence[str]) -> None:
-        """A stage that failed before stays failed, unless asked to retry or it was stopped from outside."""
+    def _mark_known_failures(self, todo: Sequence[str]) -> None:
+        """Marks stages that failed in an earlier run as failed, unless they are to be retried or were stopped from
+        outside."""
         for key in todo:
             if key in self.outcomes:
                 continue
             stage = self.plan.stages[key]
-            cause = next((k for k in (*stage.inputs.values(), *stage.after) if self._is_lost(k)), None)
+            cause = next((k for k in (*stage.inputs.values(), *stage.after) if self._is_unavailable(k)), None)
             if cause is not None:
                 self.skip(key, cause)
                 continue
@@ -161,22 +165,22 @@ class Execution:
                 message = f"{error_of(last)} (earlier attempt; --retry-failed tries again)"
                 self.outcomes[key] = Outcome(last["status"], message)
 
-    def _is_lost(self, key: str) -> bool:
+    def _is_unavailable(self, key: str) -> bool:
         outcome = self.outcomes.get(key)
         return outcome is not None and outcome.status not in ("done", "pending")
 
     def skip(self, key: str, cause: str) -> None:
-        """Notes that a stage cannot run for want of another one."""
+        """Marks a stage as skipped because the stage `cause` is not done."""
         root = self.outcomes[cause].cause or cause
         title, outcome = self.plan.stages[root].title, self.outcomes[root]
         if outcome.status == "waiting":
-            error = f"waits for a person, at '{title}': {outcome.error}"
+            error = f"waits for a person in '{title}': {outcome.error}"
         else:
             error = f"needs '{title}', which ended as {outcome.status}: {outcome.error}"
         self.outcomes[key] = Outcome("skipped", error, root)
 
-    def settle(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
-        """Takes note of how a stage ended; seconds after which it is to be tried again, None where it is settled."""
+    def handle_record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> float | None:
+        """Stores how an attempt ended. Returns the seconds after which to try again, or None if the stage has ended."""
         status = record["status"]
         if status == "found":
             self.outcomes[stage.key] = Outcome("done")
@@ -199,27 +203,27 @@ class Execution:
         return None
 
     def record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> None:
-        """Keeps the record of an attempt at a planned stage."""
+        """Appends the record of an attempt at a planned stage to the store and updates its outcome."""
         try:
-            self.store.append(self.settled.get(stage.key, stage.key), record)
+            self.store.append(self.actual_keys.get(stage.key, stage.key), record)
         except OSError as error:
             observer.progressed(stage, {"warning": f"its record could not be written: {error}"})
         status = record["status"]
         if status in FAILURES:
             self._failures += 1
-        self.outcomes[stage.key] = Outcome(status, "" if status == "done" else error_of(record), fresh=True)
+        self.outcomes[stage.key] = Outcome(status, "" if status == "done" else error_of(record), ran_now=True)
         observer.finished(stage, record)
 
     def enough_failures(self) -> bool:
         return self.max_failures is not None and self._failures >= self.max_failures
 
     def runs_alone(self, key: str) -> bool:
-        """Whether a stage ran out of device memory, so that it is tried again with nothing beside it."""
+        """Whether a stage ran out of device memory, so that it is tried again with no other stage beside it."""
         return key in self._alone
 
 
 class _Loop:
-    """Starts stages as others end."""
+    """Starts stages as the stages that they wait for end."""
 
     def __init__(
         self, execution: Execution, executor: Executor | None, todo: Sequence[str], observer: Observer
@@ -243,7 +247,7 @@ class _Loop:
         return self.stages[self.running.get(key, key)]
 
     def run(self) -> None:
-        """Until everything that can run has ended."""
+        """Runs until every stage that can run has ended."""
         if self.executor is None:
             return
         executor = self.executor
@@ -260,7 +264,7 @@ class _Loop:
                 if event.kind == "progress":
                     self.observer.progressed(stage, event.payload)
                     continue
-                wait = self.execution.settle(stage, event.payload, self.observer)
+                wait = self.execution.handle_record(stage, event.payload, self.observer)
                 self.running.pop(event.key, None)
                 if wait is None:
                     self._release(stage.key)
@@ -277,7 +281,7 @@ class _Loop:
 
     def _start(self, key: str, executor: Executor) -> None:
         job = self.execution.job_of(self.stages[key])
-        if self.execution.store.has(job.key):  # another run published it meanwhile, or it had ended so before
+        if self.execution.store.has(job.key):  # published by another run meanwhile, or by an earlier one
             self.execution.outcomes[key] = Outcome("done")
             self._release(key)
             return
@@ -286,7 +290,7 @@ class _Loop:
         self.running[job.key] = key
 
     def _release(self, key: str) -> None:
-        """Makes ready, or skips, what waited for a stage that has ended."""
+        """Makes the stages ready that waited for a stage, or skips them if it has not ended well."""
         well = self.execution.outcomes[key].status == "done"
         for follower in self.followers.get(key, ()):
             stage = self.stages[follower]
@@ -306,7 +310,7 @@ def error_of(record: Mapping[str, Any]) -> str:
 
 
 def _priorities(plan: Plan, todo: Sequence[str], followers: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Seconds on the longest way from a stage to the end: what holds up most goes first."""
+    """Seconds on the longest path from each stage to the end of the plan."""
     priority: dict[str, float] = {}
     amounts = Amounts(plan)
     for key in reversed(todo):

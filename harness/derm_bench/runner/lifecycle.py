@@ -1,4 +1,4 @@
-"""The lifecycle hooks: tells plugins and trackers what a run does, each in a thread of its own."""
+"""Calls the lifecycle hooks of plugins and trackers, each plugin in a separate thread."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from derm_bench.plugins import Plugins
 
 HOOKS = ("derm_bench_run_start", "derm_bench_stage_finish", "derm_bench_log", "derm_bench_run_finish")
 GRACE_SECONDS = 30.0
-"""How long a finished run waits for trackers to write what they were told."""
+"""Seconds that a finished run waits for trackers to write the remaining calls."""
 LOGS_WAITING = 10_000
-"""Values of running stages that may wait for a slow tracker; what comes on top is left out."""
+"""Largest number of calls that may wait for a slow tracker; further values of running stages are dropped."""
 
 Say = Callable[[str], None]
 
@@ -29,84 +29,84 @@ def _say(message: str) -> None:
 
 
 class Listener:
-    """One plugin or tracker. It hears everything in order, in its own thread; its first failure is its last call."""
+    """One plugin or tracker. Its hooks are called in order in a separate thread, until one of them raises."""
 
     def __init__(self, name: str, hooks: Mapping[str, Callable[..., Any]], say: Say) -> None:
         self.name = name
         self._hooks = hooks
         self._say = say
         self._waiting: SimpleQueue[tuple[str, Mapping[str, Any]] | None] = SimpleQueue()
-        # A daemon: one that hangs ends with the process.
+        # A daemon thread, so that a tracker that hangs ends with the process.
         self._thread = threading.Thread(target=self._listen, name=f"derm-bench {name}", daemon=True)
         self._thread.start()
 
-    def tell(self, hook: str, facts: Mapping[str, Any]) -> None:
-        """Queues one call; returns at once."""
+    def call(self, hook: str, facts: Mapping[str, Any]) -> None:
+        """Queues one call and returns."""
         full = hook == "derm_bench_log" and self._waiting.qsize() >= LOGS_WAITING
         if hook in self._hooks and not full:
             self._waiting.put((hook, facts))
 
     def end(self) -> None:
-        """Nothing more will be told."""
+        """Queues the end of all calls."""
         self._waiting.put(None)
 
     def wait(self, deadline: float) -> None:
-        """Waits until everything was heard, or until `deadline` of the monotonic clock."""
+        """Waits until all calls have been made, or until `deadline` of the monotonic clock."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            self._say(f"{self.name} is still busy and is left behind: its last entries may be missing")
+            self._say(f"{self.name} is still busy and is not waited for: its last entries may be missing")
 
     def _listen(self) -> None:
-        while (told := self._waiting.get()) is not None:
-            hook, facts = told
+        while (call := self._waiting.get()) is not None:
+            hook, facts = call
             try:
                 self._hooks[hook](**facts)
-            except (Exception, SystemExit) as error:  # a plugin may raise anything at all
+            except (Exception, SystemExit) as error:  # a plugin may raise anything
                 what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-                self._say(f"{self.name} failed in {hook} and hears no more of this run: {what}")
+                self._say(f"{self.name} failed in {hook} and is not called again in this run: {what}")
                 return
 
 
 class Lifecycle:
-    """What runs call; a method a hook, with the hook's arguments. Nothing here raises or waits, but for `close`."""
+    """The lifecycle hooks as methods with the arguments of the hooks. Only `close` waits, and none of them raises."""
 
     def __init__(self, plugins: Plugins, say: Say = _say) -> None:
         self._listeners = [Listener(name, hooks, say) for name, hooks in plugins.listeners(HOOKS)]
 
     def run_start(self, matrix: str, out: Path, stages: int) -> None:
-        self._tell("derm_bench_run_start", matrix=matrix, out=out, stages=stages)
+        self._call("derm_bench_run_start", matrix=matrix, out=out, stages=stages)
 
     def stage_finish(self, record: Mapping[str, Any]) -> None:
-        self._tell("derm_bench_stage_finish", record=dict(record))
+        self._call("derm_bench_stage_finish", record=dict(record))
 
     def log(self, stage: str, key: str, step: int, values: Mapping[str, float]) -> None:
-        self._tell("derm_bench_log", stage=stage, key=key, step=step, values=dict(values))
+        self._call("derm_bench_log", stage=stage, key=key, step=step, values=dict(values))
 
     def run_finish(self, matrix: str, out: Path, statuses: Mapping[str, int]) -> None:
-        self._tell("derm_bench_run_finish", matrix=matrix, out=out, statuses=dict(statuses))
+        self._call("derm_bench_run_finish", matrix=matrix, out=out, statuses=dict(statuses))
 
     def close(self, grace: float = GRACE_SECONDS) -> None:
-        """Lets all listeners hear the rest, `grace` seconds at most in all."""
+        """Waits until all listeners have made their remaining calls, at most `grace` seconds in total."""
         deadline = time.monotonic() + grace
         for listener in self._listeners:
             listener.end()
         for listener in self._listeners:
             listener.wait(deadline)
 
-    def _tell(self, hook: str, **facts: Any) -> None:
+    def _call(self, hook: str, **facts: Any) -> None:
         for listener in self._listeners:
-            listener.tell(hook, facts)
+            listener.call(hook, facts)
 
 
 @contextmanager
 def lifecycle(plugins: Plugins, trackers: Iterable[str]) -> Iterator[Lifecycle]:
-    """The lifecycle of one run, with `trackers` (`NAME` or `NAME=PLACE`) switched on.
+    """Context manager for the lifecycle hooks of one run, with `trackers` (`NAME` or `NAME=PLACE`) switched on.
 
-    UserError where a tracker is unknown, asked for twice, or cannot be made.
+    Raises UserError if a tracker is unknown, is given twice, or cannot be created.
     """
     with plugins.tracking(trackers):
-        told = Lifecycle(plugins)
+        hooks = Lifecycle(plugins)
         try:
-            yield told
+            yield hooks
         finally:
-            told.close()
+            hooks.close()

@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal (one for the matrix, one for each running stage with its loss), else plain lines."""
+"""Progress of a run: bars on a terminal (one for the matrix, one per running stage), plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from derm_bench.runner.lifecycle import Lifecycle
 
 
 class PlainProgress:
-    """A line when a stage ends, and one a while when a long one goes on."""
+    """Prints a line when a stage ends, and one every 20 seconds for a stage that is still running."""
 
     EVERY_SECONDS = 20.0
 
@@ -23,15 +23,15 @@ class PlainProgress:
         self.quiet = quiet
         self._done = 0
         self._total = 0
-        self._spoke: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._reported: dict[str, float] = {}
+        self._busy: set[str] = set()
 
     def begin(self, total: int, cached: int) -> None:
         self._total = total
         self._say(f"{total} stages to run, {cached} found in the store")
 
     def started(self, stage: Stage) -> None:
-        self._spoke[stage.key] = time.monotonic()
+        self._reported[stage.key] = time.monotonic()
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         if "warning" in payload:
@@ -41,11 +41,11 @@ class PlainProgress:
             self._done += 1
             self._say(f"[{self._done}/{self._total}] {stage.title}: done by another run")
         elif payload.get("busy"):
-            if stage.key not in self._told:
-                self._told.add(stage.key)
-                self._say(f"  {stage.title}: another run is at it")
-        elif time.monotonic() - self._spoke.get(stage.key, 0.0) >= self.EVERY_SECONDS:
-            self._spoke[stage.key] = time.monotonic()
+            if stage.key not in self._busy:
+                self._busy.add(stage.key)
+                self._say(f"  {stage.title}: another run is executing it")
+        elif time.monotonic() - self._reported.get(stage.key, 0.0) >= self.EVERY_SECONDS:
+            self._reported[stage.key] = time.monotonic()
             self._say(
                 f"  {stage.title}: {payload.get('done', 0):.0f}/{payload.get('total', 0):.0f} {_values(payload)}"
             )
@@ -66,7 +66,7 @@ class PlainProgress:
 
 
 class BarProgress:
-    """Bars that live at the bottom of a terminal; failures are printed above them."""
+    """Progress bars at the bottom of a terminal. Failures are printed above them."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -117,8 +117,8 @@ class BarProgress:
         self._progress.stop()
 
 
-class Announced:
-    """Passes everything on to another observer, and to the plugins' lifecycle hooks."""
+class ProgressWithHooks:
+    """Passes events on to another observer and to the lifecycle hooks of plugins."""
 
     def __init__(self, inner: PlainProgress | BarProgress, lifecycle: Lifecycle) -> None:
         self.inner = inner

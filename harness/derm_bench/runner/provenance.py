@@ -1,4 +1,4 @@
-"""What was run, with which versions, on what machine, from which commit: the head of a manifest."""
+"""The provenance part of a manifest: command, versions, machine, and git commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from derm_bench.plan.model import Plan
 
 
 def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
-    """What was run, with which versions, on what."""
+    """Command, versions, machine and commit of a run, as in the manifest."""
     return {
         "derm_bench": __version__,
         "protocol_version": PROTOCOL_VERSION,
@@ -43,7 +43,7 @@ def _distributions(plan: Plan) -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and dirty flag of the repository that holds the matrix; None outside of one."""
+    """Commit and dirty flag of the git repository that contains `folder`; None outside of one."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Rebuilds a run directory: its tables from the store's records where the store has them, and its report."""
+"""Rebuilds a run directory: its tables from the store, if the store has the stages of the run, and its report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from derm_bench.rundir.files import check_directory, read_bytes
 from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.execute import Outcome
-from derm_bench.runner.records import SavedRecords
+from derm_bench.runner.store_records import SavedRecords
 from derm_bench.store.store import LAYOUT
 
 SPLIT_BYTES = 2**30
@@ -25,15 +25,16 @@ STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "p
 
 
 def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
-    """Rebuilds the tables of a run directory from a store, and then its figures and report. True where a store was
-    used: the one `named`, else the user's own (`default`) where that has all stages that the manifest says are done.
-    Everything else is reported from the directory's own files.
+    """Rebuilds the tables of a run directory from a store, and then its figures and report. Returns whether a store was
+    used: the one at `named`, else the one at `default` if it has all finished stages of the run. Without a store the
+    report is made from the directory's own files.
 
-    The directory may be somebody else's. What its manifest says decides nothing about where is read or written: keys
-    are 40 hexadecimal digits or it is refused, links are not followed, and no store is made, moved in or written to.
+    The directory may come from somebody else, so its manifest does not determine which places are read or written. A
+    key that is not 40 hexadecimal digits is refused, links are not followed, and no store is created, changed or
+    written to.
     """
     if not run_dir.is_dir():
-        raise UserError(f"{run_dir.absolute()} is no run directory", hint="give the --out of a run")
+        raise UserError(f"{run_dir.absolute()} is not a run directory", hint="give the --out of a run")
     run_dir = run_dir.resolve()
     check_directory(run_dir, NAMES)
     manifest = read_manifest(run_dir)
@@ -49,7 +50,7 @@ def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
 
 
 def _stages(manifest: Mapping[str, Any], run_dir: Path) -> tuple[RunStages, dict[str, Outcome]]:
-    """The stages that a manifest tells of, and those that are not done."""
+    """The stages of a manifest, and the outcomes of those that are not done."""
     plan = manifest.get("plan", {})
     try:
         stages = RunStages.load(plan.get("stages"), manifest["matrix"])
@@ -57,7 +58,7 @@ def _stages(manifest: Mapping[str, Any], run_dir: Path) -> tuple[RunStages, dict
     except UserError as error:
         raise UserError(error.message, file=run_dir / MANIFEST, hint=error.hint) from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError("`plan.statuses` is no map of statuses", file=run_dir / MANIFEST) from error
+        raise UserError("`plan.statuses` is not a map of statuses", file=run_dir / MANIFEST) from error
     return stages, statuses
 
 
@@ -70,15 +71,15 @@ def _key(key: str) -> str:
 def _outcome(entry: Any) -> Outcome:
     status, error, cause = entry["status"], entry["error"], entry.get("cause")
     if status not in STATUSES or not isinstance(error, str) or not isinstance(cause, str | None):
-        raise UserError("`plan.statuses` has an entry that is no status with an error")
+        raise UserError("`plan.statuses` has an entry that is not a status with an error")
     return Outcome(status, error, cause)
 
 
 def _store(
     stages: RunStages, statuses: Mapping[str, Outcome], default: Path, named: Path | None
 ) -> Path | None:
-    """The store to rebuild from; None where the directory's own files serve. UserError where the store that the user
-    names is none."""
+    """The store to rebuild from, or None to use the directory's own files. Raises UserError if `named` is not the store
+    of this run."""
     root = (named or default).expanduser().absolute()
     done = stages.done(statuses)
     absent = [key for key in done if not (root / "objects" / key[:2] / key).is_dir()]
@@ -87,10 +88,10 @@ def _store(
         return root
     if named is None:
         return None
-    lacks = f"it lacks {len(absent)} of the {len(done)} stages" if absent else "it lacks a split"
+    lacks = f"{len(absent)} of its {len(done)} stages are missing" if absent else "a split is missing"
     raise UserError(
-        f"the store at {root} is not that of this run: {lacks if _is_store(root) else 'it is no store'}",
-        hint="say where the store of the run is now with --store; without it the run's own files serve",
+        f"the store at {root} is not the store of this run: {lacks if _is_store(root) else 'it is not a store'}",
+        hint="give the store of the run with --store, or leave it out to use the run's own files",
     )
 
 
@@ -104,7 +105,7 @@ def _is_store(root: Path) -> bool:
 def _from_store(
     run_dir: Path, manifest: Mapping[str, Any], stages: RunStages, statuses: Mapping[str, Outcome], root: Path
 ) -> RunFiles:
-    """Writes the tables anew from the store's records."""
+    """Writes the tables again from the records of the store."""
     try:
         splits = {
             split.digest: read_bytes(root / "data" / split.digest, SPLIT_BYTES) for split in stages.splits
@@ -112,7 +113,7 @@ def _from_store(
     except FileNotFoundError as error:
         raise UserError(
             f"the store at {root} does not have the splits of {run_dir}",
-            hint="without --store the run's own files serve",
+            hint="leave out --store to use the run's own files",
         ) from error
     writing = Writing(
         provenance={name: manifest[name] for name in PROVENANCE if name in manifest},

@@ -1,4 +1,4 @@
-"""One run from plan to report: execute, write tables, draw figures, write the report."""
+"""Runs a planned matrix: executes stages, writes the run directory, figures and report."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.tables import read_summary
-from derm_bench.runner.commands import commands, refuse_commands
 from derm_bench.runner.execute import Execution
+from derm_bench.runner.external_programs import programs_of, refuse_programs
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
-from derm_bench.runner.progress import Announced, BarProgress, PlainProgress
+from derm_bench.runner.progress import BarProgress, PlainProgress, ProgressWithHooks
 from derm_bench.runner.provenance import provenance_of
-from derm_bench.runner.records import StoreRecords
+from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, as the command line gave it."""
+    """The options of a run from the command line."""
 
     out: Path
     executor: ExecutorUse
@@ -52,7 +52,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run came to. `unscored`: fits of generators and scores of their samples that failed or were not made."""
+    """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -64,10 +64,10 @@ class Done:
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
-    """Runs what is missing and writes the run directory, whatever became of the stages. UserError, before anything
-    runs, where a stage would run an external program without leave."""
+    """Runs the missing stages and writes the run directory, even if stages fail. Raises UserError, before anything
+    runs, if a stage would run an external program without `--allow-commands`."""
     if not options.allow_commands:
-        refuse_commands(commands(plan, Execution(plan, store).needed(plan.targets()), plugins))
+        refuse_programs(programs_of(plan, Execution(plan, store).needed(plan.targets()), plugins))
     with lifecycle(plugins, options.trackers) as hooks:
         return _execute(plan, store, plugins, options, hooks)
 
@@ -85,8 +85,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     _finish_cleanly_when_terminated()
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), Announced(_progress(options), hooks))
-        ran = sum(outcome.fresh for outcome in execution.outcomes.values())
+        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options), hooks))
+        ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
         files = _write(plan, execution, plugins, options, analysed.get("statistics"))
         if not execution.interrupted:
@@ -104,15 +104,17 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
 
 
 def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[str, Path]:
-    """Runs the statistics and figures of a plan whose other stages have ended; the folders of what was made, by kind.
-    They are made although others failed, and tried again by every run."""
+    """Runs the statistics and figures of a plan whose other stages have ended. Returns the folders of those that are
+    done, by kind. They run although other stages failed, and every run tries them again."""
     if execution.interrupted:
         return {}
     execution.retry_failed, execution.max_failures = True, None
-    execution.run(executor, execution.plan.analysis.values(), Announced(PlainProgress(quiet=True), hooks))
+    execution.run(
+        executor, execution.plan.analysis.values(), ProgressWithHooks(PlainProgress(quiet=True), hooks)
+    )
     found = {}
     for kind, key in execution.plan.analysis.items():
-        finished = execution.store.finished(execution.settled.get(key, key))
+        finished = execution.store.finished(execution.actual_keys.get(key, key))
         if finished is not None and execution.outcome(key).status == "done":
             found[kind] = finished.folder
     return found
@@ -121,7 +123,7 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 def _write(
     plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
 ) -> RunFiles:
-    """Writes the run directory, but for figures and reports."""
+    """Writes the run directory without figures and reports."""
     records = StoreRecords(execution.outcomes, execution.store)
     writing = Writing(
         provenance=provenance_of(plan, options.command),
@@ -134,7 +136,7 @@ def _write(
 
 
 def _finish_cleanly_when_terminated() -> None:
-    """A cluster's SIGTERM is taken like Ctrl-C: what runs is recorded as interrupted and the tables are written."""
+    """Treats SIGTERM like Ctrl-C: running stages are recorded as interrupted and the tables are written."""
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -153,10 +155,10 @@ def _progress(options: RunOptions) -> PlainProgress | BarProgress:
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:
-    """The chosen executor. It is made before anything is written, so that what it refuses leaves no trace; none starts
-    a worker before it is given a stage."""
+    """Creates the executor. This is done before anything is written, so that an option that it refuses has no effect.
+    An executor starts no worker before it gets a stage."""
     spec = plugins.get("executor", options.executor.name)
     made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
     if made is None:
-        raise UserError(f"the executor '{spec.name}' made nothing")
+        raise UserError(f"`create` of the executor '{spec.name}' returned None")
     return made

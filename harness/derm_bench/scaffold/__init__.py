@@ -1,5 +1,5 @@
-"""Writes a new plugin package: `derm-bench plugins new KIND NAME`. What it writes lies in `templates/`, a folder a
-kind and one for all."""
+"""Writes a new plugin package for `derm-bench plugins new KIND NAME` from `templates/`, which has one folder per kind
+and one for all kinds."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from derm_bench.plugins import Plugins
 
 KINDS = ("generator", "classifier", "dataset", "metric", "transform")
 MODULES = {
-    "generator": ("model", "the two networks, and how they are fitted and sampled"),
+    "generator": ("model", "the two networks, their fit and their samples"),
     "classifier": ("model", "the network"),
     "dataset": ("reader", "reads labels, lesions and images"),
     "metric": ("score", "computes the score"),
     "transform": ("transform", "changes images"),
 }
-"""Of each kind: the module that `create` names, and what its README says of it."""
+"""For each kind, the module that `create` names and its description in the README."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _LONGEST = 50
 
 
 def write_package(kind: str, name: str, plugins: Plugins, parent: Path) -> list[Path]:
-    """Writes parent/NAME and returns its files. UserError, and nothing written: a name that is invalid or taken, or
-    something already there."""
+    """Writes the package into parent/NAME and returns its files. Raises UserError, and writes nothing, if the name is
+    invalid or taken or if parent/NAME exists."""
     _check_name(name)
     place = parent / name
     if place.exists() or place.is_symlink():
-        raise UserError(f"{place} exists", hint="choose another name, or another folder to work in")
+        raise UserError(f"{place} exists", hint="choose another name, or run the command in another folder")
     _check_free(name, plugins)
     texts = render(kind, name)
     for file, text in texts.items():
@@ -43,7 +43,7 @@ def write_package(kind: str, name: str, plugins: Plugins, parent: Path) -> list[
 
 
 def render(kind: str, name: str) -> dict[str, str]:
-    """The package's files, by path below its folder."""
+    """The text of each file of the package, by its path in the package's folder."""
     module, what = MODULES[kind]
     package = package_name(name)
     values = {
@@ -56,7 +56,7 @@ def render(kind: str, name: str) -> dict[str, str]:
         "what": what,
         "version": __version__,
     }
-    # Python, YAML and GitHub's ${{ }} are full of braces, so placeholders have brackets.
+    # Placeholders are written with brackets, because Python, YAML and GitHub's ${{ }} use braces.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("derm_bench.scaffold"),
         variable_start_string="[[ ",
@@ -81,7 +81,7 @@ def render(kind: str, name: str) -> dict[str, str]:
 
 
 def package_name(name: str) -> str:
-    """The import package of the plugin `name`; the prefix keeps it apart from everybody else's modules."""
+    """The import package of the plugin `name`. The prefix avoids clashes with other packages."""
     return f"derm_bench_{name.replace('-', '_')}"
 
 
@@ -91,16 +91,16 @@ def _check_name(name: str) -> None:
     words = re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower())
     better = re.sub(r"^[-0-9]+|-+$", "", words)[:_LONGEST].rstrip("-")
     raise UserError(
-        f"'{name}' is no plugin name: lower-case words joined by '-', {_LONGEST} characters at most",
+        f"'{name}' is not a valid name of a plugin: lower-case words joined by '-', at most {_LONGEST} characters",
         hint=f"for example '{better}'" if _NAME.fullmatch(better) else "for example 'my-gan'",
     )
 
 
 def _check_free(name: str, plugins: Plugins) -> None:
-    """A second plugin of that name could only be used as `distribution:name`."""
+    """Refuses a taken name, because a second plugin of that name could only be used as `distribution:name`."""
     for plugin in plugins.named(name):
         raise UserError(
-            f"'{name}' is taken: a {plugin.kind} of {plugin.distribution} {plugin.version}",
+            f"'{name}' is taken by a {plugin.kind} of {plugin.distribution} {plugin.version}",
             hint="choose another name",
         )
     entry = plugins.unusable(name)
@@ -111,6 +111,6 @@ def _check_free(name: str, plugins: Plugins) -> None:
         )
     if importlib.util.find_spec(package_name(name)) is not None:
         raise UserError(
-            f"'{name}' would be the package {package_name(name)}, which is installed already",
+            f"'{name}' needs the package {package_name(name)}, which is installed already",
             hint="choose another name",
         )

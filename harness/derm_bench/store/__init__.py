@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derm_bench.store.disk import reason
+from derm_bench.store.atomic_files import reason
 from derm_bench.store.stage_files import file_digest
 from derm_bench.store.store import CORRUPT, Finished, Store, default_store
 

@@ -22,7 +22,7 @@ def file_digest(path: Path) -> str:
 
 def read_stage(folder: str | Path) -> dict[str, Any]:
     """The stage file of a folder, with the files it lists in their places; a ValueError or OSError says what is wrong
-    otherwise. Contents are not read: `upkeep.verify` does."""
+    otherwise. Contents are not read: `maintenance.verify` does."""
     try:
         with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (thousands of them)
             document = json.loads(file.read())

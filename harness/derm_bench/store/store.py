@@ -35,7 +35,7 @@ import platformdirs
 
 from derm_bench.errors import UserError
 from derm_bench.stage_names import STAGE_FILE
-from derm_bench.store.disk import flush, flush_folders, reason, write_atomically
+from derm_bench.store.atomic_files import flush, flush_folders, reason, write_atomically
 from derm_bench.store.processes import identify, is_running
 from derm_bench.store.stage_files import document_digest, file_digest, read_stage
 

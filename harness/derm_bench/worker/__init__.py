@@ -1,1 +1,1 @@
-"""The worker's side: serves jobs, performs a stage, watches what it leaves behind. May import stages, and torch."""
+"""The worker's side: serves jobs, performs stages and checks what they leave behind. It may import stages and torch."""

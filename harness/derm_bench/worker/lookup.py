@@ -1,4 +1,4 @@
-"""The plugins of a worker, as stages look them up."""
+"""Lookup of plugins in a worker, as stages need it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from derm_bench.plugins import Plugins
 
 
 class Lookup:
-    """Specs by kind and name, and values as a plugin's whole options model."""
+    """Looks up specs by kind and name, and creates the options of plugins."""
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
 
     def get(self, kind: str, name: str) -> Any:
-        """The spec; UserError where no plugin has that name."""
+        """The spec of a plugin. Raises UserError if there is none of that name."""
         return self._plugins.get(kind, name)
 
     def options(self, kind: str, name: str, values: Mapping[str, Any]) -> Any:
-        """Values that the planner has validated, as the model that the plugin's code expects."""
+        """Creates the options model of a plugin from values that the planner has validated."""
         return compose_options(self._plugins.get(kind, name)).model_validate(values)

@@ -1,4 +1,4 @@
-"""Performs one stage: calls its function, publishes what it wrote, and makes the attempt's record."""
+"""Performs one stage: calls its function, publishes its files, and returns the record of the attempt."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from derm_bench.store import Store
 from derm_bench.store.locks import stage_lock
 from derm_bench.training.health import DiscriminatorWatch
 from derm_bench.worker.lookup import Lookup
-from derm_bench.worker.readonly import untouched
+from derm_bench.worker.readonly import refuse_changes
 
 Report = Callable[[Mapping[str, Any]], None]
 
 
 def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Report) -> dict[str, Any]:
-    """Runs a job to its end, whatever that is, and returns its record. Never raises but for KeyboardInterrupt.
+    """Runs a job and returns its record. Raises nothing but KeyboardInterrupt.
 
-    The stage's lock is held meanwhile. Where another run holds it the status is `busy`, where another run has
-    finished the stage `found`; neither was an attempt.
+    The lock of the stage is held meanwhile. If another run holds it the status is `busy`, and if another run has
+    finished the stage it is `found`; neither is an attempt.
     """
     store = Store(Path(job["store"]))
     try:
@@ -41,8 +41,8 @@ def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Repor
             if store.has(job["key"]):
                 return {"status": "found", "key": job["key"]}
             return _attempt(job, store, device, plugins, report)
-    except OSError as error:  # the lock itself could not be made: a full disk, say
-        return new_record(job, device) | {"seconds": 0.0} | peak_memory(device) | describe_failure(error)
+    except OSError as error:  # the lock file could not be created, for example on a full disk
+        return new_record(job, device) | {"seconds": 0.0} | peak_memory(device) | failure_fields(error)
 
 
 def _attempt(
@@ -57,12 +57,14 @@ def _attempt(
         result = _call(job, store, staged, device, plugins, report)
         attempt = record | _spent(began, device)
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
-        store.forget_checkpoint(job["key"])  # only now is there nothing left to resume
+        store.forget_checkpoint(
+            job["key"]
+        )  # after publishing, because until then the stage may have to resume
         return attempt | {"status": "done"}
     except Exception as error:
         if staged is not None:
             store.discard(staged)
-        return record | _spent(began, device) | describe_failure(error)
+        return record | _spent(began, device) | failure_fields(error)
 
 
 def _call(
@@ -90,12 +92,12 @@ def _call(
         checkpoints=Checkpoints(store.checkpoint(job["key"])),
         watch=DiscriminatorWatch,
     )
-    with untouched(store.root, inputs.values()):
+    with refuse_changes(store.root, inputs.values()):
         return load_object(job["function"])(context)
 
 
-def describe_failure(error: BaseException) -> dict[str, Any]:
-    """Status and error of an exception: what a person needs first, then the traceback."""
+def failure_fields(error: BaseException) -> dict[str, Any]:
+    """The fields of a record for an exception: status, error message and traceback."""
     status = "failed"
     if isinstance(error, Waiting):
         status = "waiting"
@@ -119,14 +121,14 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
 
 
 def _is_disk_full(error: BaseException, message: str) -> bool:
-    """numpy and safetensors say so in words of their own, without an errno."""
+    """Whether the disk is full. numpy and safetensors report it in the message only, without an errno."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(words in message.lower() for words in ("no space left on device", "not enough free space"))
 
 
 def reset_peak_memory(device: str) -> None:
-    """Starts the peaks anew, so that they are this stage's although the worker is warm."""
+    """Resets the peaks of memory, because a worker runs several stages."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     torch = sys.modules.get("torch")
@@ -148,7 +150,7 @@ def _resident_peak() -> float:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return round(int(line.split()[1]) / 1024, 1)
-    # Elsewhere than on Linux the peak is the process's, in bytes on macOS and in kB on other systems.
+    # Outside Linux the peak is that of the whole process, in bytes on macOS and in kB on other systems.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
 

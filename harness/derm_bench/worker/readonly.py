@@ -1,6 +1,6 @@
-"""Published files are read-only for whoever runs a worker, and a change to a stage's inputs does not go unnoticed.
+"""Keeps published files read-only for workers, and detects changes to the inputs of a stage.
 
-No sandbox: code that takes pains (chmod, another process) still gets through; `store verify` finds what it changed.
+This is not a sandbox: code can still change files on purpose (chmod, another process). `store verify` finds that.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ _CAP_DAC_OVERRIDE = 1
 Stamp = tuple[int, int, int]
 
 
-def heed_read_only(store: Path) -> None:
-    """Gives up root's leave to write read-only files, as which root in a container would overwrite the store.
+def drop_write_override(store: Path) -> None:
+    """Drops the capability of root to write read-only files, with which a worker in a container could overwrite the
+    store.
 
-    Only where root owns the store: elsewhere root needs that leave to write into it at all. Reading stays free.
+    It is kept if another user owns the store, because root then needs it to write there. Reading is not affected.
     """
     if sys.platform != "linux" or os.geteuid() != 0 or store.stat().st_uid != 0:
         return
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    # effective, permitted and inheritable, of capabilities 0-31 and then 32-63
+    # Effective, permitted and inheritable sets of the capabilities 0-31, then of 32-63.
     sets = (ctypes.c_uint32 * 6)()
     libc = ctypes.CDLL(None)
     if libc.capget(header, sets) == 0:
@@ -39,8 +40,8 @@ def heed_read_only(store: Path) -> None:
 
 
 @contextlib.contextmanager
-def untouched(store: Path, folders: Iterable[Path]) -> Iterator[None]:
-    """Raises UserError, whatever else was raised, where a file of these folders is not what it was before."""
+def refuse_changes(store: Path, folders: Iterable[Path]) -> Iterator[None]:
+    """Context manager that raises UserError, instead of any other error, if a file in `folders` has changed."""
     folders = list(folders)
     before = _stamps(folders)
     try:
@@ -52,7 +53,7 @@ def untouched(store: Path, folders: Iterable[Path]) -> Iterator[None]:
 
 
 def _stamps(folders: Iterable[Path]) -> dict[Path, Stamp]:
-    """Size, inode and time of change of every file; no program can set the last back."""
+    """Size, inode and change time of every file. A program cannot set the change time back."""
     found = {}
     for path in (path for folder in folders for path in folder.rglob("*")):
         status = path.stat()

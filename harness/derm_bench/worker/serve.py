@@ -1,7 +1,7 @@
-"""The worker process: reads jobs as JSON lines, performs them one after the other, writes events as JSON lines.
+"""The worker process: reads jobs as JSON lines, performs them one after the other, and writes events as JSON lines.
 
-Started as `python -m derm_bench.worker.serve EVENTS_FD DEVICE`. What plugins print goes to stdout and stderr,
-which the parent keeps apart from the events. It ends when the parent closes its jobs, or dies.
+It is started as `python -m derm_bench.worker.serve EVENTS_FD DEVICE PARENT_PID`. Output of plugins goes to stdout and
+stderr, separate from the events. The worker ends when the parent closes its stdin or dies.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 from derm_bench.plugins import Plugins
 from derm_bench.stages.runtime import prepare
 from derm_bench.worker.perform import perform
-from derm_bench.worker.readonly import heed_read_only
-from derm_bench.worker.watermarks import Watermarks
+from derm_bench.worker.readonly import drop_write_override
+from derm_bench.worker.replacement import ReplacementCheck
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Serves jobs until the parent is gone."""
+    """Serves jobs until the parent has ended."""
     events_fd, device, parent = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     events = os.fdopen(events_fd, "w", buffering=1)
     plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
-    # Importing torch took seconds: done before the first job, it counts against no stage's time.
+    # Importing torch takes seconds. It is done before the first job, so that no stage's time includes it.
     prepare(device, int(os.environ["OMP_NUM_THREADS"]))
-    marks = Watermarks(device)
+    check = ReplacementCheck(device)
     for line in sys.stdin:
         job = json.loads(line)
         key = job["key"]
@@ -41,12 +41,12 @@ def main() -> None:
         def report(progress: Mapping[str, Any], key: str = key) -> None:
             _send(events, {"event": "progress", "key": key, "payload": progress})
 
-        heed_read_only(Path(job["store"]))
+        drop_write_override(Path(job["store"]))
         _send(events, {"event": "started", "key": key, "payload": {}})
         record = perform(job, device, plugins, report)
         sys.stdout.flush()
         sys.stderr.flush()
-        why = marks.retire(record)
+        why = check.reason(record)
         _send(events, {"event": "finished", "key": key, "payload": record, "retire": why})
         if why:
             return
@@ -58,7 +58,7 @@ def _send(events: Any, message: Mapping[str, Any]) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent dies, whatever kills that."""
+    """Asks the kernel to kill this process when its parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

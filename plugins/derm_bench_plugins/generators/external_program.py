@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from derm_bench.errors import UserError
-from derm_bench.executors.tail import Tail
+from derm_bench.executors.output_tail import OutputTail
 from derm_bench_plugins.generators import program_guard
 
 POLL_SECONDS = 0.05
@@ -73,7 +73,7 @@ def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
             env=_environment(work),
             start_new_session=True,
         )
-        tail = Tail(process.stdout)
+        tail = OutputTail(process.stdout)
         try:
             wrong = _watched(process, folder, before, limits)
         finally:

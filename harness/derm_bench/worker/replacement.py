@@ -1,4 +1,4 @@
-"""When a worker is no longer as good as new: after a failure, or when a stage left threads or memory behind."""
+"""Decides when a worker must be replaced: after a failure, or when a stage has left threads or memory behind."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 
 from derm_bench.memory import resident_mb
 
-# Resident and device memory that stages together may leave behind in a warm worker.
+# Resident memory, and device memory, that stages may leave behind in a worker in total.
 MARGIN_MB = 768.0
 GOOD = ("done", "busy", "found")
 
 
-class Watermarks:
-    """What the worker had when it was new."""
+class ReplacementCheck:
+    """Compares a worker with the state in which it was created."""
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.threads = threading.active_count()
         self.resident = resident_mb()
 
-    def retire(self, record: Mapping[str, Any]) -> str:
-        """Why the worker should be replaced after this stage; empty where it is fine."""
+    def reason(self, record: Mapping[str, Any]) -> str:
+        """The reason to replace the worker after the stage of `record`; empty if there is none."""
         if record["status"] not in GOOD:
             return f"its stage ended as {record['status']}"
         left = threading.active_count() - self.threads
@@ -39,7 +39,8 @@ class Watermarks:
         return ""
 
     def _resident_growth(self) -> float:
-        """MB more than at the start, once what is free has been given back (asked for only when it matters)."""
+        """Growth of resident memory in MB. Free memory is returned to the system first if the growth exceeds the
+        margin."""
         growth = resident_mb() - self.resident
         if growth > MARGIN_MB:
             gc.collect()
@@ -50,7 +51,7 @@ class Watermarks:
 
 
 def device_mb(device: str) -> float:
-    """Device memory that live tensors hold, in MB, after what is cached has been given back."""
+    """Device memory of live tensors in MB, after cached memory has been released."""
     torch = sys.modules.get("torch")
     if torch is None or not device.startswith("cuda"):
         return 0.0

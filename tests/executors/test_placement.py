@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from derm_bench.executors.slots import CONTEXT_MB, SHARES, Slots
+from derm_bench.executors.placement import CONTEXT_MB, SHARES, Placement
 from derm_bench.plan.model import Stage
 
 
@@ -12,7 +12,7 @@ def stage(key, classifier="small"):
 
 
 def gpu(capacity=20_000.0, devices=("cuda:0",)):
-    return Slots(devices, dict.fromkeys(devices, capacity))
+    return Placement(devices, dict.fromkeys(devices, capacity))
 
 
 def done(peak):
@@ -81,7 +81,7 @@ def test_a_failed_stage_teaches_nothing_and_the_most_ever_seen_counts():
 
 
 def test_the_cpu_is_never_full():
-    slots = Slots(("cpu",))
+    slots = Placement(("cpu",))
     for k in range(10):
         slots.take(stage(str(k)), "cpu")
     assert slots.place(stage("next")) == "cpu"

@@ -1,4 +1,4 @@
-"""How the stages of a plan stand, asked of the store: the `Records` that a run's tables are built from."""
+"""Records of stages in the store, as `rundir` needs them for its tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from derm_bench.store.stage_files import read_stage
 
 @dataclass(frozen=True)
 class StoreRecords:
-    """The stages of a run that has just ended: `outcomes` of all that were needed, and the store they are in."""
+    """The stages of a run that has just ended: `outcomes` of those that were needed, and the store with their files."""
 
     outcomes: Mapping[str, Outcome]
     store: Store
 
     def outcome(self, key: str) -> Outcome:
-        """How a stage stands; one that nobody needed is done where it has finished, else pending."""
+        """The state of a stage. One that was not needed is done if it has finished, else pending."""
         if key in self.outcomes:
             return self.outcomes[key]
         return Outcome("done") if self.store.has(key) else Outcome("pending", "it was not selected")
@@ -57,8 +57,8 @@ def _cause(outcome: Outcome) -> dict[str, str]:
 
 
 class SavedRecords:
-    """The stages of a run that a manifest tells of, read from the store at `root`. Nothing is written or moved there:
-    a stage that is spoiled counts as not finished, and stays where it is."""
+    """The stages of the run of a manifest, read from the store at `root`. Nothing is written or moved there: a
+    corrupted stage counts as not finished and is left in place."""
 
     def __init__(self, root: Path, statuses: Mapping[str, Outcome]) -> None:
         self._root = root
@@ -66,10 +66,10 @@ class SavedRecords:
         self._read: dict[str, Mapping[str, Any] | None] = {}
 
     def outcome(self, key: str) -> Outcome:
-        """How a stage stands: as the manifest says, else done where it has finished."""
+        """The state of a stage: as in the manifest, else done if the store has it."""
         if key in self._statuses:
             return self._statuses[key]
-        return Outcome("done") if self._finished(key) else Outcome("pending", "the store no longer has it")
+        return Outcome("done") if self._finished(key) else Outcome("pending", "it is no longer in the store")
 
     def result(self, key: str) -> Mapping[str, Any]:
         """The result of a stage that is done; empty for others."""
@@ -92,7 +92,7 @@ class SavedRecords:
         for line in reversed(lines):
             try:
                 record = json.loads(line)
-            except ValueError:  # torn by a crash
+            except ValueError:  # cut off by a crash
                 continue
             return record if isinstance(record, dict) else {}
         return {}

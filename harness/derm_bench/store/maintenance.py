@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.stage_names import STAGE_FILE
-from derm_bench.store.disk import flush
+from derm_bench.store.atomic_files import flush
 from derm_bench.store.processes import is_running
 from derm_bench.store.stage_files import document_digest, file_digest, read_stage
 from derm_bench.store.store import Store

@@ -1,4 +1,4 @@
-"""The end of what a process prints, however much that is."""
+"""Keeps the end of a process's output."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import IO
 LOG_BYTES = 16_384
 
 
-class Tail:
-    """Drains a stream in a thread and keeps its last bytes."""
+class OutputTail:
+    """Reads a stream in a thread and keeps its last `LOG_BYTES` bytes."""
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self._chunks: collections.deque[bytes] = collections.deque()
@@ -31,9 +31,10 @@ class Tail:
                         self._size -= len(self._chunks.popleft())
 
     def text(self) -> str:
+        """The last bytes that have been read, as text."""
         with self._lock:
             return b"".join(self._chunks)[-LOG_BYTES:].decode(errors="replace")
 
     def wait(self, seconds: float) -> None:
-        """Until the stream has ended, or that long: whoever escaped may hold it open for ever."""
+        """Waits until the stream has ended, at most `seconds`, since a surviving child process may keep it open."""
         self._thread.join(seconds)

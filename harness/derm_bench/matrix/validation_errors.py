@@ -1,4 +1,4 @@
-"""pydantic's errors -> sentences at key paths of the file, one a path, without the names of union members."""
+"""Turns the validation errors of pydantic into one readable sentence per key path of the file."""
 
 from __future__ import annotations
 
@@ -29,32 +29,33 @@ _EXPECTED = {
 
 
 @dataclass(frozen=True)
-class Invalid:
-    """What is wrong at a key path below the value that was validated."""
+class InvalidValue:
+    """A validation error: its key path below the validated value, and the sentence that describes it."""
 
     path: KeyPath
     message: str
     unknown_key: bool = False
 
 
-def explain(error: ValidationError, raw: Any) -> list[Invalid]:
-    """The errors by place. Of a union the member that got deepest counts; equals are joined by `or`."""
+def readable_errors(error: ValidationError, raw: Any) -> list[InvalidValue]:
+    """The errors by key path. Of a union, the error of the member that matched deepest is reported; ties are joined by
+    "or"."""
     details = [(_place(item["loc"], item["type"], raw), item) for item in error.errors(include_url=False)]
     places = list(dict.fromkeys(path for path, _ in details))
     places = [path for path in places if not any(other[: len(path)] == path != other for other in places)]
     return [_join(path, [item for place, item in details if place == path]) for path in places]
 
 
-def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> Invalid:
+def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> InvalidValue:
     kinds = {item["type"] for item in items}
     if "extra_forbidden" in kinds:
-        return Invalid(path, f"unknown key '{path[-1]}'", unknown_key=True)
+        return InvalidValue(path, f"unknown key '{path[-1]}'", unknown_key=True)
     if "missing" in kinds:
-        return Invalid(path, f"'{path[-1]}' is missing")
+        return InvalidValue(path, f"'{path[-1]}' is missing")
     sentences = list(dict.fromkeys(_sentence(item) for item in items))
     own = kinds <= {"value_error", "assertion_error"}
     got = "" if own else f", got {_short(items[0]['input'])}"
-    return Invalid(path, ", or ".join(sentences) + got)
+    return InvalidValue(path, ", or ".join(sentences) + got)
 
 
 def _sentence(item: ErrorDetails) -> str:
@@ -70,7 +71,7 @@ def _short(value: Any) -> str:
 
 
 def _place(loc: Sequence[str | int], kind: str, raw: Any) -> KeyPath:
-    """`loc` without what pydantic puts in between (names of union members and of models)."""
+    """`loc` without the names of union members and models that pydantic inserts."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         if isinstance(raw, list):

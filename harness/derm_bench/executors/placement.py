@@ -1,7 +1,7 @@
-"""Which stage may start on which device: several small ones share a GPU, as far as what they were seen to take allows.
+"""Places stages on devices. Several small stages share a GPU if their measured memory allows it.
 
-Each runs in a worker of its own; nothing of one stage is mixed with another's. Stages of a cost class that nobody has
-seen yet get a device to themselves, and what they take is known from then on.
+Each stage runs in a separate worker. The first stage of a cost class gets a device alone; its peak memory is used for
+the following ones.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from typing import Any
 from derm_bench.plan.alike import CostClass, cost_class
 from derm_bench.plan.model import Stage
 
-# Workers a GPU: more would wait for each other, and for the cores that feed them.
+# Workers per GPU. More of them would wait for each other and for the cores that feed them.
 SHARES = 4
-# What a process takes on a GPU before any tensor: its context and its libraries' workspaces.
+# Device memory that a process takes before any tensor: the context and workspaces of libraries.
 CONTEXT_MB = 800.0
-# Stages of one cost class differ a little, and allocators round up.
+# Stages of one cost class differ slightly, and allocators round up.
 SAFETY = 1.2
-# The part of a device that stages may fill.
+# Share of a device's memory that stages may fill.
 FULL = 0.9
 
 
 @dataclass
-class Slots:
-    """capacity: MB of each device; a device that is not in it (the CPU) is never full.
+class Placement:
+    """The stages on each device, and the memory that they need.
 
-    known: MB that stages of a cost class took at most; `release` adds to it.
+    `capacity` is the memory of each device in MB; a device without an entry (the CPU) is never full. `known` is the
+    largest peak of each cost class in MB, which `release` updates. `running` is the device and memory of each stage.
     """
 
     devices: Sequence[str]
@@ -36,8 +37,7 @@ class Slots:
     running: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def place(self, stage: Stage, usable: Callable[[str], bool] = lambda _: True) -> str | None:
-        """The device with most room among those that are `usable` and have enough for the stage; None where none
-        has."""
+        """The usable device with the most free memory among those that have enough for the stage; None if none has."""
         room = [(self._room(device), device) for device in self.devices if usable(device)]
         fitting = [
             (free, -k, device) for k, (free, device) in enumerate(room) if self._fits(stage, device, free)
@@ -45,11 +45,11 @@ class Slots:
         return max(fitting)[2] if fitting else None
 
     def take(self, stage: Stage, device: str) -> None:
-        """The stage starts."""
+        """Registers a stage that starts on `device`."""
         self.running[stage.key] = device, self._needs(stage, device)
 
     def release(self, stage: Stage, record: Mapping[str, Any] | None = None) -> None:
-        """The stage has ended; its record says what it took."""
+        """Removes a stage that has ended, and stores the peak memory in its record."""
         self.running.pop(stage.key, None)
         if record and record.get("status") == "done" and record.get("peak_device_mb") is not None:
             group = cost_class(stage.identity)

@@ -1,4 +1,4 @@
-"""What plugins require of others: each `Ref` with its options validated, nested ones too, cycles refused. Pure."""
+"""Resolves what plugins require of other plugins: validates the options of each `Ref` and refuses cycles. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from derm_bench.errors import UserError, did_you_mean
-from derm_bench.matrix.built_on import BuiltOnReader
+from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.model import ClassifierEntry, GeneratorUse, Matrix, StrategyEntry, TakenFrom
+from derm_bench.matrix.nested_entries import NestedEntryReader
 from derm_bench.matrix.options import PluginLookup
-from derm_bench.matrix.source import Source, Where
 from derm_bench.specs import ClassifierUse, Ref
 from derm_bench.yamlio import Document
 
-# What stands for a plugin with options: entries of a matrix, and uses inside of other plugins' options.
+# A plugin with its options: an entry of a matrix, or a use inside the options of another plugin.
 Use = GeneratorUse | ClassifierEntry | ClassifierUse
 Kind = Literal["generator", "classifier"]
 FROM = "from"
@@ -23,8 +23,8 @@ MAX_DEPTH = 16
 
 @dataclass(frozen=True)
 class Required:
-    """A `Ref` whose plugin is `use`, options validated. `strategy`: its generator is that of a strategy, fitted as it
-    is there; `data`: what it is fitted on instead of real images."""
+    """A resolved `Ref`: `use` is its plugin with validated options. `strategy` is set when the generator is that of a
+    strategy and shares its fit; `data` is what the plugin is fitted on instead of real images."""
 
     ref: Ref
     use: Use
@@ -33,7 +33,7 @@ class Required:
 
     @property
     def kind(self) -> Kind:
-        """Which kind of plugin it is."""
+        """The kind of the required plugin."""
         return "classifier" if self.ref.kind == "classifier" else "generator"
 
     @property
@@ -48,27 +48,27 @@ class Required:
 
 
 def required_of(kind: Kind, use: Use, plugins: PluginLookup, matrix: Matrix) -> dict[str, Required]:
-    """What a plugin with these options requires, by name. A written `from` takes the place of the plugin's own.
-    Raises UserError for what cannot be made."""
+    """What a plugin with these options requires, by name. A `from` in the matrix replaces the plugin's own.
+    Raises UserError for a requirement that cannot be resolved."""
     spec = plugins.get(kind, use.name)
     asked = dict(_asked(kind, use, spec.requires)) if spec.requires else {}
-    source: TakenFrom | None = getattr(use, "source", None)
-    if source is not None and FROM not in asked:
+    taken_from: TakenFrom | None = getattr(use, "taken_from", None)
+    if taken_from is not None and FROM not in asked:
         raise UserError(
-            f"'{use.name}' is built on no generator: it takes no `from`", hint=_builders(kind, plugins)
+            f"'{use.name}' does not start from a generator: it takes no `from`", hint=_builders(kind, plugins)
         )
     found = {
         name: _resolved(ref, plugins, matrix, f"'{use.name}' requires {name}")
         for name, ref in asked.items()
-        if name != FROM or source is None
+        if name != FROM or taken_from is None
     }
-    return found if source is None else {FROM: _taken(source, matrix), **found}
+    return found if taken_from is None else {FROM: _taken(taken_from, matrix), **found}
 
 
 def requirements(
     kind: Kind, use: Use, plugins: PluginLookup, matrix: Matrix, above: tuple[tuple[str, str, str], ...] = ()
 ) -> Iterator[Required]:
-    """All that a plugin requires, what those require in turn, and so on. Raises UserError at a cycle."""
+    """All requirements of a plugin, direct and indirect. Raises UserError for a cycle."""
     here = (kind, use.name, _written(use))
     if here in above or len(above) > MAX_DEPTH:
         names = [name for _, name, _ in (*above[above.index(here) if here in above else 0 :], here)]
@@ -81,8 +81,8 @@ def requirements(
 
 
 def needs_generator(kind: Kind, use: Use, plugins: PluginLookup | None, matrix: Matrix) -> bool:
-    """Whether a generator has to be fitted for it, so that it depends on the generator's seed."""
-    if getattr(use, "source", None) is not None:
+    """Whether a plugin requires a fitted generator, and so depends on the generator seed."""
+    if getattr(use, "taken_from", None) is not None:
         return True
     if plugins is None:
         return False
@@ -107,24 +107,26 @@ def _asked(kind: str, use: Use, requires: Any) -> Mapping[str, Ref]:
         raise UserError(f"'{use.name}': requires(options) raised {type(error).__name__}: {error}") from error
     for name, ref in asked.items():
         if not isinstance(ref, Ref) or ref.kind not in ("generator", "classifier", "samples"):
-            raise UserError(f"'{use.name}' requires {name}, which is {ref!r} and no Ref")
+            raise UserError(f"'{use.name}' requires {name}, which is {ref!r} and not a Ref")
         if "/" in name:
-            raise UserError(f"'{use.name}' calls what it requires '{name}'", hint="leave out the slash")
+            raise UserError(
+                f"'{use.name}' names a requirement '{name}', with a slash", hint="leave out the slash"
+            )
     return asked
 
 
 def _resolved(ref: Ref, plugins: PluginLookup, matrix: Matrix, owner: str) -> Required:
-    """A `Ref` with validated options; its errors say who requires it."""
+    """Validates the options of a `Ref`. `owner` begins the message of its errors."""
     data = None
     if isinstance(ref.data, Ref):
         if ref.data.kind != "samples":
             raise UserError(
                 f"{owner} fitted on a {ref.data.kind}, not on images", hint="a Ref of kind samples"
             )
-        data = _resolved(ref.data, plugins, matrix, f"{owner}, which is fitted on what")
+        data = _resolved(ref.data, plugins, matrix, f"{owner}, fitted on samples of")
     use: Any = ref.options
     if not isinstance(use, ClassifierUse) or isinstance(use.options, dict | None):
-        reader = BuiltOnReader(Source(Document(None, {}, {}), matrix.file), plugins, matrix.datasets)
+        reader = NestedEntryReader(Locations(Document(None, {}, {}), matrix.file), plugins, matrix.datasets)
         read = reader.classifier_use if ref.kind == "classifier" else reader.generator
         use = read(use if isinstance(use, ClassifierUse) else {"name": ref.plugin, **use}, Where())
         if use is None or reader.errors:
@@ -136,22 +138,24 @@ def _resolved(ref: Ref, plugins: PluginLookup, matrix: Matrix, owner: str) -> Re
     return Required(ref, use, data=data)
 
 
-def _taken(source: TakenFrom, matrix: Matrix) -> Required:
-    """The generator of a written `from`."""
-    if source.generator is not None:
-        use = _scoped(source.generator, None, "pooled")
-        return Required(Ref("generator", use.name, part=source.part), use)
-    strategy = next((entry for entry in matrix.strategies if entry.name == source.strategy), None)
+def _taken(taken_from: TakenFrom, matrix: Matrix) -> Required:
+    """The generator of a `from` in the matrix."""
+    if taken_from.generator is not None:
+        use = _scoped(taken_from.generator, None, "pooled")
+        return Required(Ref("generator", use.name, part=taken_from.part), use)
+    strategy = next((entry for entry in matrix.strategies if entry.name == taken_from.strategy), None)
     if strategy is None:
-        hint = did_you_mean(str(source.strategy), [entry.name for entry in matrix.strategies])
-        raise UserError(f"no strategy is named '{source.strategy}'", path=("from", "strategy"), hint=hint)
+        hint = did_you_mean(str(taken_from.strategy), [entry.name for entry in matrix.strategies])
+        raise UserError(f"no strategy is named '{taken_from.strategy}'", path=("from", "strategy"), hint=hint)
     if strategy.generator is None:
         raise UserError(f"the strategy '{strategy.name}' has no generator", path=("from", "strategy"))
-    return Required(Ref("generator", strategy.generator.name, part=source.part), strategy.generator, strategy)
+    return Required(
+        Ref("generator", strategy.generator.name, part=taken_from.part), strategy.generator, strategy
+    )
 
 
 def _scoped(use: GeneratorUse, scope: str | None, default: str | None) -> GeneratorUse:
-    """The generator over the classes that are wanted of it."""
+    """The generator with the scope that is asked for, else its own, else `default`."""
     wanted = scope or use.options.scope or default
     if wanted == use.options.scope:
         return use
@@ -159,13 +163,13 @@ def _scoped(use: GeneratorUse, scope: str | None, default: str | None) -> Genera
 
 
 def _written(use: Use) -> str:
-    """What tells one use of a plugin from another."""
+    """Text that is equal for equal uses of a plugin."""
     return use.model_dump_json(exclude={"label"})
 
 
 def _builders(kind: str, plugins: PluginLookup) -> str:
     names = [name for name in plugins.names(kind) if plugins.get(kind, name).requires]
-    return f"built on others are: {', '.join(names)}" if names else ""
+    return f"plugins that require others: {', '.join(names)}" if names else ""
 
 
 __all__ = ["FROM", "Kind", "Required", "Use", "needs_generator", "required_of", "requirements"]

@@ -1,21 +1,21 @@
-"""Short spellings -> the long ones, on plain data: `dataset:`, bare strings, bare counts. Idempotent."""
+"""Expands the short forms of a matrix in plain data: `dataset:`, bare strings, bare counts. Idempotent."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from derm_bench.matrix.source import Source
+from derm_bench.matrix.locations import Locations
 
 _LISTS = ("datasets", "strategies", "classifiers", "test_sets", "metrics")
 
 
-def spell_out(raw: dict[str, Any], source: Source) -> None:
-    """Changes `raw` in place. UserError: both `dataset` and `datasets`."""
+def expand_short_forms(raw: dict[str, Any], locations: Locations) -> None:
+    """Expands all short forms of a matrix, in place. Raises UserError when it has both `dataset` and `datasets`."""
     if "dataset" in raw:
         if "datasets" in raw:
-            raise source.error("give dataset or datasets, not both", ("dataset",))
+            raise locations.error("give dataset or datasets, not both", ("dataset",))
         raw["datasets"] = [raw.pop("dataset")]
-        source.aliases[("datasets", 0)] = ("dataset",)
+        locations.aliases[("datasets", 0)] = ("dataset",)
     if isinstance(raw.get("protocol"), str):
         raw["protocol"] = {"name": raw["protocol"]}
     if "executor" in raw:
@@ -24,42 +24,43 @@ def spell_out(raw: dict[str, Any], source: Source) -> None:
         if isinstance(raw.get(key), list):
             raw[key] = [_named(entry) for entry in raw[key]]
     for entry in _maps(raw.get("datasets")):
-        spell_dataset(entry)
+        expand_dataset(entry)
     for entry in _maps(raw.get("strategies")):
-        spell_strategy(entry)
+        expand_strategy(entry)
     for entry in _maps(raw.get("classifiers")):
-        spell_classifier(entry)
+        expand_classifier(entry)
     for entry in _maps(raw.get("test_sets")):
         if "dataset" in entry:
             entry["dataset"] = _named(entry["dataset"])
-            spell_dataset(entry["dataset"])
+            expand_dataset(entry["dataset"])
 
 
-def spell_entry(section: str, entry: dict[str, Any]) -> None:
-    """As `spell_out`, for one entry of a section after a sweep put values into it."""
+def expand_entry(section: str, entry: dict[str, Any]) -> None:
+    """Expands one entry of a section, in place, after a sweep has put values into it."""
     if section == "datasets":
-        spell_dataset(entry)
+        expand_dataset(entry)
     elif section == "strategies":
-        spell_strategy(entry)
+        expand_strategy(entry)
     elif section == "classifiers":
-        spell_classifier(entry)
+        expand_classifier(entry)
 
 
-def spell_strategy(entry: dict[str, Any]) -> None:
+def expand_strategy(entry: dict[str, Any]) -> None:
     if "generator" in entry:
         entry["generator"] = _named(entry["generator"])
 
 
-def spell_classifier(entry: dict[str, Any]) -> None:
-    """`from: {generator: dcgan}`, and the data set of `init`, which a bare string names by label or plugin."""
-    source, init = entry.get("from"), entry.get("init")
-    if isinstance(source, dict) and "generator" in source:
-        source["generator"] = _named(source["generator"])
+def expand_classifier(entry: dict[str, Any]) -> None:
+    """Expands `from: {generator: dcgan}` and the data set of `init`, in place. A bare string under `init.dataset`
+    stays: it is a label, or else a plugin."""
+    taken_from, init = entry.get("from"), entry.get("init")
+    if isinstance(taken_from, dict) and "generator" in taken_from:
+        taken_from["generator"] = _named(taken_from["generator"])
     if isinstance(init, dict):
-        spell_dataset(init.get("dataset"))
+        expand_dataset(init.get("dataset"))
 
 
-def spell_dataset(entry: Any) -> None:
+def expand_dataset(entry: Any) -> None:
     if not isinstance(entry, dict):
         return
     if _is_count(entry.get("limit")):

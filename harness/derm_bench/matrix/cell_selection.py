@@ -1,4 +1,4 @@
-"""`--only`: the cells that match at least one expression such as `strategy=dcgan*,seed=0`."""
+"""Selects cells by `--only`: those that match at least one expression such as `strategy=dcgan*,seed=0`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CELL_KEYS = {
 """Key of an expression -> attribute of a cell."""
 
 
-def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """The cells that match, in their order; all of them without an expression.
+def select_cells(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """The cells that match at least one expression, in their order; all cells when there is no expression.
 
-    Commas mean and (not inside brackets), several expressions or, `*` is the only wild card. UserError: an
-    unknown key, a pattern that no cell has, an expression that no cell matches.
+    A comma outside brackets means "and", several expressions mean "or", and `*` is the only wildcard. Raises UserError
+    for an unknown key, for a pattern that matches no cell, and for an expression that matches no cell.
     """
     if not only:
         return list(cells)
@@ -39,7 +39,8 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
             found = [cell for cell in found if _term(cell, key, pattern)]
         if not found:
             raise UserError(
-                f"--only {expression}: no cell matches all of it", hint="each part by itself matches some"
+                f"--only {expression}: no cell matches all parts of it",
+                hint="each part matches some cells by itself",
             )
         chosen.update(cell.name for cell in found)
     return [cell for cell in cells if cell.name in chosen]

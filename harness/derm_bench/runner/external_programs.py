@@ -1,4 +1,4 @@
-"""External programs that stages would run: listed by `plan`, refused by `run` without leave."""
+"""External programs that stages run: `plan` lists them, and `run` refuses them without `--allow-commands`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from derm_bench.specs import load_object
 FLAG = "--allow-commands"
 
 
-class Command(NamedTuple):
-    """What a stage runs; {train} and {out} in `argv` are folders that are made then."""
+class ExternalProgram(NamedTuple):
+    """A program that a stage runs. {train} and {out} in `argv` are folders that are made when it runs."""
 
     stage: str
     argv: list[str]
 
 
-def line_of(argv: Sequence[str]) -> str:
-    """`argv` as one line, quoted where a shell would need it. No shell sees it."""
+def as_line(argv: Sequence[str]) -> str:
+    """`argv` as one line for display, quoted as a shell would need it. The program is run without a shell."""
     return " ".join(word if word in ("{train}", "{out}") else shlex.quote(word) for word in argv)
 
 
-def commands(plan: Plan, keys: Iterable[str], plugins: Plugins) -> list[Command]:
-    """The programs that the stages `keys` run."""
+def programs_of(plan: Plan, keys: Iterable[str], plugins: Plugins) -> list[ExternalProgram]:
+    """The external programs that the stages `keys` run."""
     found = []
     for stage in (plan.stages[key] for key in keys):
         name = stage.params.generator if isinstance(stage.params, Fit) else None
@@ -40,16 +40,16 @@ def commands(plan: Plan, keys: Iterable[str], plugins: Plugins) -> list[Command]
             options: Any = compose_options(spec).model_validate(values)
             size, classes = options.size or stage.params.size, tuple(stage.params.fit_classes)
             argvs = load_object(spec.commands)(options, classes, size, stage.params.seed)
-            found += [Command(stage.title, list(argv)) for argv in argvs]
+            found += [ExternalProgram(stage.title, list(argv)) for argv in argvs]
     return found
 
 
-def refuse_commands(found: list[Command], flag: str = FLAG) -> None:
-    """UserError that shows them, where there are some."""
+def refuse_programs(found: list[ExternalProgram], flag: str = FLAG) -> None:
+    """Raises UserError with the list of programs, if there are any."""
     if found:
-        shown = "\n".join(f"  {line_of(command.argv)}" for command in found[:20])
+        shown = "\n".join(f"  {as_line(command.argv)}" for command in found[:20])
         more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
         raise UserError(
-            f"the matrix runs external programs, with your rights:\n{shown}{more}",
-            hint=f"where you trust them, allow it with {flag}",
+            f"the matrix runs external programs, with your permissions:\n{shown}{more}",
+            hint=f"if you trust them, allow them with {flag}",
         )

@@ -1,6 +1,6 @@
-"""What may stand where: walks the matrix models by key path, through unions, lists, maps and plugin entries.
+"""The grammar of a matrix: which keys are valid where, by key path through unions, lists, maps and plugin entries.
 
-One description serves unknown-key hints, preset and `--set` paths, path resolution and the JSON Schema.
+It serves the hints for unknown keys, the paths of presets and `--set`, path resolution and the JSON Schema.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ ENTRY_KINDS: dict[type[BaseModel], str] = {
     ExecutorUse: "executor",
     TransformUse: "transform",
 }
-"""The models that stand for a plugin: flat in YAML, `options` apart in Python."""
+"""Models of plugin entries, whose options are written flat in YAML and kept in `options` in Python."""
 
 UNWRITTEN: dict[type[BaseModel], set[str]] = {Matrix: {"file"}, Seeds: {"together"}}
-"""Fields that the loader fills; they are no keys of the file."""
+"""Fields that the loader fills in; they are not keys of the file."""
 
-_PRESET = FieldInfo(annotation=str | None, default=None, description="an option set that the plugin brings")
+_PRESET = FieldInfo(annotation=str | None, default=None, description="a named option set of the plugin")
 
 
 def written_name(name: str, info: FieldInfo) -> str:
@@ -48,7 +48,7 @@ def written_name(name: str, info: FieldInfo) -> str:
 
 
 def entry_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """YAML key -> field of what a model takes by itself, a plugin's options apart."""
+    """The fields of a model by YAML key, without the options of a plugin."""
     hidden = UNWRITTEN.get(model, set())
     fields = {
         written_name(name, info): info for name, info in model.model_fields.items() if name not in hidden
@@ -60,12 +60,12 @@ def entry_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def option_fields(spec: PluginSpec) -> dict[str, FieldInfo]:
-    """YAML key -> field of the options of a plugin, the common ones among them."""
+    """The fields of a plugin's options by YAML key, including those that all plugins of its kind share."""
     return {written_name(name, info): info for name, info in compose_options(spec).model_fields.items()}
 
 
 def fields_of(model: type[BaseModel], raw: Any, plugins: PluginLookup) -> dict[str, FieldInfo]:
-    """YAML key -> field of a model where `raw` stands; with the options of the plugin that it names."""
+    """The fields of a model by YAML key, including the options of the plugin that `raw` names."""
     fields = entry_fields(model)
     kind = ENTRY_KINDS.get(model)
     if kind is None or not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
@@ -78,7 +78,7 @@ def fields_of(model: type[BaseModel], raw: Any, plugins: PluginLookup) -> dict[s
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
-    """The members of a union, one for anything else; `Annotated` is looked through."""
+    """The members of a union, or the one type that it is; `Annotated` is removed."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from alternatives(get_args(annotation)[0])
@@ -98,7 +98,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def element_type(annotation: Any) -> Any:
-    """The type of the elements of a list or tuple among the alternatives, or None where none is a list."""
+    """The element type of the list or tuple among the alternatives; None without one."""
     for member in alternatives(annotation):
         if member is Any:
             return Any
@@ -109,7 +109,7 @@ def element_type(annotation: Any) -> Any:
 
 
 def value_type(annotation: Any) -> Any:
-    """The type of the values of a free map (`dict[str, X]`) among the alternatives, or None without one."""
+    """The value type of the `dict[str, X]` among the alternatives; None without one."""
     for member in alternatives(annotation):
         if member is Any:
             return Any
@@ -135,7 +135,7 @@ def keys_at(annotation: Any, raw: Any, path: Sequence[str | int], plugins: Plugi
 
 
 def child(raw: Any, key: str | int) -> Any:
-    """The value below `raw`, or None where there is none."""
+    """The value under `key` of `raw`; None without one."""
     if isinstance(raw, dict):
         return raw.get(key)
     if isinstance(raw, list) and isinstance(key, int) and 0 <= key < len(raw):

@@ -1,4 +1,4 @@
-"""Reads what a classifier is built on: a generator's part (`from`), a training on other data (`init`), members."""
+"""Reads entries inside other entries: generators, data sets, and the `from`, `init` and members of classifiers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from derm_bench.matrix.entries import PREPROCESS, EntryReader, as_written
+from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.model import DatasetEntry, GeneratorUse, Init, TakenFrom
 from derm_bench.matrix.options import PluginLookup
-from derm_bench.matrix.source import Source, Where
-from derm_bench.matrix.spelling import spell_classifier, spell_dataset
+from derm_bench.matrix.short_forms import expand_classifier, expand_dataset
 from derm_bench.matrix.sweep import Point
 from derm_bench.specs import ClassifierUse
 
 
-class BuiltOnReader(EntryReader):
-    """Reads generators, data sets and classifiers wherever an entry has them. `datasets` are those that `init` may
-    name by label."""
+class NestedEntryReader(EntryReader):
+    """Reads generators, data sets and classifiers inside other entries. `datasets` are the data sets that `init` may
+    refer to by label."""
 
-    def __init__(self, source: Source, plugins: PluginLookup, datasets: Sequence[DatasetEntry] = ()) -> None:
-        super().__init__(source, plugins)
+    def __init__(
+        self, locations: Locations, plugins: PluginLookup, datasets: Sequence[DatasetEntry] = ()
+    ) -> None:
+        super().__init__(locations, plugins)
         self.datasets = datasets
 
     def generator(self, raw: Any, where: Where) -> GeneratorUse | None:
@@ -42,7 +44,7 @@ class BuiltOnReader(EntryReader):
         return point.label if point.label is not None else base + point.suffix
 
     def classifier_use(self, raw: Any, where: Where) -> ClassifierUse | None:
-        """A bare name, or a map as under `classifiers`."""
+        """Reads a classifier inside another plugin's options: a bare name, or a map as under `classifiers`."""
         if isinstance(raw, ClassifierUse):
             raw = as_written(raw)
         raw = {"name": raw} if isinstance(raw, str) else raw
@@ -50,13 +52,13 @@ class BuiltOnReader(EntryReader):
         if data is None:
             return None
         known = len(self.errors)
-        spell_classifier(raw)
-        data |= self.built_on(raw, where)
+        expand_classifier(raw)
+        data |= self.from_and_init(raw, where)
         use = self.build(ClassifierUse, data, raw, where)
         return use if len(self.errors) == known else None
 
-    def built_on(self, raw: dict[str, Any], where: Where) -> dict[str, Any]:
-        """`from` and `init` of a classifier, where they are written."""
+    def from_and_init(self, raw: dict[str, Any], where: Where) -> dict[str, Any]:
+        """Reads `from` and `init` of a classifier; a key that is not written is absent from the result."""
         found: dict[str, Any] = {}
         if raw.get("from") is not None:
             found["from"] = self.taken_from(raw["from"], where.child("from"))
@@ -82,15 +84,15 @@ class BuiltOnReader(EntryReader):
         data = self.prepare_fields(Init, raw, where, {})
         known = len(self.errors)
         if raw.get("dataset") is not None:
-            data["dataset"] = self.other_data(raw["dataset"], where.child("dataset"))
+            data["dataset"] = self.init_dataset(raw["dataset"], where.child("dataset"))
         return self.build(Init, data, raw, where) if len(self.errors) == known else None
 
-    def other_data(self, raw: Any, where: Where) -> DatasetEntry | None:
-        """A data set of the matrix by its label, else one of its own."""
+    def init_dataset(self, raw: Any, where: Where) -> DatasetEntry | None:
+        """Reads the data set of `init`: the label of one in the matrix, or an entry as under `datasets`."""
         if isinstance(raw, str):
             labelled = next((entry for entry in self.datasets if entry.label == raw), None)
             if labelled is not None:
                 return labelled
             raw = {"name": raw}
-        spell_dataset(raw)
+        expand_dataset(raw)
         return self.dataset_entry(raw, where)

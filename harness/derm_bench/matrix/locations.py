@@ -12,15 +12,17 @@ from derm_bench.yamlio import Document, KeyPath
 
 @dataclass(frozen=True)
 class Written:
-    """A value written elsewhere than where it counts. `at`: its key path in the file; None from `--set`."""
+    """Where an overridden value comes from: `text` names it in messages, `at` is its key path in the file (None for
+    `--set`)."""
 
     text: str
     at: KeyPath | None = None
 
 
 @dataclass
-class Source:
-    """The file and what was laid over it. Key paths are those after `dataset:` became `datasets.0`."""
+class Locations:
+    """The locations of all values: those in the file, and those that presets and `--set` have overridden. Key paths are
+    those after `dataset:` became `datasets.0`."""
 
     document: Document
     file: Path
@@ -28,18 +30,20 @@ class Source:
     aliases: dict[KeyPath, KeyPath] = field(default_factory=dict)
 
     def written(self, path: KeyPath) -> tuple[KeyPath, Written] | None:
-        """The override that `path` stands in, the most specific one."""
+        """The most specific override that contains `path`, with its own key path; None without one."""
         for end in range(len(path), 0, -1):
             if path[:end] in self.overrides:
                 return path[:end], self.overrides[path[:end]]
         return None
 
     def base(self, path: KeyPath) -> Path:
-        """The folder that a path value is relative to: the file's, or the current one for `--set`."""
+        """The folder that a relative path at `path` starts from: the folder of the file, or the current one for
+        `--set`."""
         found = self.written(path)
         return Path.cwd() if found and found[1].at is None else self.file.parent
 
     def error(self, message: str, path: KeyPath, hint: str = "") -> UserError:
+        """A UserError for the value at `path`, with the file, key path and line where it was written."""
         found = self.written(path)
         if found is None:
             return UserError(message, file=self.file, path=path, line=self.line(path), hint=hint)
@@ -50,6 +54,7 @@ class Source:
         return UserError(f"{message} (from {origin.text})", file=self.file, path=path, line=line, hint=hint)
 
     def line(self, path: KeyPath) -> int | None:
+        """The line of `path` in the file, counted from 1; None where it is not known."""
         for resolved, written in self.aliases.items():
             if path[: len(resolved)] == resolved:
                 path = written + path[len(resolved) :]
@@ -58,12 +63,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Where:
-    """A place in the matrix. `swept` leads from a swept place to the sweep value that stands there."""
+    """A key path in the matrix. `swept` maps the path of a swept value to the path under `sweep` where it was
+    written."""
 
     path: KeyPath = ()
     swept: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
 
     def child(self, *keys: str | int) -> Where:
+        """The place of the value under `keys`."""
         path = self.path + keys
         for end in range(len(path), len(self.path), -1):
             if path[:end] in self.swept:
@@ -73,7 +80,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at a key path of the resolved matrix (plugin options flat, as they are written)."""
+    """An error at a key path of the resolved matrix. Options of plugins have the paths that they are written at."""
 
     path: KeyPath
     message: str
