@@ -32,7 +32,9 @@ def test_a_map_is_derived_once_for_all_cells_fits_and_classifiers_that_want_the_
     (made,) = derived(planned)
     assert made["title"] == "derive light of toy-blobs"
     assert list(made["inputs"]) == ["decode"]
-    readers = {stage["title"].split()[0] for stage in planned["stages"] if made["key"] in stage["inputs"].values()}
+    readers = {
+        stage["title"].split()[0] for stage in planned["stages"] if made["key"] in stage["inputs"].values()
+    }
     assert readers == {"fit", "check", "train"}, "who samples or predicts does without"
     assert not [
         stage

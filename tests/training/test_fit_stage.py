@@ -1,4 +1,4 @@
-"""The stages fit and health: a fit goes on after an interruption with all its snapshots, and what collapsed is refused."""
+"""The stages fit and health: an interrupted fit goes on with all its snapshots, and collapsed samples are refused."""
 
 import pytest
 import torch

@@ -34,7 +34,18 @@ class BlobOptions(Options):
 
 class MeanOptions(GeneratorOptions):
     trouble: Literal[
-        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "dtype", "memory", "full", "print", "wait"
+        "none",
+        "raise",
+        "exit",
+        "segfault",
+        "hang",
+        "nan",
+        "shape",
+        "dtype",
+        "memory",
+        "full",
+        "print",
+        "wait",
     ] = "none"
     batch_size: int = 8
     seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")
