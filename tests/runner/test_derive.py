@@ -29,7 +29,7 @@ def plan(in_process, write_matrix):
 
 def test_a_map_is_derived_once_for_all_cells_fits_and_classifiers_that_want_the_same(plan):
     planned = plan(strategies=STRATEGIES, classifiers=["toy-mapper", "toy-centroid"], seeds=[0, 1])
-    (made,) = derived(planned)
+    made = next(stage for stage in derived(planned) if "decode" in stage["inputs"])
     assert made["title"] == "derive light of toy-blobs"
     assert list(made["inputs"]) == ["decode"]
     readers = {
@@ -60,6 +60,20 @@ def test_each_batch_has_the_rows_that_belong_to_its_images(in_process, write_mat
     (path,) = (tmp_path / "store").glob("objects/*/*/data.npy")
     made = np.load(path)
     assert (made.shape, made.dtype) == ((90, 8, 8), np.float32), "one row per image of the data set"
+
+
+def test_synthetic_images_have_theirs_too(in_process, write_matrix, tmp_path):
+    """A classifier that wants the map is trained on real and on synthetic images: it compares the map of each."""
+    matrix = write_matrix(strategies=STRATEGIES[1:], classifiers=["toy-mapper"], seeds=[0])
+    planned = json.loads(in_process("plan", matrix, "--json").out)
+    assert [stage["title"] for stage in derived(planned)] == [
+        "derive light of toy-blobs",
+        "derive light of red, synthetic",
+    ]
+    ran = in_process("run", matrix, "--out", "out")
+    assert ran.code == 0, ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    assert (row["status"], row["n_train_synthetic"]) == ("done", "5")
 
 
 def test_a_map_that_is_not_one_row_per_image_fails_in_words(in_process, write_matrix, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Execution: what is tried again, what is not, and what other runs finish."""
 
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, make_dataclass
 
 import pytest
 
@@ -18,10 +17,12 @@ from derm_bench.worker.perform import perform
 
 CPU = Machine("cpu", ("cpu",), "fp32", 2)
 
+Params = make_dataclass("Params", ["updates", "options"])
+
 
 def stage(key: str, *inputs: str, cost: int = 1, after: tuple[str, ...] = (), optional: str = "") -> Stage:
     """A training of so many updates; `optional` names what it reads whatever became of it."""
-    params = SimpleNamespace(updates=cost, options={})
+    params = Params(updates=cost, options={})
     read = {name: name for name in optional.split()}
     shared = {"kind": "train", "title": key}
     return Stage(key, "train", key, params, {name: name for name in inputs}, shared, {}, after, read)
@@ -202,7 +203,7 @@ def test_it_has_the_planned_key_where_all_are_done_and_another_one_where_some_ar
         done = execution(executor, *stages, retry_failed=True)
         made = executor.jobs["table"].key
         assert [record["status"] for record in done.store.records(made)][-1:] == ["done"]
-        assert done.settled.get("table", "table") == made
+        assert done.actual_keys.get("table", "table") == made
         return made
 
     all_done, a_failed, again, b_failed, a_timeout = (
@@ -239,7 +240,7 @@ def test_what_ended_so_before_is_not_made_again(execution):
     stages = stage("a"), stage("table", optional="a")
     first = execution(Scripted({"a": ["failed"]}), *stages)
     first.store.publish(
-        first.settled["table"], first.store.stage(), identity={}, result={}, attempt={"seconds": 0.1}
+        first.actual_keys["table"], first.store.stage(), identity={}, result={}, attempt={"seconds": 0.1}
     )
     executor = Scripted()
     again = execution(executor, *stages)
@@ -254,7 +255,7 @@ def test_what_needs_a_stage_that_waits_for_a_person_is_skipped_with_the_instruct
     executor = Scripted({"folders": ["waiting"]})
     done = execution(executor, stage("folders"), stage("train", "folders"), stage("other"), max_failures=1)
     assert statuses(done) == {"folders": "waiting", "train": "skipped", "other": "done"}
-    assert done.outcomes["train"].error == "waits for a person, at 'folders': folders waiting"
+    assert done.outcomes["train"].error == "waits for a person in 'folders': folders waiting"
     assert [record["status"] for record in done.store.records("folders")] == ["waiting"]
 
 

@@ -84,7 +84,7 @@ class Trainings:
         entry = Entry(
             inputs={"decode": self.data.decode(cell.dataset)}
             | {f"{SYNTHETIC}{name}": key for name, key in on.samples.items()}
-            | self.data.derived(cell.dataset, "classifier", use)
+            | self.data.derived(cell.dataset, "classifier", use, on.samples)
             | needs.inputs
             | ({"init": init} if init else {}),
             plugins=[
