@@ -16,17 +16,20 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from derm_bench import hookspecs, run, specs
+from derm_bench import hookspecs, protocols, run, specs
 from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
+from derm_bench.options import base, classifier, generator, uses
 from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
 
 Lines = Iterator[str]
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("derm_bench_")}
+CONTRACT = (specs, protocols, base, generator, classifier, uses, run)
+"""The modules of the plugin contract: what plugins import of all but `run` they import from `derm_bench.specs`."""
 COMMON = {"generator": GeneratorOptions, "classifier": ClassifierOptions}
 """Options that every plugin of a kind takes: documented once."""
 PLACES = {
@@ -114,9 +117,10 @@ def specs_page() -> Lines:
         "",
         "What hooks return, and what the objects that `create` makes must do.",
     )
-    for module in (specs, run):
+    for module in CONTRACT:
         for name, found in vars(module).items():
-            if inspect.isclass(found) and found.__module__ == module.__name__ and not name.startswith("_"):
+            own = inspect.isclass(found) and found.__module__ == module.__name__
+            if own and (name in specs.__all__ or (module is run and not name.startswith("_"))):
                 yield from class_section(name, found)
 
 

@@ -55,22 +55,37 @@ class Ran:
     err: str
 
 
-# Figures take as long as all else in a run of toys: most tests of a run go without.
 MAIN = "from derm_bench.cli import main; main()"
-MAIN_WITHOUT_FIGURES = f"from derm_bench.runner import run; run.draw = lambda *_: None; {MAIN}"
+# Figures take as long as all else in a run of toys: most tests of a run go without.
+WITHOUT_FIGURES = """
+from derm_bench.runner import run
+analyse = run.analyse
+def without_figures(execution, *others):
+    execution.plan.analysis.pop("figures", None)
+    return analyse(execution, *others)
+run.analyse = without_figures
+"""
+MAIN_WITHOUT_FIGURES = f"{WITHOUT_FIGURES}\n{MAIN}"
 
 
-def main_here(words: list[str], figures: bool = False) -> int:
-    """Calls the command line in this process, stages and all; the exit code. A run draws figures and writes its
-    report.html where `figures`."""
+def main_here(words: list[str], figures: bool = False, inline: bool = True) -> int:
+    """Calls the command line in this process, stages and all; the exit code. A run draws figures where `figures`, and
+    its stages run in this process where `inline`, unless an executor is named."""
     from derm_bench.cli import main
+    from derm_bench.runner import run
+
+    analyse = run.analyse
+
+    def without_figures(execution, *others):
+        execution.plan.analysis.pop("figures", None)
+        return analyse(execution, *others)
 
     handler = signal.getsignal(signal.SIGTERM)
-    if words[0] == "run" and "--executor" not in words:
+    if inline and words[0] == "run" and "--executor" not in words:
         words = [*words, "--executor", "inline"]
     with pytest.MonkeyPatch.context() as patched:
         if words[0] == "run" and not figures:
-            patched.setattr("derm_bench.runner.run.draw", lambda *_: None)
+            patched.setattr(run, "analyse", without_figures)
         try:
             main(words)
         except SystemExit as end:
@@ -101,9 +116,9 @@ def in_process(tmp_path, toys, monkeypatch, capfd):
     what needs no worker of its own."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str | Path, figures: bool = False) -> Ran:
+    def call(*arguments: str | Path, figures: bool = False, inline: bool = True) -> Ran:
         capfd.readouterr()
-        code = main_here([str(word) for word in arguments], figures)
+        code = main_here([str(word) for word in arguments], figures, inline)
         printed = capfd.readouterr()
         return Ran(code, printed.out, printed.err)
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-from derm_bench.plan.keys import derive_seed as planned
 from derm_bench.seeds import child_seed, derive_seed
 from derm_bench.training import seeding
 
@@ -21,7 +20,7 @@ def test_seeds_of_different_purposes_differ_and_stay_in_their_range():
 
 
 def test_there_is_one_derivation_and_it_needs_no_torch():
-    assert planned is derive_seed and seeding.child_seed is child_seed
+    assert seeding.child_seed is child_seed
     code = "import sys, derm_bench.seeds; print('torch' in sys.modules, 'numpy' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["False", "False"]

@@ -1,10 +1,14 @@
 """The house rules that a script can check: sizes of files, functions and constructors, and no circle of imports."""
 
 import ast
+import itertools
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from derm_bench.plan.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
@@ -142,3 +146,24 @@ def test_every_file_says_what_it_is_in_its_first_line(package):
         if path.read_text().strip() and not path.read_text().startswith(('"""', "#!"))
     ]
     assert silent == []
+
+
+def _rows(heading):
+    """The cells of the first table below a heading of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {heading}\n")[1]
+    lines = itertools.dropwhile(lambda line: not line.startswith("| "), text.split("\n"))
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in list(table)[2:]]
+
+
+def test_contributing_names_every_kind_of_stage_by_its_word():
+    told = {kind: row[1] for row in _rows("Stages") for kind in re.findall(r"`([a-z-]+)`", row[0])}
+    assert told == {kind.name: kind.word for kind in KINDS.values()}
+
+
+def test_contributing_says_what_every_package_and_module_is():
+    told = {
+        name for row in _rows("Where things are") for name in re.findall(r"`([a-z_]+)(?:/|\.py)`", row[0])
+    }
+    there = {path.stem for path in (ROOT / "harness" / "derm_bench").iterdir() if path.suffix in ("", ".py")}
+    assert told == there - {"__init__", "_version", "__pycache__"}

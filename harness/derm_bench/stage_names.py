@@ -17,6 +17,9 @@ DATA = "data/"
 DERIVED = "derived/"
 """`derived/<name>`: named data that was made from the images of the data set."""
 
+DERIVED_SYNTHETIC = "derived-synthetic/"
+"""`derived-synthetic/<name>/<class>`: the same, made from the samples of a class that are trained on."""
+
 SYNTHETIC = "synthetic/"
 """`synthetic/<class>`: the samples that a classifier is trained on."""
 

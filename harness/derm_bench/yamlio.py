@@ -71,8 +71,12 @@ def parse_yaml(text: str, file: Path | None = None) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
+        if "nesting depth" in str(error):  # the parser has a bound of its own, since PyYAML 6.0.4
+            raise UserError(f"nested deeper than {MAX_DEPTH} levels", file=file, line=line) from None
         raise UserError(f"not valid YAML: {error.problem or error.context}", file=file, line=line) from None
     except yaml.YAMLError as error:
+        if "nesting depth" in str(error):
+            raise UserError(f"nested deeper than {MAX_DEPTH} levels", file=file) from None
         raise UserError(f"not valid YAML: {' '.join(str(error).split())}", file=file) from None
     lines: dict[KeyPath, int] = {}
     return Document(file, _plain(root, (), lines), lines)

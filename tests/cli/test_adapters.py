@@ -107,7 +107,7 @@ def test_a_changed_program_runs_again(in_process, write_matrix, tmp_path):
 
 def test_a_changed_image_of_the_folder_is_read_again(in_process, write_matrix, folder, tmp_path):
     matrix = write_matrix(adapters(strategy("bought", folder)))
-    assert in_process("run", matrix).code == 0
+    assert in_process("run", matrix, figures=True).code == 0
     assert json.loads(in_process("plan", matrix, "--json").out)["to_run"] == {}
     Image.new("RGB", (8, 8)).save(tmp_path / "made" / "blue" / "3.png")
     assert "fit" in json.loads(in_process("plan", matrix, "--json").out)["to_run"]

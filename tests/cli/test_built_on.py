@@ -23,7 +23,7 @@ OTHER = {"name": "toy-blobs", "images": 60, "copies": 1, "classes": ["red", "gre
 @pytest.fixture
 def run(in_process, write_matrix, tmp_path, monkeypatch):
     """Runs the toy matrix with changes, without figures; returns the run directory and what was printed."""
-    monkeypatch.setattr("derm_bench.cli.report.draw", lambda *arguments: None)
+    monkeypatch.setattr("derm_bench.runner.rebuild.make_figures", lambda *arguments: [])
 
     def call(**changes):
         content = {"strategies": STRATEGIES, "seeds": [0], **changes}
@@ -72,6 +72,14 @@ def test_everything_is_built_and_a_committee_says_the_mean_of_what_its_members_s
     assert (out / "results.csv").read_bytes() == before
 
 
+def test_what_is_needed_while_fitting_alone_is_there_then(run):
+    graded = {"name": "toy-graded", "needed": "fit", "budget": {"updates": 2}}
+    strategies = [{"name": "graded", "generator": graded, "synthetic": {"per_class": 4}}]
+    out, ran = run(strategies=strategies, classifiers=["toy-pupil"])
+    assert ran.code == 0, ran.err
+    assert [row["status"] for row in read_csv(out / "results.csv")] == ["done"]
+
+
 def test_a_start_on_other_data_keeps_the_trunk_and_leaves_the_head_fresh(run):
     init = {**BUILT, "label": "started", "init": {"dataset": OTHER, "budget": {"updates": 5}}}
     out, ran = run(strategies=[{"name": "real-only"}], classifiers=[BUILT, init])
@@ -105,12 +113,13 @@ def test_a_part_that_is_not_there_is_named_with_those_that_are(run):
 def test_plan_and_explain_tell_of_what_is_built_on(run, in_process, write_matrix, tmp_path):
     content = {"strategies": [{"name": "real-only"}], "classifiers": [BUILT], "seeds": [0]}
     planned = json.loads(in_process("plan", write_matrix(**content), "--json").out)
-    assert planned["to_run"] == {"decode": 1, "fit": 1, "train": 1, "evaluate": 1}
-    assert "fit toy-mean [red+green+blue] seed 0" in planned["cells"][0]["to_run"]
+    assert planned["to_run"] == {"decode": 1, "fit": 2, "train": 1, "evaluate": 1, "analyse": 2}
+    for what in ("fit", "check the health of"):
+        assert f"{what} toy-mean [red+green+blue] seed 0" in planned["cells"][0]["to_run"]
     run(**content)
     changed = "classifiers.0.from.generator.budget.updates=5"
     told = in_process("explain", tmp_path / "matrix.yaml", "*/toy-built/*", "--set", changed)
-    assert "options.budget.updates: 4 -> 5" in told.out
+    assert "updates: 4 -> 5" in told.out
     assert "upstream 'fit toy-mean [red+green+blue] seed 0' changed" in told.out
 
 
@@ -130,8 +139,8 @@ def test_paper_004s_discriminator_shares_its_gan_with_a_strategy_and_joins_an_en
         ],
     )
     assert ran.code == 0, ran.err
-    # decode, fit, sample for the pictures, those three, 5 trainings, 4 evaluations: one fit for everything
-    assert json.loads(ran.out)["stages_run"] == 1 + 1 + 1 + 3 + 5 + 4
+    # decode, fit and its health, sample for the pictures, those three, 5 trainings, 4 evaluations: one fit for all
+    assert json.loads(ran.out)["stages_run"] == 1 + 2 + 1 + 3 + 5 + 4
     rows = {row["classifier"]: row for row in read_csv(out / "results.csv")}
     assert {row["status"] for row in rows.values()} == {"done"}
     assert list(rows) == [f"dcgan-discriminator[mode={m}]" for m in ("finetune", "linear-probe", "k+1")] + [

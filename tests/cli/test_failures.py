@@ -118,12 +118,35 @@ def test_what_failed_is_tried_again_only_when_asked(in_process, write_matrix, tm
     assert "2 stages run" in in_process("run", matrix, "--out", "out", "--retry-failed").out
 
 
+def test_cells_of_a_stage_that_waits_for_a_person_are_skipped_with_the_instruction(
+    in_process, write_matrix, tmp_path
+):
+    matrix = write_matrix(troubled("wait"))
+    ran = in_process("run", matrix, "--out", "out", "--max-failures", "1")
+    assert ran.code == 1, ran.err
+    rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "real-only": "done",
+        "flipped": "done",
+        "mean-balance": "skipped",
+    }
+    said = rows["mean-balance"]["error"]
+    assert said.startswith("waits for a person, at 'fit toy-mean [") and said.endswith(
+        "sort the images into the folder sorted, and run again"
+    )
+    assert "--retry-failed" not in said
+    (tmp_path / "sorted").mkdir()
+    again = in_process("run", matrix, "--out", "out")
+    assert again.code == 0, again.err
+    assert {row["status"] for row in read_csv(tmp_path / "out/results.csv")} == {"done"}
+
+
 def test_max_failures_leaves_the_rest_pending(in_process, write_matrix, tmp_path):
     classifiers = [
         {"name": "toy-centroid", "label": f"bad{k}", "trouble": "raise", "lr": 0.1 * k} for k in (1, 2, 3)
     ]
     matrix = write_matrix(seeds=[0], classifiers=classifiers, strategies=["real-only"])
-    assert in_process("run", matrix, "--out", "out", "--max-failures", "1", "--workers", "1").code == 1
+    assert in_process("run", matrix, "--out", "out", "--max-failures", "1").code == 1
     statuses = sorted(row["status"] for row in read_csv(tmp_path / "out/results.csv"))
     assert statuses == ["failed", "pending", "pending"]
 

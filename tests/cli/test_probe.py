@@ -22,7 +22,8 @@ def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matr
     sources = {kind: one["source"] for kind, one in plan["estimates"].items()}
     assert sources.pop("train") == "a probe for 2, a guess for 2"
     assert sources.pop("evaluate") == "a probe for 2, a guess for 2"
-    assert sources == dict.fromkeys(("decode", "fit", "sample", "analyse"), "a probe")
+    assert sources.pop("analyse") == "a probe for 6, a guess for 2", "statistics and figures read a whole run"
+    assert sources == dict.fromkeys(("decode", "fit", "sample"), "a probe")
     failures = {one["stage"]: (one["status"], one["error"]) for one in plan["probe_failures"]}
     assert failures == {"train broken on real-only seed 0": ("failed", "RuntimeError: no idea")}
     assert plan["estimated_peak_mb"] > 50
@@ -40,13 +41,16 @@ def test_the_table_says_what_was_probed_and_what_could_not_be(derm_bench, write_
     assert ran.code == 0, ran.err
     rows = {line.split()[1]: line for line in ran.out.splitlines() if line.startswith("│")}
     assert "a probe" in rows["decode"] and "a guess" in rows["train"]
-    assert "'train toy-centroid on real-only seed 0' could not be probed: failed: RuntimeError: no idea" in ran.out
+    assert (
+        "'train toy-centroid on real-only seed 0' could not be probed: failed: RuntimeError: no idea"
+        in ran.out
+    )
     assert "Traceback" not in ran.out + ran.err
 
 
 def test_what_has_records_is_not_probed(in_process, write_matrix):
     matrix = write_matrix(seeds=[0])
-    assert in_process("run", matrix).code == 0
+    assert in_process("run", matrix, figures=True).code == 0
     ran = in_process("plan", matrix, "--probe", "--json", "--set", "budget.updates=24")
     plan = json.loads(ran.out)
     assert {one["source"] for one in plan["estimates"].values()} == {"records"}
@@ -65,7 +69,7 @@ def test_a_stage_that_hangs_is_given_up(derm_bench, write_matrix):
     plan = json.loads(derm_bench("plan", matrix, "--probe", "--json").out)
     (failure,) = plan["probe_failures"]
     assert failure["status"] == "timeout" and "30 s per stage" in failure["error"]
-    assert plan["estimates"]["fit"]["source"] == "a probe for 1, a guess for 1", (
+    assert plan["estimates"]["fit"]["source"] == "a probe for 1, a guess for 2", (
         "that of the reference is known"
     )
     assert plan["estimates"]["sample"]["source"] == "a guess"

@@ -15,7 +15,10 @@ from sklearn import metrics as sk
 from tests.conftest import TOYS, main_here, read_csv, toy_matrix
 
 from derm_bench.rundir.schema import MANIFEST_KEYS
+from derm_bench.splits import read_split
+from derm_bench.stages.decoded import Decoded
 from derm_bench.store import file_digest
+from derm_bench.training.feed import Feed, FeedOptions
 
 TIMES = {
     "generator_seconds",
@@ -89,9 +92,9 @@ def test_a_run_fills_its_directory(finished, whole, derm_bench, in_process, tmp_
     assert "0 stages run" in again.out
     assert (tmp_path / "again/results.csv").read_bytes() == (finished / "results.csv").read_bytes()
 
-    # Changing one classifier option re-runs training and evaluation, and no generator.
+    # Changing one classifier option re-runs training, evaluation, statistics and figures, and no generator.
     changed = in_process("plan", whole / "matrix.yaml", "--set", "classifiers.0.lr=0.5", "--json")
-    assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6}
+    assert json.loads(changed.out)["to_run"] == {"train": 6, "evaluate": 6, "analyse": 2}
 
 
 def test_generators_are_fitted_once_for_all_cells_that_need_them(in_process, write_matrix):
@@ -101,7 +104,10 @@ def test_generators_are_fitted_once_for_all_cells_that_need_them(in_process, wri
     plan = json.loads(in_process("plan", matrix, "--json").out)
     titles = Counter(stage["title"] for stage in plan["stages"] if stage["kind"] == "fit")
     assert titles == {
-        f"fit toy-mean [{name}] seed {seed}": 1 for name in ("green", "blue") for seed in (0, 1)
+        f"{what} toy-mean [{name}] seed {seed}": 1
+        for what in ("fit", "check the health of")
+        for name in ("green", "blue")
+        for seed in (0, 1)
     }
     assert len(plan["cells"]) == 12
 
@@ -274,6 +280,50 @@ def test_copies_are_set_aside_and_listed(in_process, write_matrix, tmp_path):
     assert ran.code == 0, ran.err
     warnings = json.loads((tmp_path / "out/manifest.json").read_text())["warnings"]
     assert "5 images were set aside (copy)" in warnings
+
+
+def test_a_cleaned_data_set_keeps_the_snapshots_that_were_planned(in_process, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "copies": 25, "clean": {"duplicates": "drop"}}
+    strategies = [
+        {"name": "mean", "generator": {"name": "toy-mean", "scope": "pooled", "budget": {"epochs": 3}}}
+    ]
+    matrix = write_matrix(dataset=dataset, seeds=[0], strategies=strategies, snapshots={"every": 6})
+    ran = in_process("run", matrix, "--out", "out")
+    assert ran.code == 0, ran.err
+    # 63 of 90 images are planned for training, in batches of 8: 3 epochs are 24 updates, whatever cleaning leaves.
+    history = read_csv(tmp_path / "out/history.csv")
+    assert max(int(row["step"]) for row in history) == 24
+    (snapshots,) = tmp_path.glob("**/objects/*/*/snapshots")
+    assert {path.stem for path in snapshots.iterdir()} == {"6", "12", "18", "24"}
+
+
+def test_a_metric_of_predictions_may_read_a_file(in_process, write_matrix, tmp_path):
+    (tmp_path / "costs.json").write_text('{"red": 1, "green": 1, "blue": 1}')
+    metrics = [{"name": "toy-cost", "costs": "costs.json"}]
+    matrix = write_matrix(
+        seeds=[0], strategies=[{"name": "real-only"}], metrics=metrics, analysis={"primary": "toy-cost"}
+    )
+    ran = in_process("run", matrix, "--out", "out")
+    assert ran.code == 0, ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    assert float(row["toy-cost"]) == pytest.approx(1 - float(row["accuracy"]))
+
+
+def test_further_labels_and_the_order_of_classes_reach_whoever_trains(in_process, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "graded": True}
+    ran = in_process(
+        "run", write_matrix(dataset=dataset, seeds=[0]), "--out", "out", "--only", "strategy=real-only"
+    )
+    assert ran.code == 0, ran.err
+    (folder,) = [path.parent for path in tmp_path.glob("**/objects/*/*/index.json")]
+    (split,) = (tmp_path / "out" / "splits").iterdir()
+    decoded = Decoded.load(folder, read_split(split.read_bytes(), ("red", "green", "blue")), {})
+    train = decoded.image_set(("train",), 1.0, None, {})
+    assert train.ordinal
+    sides = [int(name.removeprefix("blob")) % 3 for name in train.ids]
+    assert train.aux_labels["side"].tolist() == [(0, 1, -1)[k] for k in sides]
+    batch = next(Feed(train, FeedOptions(batch_size=4), seed=0).batches(1))
+    assert batch.aux["side"].shape == (4, 2)
 
 
 def test_a_few_unreadable_images_are_left_out_where_allowed(in_process, write_matrix, tmp_path):

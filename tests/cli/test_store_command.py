@@ -43,7 +43,7 @@ def age(path, days: float) -> None:
 
 def test_a_corrupted_output_is_found_set_aside_and_made_again(in_process, write_matrix, tmp_path):
     matrix, store = write_matrix(seeds=[0]), Store(tmp_path / "store")
-    assert in_process("run", matrix, "--out", "out").code == 0
+    assert in_process("run", matrix, "--out", "out", figures=True).code == 0
     before = numbers(tmp_path / "out/results.csv")
     listed = json.loads(in_process("store", "ls", "--json").out)
     assert listed["kinds"]["train"]["stages"] == 3

@@ -7,14 +7,15 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import click
 import pluggy
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from tests.conftest import ROOT
 
-from derm_bench import hookspecs, images, run, specs
+from derm_bench import hookspecs, images, protocols, run, specs
 from derm_bench.markers import PROJECT, hookimpl
 from derm_bench.matrix import model
 from derm_bench.matrix.options import compose_options
@@ -53,7 +54,7 @@ def is_model(value) -> bool:
 def dataclasses_of_the_contract():
     return [
         value
-        for module in (specs, run, images)
+        for module in (specs, protocols, run, images)
         for value in vars(module).values()
         if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__
     ]
@@ -68,7 +69,7 @@ def example(hook: str) -> str:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_an_example_that_the_loader_takes(hook):
     module = types.ModuleType("an_example")
-    names = vars(specs) | {"hookimpl": hookimpl, "Field": specs.Field, "Path": specs.Path, "sys": sys}
+    names = vars(specs) | {"hookimpl": hookimpl, "Field": Field, "Path": Path, "sys": sys}
     module.__dict__.update({name: names[name] for name in names if not name.startswith("_")})
     module.DERM_BENCH_API = 1
     exec(example(hook), module.__dict__)
@@ -134,7 +135,7 @@ def test_every_spec_and_field_is_in_the_reference(pages):
 def test_every_key_of_a_matrix_is_in_the_reference(pages):
     generate = load_generator()
     written = {found for found in models() if found.__module__ == model.__name__}
-    assert written - set(generate.PLACES) == {model.Matrix, model.PluginUse}
+    assert written - set(generate.PLACES) == {model.Matrix, model.PluginUse, model.ExecutorUse}
     for found, place in generate.PLACES.items():
         section = pages["matrix"].split(f"\n## {place}\n", 1)[1].split("\n## ", 1)[0]
         assert [

@@ -1,13 +1,16 @@
 """Stages share a GPU as far as what they were seen to take allows; the CPU is never full."""
 
+from dataclasses import make_dataclass
+
 from derm_bench.executors.placement import CONTEXT_MB, SHARES, Placement
 from derm_bench.plan.model import Stage
 
+Params = make_dataclass("Params", ["classifier", "options", "size"])
+
 
 def stage(key, classifier="small"):
-    params = {"classifier": classifier, "options": {}, "size": 64}
-    identity = {"kind": "train", "params": params, "numerics": {"device": "cuda"}}
-    return Stage(key, "train", "m:f", key, params, {}, identity)
+    params = Params(classifier=classifier, options={}, size=64)
+    return Stage(key, "train", key, params, {}, {"kind": "train", "numerics": {"device": "cuda"}})
 
 
 def gpu(capacity=20_000.0, devices=("cuda:0",)):

@@ -1,4 +1,4 @@
-"""Source digests: edits of code count, docstrings and comments do not."""
+"""Source digests: edits that can change a result count, those that cannot do not."""
 
 import sys
 import textwrap
@@ -6,6 +6,15 @@ import textwrap
 import pytest
 
 from derm_bench.plan import closure
+
+CACHED = (
+    closure.source_closure,
+    closure.definition_closure,
+    closure._parsed,
+    closure._root_of,
+    closure._is_ours,
+    closure.distribution_of,
+)
 
 
 @pytest.fixture
@@ -20,9 +29,12 @@ def package(tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
-    def digest(module: str = "toyplug.model:Gan") -> closure.Closure:
-        for cached in (closure.source_closure, closure._parsed, closure._root_of, closure.distribution_of):
+    def forget() -> None:
+        for cached in CACHED:
             cached.cache_clear()
+
+    def digest(module: str = "toyplug.model:Gan") -> closure.Closure:
+        forget()
         return closure.source_closure(module)
 
     write("__init__", "")
@@ -32,8 +44,37 @@ def package(tmp_path, monkeypatch):
         "from toyplug.helper import scale\nimport numpy\n\nclass Gan:\n    def fit(self):\n        return scale()\n",
     )
     yield write, digest
+    forget()
     for name in [name for name in sys.modules if name.startswith("toyplug")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def installed(package, tmp_path):
+    """The package as an installed distribution that brings plugins, whose modules are looked into."""
+    info = tmp_path / "toyplug-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toyplug\nVersion: 1.0\n")
+    (info / "top_level.txt").write_text("toyplug\n")
+    (info / "entry_points.txt").write_text("[derm_bench]\ntoyplug = toyplug\n")
+    lists = (closure._packages, closure._plugin_distributions)
+    for cached in lists:
+        cached.cache_clear()
+    yield package
+    for cached in lists:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def defined(package):
+    """Digests one definition of a module afresh."""
+    _, digest = package
+
+    def definition(module: str, name: str) -> closure.Closure:
+        digest()
+        return closure.definition_closure(module, name)
+
+    return definition
 
 
 def test_an_edited_helper_changes_the_digest(package):
@@ -88,3 +129,234 @@ def test_foreign_packages_are_named_for_their_versions(package):
 def test_the_engine_is_part_of_a_stage():
     found = closure.source_closure("derm_bench.stages.train:train")
     assert {"torch", "numpy"} <= set(found.imports)
+    assert "derm_bench.training.stage_run" in found.modules
+
+
+# --------------------------------------------------------------------- what an edit may change
+
+# Rule: source, an edit that changes no result, and one beside it that may.
+RULES = {
+    "docstrings": (
+        'def scale():\n    """Twice."""\n    return "twice"\n',
+        'def scale():\n    """Two times."""\n    return "twice"\n',
+        'def scale():\n    """Twice."""\n    return "two times"\n',
+    ),
+    "texts below a constant": (
+        'FACTOR = 2\n"""The factor."""\n',
+        'FACTOR = 2\n"""What images are multiplied by."""\n',
+        'FACTOR = 3\n"""The factor."""\n',
+    ),
+    "annotations of arguments": (
+        "def scale(n: int = 1, *rest: int, m: int = 2, **more: int):\n    return n\n",
+        "def scale(n: float = 1, *rest: float, m: 'int' = 2, **more):\n    return n\n",
+        "def scale(n: int = 2, *rest: int, m: int = 2, **more: int):\n    return n\n",
+    ),
+    "annotations of keyword arguments, and not their defaults": (
+        "async def scale(*, m: int = 2):\n    return m\n",
+        "async def scale(*, m: float = 2):\n    return m\n",
+        "async def scale(*, m: int = 3):\n    return m\n",
+    ),
+    "annotations of what is returned": (
+        "def scale() -> int:\n    return 2\n",
+        "def scale() -> float:\n    return 2\n",
+        "def scale() -> int:\n    return -2\n",
+    ),
+    "annotations of variables": (
+        "def scale():\n    n: int = 2\n    return n\n",
+        "def scale():\n    n: float = 2\n    return n\n",
+        "def scale():\n    n: int = 3\n    return n\n",
+    ),
+    "annotations alone": (
+        "def scale():\n    n: int\n    return 2\n",
+        "def scale():\n    n: float\n    m: int\n    return 2\n",
+        "def scale():\n    n: int\n    return 3\n",
+    ),
+    "messages of exceptions": (
+        "def scale(n):\n    if n < 0:\n        raise ValueError('negative') from None\n    return n\n",
+        "def scale(n):\n    if n < 0:\n        raise ValueError(f'{n} is negative')\n    return n\n",
+        "def scale(n):\n    if n < 1:\n        raise ValueError('negative') from None\n    return n\n",
+    ),
+    "messages of exceptions, and not their type": (
+        "def scale():\n    raise ValueError('no')\n",
+        "def scale():\n    raise ValueError('no scale', 2)\n",
+        "def scale():\n    raise FloatingPointError('no')\n",
+    ),
+    "messages of assertions": (
+        "def scale(n):\n    assert n > 0, 'positive'\n",
+        "def scale(n):\n    assert n > 0, 'n has to be positive'\n",
+        "def scale(n):\n    assert n > 1, 'positive'\n",
+    ),
+    "descriptions of options": (
+        "class Options:\n    lr: float = Field(0.1, ge=0, description='learning rate')\n",
+        "class Options:\n    lr: float = Field(0.1, ge=0, description='step size', title='LR', examples=[1])\n",
+        "class Options:\n    lr: float = Field(0.2, ge=0, description='learning rate')\n",
+    ),
+    "descriptions of options, and not their types, which pydantic reads": (
+        "class Options:\n    lr: float = pydantic.Field(0.1, description='learning rate')\n",
+        "class Options:\n    lr: float = pydantic.Field(0.1)\n",
+        "class Options:\n    lr: int = pydantic.Field(0.1, description='learning rate')\n",
+    ),
+    "descriptions of options, and not their order, which dataclasses read": (
+        "class Options:\n    '''Two.'''\n    a: int\n    b: int\n",
+        "class Options:\n    a: int\n    b: int\n",
+        "class Options:\n    '''Two.'''\n    b: int\n    a: int\n",
+    ),
+    "arguments of specs": (
+        "SPEC = GeneratorSpec(name='g', summary='good')\nN = 2\n",
+        "SPEC = GeneratorSpec(name='h', summary='better', presets={'tiny': {}})\nN = 2\n",
+        "SPEC = GeneratorSpec(name='g', summary='good')\nN = 3\n",
+    ),
+    "what a module exports": (
+        "__all__ = ['scale']\ndef scale():\n    return 2\n",
+        "__all__ = ['scale', 'other']\ndef scale():\n    return 2\n",
+        "__all__ = ['scale']\ndef scale():\n    return 3\n",
+    ),
+    "what is there for type checkers": (
+        "if TYPE_CHECKING:\n    Shape = tuple\nelse:\n    Shape = 2\n",
+        "if typing.TYPE_CHECKING:\n    Shape = list\nelse:\n    Shape = 2\n",
+        "if TYPE_CHECKING:\n    Shape = tuple\nelse:\n    Shape = 3\n",
+    ),
+    "comments and layout": (
+        "def scale(n):\n    return n * 2\n",
+        "def scale(\n    n,  # a number\n):\n    return (n * 2)\n",
+        "def scale(n):\n    return n * 2.0\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_edit_counts_where_it_can_change_a_result(package, rule):
+    write, digest = package
+    source, without_effect, with_effect = RULES[rule]
+    write("helper", source)
+    before = digest()
+    write("helper", without_effect)
+    assert digest() == before
+    write("helper", with_effect)
+    assert digest() != before
+
+
+def test_how_an_exception_is_made_counts_where_it_is_not_raised_at_once(package):
+    write, digest = package
+    write("helper", "def scale():\n    return ValueError('no')\n")
+    before = digest()
+    write("helper", "def scale():\n    return ValueError('yes')\n")
+    assert digest() != before
+
+
+# --------------------------------------------------------------------- names that are handed on
+
+
+def test_a_module_of_imports_alone_leads_to_where_the_name_is_defined(installed):
+    write, digest = installed
+    write("other", "def paint():\n    return 1\n")
+    write(
+        "api",
+        "from toyplug.helper import scale\nfrom toyplug.other import paint\n__all__ = ['scale', 'paint']\n",
+    )
+    write("model", "from toyplug.api import scale\n")
+    before = digest()
+    assert set(before.modules) == {"toyplug.helper", "toyplug.model"}, "and not to what stands beside it"
+    write("other", "def paint():\n    return 2\n")
+    assert digest() == before
+    write("helper", "def scale():\n    return 3\n")
+    assert digest() != before
+
+
+def test_a_name_is_followed_over_several_modules_and_under_another_name(installed):
+    write, digest = installed
+    write("inner", "from toyplug.helper import scale as times\n")
+    write("api", "from .inner import times as scale_by\n")
+    write("model", "from toyplug.api import scale_by\n")
+    assert set(digest().modules) == {"toyplug.helper", "toyplug.model"}
+
+
+def test_a_module_of_a_plugin_that_does_more_than_hand_on_counts_whole(installed):
+    write, digest = installed
+    write("api", "from toyplug.helper import scale\nscale.factor = 2\n")
+    write("model", "from toyplug.api import scale\n")
+    before = digest()
+    assert set(before.modules) == {"toyplug.api", "toyplug.helper", "toyplug.model"}
+    write("api", "from toyplug.helper import scale\nscale.factor = 3\n")
+    assert digest() != before
+
+
+def test_a_name_that_derm_bench_hands_on_leads_to_its_home(installed):
+    write, digest = installed
+    write("model", "from derm_bench.specs import SampleRequest\n")
+    assert set(digest().modules) >= {"derm_bench.protocols"}
+    assert "derm_bench.options.classifier" not in digest().modules
+
+
+def test_modules_that_lead_in_a_circle_are_left_alone(installed):
+    write, digest = installed
+    write("api", "from toyplug.inner import scale\n")
+    write("inner", "from toyplug.api import scale\n")
+    write("model", "from toyplug.api import scale\n")
+    assert "toyplug.model" in digest().modules
+
+
+# ------------------------------------------------------------------- one definition of a module
+
+OPTIONS = """
+from toyplug.base import Base
+from toyplug.other import paint
+LIMIT = 2
+UNUSED = 5
+class Mine(Base):
+    size: int = LIMIT
+class Sibling(Base):
+    lr: float = 0.1
+    colour = paint()
+"""
+
+
+@pytest.fixture
+def options(package, defined):
+    """Writes a module of two options models, with changes, and digests the first of them."""
+    write, _ = package
+    write("base", "class Base:\n    seed: int = 0\n")
+    write("other", "def paint():\n    return 1\n")
+
+    def digest(old: str = "", new: str = "") -> closure.Closure:
+        assert old in OPTIONS
+        write("options", OPTIONS.replace(old, new, 1) if old else OPTIONS)
+        return defined("toyplug.options", "Mine")
+
+    return digest
+
+
+def test_what_stands_beside_a_definition_does_not_count(options):
+    before = options()
+    assert before.modules == ("toyplug.base", "toyplug.options:LIMIT", "toyplug.options:Mine")
+    assert options("lr: float = 0.1", "lr: float = 0.2\n    momentum: float = 0.9") == before
+    assert options("UNUSED = 5", "UNUSED = 6") == before
+    assert options("import paint", "import paint as brush") == before
+
+
+def test_the_definition_and_what_it_uses_of_its_module_count(options):
+    before = options()
+    assert options("size: int = LIMIT", "size: int = LIMIT + 1") != before
+    assert options("LIMIT = 2", "LIMIT = 3") != before
+
+
+def test_a_base_class_in_another_module_counts(package, options):
+    write, _ = package
+    before = options()
+    write("base", "class Base:\n    seed: int = 1\n")
+    assert options() != before
+    write("base", "class Base:\n    '''What all have.'''\n    seed: int = 0\n")
+    assert options() == before
+
+
+def test_what_only_a_sibling_imports_does_not(package, options):
+    write, _ = package
+    before = options()
+    write("other", "def paint():\n    return 2\n")
+    assert options() == before
+
+
+def test_a_definition_that_is_made_elsewhere_stands_for_its_module(package, defined):
+    write, _ = package
+    write("made", "globals()['Made'] = type('Made', (), {})\n")
+    assert defined("toyplug.made", "Made").modules == ("toyplug.made",)

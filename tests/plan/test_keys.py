@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from derm_bench.plan.keys import canonical, key_of, merge_paths, split_paths
+from derm_bench.hashed_options import merge_paths
+from derm_bench.plan.keys import canonical, key_of, split_paths
 from derm_bench.specs import TransformUse
 
 IDENTITY = {"b": {"y": [1, 2.5, None], "x": "größe"}, "a": True, "c": {}}

@@ -109,7 +109,7 @@ def test_what_a_plugin_requires_by_default_gives_way_to_a_written_from(plan):
     for classifier, updates in (("toy-built", 3), (BUILT, 4)):
         planned = plan(classifiers=[classifier], seeds=[0])
         (fit,) = of_kind(planned, "fit")
-        assert planned.stages[fit].params["options"]["budget"]["updates"] == updates
+        assert planned.stages[fit].params.updates == updates
 
 
 def test_members_are_trained_as_the_cells_of_their_classifiers_are(plan):
@@ -132,21 +132,47 @@ def test_what_a_generator_requires_does_not_depend_on_strategy_or_classifier_see
     ]
     seeds = {"generator": [5], "classifier": [0, 1]}
     planned = plan(strategies=strategies, classifiers=["toy-centroid"], seeds=seeds)
-    fits = [
-        s for s in planned.stages.values() if s.params.get("generator") == "toy-graded" and s.kind == "fit"
-    ]
+    fits = [s for s in planned.stages.values() if s.kind == "fit" and s.params.generator == "toy-graded"]
     assert len(fits) == 3, "one a class"
     assert planned.stages[fits[0].inputs["requires/grader"]].key in planned.cells[0].built_on
     assert not planned.cells[0].trainings, "a grader of the generator is the generator's cost"
     assert len({s.inputs["requires/grader"] for s in fits}) == 1
     grader = planned.stages[fits[0].inputs["requires/grader"]]
-    assert (grader.params["augment"], grader.params["replace_real"]) == ([], False)
+    assert (grader.params.augment, grader.params.replace_real) == ([], False)
     samples = [k for n, k in fits[0].inputs.items() if n.startswith("requires/samples/")]
-    assert [planned.stages[k].params["n"] for k in samples] == [5, 5, 5]
+    assert [planned.stages[k].params.n for k in samples] == [5, 5, 5]
     drawn = planned.stages[planned.cells[0].samples["red"]]
     assert drawn.inputs["requires/grader"] == fits[0].inputs["requires/grader"], (
         "it is made anew to be sampled"
     )
+
+
+def test_what_is_needed_while_fitting_alone_is_no_input_of_what_restores_the_fit(plan):
+    """Sampling does not load what the network was once trained with, nor does anything else that comes after."""
+
+    def required(planned, kind: str) -> set[str]:
+        """What stages of a kind that restore toy-graded or toy-pupil require."""
+        stages = (planned.stages[key] for key in of_kind(planned, kind))
+        named = [
+            s
+            for s in stages
+            if getattr(s.params, "generator", "") == "toy-graded"
+            or getattr(s.params, "classifier", "") == "toy-pupil"
+        ]
+        assert named
+        return {name for s in named for name in s.inputs if name.startswith("requires/")}
+
+    graded = {"name": "toy-graded", "needed": "fit", "classes": ["red"]}
+    strategies = [{"name": "a", "generator": graded, "synthetic": {"per_class": 4}}]
+    planned = plan(strategies=strategies, classifiers=["toy-pupil"], seeds=[0])
+    helpers = {"requires/grader", *(f"requires/samples/{name}" for name in ("red", "green", "blue"))}
+    assert required(planned, "fit") == helpers
+    assert required(planned, "train") == {"requires/teacher"}
+    for kind in ("health", "sample", "interpolation", "evaluate"):
+        assert not required(planned, kind), kind
+    graded["needed"] = "always"
+    for kind in ("fit", "health", "sample", "interpolation"):
+        assert required(plan(strategies=strategies, seeds=[0]), kind) == helpers, kind
 
 
 def test_what_is_required_may_be_fitted_on_the_reserve_or_on_samples(plan, refused):
@@ -158,14 +184,14 @@ def test_what_is_required_may_be_fitted_on_the_reserve_or_on_samples(plan, refus
         return planned, grader, planned.stages[planned.stages[inputs["requires/samples/red"]].inputs["fit"]]
 
     planned, grader, fit = helpers("samples")
-    assert grader.params["replace_real"] and fit.params["reads"] == "samples"
+    assert grader.params.replace_real and fit.params.reads == "samples"
     third = planned.stages[fit.inputs["data/red"]]
-    assert (third.params["n"], grader.inputs["synthetic/red"]) == (6, third.key)
-    assert planned.stages[third.inputs["fit"]].params["options"]["budget"]["updates"] == 1
+    assert (third.params.n, grader.inputs["synthetic/red"]) == (6, third.key)
+    assert planned.stages[third.inputs["fit"]].params.updates == 1
 
     reserve = {"dataset": {"name": "toy-blobs", "size": 8, "images": 90, "split": {"reserve": 0.2}}}
     _, grader, fit = helpers("reserve", **reserve)
-    assert grader.params["reads"] == fit.params["reads"] == "reserve"
+    assert grader.params.reads == fit.params.reads == "reserve"
     generator = {"name": "toy-graded", "learns_from": "reserve"}
     said = refused(strategies=[{"name": "a", "generator": generator}])
     assert (
@@ -184,10 +210,10 @@ def test_init_is_a_training_on_the_other_data_at_this_size_with_its_own_budget(p
     planned = plan(strategies=strategies, classifiers=classifiers, seeds=[0])
     (first,) = {planned.stages[c.train].inputs["init"] for c in planned.cells if c.cell.classifier != "plain"}
     params = planned.stages[first].params
-    assert (params["classes"], params["size"], params["budget"]) == (("red", "blue"), 8, {"updates": 2})
-    assert params["augment"] == [], "one training for all strategies"
+    assert (params.classes, params.size, params.updates) == (("red", "blue"), 8, 2)
+    assert params.augment == [], "one training for all strategies"
     assert planned.cells[1].trainings == (first,)
-    lines = planned.data[planned.stages[planned.decodes["toy-blobs (init)"]].params["images"]].decode()
+    lines = planned.data[planned.stages[planned.decodes["toy-blobs (init)"]].params.images].decode()
     assert lines.count("\n") + 1 == 40, "of 60 images these two classes have 40"
     assert list(planned.cell_splits()) == [("toy-blobs", 0)]
 
@@ -219,11 +245,11 @@ def test_init_on_the_cells_own_data_set_keeps_its_split_and_its_fraction(plan):
     classifier = {"name": "toy-centroid", "init": {"dataset": "toy-blobs", "budget": {"updates": 2}}}
     seeds = {"split": [0, 1], "classifier": [0]}
     planned = plan(dataset=data, classifiers=[classifier], seeds=seeds)
-    assert len({planned.stages[cell.train].params["split"] for cell in planned.cells}) == 2
+    assert len({planned.stages[cell.train].params.split for cell in planned.cells}) == 2
     for cell in planned.cells:
         own = planned.stages[cell.train]
         first = planned.stages[own.inputs["init"]]
-        assert (first.params["split"], first.params["fraction"]) == (own.params["split"], 0.5)
+        assert (first.params.split, first.params.fraction) == (own.params.split, 0.5)
 
 
 def test_a_strategy_with_a_fit_a_class_says_that_one_network_is_wanted(refused):

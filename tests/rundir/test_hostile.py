@@ -14,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.rundir import files
 from derm_bench.rundir.directory import prepare_out, read_run
 from derm_bench.rundir.files import read_json, replacing
-from derm_bench.store import LAYOUT
+from derm_bench.store.store import LAYOUT
 
 KEY = "0" * 40
 STAGES = {
@@ -27,7 +27,7 @@ AT = {
 }  # fmt: skip
 
 
-LONG = {"at": AT | {"strategy": "x" * 300}, "key": KEY, "pictures": []}
+LONG = {"at": AT | {"strategy": "x" * 300}, "key": KEY, "health": KEY, "pictures": []}
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def test_a_run_of_somebody_else_is_reported_from_its_own_files(world, capsys):
 def test_a_key_that_is_not_40_hexadecimal_digits_is_refused(world, capsys, key, place):
     stages, statuses = dict(STAGES), {}
     if place == "fit":
-        stages["fits"] = [{"at": AT, "key": key, "pictures": []}]
+        stages["fits"] = [{"at": AT, "key": key, "health": KEY, "pictures": []}]
     elif place == "picture":
-        stages["fits"] = [{"at": AT, "key": KEY, "pictures": [key]}]
+        stages["fits"] = [{"at": AT, "key": KEY, "health": KEY, "pictures": [key]}]
     elif place == "status":
         statuses = {key: {"status": "failed", "error": ""}}
     elif place == "origin":
@@ -107,7 +107,7 @@ def test_a_key_that_is_not_40_hexadecimal_digits_is_refused(world, capsys, key, 
 
 
 def test_the_manifest_does_not_say_where_the_store_is(world, capsys):
-    fit = {"at": AT, "key": KEY, "pictures": [KEY]}
+    fit = {"at": AT, "key": KEY, "health": KEY, "pictures": [KEY]}
 
     def edit(manifest):
         manifest["plan"] = {
@@ -128,7 +128,7 @@ def test_the_manifest_does_not_say_where_the_store_is(world, capsys):
 
 
 def test_a_spoiled_stage_stays_where_it_is(world):
-    fit = {"at": AT, "key": KEY, "pictures": []}
+    fit = {"at": AT, "key": KEY, "health": KEY, "pictures": []}
     change(world / "run", lambda m: m.update(plan={"stages": STAGES | {"fits": [fit]}, "statuses": {}}))
     spoiled = world / "store" / "objects" / KEY[:2] / KEY
     spoiled.mkdir(parents=True)

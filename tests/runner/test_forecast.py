@@ -1,11 +1,11 @@
-"""Forecasts rest on what stages of the same kind and plugin took before, and say when they are guesses."""
+"""Forecasts rest on what stages of the same cost class took before, and say when they are guesses."""
 
 import json
 
 import pytest
-from derm_bench.plan.sorts import sort_of
-from derm_bench.runner.earlier import Experience, earlier_stages
 
+from derm_bench.forecast.past import Past, finished_stages
+from derm_bench.plan.alike import cost_class
 from derm_bench.store import Store
 
 
@@ -65,6 +65,7 @@ def test_a_budget_in_any_form_is_scaled_from_earlier_updates(
     store.prepare()
     publish(store, "01" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 6}, 6.0, 700)
     publish(store, "02" * 20, "fit", {"generator": "toy-mean"}, {"updates": 4}, 8.0, 700)
+    publish(store, "03" * 20, "health", {"generator": "toy-mean"}, {}, 0.5, 700)
     matrix = write_matrix(
         budget=budget,
         protocol={"name": "paper", "allow": ["unmatched_budget"]},
@@ -80,7 +81,7 @@ def test_a_budget_in_any_form_is_scaled_from_earlier_updates(
     # 62 training images in batches of 8 are 8 updates an epoch.
     estimates = planned(in_process, matrix)["estimates"]
     assert estimates["train"]["seconds"] == pytest.approx(updates)
-    assert estimates["fit"]["seconds"] == pytest.approx(2.0 * updates)
+    assert estimates["fit"]["seconds"] == pytest.approx(2.0 * updates + 0.5), "the check of its health, too"
 
 
 def test_synthetic_images_count_toward_an_epoch(in_process, write_matrix, tmp_path):
@@ -103,17 +104,17 @@ def test_stages_with_the_same_options_count_more_than_others_of_the_plugin(tmp_p
     store.prepare()
 
     def params(model, size, updates=6):
-        options = {"model": model, "batch_size": 8, "budget": {"updates": updates}}
-        return {"generator": "net", "options": options, "size": size, "seed": updates}
+        options = {"model": model, "batch_size": 8}
+        return {"generator": "net", "options": options, "size": size, "updates": updates, "seed": updates}
 
     took = {("small", 64): 1.0, ("large", 64): 10.0, ("large", 128): 40.0}
     for k, ((model, size), seconds) in enumerate(took.items()):
         publish(store, f"{k:02d}" * 20, "fit", params(model, size), {"updates": 6}, seconds, 1.0)
-    earlier = Experience(earlier_stages(store))
+    past = Past(finished_stages(store))
 
     def seconds_of(model, size, device="cpu"):
         identity = {"kind": "fit", "params": params(model, size, 99), "numerics": {"device": device}}
-        return sorted(one.seconds for one in earlier.alike(sort_of(identity)))
+        return sorted(one.seconds for one in past.alike(cost_class(identity)))
 
     assert seconds_of("large", 64) == [10.0]  # whatever the seed and the budget were
     assert seconds_of("large", 128) == [40.0]
@@ -128,8 +129,8 @@ def test_few_stages_of_a_large_store_are_read(tmp_path):
         publish(store, f"{k:02d}" * 20, "train", {"classifier": "a"}, {"updates": 6}, 6.0, 1.0)
     (store.folder("00" * 20) / "stage.json").chmod(0o644)
     (store.folder("00" * 20) / "stage.json").write_text("torn")
-    assert 4 <= sum(map(len, earlier_stages(store, limit=5).values())) <= 5
-    assert earlier_stages(Store(tmp_path / "nowhere")) == {}
+    assert 4 <= sum(map(len, finished_stages(store, limit=5).values())) <= 5
+    assert finished_stages(Store(tmp_path / "nowhere")) == {}
 
 
 def test_the_dag_names_each_stage_after_what_it_is_made_from(derm_bench, write_matrix):

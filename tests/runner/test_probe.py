@@ -1,13 +1,14 @@
 """Small versions of stages, the lines drawn through how long they took, and forecasts that follow from them."""
 
 import pytest
-from derm_bench.plan.sorts import sort_of
-from derm_bench.runner.earlier import Experience
-from derm_bench.runner.forecast import EVALUATIONS, forecast
-from derm_bench.runner.probe import Probed, _fitted, _Run, unknown
-from derm_bench.runner.small import Size, SmallPlan, small_split
 
 from derm_bench.cli.common import plan_request
+from derm_bench.forecast.forecast import EVALUATIONS, forecast
+from derm_bench.forecast.past import Past
+from derm_bench.forecast.probe import Probed, _fitted, _Run, unknown
+from derm_bench.forecast.shrink import ShrunkenPlan, Size, small_split
+from derm_bench.plan.alike import cost_class
+from derm_bench.plan.params import as_dict
 from derm_bench.splits import PlannedSplit
 from derm_bench.training.selection import Selection
 
@@ -52,7 +53,7 @@ def test_one_stage_is_probed_for_each_combination_of_plugin_and_options(planned)
         {"name": "toy-centroid", "label": "fast", "lr": 0.2},
     ]
     plan = planned(classifiers=classifiers)
-    chosen = unknown(plan, plan.stages, Experience({}))
+    chosen = unknown(plan, plan.stages, Past({}))
     titles = sorted(plan.stages[key].title for key in chosen.values() if plan.stages[key].kind == "train")
     # Two classifiers, each with and without flips; seeds and synthetic images make no difference.
     assert titles == [
@@ -60,23 +61,23 @@ def test_one_stage_is_probed_for_each_combination_of_plugin_and_options(planned)
         for label in ("fast", "slow")
         for strategy in ("flipped", "real-only")
     ]
-    known = {sort: ["an earlier one"] for sort in chosen if sort.kind != "decode"}
-    assert [sort.kind for sort in unknown(plan, plan.stages, Experience(known))] == ["decode"]
+    known = {group: ["an earlier one"] for group in chosen if group.kind != "decode"}
+    assert [group.kind for group in unknown(plan, plan.stages, Past(known))] == ["decode"]
 
 
 def test_small_stages_are_of_few_images_and_updates_with_the_same_options(planned):
     plan = planned(budget={"updates": 500})
     trains = [stage for stage in plan.stages.values() if stage.kind == "train"]
     stage = next(s for s in trains if any(name.startswith("synthetic/") for name in s.inputs))
-    small = SmallPlan(plan, Size("short", 3, 128, {stage.key: 2}))
+    small = ShrunkenPlan(plan, Size("short", 3, 128, {stage.key: 2}))
     (key,) = small.add([stage.key])
     train = small.plan.stages[key]
     decode = small.plan.stages[train.inputs["decode"]]
     assert set(train.inputs) == {"decode"} and len(small.plan.stages) == 2
-    assert train.params["budget"] == {"updates": 2}
-    assert train.params["options"] == stage.params["options"]
-    assert train.identity["params"] == train.params  # what the worker reads
-    lines = small.plan.data[decode.params["images"]].split(b"\n")
+    assert train.params.updates == 2
+    assert train.params.options == stage.params.options
+    assert train.identity["params"] == as_dict(train.params)  # what the worker reads
+    lines = small.plan.data[decode.params.images].split(b"\n")
     (split,) = small.plan.splits.values()
     assert sorted(line.split(b"\t")[0].decode() for line in lines) == sorted(split.ids)
     assert set(split.counts("train").values()) == {3}
@@ -94,12 +95,12 @@ def test_a_small_split_takes_evenly_from_each_part_and_class():
 
 def test_a_probe_is_scaled_to_the_planned_work(planned):
     plan = planned(budget={"updates": 100}, strategies=[{"name": "real-only"}], seeds=[0])
-    sorts = {stage.kind: sort_of(stage.identity) for stage in plan.stages.values()}
+    classes = {stage.kind: cost_class(stage.identity) for stage in plan.stages.values()}
     probed = {
-        sorts["train"]: Probed(1.0, 0.5, 400.0, 2.0, 10),
-        sorts["evaluate"]: Probed(0.25, 0.01, 300.0, 0.5, 10),
+        classes["train"]: Probed(1.0, 0.5, 400.0, 2.0, 10),
+        classes["evaluate"]: Probed(0.25, 0.01, 300.0, 0.5, 10),
     }
-    found = forecast(plan, list(plan.stages), Experience({}), probed)
+    found = forecast(plan, list(plan.stages), Past({}), probed)
     (split,) = plan.splits.values()
     val, test = (sum(split.counts(part).values()) for part in ("val", "test"))
     assert found["train"].seconds == pytest.approx(1.0 + 0.5 * 100 + EVALUATIONS * 0.01 * val)

@@ -1,17 +1,32 @@
-"""The fit stage: it goes on after an interruption with all its snapshots, and refuses collapsed generators."""
+"""The stages fit and health: a fit goes on after an interruption with all its snapshots; what collapsed is refused."""
 
 import pytest
 import torch
 
-import derm_bench.stages.fit as module
 from derm_bench.errors import Diverged
 from derm_bench.images import ImageSet, Samples
+from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
-from derm_bench.stages.context import StageContext
-from derm_bench.stages.fit import fit, sample_health
-from derm_bench.stages.weights import load_state
+from derm_bench.specs import GeneratorOptions, GeneratorSpec, Task
+from derm_bench.stages.context import Checkpoints, Device, StageContext
+from derm_bench.stages.fit import fit
+from derm_bench.stages.health import health
+from derm_bench.stages.weights import load_state, save_state
+from derm_bench.training.health import STRETCH, DiscriminatorWatch
 from derm_bench.training.stage_run import StageRun
+from derm_bench.worker.lookup import Lookup
+
+VIEW = {
+    "split": "",
+    "classes": ("mel",),
+    "size": 16,
+    "fraction": 1.0,
+    "clean": {},
+    "select_on_test": False,
+    "fit_classes": ("mel",),
+    "reads": "train",
+}
+CPU = Device("cpu", "fp32", 1)
 
 
 def image_set(n=20, classes=("mel",)):
@@ -22,30 +37,26 @@ def image_set(n=20, classes=("mel",)):
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """Runs the stage on a few images into a folder of tmp_path."""
-    monkeypatch.setattr(module, "training_images", lambda context, size: image_set())
+    """Runs the stage on a few images into a folder of tmp_path; with checkpoints after every update unless told not to
+    keep any."""
+    monkeypatch.setattr("derm_bench.stages.fit.training_images", lambda context, size: image_set())
 
-    def call(name, key="0123"):
+    def call(name, checkpoints=True):
         out = tmp_path / name
         out.mkdir()
-        options = {"base": 4, "z_dim": 8, "batch_size": 8, "budget": {"updates": 7}}
-        params = {"generator": "dcgan", "options": options, "size": 16, "seed": 5, "snapshots": 2}
-        result = fit(
-            StageContext(
-                params=params,
-                local={},
-                inputs={},
-                out=out,
-                data=tmp_path / "store" / "data",
-                device="cpu",
-                precision="fp32",
-                threads=1,
-                plugins=Plugins(builtins_only=True),
-                key=key,
-                checkpoint_seconds=0,
-            )
+        options = {"base": 4, "z_dim": 8, "batch_size": 8}
+        context = StageContext(
+            params=p.Fit(**VIEW, generator="dcgan", options=options, updates=7, seed=5, snapshots=2),
+            local={},
+            inputs={},
+            out=out,
+            data=tmp_path / "store" / "data",
+            machine=CPU,
+            plugins=Lookup(Plugins(builtins_only=True)),
+            checkpoints=Checkpoints(tmp_path / "store" / "checkpoints" if checkpoints else None, 0),
+            watch=DiscriminatorWatch,
         )
-        return out, result
+        return out, fit(context)
 
     return call
 
@@ -57,7 +68,7 @@ def files(folder):
 
 
 def test_an_interrupted_stage_leaves_what_the_uninterrupted_one_does(stage, tmp_path, monkeypatch):
-    whole, result = stage("whole", key="")
+    whole, result = stage("whole", checkpoints=False)
     assert not (tmp_path / "store" / "checkpoints").exists()
     write = StageRun.checkpoint
 
@@ -82,13 +93,10 @@ def test_an_interrupted_stage_leaves_what_the_uninterrupted_one_does(stage, tmp_
     assert files(again) == files(whole)
 
 
-def test_short_fits_record_their_health(stage):
+def test_a_fit_records_what_its_discriminator_said(stage):
     out, result = stage("out")
     assert result["updates"] == 7 and load_state(out / "state.safetensors")
-    health = result["health"]
-    ratios = {"distance_ratio", "coarse_ratio", "nearest_ratio"}
-    assert set(health) == {"d_real", "d_fake", "flags", *ratios}
-    assert all(set(health[ratio]) == {"mel"} for ratio in ratios)
+    assert set(result["health"]) == {"d_real", "d_fake"}
 
 
 class Painter:
@@ -103,25 +111,57 @@ class Painter:
         return Samples((128 + (0 if request.label == self.flat else 60) * noise).clamp(0, 255).byte())
 
 
-def spec(**changes):
-    return GeneratorSpec(name="painter", summary="", create="", options=GeneratorOptions, **changes)
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """The result of the stage `health` on the samples of a painter, after so many updates of its fit."""
+
+    def call(painter, train, updates, **spec):
+        made = GeneratorSpec(name="painter", summary="", create="", options=GeneratorOptions, **spec)
+        folder = tmp_path / "fit"
+        folder.mkdir(exist_ok=True)
+        save_state(folder / "state.safetensors", {"weight": torch.zeros(1)})
+        (folder / "history.csv").write_text(
+            "step,images,epoch,split,metric,value\n1,8,0.4,train,loss_g,0.5\n2,16,0.8,train,loss_g,0.25\n"
+        )
+        task = Task(train.classes, 16)
+        monkeypatch.setattr("derm_bench.stages.health.restored_generator", lambda *_: (painter, task))
+        monkeypatch.setattr("derm_bench.stages.health.training_images", lambda *_: train)
+        plugins = Lookup(Plugins(builtins_only=True))
+        monkeypatch.setattr(plugins, "get", lambda kind, name: made)
+        context = StageContext(
+            params=p.Health(**VIEW, generator="painter", options={}, updates=updates, seed=0),
+            local={},
+            inputs={"fit": folder},
+            out=tmp_path,
+            data=tmp_path,
+            machine=CPU,
+            plugins=plugins,
+        )
+        return health(context)["health"]
+
+    return call
 
 
-def test_a_collapsed_class_of_a_conditional_generator_is_named():
+def test_a_class_of_a_conditional_generator_that_collapsed_is_named_with_the_curves(measured):
     train = image_set(classes=("mel", "nv"))
-    with pytest.raises(Diverged, match=r"samples of 'nv' collapsed: .* 0\.00% as far apart"):
-        sample_health(spec(conditional=True), Painter(flat=1), train, 0, may_stop=True)
-    health = sample_health(spec(conditional=True), Painter(flat=1), train, 0, may_stop=False)
-    ratios = health["distance_ratio"]
+    with pytest.raises(Diverged, match=r"samples of 'nv' collapsed: .* 0\.00% as far apart") as caught:
+        measured(Painter(flat=1), train, STRETCH, conditional=True)
+    assert caught.value.curve == [[1, "loss_g", 0.5], [2, "loss_g", 0.25]]
+
+
+def test_after_a_short_fit_it_is_noted_and_stops_nothing(measured):
+    train = image_set(classes=("mel", "nv"))
+    found = measured(Painter(flat=1), train, STRETCH - 1, conditional=True)
+    assert set(found) == {"flags", "distance_ratio", "coarse_ratio", "nearest_ratio"}
+    assert all(set(found[figure]) == {"mel", "nv"} for figure in found if figure != "flags")
+    ratios = found["distance_ratio"]
     assert ratios["nv"] == 0 and ratios["mel"] > 0.5
-    assert "nearly one image" in health["flags"]["nv"][0]
+    assert "nearly one image" in found["flags"]["nv"][0]
 
 
-def test_pooled_generators_are_asked_for_any_class_and_given_images_where_they_want_them():
+def test_pooled_generators_are_asked_for_any_class_and_given_images_where_they_want_them(measured):
     painter = Painter()
-    health = sample_health(
-        spec(conditions_on="images"), painter, image_set(classes=("mel", "nv")), 0, may_stop=True
-    )
-    assert list(health["distance_ratio"]) == ["all"] and painter.given == [(None, True)]
-    sample_health(spec(), painter, image_set(), 0, may_stop=True)
+    found = measured(painter, image_set(classes=("mel", "nv")), STRETCH, conditions_on="images")
+    assert list(found["distance_ratio"]) == ["all"] and painter.given == [(None, True)]
+    measured(painter, image_set(), STRETCH)
     assert painter.given[-1] == (0, False)

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from derm_bench.images import ImageSet
+from derm_bench.images import ImageSet, load_images
+from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task
-from derm_bench.stages.context import StageContext
+from derm_bench.stages.context import Device, StageContext
 from derm_bench.stages.decode import decode
+from derm_bench.worker.lookup import Lookup
 from derm_bench_plugins.datasets.image_folder import ImageFolder
 from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 
@@ -35,8 +37,7 @@ def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
         decode(_context(root, out, tuple(description.classes), size, threads))
     label_of = dict(zip(description.ids, description.labels, strict=True))
     ids = tuple(json.loads((out / "index.json").read_text())["ids"])
-    # Mapped, as a stage does: the feed makes the one copy that it wants.
-    images = torch.from_numpy(np.load(out / "images.npy", mmap_mode="c", allow_pickle=False))
+    images = load_images(out / "images.npy", range(len(ids)))  # gathered once, as a stage does
     classes = tuple(description.classes)
     return ImageSet(images, torch.tensor([classes.index(label_of[name]) for name in ids]), classes, ids, ids)
 
@@ -49,24 +50,22 @@ def in_memory(path: Path) -> ImageSet:
 
 
 def _context(root: Path, out: Path, classes: tuple[str, ...], size: int, threads: int) -> StageContext:
-    params = {
-        "dataset": "image-folder",
-        "options": {},
-        "images": "listed",
-        "classes": classes,
-        "size": size,
-        "resize": "center-crop",
-        "preprocess": [],
-        "unreadable": 0.0,
-    }
+    params = p.Decode(
+        dataset="image-folder",
+        options={},
+        images="listed",
+        classes=classes,
+        size=size,
+        resize="center-crop",
+        preprocess=[],
+        unreadable=0.0,
+    )
     return StageContext(
         params=params,
         local={"paths": {"root": str(root)}},
         inputs={},
         out=out,
         data=out,
-        device="cpu",
-        precision="fp32",
-        threads=threads,
-        plugins=Plugins(builtins_only=True),
+        machine=Device("cpu", "fp32", threads),
+        plugins=Lookup(Plugins(builtins_only=True)),
     )

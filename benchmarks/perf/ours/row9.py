@@ -15,7 +15,7 @@ import yaml
 from ours.command import DERM_BENCH
 from side import arguments, report
 
-from derm_bench.store import read_stage
+from derm_bench.store.stage_files import read_stage
 
 
 def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
 
 def sharing(store: Path) -> float:
     """Seconds of the stages of all cells had each cell run its own, over the seconds of all stages once. A cell needs
-    what its evaluation comes from, and the scores of its generator; figures are left out on both sides."""
+    what its evaluation comes from, and the health and the scores of its generator; figures are left out on both
+    sides."""
     stages = {place.name: read_stage(place) for place in (store / "objects").glob("*/*")}
     seconds = {key: stage["attempt"]["seconds"] for key, stage in stages.items()}
 
@@ -62,7 +63,7 @@ def sharing(store: Path) -> float:
     def keys(kind: str) -> set[str]:
         return {key for key, stage in stages.items() if stage["identity"]["kind"] == kind}
 
-    fits, scores = keys("fit"), [needed(key) for key in keys("fidelity")]
+    fits, scores = keys("fit"), [needed(key) for key in keys("health") | keys("fidelity")]
     cells = [needed(key) for key in keys("evaluate")]
     cells = [cell.union(*(score for score in scores if score & cell & fits)) for cell in cells]
     alone = sum(seconds[key] for cell in cells for key in cell)

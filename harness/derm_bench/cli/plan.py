@@ -119,9 +119,19 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
 
 
 def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
-    wanted = [cell.train, *cell.evaluations.values()]
-    upstream = dict.fromkeys(k for key in wanted for k in (*request.plan.upstream(key), key))
-    needs = [request.plan.stages[key].title for key in upstream if key in missing]
+    stages, needs, seen = request.plan.stages, [], set()
+
+    def visit(key: str) -> None:
+        """Lists what is missing for a stage, then the stage: of one that is finished, nothing."""
+        if key in missing and key not in seen:
+            seen.add(key)
+            stage = stages[key]
+            for other in (*stage.inputs.values(), *stage.after):
+                visit(other)
+            needs.append(stage.title)
+
+    for key in (cell.train, *cell.evaluations.values()):
+        visit(key)
     return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
 
 

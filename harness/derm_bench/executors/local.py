@@ -6,6 +6,7 @@ replaced and the stage gets a record; other stages go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -135,7 +136,9 @@ class LocalExecutor:
     def _remove(self, place: int) -> None:
         worker = self._workers[place]
         if worker is not None:
-            self._selector.unregister(worker.events)
+            # Already unregistered where a second Ctrl-C has cut a first attempt short.
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(worker.events)
             worker.end()
             self._workers[place] = None
 

@@ -64,10 +64,13 @@ class Probes:
 
 
 def unknown(plan: Plan, keys: Iterable[str], past: Past) -> dict[CostClass, str]:
-    """One stage of each cost class without a record, among `keys`: the one with the fewest inputs."""
+    """One stage of each cost class without a record, among `keys`: the one with the fewest inputs. Stages with optional
+    inputs are left out, because those inputs exist only after a complete run."""
     chosen: dict[CostClass, str] = {}
     for key in keys:
         stage = plan.stages[key]
+        if stage.optional:
+            continue
         group = cost_class(stage.identity)
         if past.of_class(group):
             continue

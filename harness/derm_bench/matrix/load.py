@@ -84,7 +84,8 @@ class _Loader(NestedEntryReader):
         data["strategies"] = self.section("strategies", data, self.strategy)
         data["classifiers"] = self.section("classifiers", data, self.classifier)
         data["metrics"] = self.plain_list(data, "metrics", self.metric)
-        data["executor"] = self.executor(data.get("executor", {"name": "local"}))
+        if "executor" in data:
+            data["executor"] = self.executor(data["executor"])
         if "test_sets" in data:
             data["test_sets"] = self.plain_list(data, "test_sets", self.test_set)
         if "seeds" in data:

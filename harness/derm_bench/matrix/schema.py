@@ -70,7 +70,9 @@ def _plugin_entry(model: type[BaseModel], kind: str, plugins: PluginLookup, defi
         entry = _entry(model, _properties(compose_options(spec)))
         definitions[f"{kind}.{name}"] = {"description": spec.summary, **entry}
         branches.append({"if": {"properties": {"name": {"const": name}}}, "then": _ref(f"{kind}.{name}")})
-    named = {"properties": {"name": {"enum": names}}, "required": ["name"], "allOf": branches}
+    named: Schema = {"properties": {"name": {"enum": names}}, "required": ["name"]}
+    if branches:
+        named["allOf"] = branches
     spellings: list[Schema] = [{"enum": names}, {"type": "object", **named}]
     if model is TransformUse:
         # In `{rotate: 30}` the only key is the plugin; the value is a scalar or its options.

@@ -12,6 +12,7 @@ from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import source_closure
 from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
+    CanonicalTexts,
     canonical,
     imported_versions,
     key_of_text,
@@ -21,6 +22,7 @@ from derm_bench.plan.keys import (
 )
 from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
+from derm_bench.plan.params import as_dict
 from derm_bench.plugins import Plugins
 
 # What runs beneath every stage function: how it gets its options and plugins, and how torch is set up.
@@ -68,6 +70,7 @@ class StageBook:
         self.used: dict[str, Used] = {}
         self._guards: dict[str, tuple[str, ...]] = {}
         self._memo: dict[Any, Any] = {}
+        self._texts = CanonicalTexts()
 
     def guard(self, key: str, by: str) -> None:
         """Whoever reads the output of the stage `key` from now on starts after the stage `by` has ended well."""
@@ -77,12 +80,12 @@ class StageBook:
     def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
         """The key of a stage, which is entered into the plan where no equal one is there."""
         known = kind_of(kind)
-        shared = self._shared(known, entry.plugins, entry.code)
+        shared, own_params = self._shared(known, entry.plugins, entry.code), as_dict(params)
         own = [shared.before, canonical(entry.inputs), shared.between]
         own += ['"optional":', canonical(entry.optional), ","] if entry.optional else []
-        key = key_of_text("".join([*own, '"params":', canonical(params.__dict__), shared.after]))
+        key = key_of_text("".join([*own, '"params":', self._texts.of(own_params), shared.after]))
         if key not in self.plan.stages:
-            title = known.title.format_map({**params.__dict__, **entry.words})
+            title = known.title.format_map({**own_params, **entry.words})
             after = entry.after
             if self._guards:
                 guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))

@@ -16,7 +16,7 @@ from derm_bench.plan.keys import split_paths
 from derm_bench.plan.split import Selection, plan_split, select
 from derm_bench.protocols import Task
 from derm_bench.splits import PlannedSplit
-from derm_bench.stage_names import DERIVED
+from derm_bench.stage_names import DERIVED, DERIVED_SYNTHETIC
 
 
 class DataPlanner:
@@ -112,6 +112,10 @@ class DataPlanner:
             )
         return self._views[place]
 
+    def viewed(self, cell: Cell) -> dict[str, Any]:
+        """The view of a cell, as the parameters of stages begin with it."""
+        return p.as_dict(self.view(cell.dataset, cell.split_seed, cell.train_fraction))
+
     def decode(self, label: str) -> str:
         """The decode stage of a data set: its images at the stored size, preprocessed."""
         if label not in self.plan.decodes:
@@ -151,9 +155,11 @@ class DataPlanner:
             local={"paths": split_paths(entry.options)[1], "transforms": transform_paths(entry.preprocess)},
         )
 
-    def derived(self, label: str, kind: str, use: Any) -> dict[str, str]:
-        """The inputs that hold the named data which a plugin wants made from the images of a data set: a stage each,
-        shared by all that want the same."""
+    def derived(
+        self, label: str, kind: str, use: Any, samples: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The inputs that hold the named data which a plugin wants made from the images of a data set, and from the
+        `samples` of each class that it is trained on: a stage each, shared by all that want the same."""
         path = self.book.plugins.get(kind, use.name).derives
         wanted = load_object(path)(use.options) if path else {}
         found = {}
@@ -161,12 +167,13 @@ class DataPlanner:
             params = p.Derive(
                 function=made.function, options=dict(made.options), size=self.entries[label].size
             )
-            entry = Entry(
-                inputs={"decode": self.decode(label)},
-                words={"name": name, "label": label},
-                code=(made.function,),
-            )
-            found[f"{DERIVED}{name}"] = self.book.enter("derive", params, entry)
+            sources = {f"{DERIVED}{name}": ({"decode": self.decode(label)}, label)} | {
+                f"{DERIVED_SYNTHETIC}{name}/{of_class}": ({"sample": key}, f"{of_class}, synthetic")
+                for of_class, key in (samples or {}).items()
+            }
+            for place, (inputs, title) in sources.items():
+                entry = Entry(inputs=inputs, words={"name": name, "label": title}, code=(made.function,))
+                found[place] = self.book.enter("derive", params, entry)
         return found
 
     def _keep(self, content: bytes) -> str:

@@ -15,7 +15,7 @@ from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
 from derm_bench.seeds import derive_seed
 from derm_bench.splits import PARTS
-from derm_bench.stage_names import DATA, DERIVED
+from derm_bench.stage_names import DATA, DERIVED, DERIVED_SYNTHETIC
 
 # Options of a generator that the planner has resolved: they are other parameters of the stage, or none.
 RESOLVED = ("scope", "classes", "budget", "fit_on")
@@ -52,7 +52,7 @@ class Fits:
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
         every = self.matrix.snapshots.every
         params = p.Fit(
-            **self.data.view(cell.dataset, cell.split_seed, cell.train_fraction).__dict__,
+            **self.data.viewed(cell),
             generator=use.name,
             options={name: value for name, value in hashed.items() if name not in RESOLVED},
             fit_classes=classes,
@@ -66,7 +66,7 @@ class Fits:
         entry = Entry(
             inputs={"decode": self.data.decode(cell.dataset)}
             | {f"{DATA}{name}": key for name, key in given.items()}
-            | self.data.derived(cell.dataset, "generator", use)
+            | self.data.derived(cell.dataset, "generator", use, given)
             | needs.inputs,
             plugins=[
                 ("generator", use.name),
@@ -133,9 +133,9 @@ class Fits:
         data = {
             given: key
             for given, key in fitted.inputs.items()
-            if sees_data and (given == "decode" or given.startswith((DATA, DERIVED)))
+            if sees_data and (given == "decode" or given.startswith((DATA, DERIVED, DERIVED_SYNTHETIC)))
         }
-        inherited = {field: getattr(fitted.params, field) for field in p.Generating.__dataclass_fields__}
+        inherited = {field: getattr(fitted.params, field) for field in p.names_of(p.Generating)}
         local = {"paths": fitted.local.get("paths", {}), **needs.local}
         entry = Entry(
             inputs={"fit": fit, **needs.inputs, **data},

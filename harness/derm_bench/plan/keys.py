@@ -29,6 +29,36 @@ def canonical(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
+class CanonicalTexts:
+    """Canonical text of parameters. Thousands of stages share the very objects that theirs consist of (options,
+    transforms, classes): each is put into text once. None of them may be changed afterwards."""
+
+    def __init__(self) -> None:
+        self._plain: dict[tuple[type, Any], str] = {}
+        self._objects: dict[int, tuple[str, Any]] = {}
+
+    def of(self, params: Mapping[str, Any]) -> str:
+        """`canonical` of parameters whose names are in the order of the alphabet."""
+        return "{" + ",".join([f'"{name}":{self._text(value)}' for name, value in params.items()]) + "}"
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, _PLAIN):
+            place = (type(value), value)  # True is no 1
+            if place not in self._plain:
+                self._plain[place] = canonical(value)
+            return self._plain[place]
+        found = self._objects.get(id(value))
+        if found is None:
+            found = self._objects[id(value)] = (
+                canonical(value),
+                value,
+            )  # which keeps the id from being given anew
+        return found[0]
+
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
 def key_of(identity: Mapping[str, Any]) -> str:
     """The key of a stage of this identity: 40 hexadecimal digits."""
     return key_of_text(canonical(identity))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from derm_bench.coordinates import ClassCoordinates
 from derm_bench.machine import Machine
 from derm_bench.matrix.model import Cell, Matrix
+from derm_bench.plan.params import as_dict
 from derm_bench.splits import PlannedSplit
 
 
@@ -39,7 +40,7 @@ class Stage:
     @property
     def identity(self) -> dict[str, Any]:
         """All that the key is the digest of, as JSON."""
-        own: dict[str, Any] = {"inputs": self.inputs, "params": self.params.__dict__}
+        own: dict[str, Any] = {"inputs": self.inputs, "params": as_dict(self.params)}
         return {**self.shared, **own, **({"optional": self.optional} if self.optional else {})}
 
     def before(self) -> tuple[str, ...]:

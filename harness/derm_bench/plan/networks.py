@@ -77,7 +77,7 @@ class Networks:
     ) -> str:
         """The stage that trains a classifier in a setting."""
         on = setting.on or PLAIN
-        needs = self._needs("classifier", use, replace(setting, on=on))
+        needs = self._needs("classifier", use, Setting(setting.cell, setting.at, on))
         init = self._init(use, use.init, setting) if use.init is not None else None
         return self.trainings.train(use, setting.cell, on, needs, init, budget)
 

@@ -6,14 +6,26 @@ source: their values are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+def as_dict(params: Any) -> dict[str, Any]:
+    """The parameters of a stage by name, as they are: nothing in them is copied."""
+    return {name: getattr(params, name) for name in names_of(params.__class__)}
+
+
+@functools.cache
+def names_of(record: Any) -> tuple[str, ...]:
+    """The names of the parameters of a kind of stage, in the order of the alphabet."""
+    return tuple(sorted(each.name for each in fields(record)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
     """Images of a data set as its reader gives them, and how they are preprocessed. `options` and `preprocess` hold no
     paths: files are known by their digests."""
@@ -26,7 +38,7 @@ class Reading:
     preprocess: Sequence[Json]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decode(Reading):
     """`images`: digest of the lines `id, group, label, content digest`; `unreadable`: the share that may be."""
 
@@ -34,7 +46,7 @@ class Decode(Reading):
     unreadable: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Preprocessing(Reading):
     """`shown`: (id, content digest) of a few training images of each class."""
 
@@ -43,7 +55,7 @@ class Preprocessing(Reading):
     licence: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """Decoded images under a split: `split` is the split's digest, `size` the stored side in pixels, `fraction` the
     share of train, `clean` what is set aside, `select_on_test` whether test images stand in for validation."""
@@ -56,7 +68,7 @@ class View:
     select_on_test: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Derive:
     """Named data made from all images of a data set: `function(images, **options)` gives one row per image."""
 
@@ -65,7 +77,7 @@ class Derive:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Generating(View):
     """A generator that is fitted, or made anew from a fit. `fit_classes`: the classes that it is fitted on; `reads`:
     train, reserve, all or samples; `requires`: kind and part of each thing that the plugin requires, by name."""
@@ -77,7 +89,7 @@ class Generating(View):
     requires: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fit(Generating):
     """`updates`: the budget in updates; `snapshots`: updates between two kept states, None for none."""
 
@@ -87,7 +99,7 @@ class Fit(Generating):
     depends_on: Any = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Health(Generating):
     """A few samples of each class are measured under `seed`, after `updates` updates."""
 
@@ -95,7 +107,7 @@ class Health(Generating):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sample(Generating):
     """`n` images of class `label` (or `all`) under `seed`, from the state at update `snapshot` (None: the last)."""
 
@@ -105,21 +117,21 @@ class Sample(Generating):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Interpolation(Generating):
     title: str
     labels: Sequence[str]
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reference(View):
     """The reference network of the `_domain` metrics; `reference` is the version of the protocol."""
 
     reference: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RealFeatures(View):
     """Features of the fixed half of the real images of class `of_class` (or `all`)."""
 
@@ -127,7 +139,7 @@ class RealFeatures(View):
     metrics: Sequence[Json]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fidelity(View):
     """Image metrics of samples, or of the `control` real-holdout or noise, against the fixed half of `of_class`."""
 
@@ -136,12 +148,12 @@ class Fidelity(View):
     control: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFeatures(View):
     """Reference features of all training images."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Train(View):
     """A classifier. `updates`: the budget; `augment`: transforms; `primary`: the metric that selects on validation, as
     `{name, function or plugin, higher_is_better}`; `reads`: train or reserve."""
@@ -161,7 +173,7 @@ class Train(View):
     depends_on: Any = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate(View):
     """Predictions of a trained classifier on validation and test, and their scores."""
 
@@ -171,19 +183,19 @@ class Evaluate(View):
     requires: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Grids:
     title: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Neighbours(View):
     title: str
     fit_classes: Sequence[str]
     licence: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:
     """Statistics and figures of a run: `rows` is the digest of the rows of the plan, and of its matrix."""
 

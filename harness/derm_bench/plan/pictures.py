@@ -58,10 +58,10 @@ class Pictures:
             whole = self.data.view(run.dataset, run.split_seed, 1.0)
             entry = Entry(inputs=dict(inputs), words={"label": run.dataset})
             inputs["features"] = self.book.enter(
-                "training-features", p.TrainingFeatures(**whole.__dict__), entry
+                "training-features", p.TrainingFeatures(**p.as_dict(whole)), entry
             )
         params = p.Neighbours(
-            **view.__dict__,
+            **p.as_dict(view),
             title=title,
             fit_classes=self.plan.stages[run.key].params.fit_classes,
             licence=self.data.licences[run.dataset],

@@ -85,7 +85,7 @@ class Scores:
 
     def reference(self, label: str, split_seed: int) -> str:
         """The `_domain` reference network: once per split, on the whole of train, whatever the fraction."""
-        params = p.Reference(**self.data.view(label, split_seed, 1.0).__dict__, reference=PROTOCOL_VERSION)
+        params = p.Reference(**p.as_dict(self.data.view(label, split_seed, 1.0)), reference=PROTOCOL_VERSION)
         entry = Entry(inputs={"decode": self.data.decode(label)}, words={"label": label})
         return self.book.enter("reference", params, entry)
 
@@ -124,7 +124,7 @@ class Scores:
         given = {"decode": self.data.decode(label)} | dict(inputs or {})
         if self.uses_reference:
             given["reference"] = self.reference(label, split_seed)
-        view = self.data.view(label, split_seed, 1.0).__dict__
+        view = p.as_dict(self.data.view(label, split_seed, 1.0))
         params = record(**view, of_class=name, metrics=self._told, **(more or {}))
         entry = Entry(
             inputs=given,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix
 from derm_bench.options import Budget, ClassifierUse, TransformUse
@@ -35,6 +35,9 @@ class TrainingSet:
 
 PLAIN = TrainingSet()
 
+# What an evaluation takes over from the parameters of the training.
+INHERITED = (*p.names_of(p.View), "classifier", "options")
+
 
 class Trainings:
     """Enters the stages that train and evaluate classifiers."""
@@ -46,6 +49,7 @@ class Trainings:
         self._metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "predictions"
         ]
+        self._metric_paths = [book.hashed(use.options)[1] for use in self._metrics]
         self._scored_by = [book.metric(use.name, use.options) for use in self._metrics]
 
     def train(
@@ -62,7 +66,7 @@ class Trainings:
         budget = budget or self.matrix.budget
         primary = self.primary.among(self.data.split(cell.dataset, cell.split_seed).classes)
         params = p.Train(
-            **self.data.view(cell.dataset, cell.split_seed, cell.train_fraction).__dict__,
+            **self.data.viewed(cell),
             classifier=use.name,
             options=hashed,
             augment=self.book.transforms(on.augment),
@@ -80,7 +84,7 @@ class Trainings:
         entry = Entry(
             inputs={"decode": self.data.decode(cell.dataset)}
             | {f"{SYNTHETIC}{name}": key for name, key in on.samples.items()}
-            | self.data.derived(cell.dataset, "classifier", use)
+            | self.data.derived(cell.dataset, "classifier", use, on.samples)
             | needs.inputs
             | ({"init": init} if init else {}),
             plugins=[
@@ -118,8 +122,7 @@ class Trainings:
     def evaluate(self, cell: Cell, train: str) -> str:
         """The stage that predicts val and test and scores the predictions."""
         trained, needs = self.book.plan.stages[train], self._needs[train]
-        fields: Mapping[str, Any] = p.View.__dataclass_fields__
-        inherited = {name: getattr(trained.params, name) for name in (*fields, "classifier", "options")}
+        inherited = {name: getattr(trained.params, name) for name in INHERITED}
         params = p.Evaluate(**inherited, requires=needs.params, metrics=self._scored_by)
         entry = Entry(
             inputs={"train": train, "decode": trained.inputs["decode"], **needs.inputs},
@@ -131,7 +134,7 @@ class Trainings:
             words={"label": cell.classifier, "strategy": cell.strategy, "seed_number": cell.classifier_seed},
             local={
                 "paths": trained.local.get("paths", {}),
-                "metrics": [self.book.hashed(use.options)[1] for use in self._metrics],
+                "metrics": self._metric_paths,
                 **needs.local,
             },
         )

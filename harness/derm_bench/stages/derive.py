@@ -1,4 +1,4 @@
-"""Stage `derive`: named data made from all images of a data set, once for all cells that want it."""
+"""Stage `derive`: named data made from all images of a data set, or of samples, once for all cells that want it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CHUNK = 64
 
 
 def derive(context: StageContext) -> dict[str, Any]:
-    """Writes data.npy [N,...]: one row per decoded image, in their order, as the function of the parameters makes it of
-    uint8 images [n,3,S,S] on the stage's device. Raises UserError where it gives another number of rows, or rows whose
-    shapes differ."""
+    """Writes data.npy [N,...]: one row per image of the input, in their order, as the function of the parameters makes
+    it of uint8 images [n,3,S,S] on the stage's device. Raises UserError where it gives another number of rows, or rows
+    of different shapes."""
     params: p.Derive = context.params
     function = load_object(params.function)
-    folder = context.inputs["decode"]
+    (folder,) = context.inputs.values()
     total = len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
     rows: list[np.ndarray] = []
     for start in range(0, total, CHUNK):

@@ -69,9 +69,12 @@ def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
     return proba / proba.sum(axis=1, keepdims=True)
 
 
-def predictions(split: str, images: ImageSet, proba: np.ndarray, text: Collection[str]) -> pa.Table:
+def predictions(
+    split: str, images: ImageSet, proba: np.ndarray, text: Collection[str] | None = None
+) -> pa.Table:
     """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns.
-    `text` names the attributes that hold text."""
+    `text` names the attributes that hold text (default: those that do here)."""
+    text = textual(images) if text is None else text
     names = np.array(images.classes, dtype=object)
     columns = {
         "split": pa.array([split] * len(images), pa.string()),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench.images import ImageSet, load_images
+from derm_bench.images import ImageSet, load_images, load_rows
 from derm_bench.lazy import create
 from derm_bench.protocols import Task
-from derm_bench.stage_names import NEEDED, STAGE_FILE
+from derm_bench.stage_names import DERIVED_SYNTHETIC, NEEDED, STAGE_FILE
 from derm_bench.stages.weights import load_state
 from derm_bench.training.resize import resize_images
 
@@ -82,17 +82,31 @@ def class_folders(context: StageContext, prefix: str) -> Iterator[tuple[str, Pat
             yield name.removeprefix(prefix), folder
 
 
+def derived_rows(context: StageContext, label: str, n: int) -> dict[str, torch.Tensor]:
+    """The named data that was derived from the `n` samples of a class."""
+    found = {}
+    for name, folder in context.inputs.items():
+        if name.startswith(DERIVED_SYNTHETIC):
+            data, _, of_class = name.removeprefix(DERIVED_SYNTHETIC).partition("/")
+            if of_class == label:
+                found[data] = load_rows(folder / "data.npy", range(n))
+    return found
+
+
 def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], size: int) -> ImageSet:
     """All images of the sample stages `<prefix><class>`, each its own group; those of a class that is none of
     `classes` (a generator that tells none apart calls it `all`) are labelled -1."""
     pixels, labels, names = [torch.empty(0, 3, size, size, dtype=torch.uint8)], [], []
+    derived: list[dict[str, torch.Tensor]] = []
     for label, folder in class_folders(context, prefix):
         images = load_images(folder / "images.npy")
         pixels.append(resize_images(images, size))
         labels += [list(classes).index(label) if label in classes else -1] * len(images)
         names += [f"synthetic/{label}/{k:06d}" for k in range(len(images))]
+        derived.append(derived_rows(context, label, len(images)))
     column = torch.tensor(labels, dtype=torch.int64)
-    return ImageSet(torch.cat(pixels), column, tuple(classes), tuple(names), tuple(names))
+    data = {name: torch.cat([rows[name] for rows in derived]) for name in (derived[0] if derived else ())}
+    return ImageSet(torch.cat(pixels), column, tuple(classes), tuple(names), tuple(names), data=data)
 
 
 def _upstream(context: StageContext, name: str) -> StageContext:

@@ -13,7 +13,7 @@ from derm_bench.images import ImageSet, load_images
 from derm_bench.lazy import create
 from derm_bench.stage_names import SYNTHETIC
 from derm_bench.stages.decoded import decoded_of, images_of
-from derm_bench.stages.required import class_folders, normalisation, task_of
+from derm_bench.stages.required import class_folders, derived_rows, normalisation, task_of
 from derm_bench.stages.selecting import primary_metric
 from derm_bench.stages.start import start_from
 from derm_bench.stages.weights import save_state
@@ -104,6 +104,7 @@ def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, I
     for label, folder in class_folders(context, SYNTHETIC):
         pixels = load_images(folder / "images.npy")
         images = labelled(real, resize_images(pixels, params.size), label)
+        images = replace(images, data=derived_rows(context, label, len(images)))
         cut = len(images) - int(params.holdout * len(images))
         kept.append(images.subset(range(cut)))
         held.append(images.subset(range(cut, len(images))))

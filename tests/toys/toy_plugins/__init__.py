@@ -11,8 +11,10 @@ from derm_bench.specs import (
     ClassifierSpec,
     ClassifierUse,
     DatasetSpec,
+    Derived,
     GeneratorOptions,
     GeneratorSpec,
+    MetricSpec,
     Options,
     Ref,
 )
@@ -28,12 +30,30 @@ class BlobOptions(Options):
     images: int = Field(90, ge=1)
     unreadable: int = Field(0, description="how many images cannot be read")
     copies: int = Field(0, description="how many images are copies of the first one")
+    graded: bool = Field(
+        False, description="classes are grades, and each image has the label of a further task"
+    )
     root: Path | None = None
+
+
+class CostOptions(Options):
+    costs: Path = Field(description="a JSON file of what it costs to miss a class, by class")
 
 
 class MeanOptions(GeneratorOptions):
     trouble: Literal[
-        "none", "raise", "exit", "segfault", "hang", "nan", "shape", "dtype", "memory", "full", "print"
+        "none",
+        "raise",
+        "exit",
+        "segfault",
+        "hang",
+        "nan",
+        "shape",
+        "dtype",
+        "memory",
+        "full",
+        "print",
+        "wait",
     ] = "none"
     batch_size: int = 8
     seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")
@@ -57,6 +77,7 @@ class GradedOptions(MeanOptions):
     learns_from: Literal["train", "reserve", "samples"] = Field(
         "train", description="what its helpers are fitted on"
     )
+    needed: Literal["always", "fit"] = Field("always", description="when it needs them")
 
 
 def requires_of_graded(options):
@@ -64,14 +85,28 @@ def requires_of_graded(options):
     third = Ref("samples", "toy-mean", {"budget": {"updates": 1}}, n=6)
     data = third if options.learns_from == "samples" else options.learns_from
     return {
-        "grader": Ref("classifier", "toy-centroid", data=data),
-        "samples": Ref("samples", "toy-mean", {"budget": {"updates": 2}}, n=5, data=data),
+        "grader": Ref("classifier", "toy-centroid", data=data, needed=options.needed),
+        "samples": Ref(
+            "samples", "toy-mean", {"budget": {"updates": 2}}, n=5, data=data, needed=options.needed
+        ),
     }
 
 
 class CircleOptions(GeneratorOptions):
     through: str = Field("toy-circle", description="the generator that it requires")
     batch_size: int = 8
+
+
+class MappedOptions(MeanOptions):
+    gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
+
+
+class MapperOptions(CentroidOptions):
+    gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
+
+
+def maps_of(options):
+    return {"light": Derived("toy_plugins.mapped:light", {"gain": options.gain})}
 
 
 class MoodyOptions(CentroidOptions):
@@ -121,6 +156,13 @@ def derm_bench_generators():
             requires=requires_of_graded,
         ),
         GeneratorSpec(
+            name="toy-mapped",
+            summary="toy-mean that looks at a map of each image",
+            create="toy_plugins.mapped:Mapped",
+            options=MappedOptions,
+            derives="toy_plugins:maps_of",
+        ),
+        GeneratorSpec(
             name="toy-circle",
             summary="requires itself",
             create="toy_plugins.nets:Mean",
@@ -153,6 +195,20 @@ def derm_bench_classifiers():
             requires=lambda options: {"from": Ref("generator", "toy-mean", TOY_MEAN, part="net")},
         ),
         ClassifierSpec(
+            name="toy-pupil",
+            summary="toy-centroid that has a teacher while it is fitted",
+            create="toy_plugins.built:Pupil",
+            options=CentroidOptions,
+            requires=lambda options: {"teacher": Ref("classifier", "toy-centroid", needed="fit")},
+        ),
+        ClassifierSpec(
+            name="toy-mapper",
+            summary="toy-centroid that looks at a map of each image",
+            create="toy_plugins.mapped:Mapper",
+            options=MapperOptions,
+            derives="toy_plugins:maps_of",
+        ),
+        ClassifierSpec(
             name="toy-committee",
             summary="the mean of its members",
             create="toy_plugins.built:Committee",
@@ -168,4 +224,18 @@ def derm_bench_classifiers():
             create="toy_plugins.moody:Moody",
             options=MoodyOptions,
         ),
+    ]
+
+
+@hookimpl
+def derm_bench_metrics():
+    return [
+        MetricSpec(
+            name="toy-cost",
+            summary="mean cost of a wrong answer",
+            create="toy_plugins.costs:Cost",
+            options=CostOptions,
+            level="predictions",
+            higher_is_better=False,
+        )
     ]

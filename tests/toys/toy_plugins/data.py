@@ -29,6 +29,8 @@ class Blobs:
                 "age": [20 + i % 50 for i in range(n)],
                 "site": ["arm" if i % 2 else "leg" for i in range(n)],
             },
+            aux_labels={"side": [("left", "right", "")[i % 3] for i in range(n)]} if options.graded else {},
+            ordinal=options.graded,
         )
 
     def fingerprint(self, options):

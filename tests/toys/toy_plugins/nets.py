@@ -3,10 +3,12 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from derm_bench.errors import Waiting
 from derm_bench.images import Samples
 
 
@@ -60,6 +62,8 @@ def trouble(kind, run):
         raise MemoryError("no more memory")
     if kind == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if kind == "wait" and not Path("sorted").exists():
+        raise Waiting("sort the images into the folder sorted, and run again")
     if kind == "print":
         print("line of a chatty plugin\n" * 200_000)
 

@@ -28,7 +28,8 @@ class CsvLesionsOptions(Options):
     table: str = Field("labels.csv", description="a CSV file with a header, in root")
     images: str = Field("images", description="the folder of images, in root")
     masks: str | None = Field(
-        None, description="the folder of segmentations, in root; each mask is a PNG with the name of its image"
+        None,
+        description="the folder of segmentations, in root; each mask is a PNG with the name of its image",
     )
     columns: Columns = Field(
         Columns(), description="names of the table's columns: image, label, group, attributes"

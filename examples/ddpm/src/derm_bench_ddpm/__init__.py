@@ -20,8 +20,12 @@ class DdpmOptions(GeneratorOptions):
     )
     batch_size: int = Field(64, ge=2, le=65536, description="images per update")
     lr: float = Field(2e-4, gt=0, description="learning rate of Adam")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights, which are used for sampling")
-    timesteps: int = Field(1000, ge=2, le=100_000, description="T, the number of steps from an image to noise")
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay of the averaged weights, which are used for sampling"
+    )
+    timesteps: int = Field(
+        1000, ge=2, le=100_000, description="T, the number of steps from an image to noise"
+    )
     min_snr: float = Field(
         5.0, gt=0, description="cap on the weight of a step in the loss (its signal-to-noise ratio)"
     )

@@ -7,8 +7,8 @@ Nichol 2021).
     3         16      2 base      attention
     4         8       2 base      attention, and once more in the middle
 
-The output of every block on the way down is concatenated to the input of the block at the same level on the way up. Step
-and class are a scale and a shift in every block.
+The output of every block on the way down is concatenated to the input of the block at the same level on the way up.
+Step and class are a scale and a shift in every block.
 """
 
 from __future__ import annotations
