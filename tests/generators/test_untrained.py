@@ -43,7 +43,7 @@ def test_an_option_of_training_is_refused_at_its_place(in_process, write_matrix,
     assert refused.code == 2 and "Traceback" not in refused.err
     assert f"strategies.1.generator.{option}" in refused.err
     assert f"unknown key '{option}'" in refused.err
-    assert f"{name} trains nothing, so that {option} has no effect: leave it out" in refused.err
+    assert f"{name} trains nothing, so {option} has no effect: leave it out" in refused.err
 
 
 def test_a_preset_for_all_budgets_skips_them(in_process, write_matrix):
