@@ -1,4 +1,4 @@
-"""Sphinx configuration. `sphinx-build -W docs build/docs` writes the site; nothing is fetched."""
+"""Sphinx configuration. `sphinx-build -W docs build/docs` builds the site without a network."""
 
 import sys
 from pathlib import Path
@@ -28,5 +28,5 @@ html_css_files = ["site.css"]
 
 
 def setup(app):
-    """The reference is generated anew before each build."""
+    """Generates the reference before each build."""
     app.connect("builder-inited", lambda app: generate.write(Path(app.srcdir) / "reference"))

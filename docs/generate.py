@@ -160,7 +160,7 @@ def matrix_page(plugins: Plugins) -> Lines:
     """From the JSON Schema that `derm-bench schema` prints."""
     schema = json_schema(plugins)
     yield from ("# Matrix reference", "")
-    yield "Every key of a matrix file. [The matrix](../matrix.md) tells how they work together;"
+    yield "Every key of a matrix file. [The matrix](../matrix.md) explains how they work together;"
     yield from ("`derm-bench schema` prints all this, with the options of your plugins, for an editor.", "")
     yield from ("## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
     for name, entry in schema["properties"].items():
@@ -192,7 +192,7 @@ def option_table(found: type[BaseModel], names: Collection[str] | None = None) -
         if names is not None and name not in names:
             continue
         entry, text = schema["properties"][name], field.description or ""
-        # A label is filled in by the loader, as its description says.
+        # A label is filled in by the loader, which its description mentions.
         needed = field.is_required() and "default" not in text
         default = "required" if needed else default_of(entry) or "-"
         yield row(code(name), type_of(entry, schema), default, prose(text))
@@ -263,7 +263,7 @@ def plugins_page(plugins: Plugins) -> Lines:
         yield from (f"## {PLURAL[kind]}", "")
         if kind in COMMON:
             yield from (
-                f"Every {kind} takes these; where one has another default, its own table says so.",
+                f"Every {kind} takes these options. If one has another default, its own table shows it.",
                 "",
             )
             yield from (*option_table(COMMON[kind]), "")
@@ -366,7 +366,7 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Plain text as Markdown that shows it as it is; what stands in backticks stays code."""
+    """Escapes plain text for Markdown; text in backticks stays code."""
     parts = re.split(r"(`[^`]*`)", text)
     escaped = (part if part[:1] == "`" else re.sub(r"([*_<>\[\]\\])", r"\\\1", part) for part in parts)
     return "".join(escaped)

@@ -84,6 +84,6 @@ def test_images_lie_on_disk_channels_last_and_are_loaded_as_a_view_of_that(tmp_p
 def test_a_file_of_another_kind_is_refused_with_its_shape(tmp_path, array):
     np.save(tmp_path / "images.npy", array)
     with pytest.raises(
-        ValueError, match=r"must hold uint8 \[N,H,W,3\] or \[N,H,W,1\], not (uint8|float64) \(2, "
+        ValueError, match=r"must contain uint8 \[N,H,W,3\] or \[N,H,W,1\], not (uint8|float64) \(2, "
     ):
         load_images(tmp_path / "images.npy")

@@ -1,6 +1,6 @@
-"""Where a row of a table belongs: the data, the strategy and the seeds that all rows of one run share.
+"""Coordinates of rows in tables: the data, strategy and seeds that they belong to.
 
-Plans and tables use the same records, so that a column is named, and a value handed on, in one place. Imports nothing.
+Plans and tables use the same records, so that each column is named in one place. Imports nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """One training set: a data set, the share of it that is trained on, a strategy and the seeds.
+    """One training set: a data set, the share of its training images, a strategy and the seeds.
 
-    `generator` is the generator's name, empty where the strategy has none; `generator_seed` is None there.
+    `generator` is the name of the generator. Without one it is empty and `generator_seed` is None.
     """
 
     dataset: str
@@ -37,19 +37,20 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True)
 class ClassCoordinates(Coordinates):
-    """One class, or several joined by `+`, of a training set. `all` stands for all classes, not told apart."""
+    """One class, or several joined by `+`, of a training set. `all` is for a generator that does not distinguish
+    them."""
 
     class_name: str
 
     def columns(self) -> dict[str, Any]:
-        """As `Coordinates.columns`, and the class."""
+        """The columns of `Coordinates.columns`, and the class."""
         return {**Coordinates.columns(self), "class": self.class_name}
 
 
 @dataclass(frozen=True, slots=True)
 class CurveCoordinates:
-    """One training curve: of which data, stage and network. `role` is `generator` or `classifier`; `name` says whose
-    network it is (a strategy, or `strategy/classifier`); `class_name` is empty for a classifier."""
+    """One training curve: its data, stage and network. `role` is `generator` or `classifier`; `name` is the strategy,
+    or `strategy/classifier`, that the network belongs to; `class_name` is empty for a classifier."""
 
     dataset: str
     train_fraction: float

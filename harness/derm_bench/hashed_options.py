@@ -1,4 +1,4 @@
-"""Options as a worker gets them: as the stage's identity has them, with the places where files lie put back."""
+"""Options for a worker: those of the stage's identity, with the paths of files added again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str, Any]:
-    """Options as the plugin's model takes them: `hashed` is the identity's, `local` has the path of each file by its
+    """Options for the plugin's model: `hashed` are those of the identity, `local` has the path of each file by its
     place among the options (`weights`; `augment.0.options.file`)."""
     nested = any("." in place for place in local)
     merged = copy.deepcopy(dict(hashed)) if nested else dict(hashed)
@@ -19,7 +19,7 @@ def merge_paths(hashed: Mapping[str, Any], local: Mapping[str, str]) -> dict[str
 
 
 def within(tree: Any, place: str) -> tuple[dict[str, Any], str]:
-    """The map that holds the value at a place, and its name there."""
+    """The map that contains the value at a place, and the value's key in it."""
     *above, name = place.split(".")
     for step in above:
         tree = tree[int(step) if isinstance(tree, list) else step]

@@ -1,8 +1,8 @@
-"""ImageSet and Samples: the images that plugins are given and that they return. Imports torch: workers only.
+"""ImageSet and Samples, the images that plugins get and return. Imports torch, so only workers import it.
 
-Images are tensors [N,C,H,W]. On disk they lie as [N,H,W,C], as they are consumed, and a tensor read from there is a
-view of such an array (channels_last in torch). Both layouts are valid everywhere; code whose rounding depends on the
-layout calls `.contiguous()` first.
+Images are tensors [N,C,H,W]. On disk their layout is [N,H,W,C], in which they are consumed, and a tensor that is read
+is a view of such an array (channels_last in torch). Both layouts are valid everywhere; code whose rounding depends on
+the layout calls `.contiguous()` first.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class ImageSet:
     images: uint8 [N,3,H,W]; labels: int64 [N], indices into `classes`; ids: unique names, in order;
     groups: lesion or patient of each image; attributes: columns by name (age, sex, site, tone, source, licence);
     masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task; ordinal: the classes are ordered grades;
-    data: tensors [N,...] of any further shape and dtype by name, one row per image (hair maps, volumes), which
+    data: tensors [N,...] of any other shape and dtype by name, one row per image (hair maps, volumes), which
     `run.batches` serves as `Batch.data`. Resizing the images leaves `data` unchanged.
-    Raises ValueError where shapes or lengths differ from this.
+    Raises ValueError if shapes or lengths differ from this.
     """
 
     images: torch.Tensor
@@ -46,7 +46,7 @@ class ImageSet:
                 f"images must be uint8 [N,3,H,W], not {self.images.dtype} {tuple(self.images.shape)}"
             )
         if len(self.images) != n or len(self.labels) != n or len(self.groups) != n:
-            raise ValueError("images, labels, ids and groups must be equally many")
+            raise ValueError("images, labels, ids and groups must have equal lengths")
         for name, values in self.data.items():
             if values.ndim < 1 or len(values) != n:
                 raise ValueError(
@@ -62,7 +62,7 @@ class ImageSet:
         return int(self.images.shape[-1])
 
     def subset(self, indices: Sequence[int] | torch.Tensor) -> ImageSet:
-        """The images at `indices`, in that order, with everything that belongs to them."""
+        """The images at `indices`, in that order, with their labels, groups, masks and other columns."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         where = index.tolist()
         return replace(
@@ -88,8 +88,8 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a generator returns: `images` uint8 [n,3,S,S]; `source_ids`, the id of the real image that each was made
-    from, where there is one; `attributes`, columns by name."""
+    """The images that a generator returns: `images` uint8 [n,3,S,S]; `source_ids`, the id of the real image that each
+    was made from, if there is one; `attributes`, columns by name."""
 
     images: torch.Tensor
     source_ids: Sequence[str] | None = None
@@ -97,15 +97,15 @@ class Samples:
 
 
 def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.Tensor:
-    """Images or masks of an .npy file that holds uint8 [N,H,W,C], C = 3 or 1, as a view uint8 [n,C,H,W] of memory in
-    that order.
+    """Loads images or masks of an .npy file uint8 [N,H,W,C], C = 3 or 1, as a view uint8 [n,C,H,W] of memory in that
+    order.
 
-    rows: the rows to read, in this order (default all). They are gathered once, through a memory map, so that the rest
+    rows: the rows to read, in this order (default all). They are gathered once through a memory map, so that the rest
     of the file is not read. Raises ValueError for an array of another kind, OSError for a file that cannot be read.
     """
     array = np.load(path, mmap_mode=None if rows is None else "r", allow_pickle=False)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3):
-        raise ValueError(f"{path} must hold uint8 [N,H,W,3] or [N,H,W,1], not {array.dtype} {array.shape}")
+        raise ValueError(f"{path} must contain uint8 [N,H,W,3] or [N,H,W,1], not {array.dtype} {array.shape}")
     if isinstance(rows, slice):
         array = array[rows].copy()
     elif rows is not None:
@@ -114,8 +114,8 @@ def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.
 
 
 def load_rows(path: Path, rows: Sequence[int]) -> torch.Tensor:
-    """Some rows of an .npy file [N,...] of numbers, in this order: a tensor [n,...] of the same dtype, gathered once
-    through a memory map."""
+    """Loads some rows of an .npy file [N,...] of numbers, in this order, as a tensor [n,...] of the same dtype. They
+    are gathered once through a memory map."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     return torch.from_numpy(np.ascontiguousarray(np.take(array, np.asarray(rows, dtype=np.int64), axis=0)))
 
@@ -126,7 +126,7 @@ def save_images(path: Path, images: torch.Tensor) -> None:
 
 
 def rows_of(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`images[index]` of [N,C,H,W] and int64 [n], a copy in the layout that `images` has."""
+    """Returns `images[index]` for images [N,C,H,W] and index int64 [n], as a copy in the layout of `images`."""
     interleaved = images.permute(0, 2, 3, 1)
     if images.is_contiguous() or not interleaved.is_contiguous():
         return images[index]

@@ -1,4 +1,4 @@
-"""The `run` argument of a plugin's `fit`: its only access to data, budget, seeds, logs and checkpoints."""
+"""The `run` argument of a plugin's `fit`: its only access to batches, budget, seeds, logs and checkpoints."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 Precision = Literal["fp32", "tf32", "bf16"]
-"""`fp32`: float32 throughout. `tf32`: float32, whose products a CUDA device may round to TF32. `bf16`: forward passes
-under bfloat16 autocast; what stays in float32 is not rounded to TF32."""
+"""`fp32`: float32 throughout. `tf32`: float32, but a CUDA device may round products to TF32. `bf16`: forward passes
+under bfloat16 autocast; operations that stay in float32 are not rounded to TF32."""
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class Batch:
     """One training batch, on the stage's device.
 
-    images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after
-    mixing or smoothing); weights: float32 [N], 1 unless classes are weighted; aux: soft targets by task;
-    step: 1 for the first update; masks: float32 [N,1,S,S] in [0,1], where `batches` was called with `masks=True`: those
-    of the training set, moved, turned and scaled as the images were (fractions where a pixel lies on an edge);
-    data: the rows of `ImageSet.data` that belong to the images, by name, [N,...] of their own dtype. They are as
-    stored: no transform moves them, and mixing leaves them those of the first image.
+    images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after mixing
+    or smoothing); weights: float32 [N], 1 unless classes are weighted; aux: soft targets by task; step: 1 for the first
+    update; masks: float32 [N,1,S,S] in [0,1], if `batches` was called with `masks=True`: the masks of the training set,
+    transformed like the images (fractions for pixels on an edge); data: the rows of `ImageSet.data` that belong to the
+    images, by name, [N,...] of their own dtype. They are as stored: transforms do not change them, and after mixing
+    they are those of the first image.
     """
 
     images: torch.Tensor
@@ -39,8 +39,8 @@ class Batch:
 
 
 class Run(Protocol):
-    """What a `fit` is given besides its data. `seed` seeds everything random in it; `budget` is the number of updates;
-    `device` is where batches lie; `precision` is that of forward passes."""
+    """The second argument of `fit`. `seed` seeds everything random in it; `budget` is the number of updates; `device`
+    is the device of batches; `precision` is that of forward passes."""
 
     seed: int
     budget: int
@@ -48,9 +48,9 @@ class Run(Protocol):
     precision: Precision
 
     def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        """Exactly `budget` training batches, or the rest of them after `resume`. For generators images are in [-1,1]
-        (mean = std = 0.5). With `masks` each batch has the masks of its images; `train` must have masks. Named data of
-        `train` comes with every batch."""
+        """Yields exactly `budget` training batches, or the rest of them after `resume`. For generators images are in
+        [-1,1] (mean = std = 0.5). With `masks` each batch has the masks of its images, and `train` must have masks.
+        Every batch has the named data of its images."""
         ...
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
@@ -62,22 +62,23 @@ class Run(Protocol):
         ...
 
     def extra_loss(self, model: nn.Module, batch: Batch) -> torch.Tensor | float:
-        """The sum of the strategy's regularisers for this batch; 0.0 without any."""
+        """The sum of the strategy's regularisers for this batch; 0.0 if there are none."""
         ...
 
     def evaluate(
         self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]
     ) -> None:
-        """Classifiers call this after every update. At the steps the harness has fixed, equally many in every arm,
-        it predicts the validation images, logs the primary metric, and keeps `state()` when that is the best so far."""
+        """Classifiers call this after every update. At fixed steps, equally many in every arm, it predicts the
+        validation images, logs the primary metric, and keeps `state()` if that is the best so far."""
         ...
 
     def selected(self) -> Any | None:
-        """The state kept by `evaluate` under `select: best`; None when the last state is to be used."""
+        """The state that `evaluate` has kept with `select: best`; None if the last state is to be used."""
         ...
 
     def snapshot(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """Generators call this after every update; the harness keeps the states at the steps that the matrix names."""
+        """Generators call this after every update. The harness keeps the states at the steps of the matrix's
+        `snapshots`."""
         ...
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Seeds: the one place where a seed is derived from another. Imports no torch."""
+"""Derivation of seeds. All derived seeds come from here. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import hashlib
 
 
 def derive_seed(*parts: object) -> int:
-    """The seed of a stage in [0, 2^31), a function of `parts`: a purpose ("fit"), the seed of the cell, and whatever
-    else tells the stage from others. Different parts give unrelated seeds. Part of the planned parameters, so it is
-    known before anything runs."""
+    """The seed of a stage in [0, 2^31), a function of `parts`: a purpose ("fit"), the seed of the cell, and anything
+    else that distinguishes the stage. Different parts give unrelated seeds. It is one of the planned parameters of a
+    stage, so it is known before anything runs."""
     return int.from_bytes(_digest("/".join(str(part) for part in parts))[:4], "big") >> 1
 
 
 def child_seed(seed: int, name: str) -> int:
     """The seed in [0, 2^56) of the random stream `name` inside a stage whose seed is `seed`. Streams of different names
-    are unrelated: drawing more from one (another augmentation, say) does not change another (the order of images)."""
+    are unrelated: drawing more from one (for another augmentation) does not change another (the order of images)."""
     return int.from_bytes(_digest(f"{seed}/{name}")[:7], "big")
 
 

@@ -1,6 +1,6 @@
-"""A split as data: which image stands in which part, as it is planned, written to a file and read in a worker.
+"""Splits: which image is in which part. A split is planned, written to a file, and read in workers.
 
-Order comes from SHA-256 ranks, not from a random generator, so a subset is the same under every library version.
+Order comes from SHA-256 ranks, not from a random generator, so that a subset is the same with all library versions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PARTS = ("train", "val", "test", "reserve")
 
 
 class Grouped(Protocol):
-    """Images with a label and a group each, in parallel sequences."""
+    """Images that each have a label and a group, in parallel sequences."""
 
     @property
     def labels(self) -> Sequence[str]: ...
@@ -29,7 +29,7 @@ class Grouped(Protocol):
 
 @dataclass(frozen=True)
 class PlannedSplit:
-    """A selection with the part of each image. `digest` is that of the sorted CSV `image_id,group,label,split`."""
+    """Selected images with the part of each. `digest` is that of the sorted CSV `image_id,group,label,split`."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
@@ -53,7 +53,7 @@ class PlannedSplit:
         return hashlib.sha256(self.csv).hexdigest()
 
     def indices(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> list[int]:
-        """Positions of the images of a part, in order of id; `fraction` takes the nested subset of train."""
+        """Positions of the images of a part, ordered by id. `fraction` selects a nested subset of train."""
         wanted = set(classes if classes is not None else self.classes)
         kept = self._subset(fraction) if part == "train" and fraction < 1 else None
         return [
@@ -63,7 +63,7 @@ class PlannedSplit:
         ]
 
     def counts(self, part: str = "train", fraction: float = 1.0) -> Counter[str]:
-        """Images a class in a part."""
+        """Number of images of each class in a part."""
         if part != "train":
             return Counter(self.labels[i] for i in self.indices(part))
         if fraction not in self._counts:
@@ -71,7 +71,8 @@ class PlannedSplit:
         return self._counts[fraction]
 
     def _subset(self, fraction: float) -> set[str]:
-        """The groups of a nested subset of train: each class's groups in rank order up to its share, at least one."""
+        """The groups of a nested subset of train: for each class its groups in rank order up to the share, at least
+        one."""
         groups = group_counts(self, [i for i, part in enumerate(self.parts) if part == "train"])
         totals = Counter(self.labels[i] for i, part in enumerate(self.parts) if part == "train")
         kept: set[str] = set()
@@ -85,7 +86,7 @@ class PlannedSplit:
 
 
 def read_split(content: bytes, classes: Sequence[str]) -> PlannedSplit:
-    """Reads the CSV that `PlannedSplit.csv` wrote."""
+    """Reads the CSV of `PlannedSplit.csv`."""
     rows = list(csv.reader(io.StringIO(content.decode())))[1:]
     ids, groups, labels, parts = (tuple(column) for column in zip(*rows, strict=True))
     return PlannedSplit(ids, labels, groups, parts, tuple(classes))
@@ -100,5 +101,5 @@ def group_counts(images: Grouped, where: Iterable[int]) -> dict[str, Counter[str
 
 
 def rank_groups(groups: Iterable[str], purpose: str) -> list[str]:
-    """Groups in an order that is a function of their names and the purpose alone."""
+    """Sorts groups in an order that depends only on their names and on `purpose`."""
     return sorted(groups, key=lambda group: hashlib.sha256(f"{purpose}/{group}".encode()).digest())

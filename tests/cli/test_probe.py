@@ -41,7 +41,10 @@ def test_the_table_says_what_was_probed_and_what_could_not_be(derm_bench, write_
     assert ran.code == 0, ran.err
     rows = {line.split()[1]: line for line in ran.out.splitlines() if line.startswith("│")}
     assert "a probe" in rows["decode"] and "a guess" in rows["train"]
-    assert "no probe of 'train toy-centroid on real-only seed 0': failed: RuntimeError: no idea" in ran.out
+    assert (
+        "'train toy-centroid on real-only seed 0' could not be probed: failed: RuntimeError: no idea"
+        in ran.out
+    )
     assert "Traceback" not in ran.out + ran.err
 
 

@@ -99,7 +99,7 @@ def test_every_kind_of_damage_is_named(store):
         "result": ["stage.json changed"],
         "whole": [],
     }
-    assert "stage.json is no JSON" in problems(store.folder("torn"))[0]
+    assert "stage.json is not JSON" in problems(store.folder("torn"))[0]
 
 
 def test_only_what_nobody_needs_is_garbage(store):

@@ -79,7 +79,7 @@ def report(world, *flags) -> int:
 def test_a_run_of_somebody_else_is_reported_from_its_own_files(world, capsys):
     tables = {path.name: path.read_bytes() for path in (world / "run").glob("*.csv")}
     assert report(world) == 0
-    assert "reported from its own files" in capsys.readouterr().err
+    assert "its own files are used" in capsys.readouterr().err
     html = (world / "run/report.html").read_text()
     assert html.count("data:image/svg+xml") > 5 and html.count("data:image/jpeg") == 6
     assert (world / "run/report.md").stat().st_size > 500

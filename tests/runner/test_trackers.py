@@ -135,7 +135,7 @@ def test_trackers_are_gone_after_the_run(toys, tmp_path):
     ("trackers", "said"),
     [
         (["tensorbord"], "did you mean 'tensorboard'"),
-        (["toy-diary=a", "toy-diary=b"], "asked for twice"),
+        (["toy-diary=a", "toy-diary=b"], "is given twice"),
         (["toy-unable=here"], "cannot start: PermissionError: no key for here"),
     ],
 )

@@ -67,7 +67,7 @@ def test_it_is_planned_run_stored_and_shown_like_any_other(colours, book, tmp_pa
         executor.stop()
     assert execution.outcomes[key].status == "done", execution.outcomes[key].error
     assert store.finished(key).result["colours"] >= 3
-    assert maintenance.describe(store)["kinds"]["count-colours"]["stages"] == 1
+    assert maintenance.summarise(store)["kinds"]["count-colours"]["stages"] == 1
 
 
 def test_its_parameters_and_its_code_are_its_identity_and_explain_tells_them_apart(colours, book):

@@ -109,9 +109,9 @@ def test_a_path_in_the_table_leads_nowhere_else(root, tmp_path_factory):
     ("table", "said"),
     [
         ("image,label,lesion\na.png,,1\n", "labels.csv:2: label missing"),
-        ("image,label,lesion\na.png,x,1\na.png,y,2\n", "labels.csv:3: 'a.png' is there twice"),
+        ("image,label,lesion\na.png,x,1\na.png,y,2\n", "labels.csv:3: 'a.png' is listed twice"),
         ("image,lable,lesion\na.png,x,1\n", "labels.csv:1: there is no column 'label'"),
-        ("image,label,lesion\n", "holds no images"),
+        ("image,label,lesion\n", "contains no images"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_with_the_line(tmp_path, table, said):

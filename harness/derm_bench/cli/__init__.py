@@ -11,21 +11,27 @@ import click
 from derm_bench._version import __version__
 from derm_bench.errors import UserError
 
-# command -> (import path, one line of help); the help stands here so that listing imports nothing.
+# command -> (import path, one line of help). The help is written here so that `--help` imports no command.
 COMMANDS = {
     "run": ("derm_bench.cli.run:run", "Plan a matrix, execute what is missing, write tables and report."),
-    "plan": ("derm_bench.cli.plan:plan", "Show cells and stages, and which of them the store already has."),
-    "report": ("derm_bench.cli.report:report", "Rebuild tables, figures and report of a run directory."),
-    "explain": ("derm_bench.cli.explain:explain", "Tell why each stage of a cell would hit or miss."),
+    "plan": (
+        "derm_bench.cli.plan:plan",
+        "Show the cells and stages of a matrix, and which of them are cached.",
+    ),
+    "report": ("derm_bench.cli.report:report", "Rebuild the tables, figures and report of a run directory."),
+    "explain": (
+        "derm_bench.cli.explain:explain",
+        "Show why each stage of a cell would hit or miss the cache.",
+    ),
     "plugins": (
         "derm_bench.cli.plugins:plugins",
-        "List plugins, show one with its options, or write a new one.",
+        "List plugins, show, test or write one.",
     ),
-    "store": ("derm_bench.cli.store:store", "Sizes, digests and safe clean-up of the store."),
+    "store": ("derm_bench.cli.store:store", "Show sizes of the store, verify digests, clean up."),
     "schema": ("derm_bench.cli.schema:schema", "Print the JSON Schema of the matrix file."),
     "doctor": (
         "derm_bench.cli.doctor:doctor",
-        "Check device, versions and weights; measure precision with --probe.",
+        "Check devices, versions and weights; measure precision with --probe.",
     ),
 }
 INPUT_IS_WRONG = 2
@@ -69,13 +75,13 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main_group(ctx: click.Context, no_plugins: bool, strict_plugins: bool, debug: bool) -> None:
-    """Does synthetic data help a skin classifier, which kind, how much, and is that real?"""
+    """Measure whether synthetic data helps a skin classifier, which kind helps, and how much."""
     ctx.obj = {"no_plugins": no_plugins, "strict_plugins": strict_plugins, "debug": debug}
 
 
 def main(args: list[str] | None = None) -> Any:
     """Entry point of `derm-bench`. Wrong input is printed and exits 2; a traceback is shown only with --debug."""
-    # A plan is many small objects that live on: looking for garbage after every 700 of them took a fifth of its time.
+    # A plan has many small objects that stay alive. Collecting garbage after every 700 took a fifth of planning time.
     gc.set_threshold(50_000, 20, 50)
     arguments = sys.argv[1:] if args is None else args
     debug = "--debug" in arguments

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the way from a matrix file to a plan."""
+"""Options that several commands share, and planning of a matrix file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def store_option(command: Command) -> Command:
-    """`--store`."""
+    """Adds the option `--store`."""
     return click.option(
         "--store",
         type=click.Path(path_type=Path, file_okay=True),
@@ -37,7 +37,7 @@ def store_option(command: Command) -> Command:
 
 
 def selection_options(command: Command) -> Command:
-    """The options that choose and change what a matrix asks for."""
+    """Adds the argument MATRIX and the options that select from it and change it."""
     for option in reversed(
         [
             click.argument("matrix", type=click.Path(path_type=Path)),
@@ -53,11 +53,13 @@ def selection_options(command: Command) -> Command:
                 "--only",
                 multiple=True,
                 metavar="EXPR",
-                help="Cells to keep: strategy=dcgan*,seed=0 (repeat for or).",
+                help="Select cells, for example strategy=dcgan*,seed=0. Repeat to select more.",
             ),
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
             click.option(
-                "--executor", default=None, help="An installed executor. Default: the matrix's, else local."
+                "--device", default="auto", show_default=True, help="Device: auto, cpu, cuda or cuda:N."
+            ),
+            click.option(
+                "--executor", default=None, help="Executor to use. Default: that of the matrix, else local."
             ),
             click.option(
                 "--executor-option",
@@ -74,7 +76,7 @@ def selection_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class Request:
-    """A matrix as a command line asks for it, planned."""
+    """A planned matrix, with the plugins and the store of the command."""
 
     matrix: Matrix
     plugins: Plugins
@@ -83,7 +85,7 @@ class Request:
 
 
 def find_plugins(flags: dict[str, bool]) -> Plugins:
-    """The installed plugins, by the global flags."""
+    """Loads the installed plugins as the global flags require."""
     plugins = Plugins(builtins_only=flags["no_plugins"])
     if flags["strict_plugins"] and plugins.broken:
         raise UserErrors(
@@ -107,7 +109,7 @@ def plan_request(
     executor: str | None = None,
     executor_options: Sequence[str] = (),
 ) -> Request:
-    """Loads, validates, selects, checks what plugins can already see to be wrong, and plans."""
+    """Loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and plans."""
     plugins = find_plugins(flags)
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]
@@ -119,7 +121,7 @@ def plan_request(
 
 
 def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
-    """The machine that the stages of a matrix run on, as its executor tells it."""
+    """The machine that the stages of a matrix run on, from its executor."""
     spec, numerics = plugins.get("executor", matrix.executor.name), matrix.numerics
     wanted = Wanted(device, numerics.precision, numerics.threads)
     machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
@@ -127,7 +129,7 @@ def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
 
 
 def preflight(matrix: Matrix, plugins: Plugins) -> None:
-    """Asks every plugin that the matrix names what it can already see to be wrong."""
+    """Runs the preflight check of every plugin in the matrix. Raises UserErrors with all problems."""
     uses: list[tuple[str, tuple[str | int, ...], Any]] = [
         *(("dataset", ("datasets", k), entry) for k, entry in enumerate(matrix.datasets)),
         *(("classifier", ("classifiers", k), entry) for k, entry in enumerate(matrix.classifiers)),
@@ -146,7 +148,7 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
             uses.append(("generator", at, strategy.generator))
             augment = strategy.generator.options.augment
             uses += [("transform", (*at, "augment", i), use) for i, use in enumerate(augment)]
-    uses += list(_built_on(matrix, plugins, uses))
+    uses += list(_required_uses(matrix, plugins, uses))
     problems: dict[str, UserError] = {}
     for kind, path, use in uses:
         for key, problem in _problems(plugins.get(kind, use.name), use.options):
@@ -156,10 +158,10 @@ def preflight(matrix: Matrix, plugins: Plugins) -> None:
         raise UserErrors(list(problems.values()))
 
 
-def _built_on(
+def _required_uses(
     matrix: Matrix, plugins: Plugins, uses: list[tuple[str, tuple[str | int, ...], Any]]
 ) -> Iterator[tuple[str, tuple[str | int, ...], Any]]:
-    """What generators and classifiers are built on: plugins they require, data sets of their `init`."""
+    """The plugins that generators and classifiers require, and the data sets of their `init`."""
     for kind, path, use in uses:
         if kind in ("generator", "classifier"):
             builds: Kind = "generator" if kind == "generator" else "classifier"
@@ -171,9 +173,9 @@ def _built_on(
 
 
 def _problems(spec: PluginSpec, options: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What the plugin sees to be wrong, and files and folders that are not there."""
+    """The problems that the preflight of a plugin finds, and files and folders that do not exist."""
     for problem in load_object(spec.preflight)(options) if spec.preflight else ():
         yield (), problem
     for name, value in options:
         if isinstance(value, Path) and not value.exists():
-            yield (name,), f"there is nothing at {value}"
+            yield (name,), f"{value} does not exist"

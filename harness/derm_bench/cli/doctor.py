@@ -34,12 +34,10 @@ DISTRIBUTIONS = (
 
 
 @click.command()
-@click.option(
-    "--probe", is_flag=True, help="Measure which precision is faster on each device type, and save it."
-)
+@click.option("--probe", is_flag=True, help="Measure which precision is faster on this machine, and save it.")
 @click.pass_obj
 def doctor(flags: dict[str, bool], probe: bool) -> int:
-    """Check device, versions, store, weights and plugins; each problem comes with its mend."""
+    """Check devices, versions, store, weights and plugins, and show how to fix each problem."""
     plugins = find_plugins(flags)
     click.echo(f"derm-bench {__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo("  ".join(f"{name} {_version(name)}" for name in DISTRIBUTIONS))
@@ -60,7 +58,7 @@ def doctor(flags: dict[str, bool], probe: bool) -> int:
     for problem in problems:
         click.echo(f"! {problem}")
     if not problems:
-        click.echo("nothing is missing")
+        click.echo("no problems found")
     return 0
 
 
@@ -72,7 +70,7 @@ def _version(name: str) -> str:
 
 
 def _problems(plugins: Plugins) -> list[str]:
-    """What preflights find wrong with the default options, and broken plugins."""
+    """Problems that preflight checks find with default options, and broken plugins."""
     found = []
     for installed in plugins.all():
         options = compose_options(installed.spec)
@@ -86,7 +84,7 @@ def _problems(plugins: Plugins) -> list[str]:
 
 
 def _probe(device: str) -> None:
-    """Runs the measurement in a process of its own: torch stays out of this one."""
+    """Runs the measurement in a separate process, because this one does not import torch."""
     done = subprocess.run(
         [sys.executable, "-m", "derm_bench.training.probe", device],
         capture_output=True,

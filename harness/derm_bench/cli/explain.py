@@ -29,9 +29,9 @@ NAMED = 5  # cells that a message lists at most
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, **options: Any) -> int:
-    """Tell why each stage of CELL would hit or miss, down to the input that changed. Nothing is executed.
+    """Show why each stage of CELL would hit or miss the cache, and which input has changed. Nothing is executed.
 
-    CELL is a cell's name, or a pattern with * that one cell matches.
+    CELL is the name of a cell, or a pattern with * that matches one cell.
     """
     request = plan_request(flags, matrix, **options)
     planned = find_cell(request.plan.cells, cell)
@@ -46,7 +46,7 @@ def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, *
 
 
 def find_cell(cells: list[PlannedCell], pattern: str) -> PlannedCell:
-    """The one cell of that name, or that matches; a UserError otherwise."""
+    """The one cell with that name, or that matches the pattern. Raises UserError if there is none or more than one."""
     found = [planned for planned in cells if planned.cell.name == pattern]
     found = found or [planned for planned in cells if matches(pattern, planned.cell.name)]
     names = [planned.cell.name for planned in found or cells]
@@ -56,20 +56,20 @@ def find_cell(cells: list[PlannedCell], pattern: str) -> PlannedCell:
         rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise UserError(
             f"{len(names)} cells match '{pattern}': {', '.join(names[:NAMED])}{rest}",
-            hint="name one of them",
+            hint="give the name of one",
         )
     hint = did_you_mean(pattern, names)
     if not hint.startswith("did you mean") and len(names) > NAMED:
-        hint = f"for example {', '.join(names[:NAMED])}; `derm-bench plan` lists all"
+        hint = f"for example {', '.join(names[:NAMED])}; `derm-bench plan` lists all of them"
     raise UserError(f"no cell is named '{pattern}'", hint=hint)
 
 
 def explanations(request: Request, planned: PlannedCell) -> list[dict[str, Any]]:
-    """How each stage of a cell stands, upstream first: `{title, kind, key, status, needed, made, why, differs}`.
+    """One row per stage of a cell, upstream first: `{title, kind, key, status, needed, made, why, nearest, differs}`.
 
-    `status` is hit or miss; `needed` is false for a miss that no missing stage reads; `why` is one of `never made`,
-    `failed before`, `interrupted before`, `was spoiled`, `an input changed`, empty for a hit; `differs` lists what
-    differs from the nearest earlier stage, whose title is `nearest`.
+    `status` is `hit` or `miss`. `needed` is false for a miss whose output no missing stage reads. `why` is `never
+    made`, `failed before`, `interrupted before`, `was corrupted` or `an input changed`; empty for a hit. `differs`
+    lists the differences from the nearest earlier stage, whose title is `nearest`.
     """
     wanted = list(dict.fromkeys([planned.train, *planned.evaluations.values()]))
     stages = request.plan.stages
@@ -111,7 +111,7 @@ class _Earlier:
 
 
 def _earlier(request: Request, kinds: set[str]) -> dict[str, list[_Earlier]]:
-    """The finished stages of some kinds, the latest first."""
+    """The finished stages of the given kinds, latest first."""
     found: dict[str, list[_Earlier]] = {kind: [] for kind in kinds}
     for _, document in documents(request.store) if kinds else ():
         kind = document["identity"].get("kind")
@@ -127,12 +127,12 @@ def _earlier(request: Request, kinds: set[str]) -> dict[str, list[_Earlier]]:
 def _why(
     request: Request, stage: Stage, earlier: list[_Earlier], titles: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Why a stage is not in the store."""
+    """The reason why a stage is not in the store."""
     last = next(iter(reversed(request.store.records(stage.key))), None)
     if last is not None and last["status"] in (*FAILURES, "interrupted", CORRUPT):
         status = last["status"]
-        said = {"interrupted": "interrupted before", CORRUPT: "was spoiled"}.get(status, "failed before")
-        return {"why": said, "nearest": None, "differs": [f"{status}: {error_of(last)}"]}
+        why = {"interrupted": "interrupted before", CORRUPT: "was corrupted"}.get(status, "failed before")
+        return {"why": why, "nearest": None, "differs": [f"{status}: {error_of(last)}"]}
     place = nearest(stage.identity, [(entry.identity, entry.title) for entry in earlier], stage.title)
     if place is None:
         return {"why": "never made", "nearest": None, "differs": []}
@@ -145,7 +145,7 @@ def _print(row: Mapping[str, Any]) -> None:
     if row["status"] == "hit":
         click.echo(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
         return
-    unneeded = "" if row["needed"] else "; not needed, what reads it is there"
+    unneeded = "" if row["needed"] else "; not needed, because its outputs are only read by cached stages"
     near = f", the nearest is {row['nearest']}" if row["nearest"] else ""
     click.echo(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
     for difference in row["differs"]:

@@ -32,26 +32,26 @@ Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
 
 @click.command()
 @selection_options
-@click.option("--dag", is_flag=True, help="Print every stage with what it is made from.")
+@click.option("--dag", is_flag=True, help="Print every stage with its inputs.")
 @click.option(
     "--probe",
     "probing",
     is_flag=True,
-    help="Time what has no earlier record by running a small version of it in a temporary folder.",
+    help="Measure stages without a record by running a small version of each in a temporary folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
 def plan(
     flags: dict[str, bool], /, matrix: Path, as_json: bool, dag: bool, probing: bool, **options: Any
 ) -> int:
-    """Show what `run` with the same options would do; nothing is executed but what --probe asks for."""
+    """Show what `run` with the same options would do. Nothing is executed, except small stages with --probe."""
     prober = _prober(flags, quiet=as_json) if probing else None
     _show(plan_request(flags, matrix, **options), prober, as_json=as_json, dag=dag)
     return 0
 
 
 def _show(request: Request, prober: Prober | None, *, as_json: bool, dag: bool) -> None:
-    summary = describe(request, prober)
+    summary = plan_summary(request, prober)
     if as_json:
         click.echo(_as_json(summary))
     elif dag:
@@ -71,16 +71,16 @@ def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
     return run
 
 
-def describe(request: Request, prober: Prober | None = None) -> dict[str, Any]:
-    """The plan as JSON: stages to run and cached by kind, cells with what each still needs, forecasts. A `prober`
-    times stages that are like none of the store."""
+def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, Any]:
+    """The plan as JSON: stages to run and cached stages by kind, forecasts, and the missing stages of each cell.
+    `prober`, if given, measures stages without a record."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
     todo = execution.needed([*planned.targets(), *planned.analysis.values()])
     missing = set(todo)
     programs = programs_of(planned, todo, request.plugins)
     if prober:
-        refuse_programs(programs, "`run --allow-commands`: --probe never runs them, so plan without it")
+        refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
     past = Past(finished_stages(store))
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
     kinds = forecast(planned, todo, past, probes.found)
@@ -136,7 +136,7 @@ def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
 
 
 def _as_json(summary: dict[str, Any]) -> str:
-    """JSON with a line an entry: quick to write and to read for thousands of cells."""
+    """JSON with one line per entry, which is quick to write and to read for thousands of cells."""
 
     def text(value: Any) -> str:
         if not isinstance(value, list):
@@ -149,7 +149,7 @@ def _as_json(summary: dict[str, Any]) -> str:
 
 
 def _dag(summary: dict[str, Any]) -> Iterator[str]:
-    """A line a stage, each after what it is made from: its key, how it stands, its title and its inputs."""
+    """One line per stage, after its inputs: key, state, title and inputs."""
     for stage in summary["stages"]:
         made_from = " ".join(f"{name}={key[:12]}" for name, key in sorted(stage["inputs"].items()))
         state = "cached" if stage["cached"] else "to run"
@@ -167,7 +167,7 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             table.add_row(kind, *map(str, counts), *_row(summary["estimates"].get(kind)))
     console.print(table)
     for failure in summary["probe_failures"]:
-        click.echo(f"  no probe of '{failure['stage']}': {failure['status']}: {failure['error']}")
+        click.echo(f"  '{failure['stage']}' could not be probed: {failure['status']}: {failure['error']}")
     for cell in summary["cells"]:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
         click.echo(f"  {cell['cell']}: {state}")
@@ -189,11 +189,11 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         for program in summary["commands"]:
             click.echo(f"  {program['stage']}: {as_line(program['argv'])}")
     for warning in summary["warnings"]:
-        click.echo(f"keep in mind: {warning}")
+        click.echo(f"warning: {warning}")
 
 
 def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:
-    """Time, peak memory, and what they rest on."""
+    """The columns of a forecast: time, peak memory, and what they are based on."""
     if one is None:
         return "", "", ""
     return _time(one["seconds"]), f"{one['peak_mb']:.0f}" if one["peak_mb"] else "", one["source"]

@@ -20,7 +20,7 @@ from derm_bench.plugins import Broken, Plugins
 
 @click.group()
 def plugins() -> None:
-    """List plugins, show one with its options, write a new one, or test one."""
+    """List plugins, show, test or write one."""
 
 
 plugins.add_command(new_plugin)
@@ -36,7 +36,7 @@ plugins.add_command(check_plugin)
 )
 @click.pass_obj
 def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
-    """What is installed, and what is broken and why."""
+    """List installed plugins, and broken ones with the error."""
     found = find_plugins(flags)
     rows = found.listing()
     if as_json:
@@ -57,20 +57,20 @@ def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
 
 
 def notes(found: Plugins) -> list[str]:
-    """What is wrong with plugins that work: names given twice, imports that every command waits for."""
+    """Notes on working plugins: names that several distributions provide, and slow imports."""
     names: dict[tuple[str, str], list[str]] = {}
     for plugin in found.all():
         names.setdefault((plugin.kind, plugin.spec.name), []).append(plugin.distribution)
-    said = [
+    found_notes = [
         f"{kind} '{name}' is provided by {' and '.join(owners)}: write "
         + " or ".join(f"'{owner}:{name}'" for owner in owners)
         for (kind, name), owners in names.items()
         if len(owners) > 1
     ]
     for slow in found.slow:
-        why = ": it imports torch, which belongs into the module that `create` names" if slow.torch else ""
-        said.append(f"{slow.distribution} took {slow.seconds:.1f} s to import{why}")
-    return said
+        why = ": it imports torch, which only the module that `create` names should do" if slow.torch else ""
+        found_notes.append(f"{slow.distribution} took {slow.seconds:.1f} s to import{why}")
+    return found_notes
 
 
 @plugins.command("show")
@@ -78,7 +78,7 @@ def notes(found: Plugins) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema of the options.")
 @click.pass_obj
 def show_plugin(flags: dict[str, bool], name: str, as_json: bool) -> int:
-    """NAME's summary, paper, presets and options with their defaults."""
+    """Show the summary, paper, presets and options of the plugin NAME."""
     found = find_plugins(flags)
     usable = found.named(name)
     if not usable:
@@ -100,7 +100,7 @@ def show_plugin(flags: dict[str, bool], name: str, as_json: bool) -> int:
 
 
 def _show_unusable(found: Plugins, name: str) -> int:
-    """Why a plugin cannot be used, with its traceback; exits 2."""
+    """Prints why a plugin cannot be used, with its traceback. Returns 2."""
     entry = found.unusable(name)
     if entry is None:
         known = [plugin.spec.name for plugin in found.all()]

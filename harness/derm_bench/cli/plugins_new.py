@@ -15,9 +15,9 @@ from derm_bench.scaffold import KINDS, write_package
 @click.argument("name")
 @click.pass_obj
 def new_plugin(flags: dict[str, bool], kind: str, name: str) -> int:
-    """Write ./NAME, the package derm-bench-NAME: a plugin of KIND that works, with its tests."""
+    """Write the package derm-bench-NAME to ./NAME: a working plugin of the given KIND, with tests."""
     written = write_package(kind, name, find_plugins(flags), Path.cwd())
     for path in written:
         click.echo(f"  {path.relative_to(Path.cwd())}")
-    click.echo(f"next: pip install -e {name} && pytest {name}; {name}/README.md has a matrix to run")
+    click.echo(f"next: pip install -e {name} && pytest {name}; {name}/README.md contains a matrix to run")
     return 0

@@ -22,12 +22,15 @@ COLOURS = {"ok": "green", "failed": "red", "warning": "yellow", "skipped": "dim"
 @click.option(
     "--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the plugin; VALUE is YAML."
 )
-@click.option("--size", default=32, show_default=True, help="Side in pixels of the images the kit makes.")
-@click.option("--quick", is_flag=True, help="Leave out what takes up to a minute: preset smoke.")
+@click.option(
+    "--size", default=32, show_default=True, help="Side in pixels of the images that the kit makes."
+)
+@click.option("--quick", is_flag=True, help="Leave out the preset smoke, which takes up to a minute.")
 def check_plugin(target: str, sets: Sequence[str], size: int, quick: bool) -> int:
-    """Check TARGET, an installed plugin's name or the path of a project, package or module, against the rules.
+    """Check TARGET with the conformance kit. TARGET is an installed plugin, or the path of a project, package or
+    module.
 
-    A line a rule; exits 1 where one is broken. The same rules as derm_bench.testing offers to pytest.
+    Prints one line per rule. Exits with 1 if a rule is broken. derm_bench.testing has the same rules for pytest.
     """
     check_target = load_object("derm_bench.testing.kit:check_target")
     console, seen, shown = Console(soft_wrap=True, highlight=False), Counter[str](), ("", "")

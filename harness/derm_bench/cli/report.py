@@ -15,9 +15,9 @@ from derm_bench.store import default_store
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @store_option
 def report(run_dir: Path, store: Path | None) -> int:
-    """Rebuild the tables, figures and report of RUN_DIR from the store's records; nothing is trained. A directory
-    whose stages are not in your store is reported from its own files."""
+    """Rebuild the tables, figures and report of RUN_DIR from the records of the store; nothing is trained. If the store
+    does not have the stages of the run, the report is made from the files in RUN_DIR."""
     if not rebuild(run_dir, default_store(), store):
-        click.echo("the store does not have the stages of this run: reported from its own files", err=True)
+        click.echo("the store does not have the stages of this run, so its own files are used", err=True)
     click.echo(str(run_dir / "report.html"))
     return 0

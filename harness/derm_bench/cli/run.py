@@ -25,7 +25,7 @@ from derm_bench.runner.run import RunOptions, execute_request
     "--workers",
     type=click.IntRange(1, 1024),
     default=None,
-    help="Worker processes. Default: cores // threads, or one a GPU.",
+    help="Worker processes. Default: cores // threads; with GPUs, at most 4 per GPU.",
 )
 @click.option(
     "--max-failures",
@@ -34,29 +34,32 @@ from derm_bench.runner.run import RunOptions, execute_request
     help="Stop starting stages after this many failures.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=None, help="Seconds a stage may take."
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="Time limit per stage in seconds.",
 )
 @click.option(
-    "--memory", type=click.IntRange(1), default=None, help="Resident memory a stage may take, in MB."
+    "--memory", type=click.IntRange(1), default=None, help="Limit of resident memory per stage in MB."
 )
-@click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
+@click.option("--retry-failed", is_flag=True, help="Run stages again that failed in an earlier run.")
 @click.option(
-    "--allow-commands", is_flag=True, help="Let generators run the external programs that `plan` lists."
+    "--allow-commands", is_flag=True, help="Allow generators to run the external programs that `plan` lists."
 )
 @click.option(
     "--tracker",
     "trackers",
     multiple=True,
     metavar="NAME[=PLACE]",
-    help="Also log to a tracker: tensorboard[=DIR], mlflow[=DIR or URI], or an installed plugin's (repeatable).",
+    help="Log to a tracker too: tensorboard[=DIR], mlflow[=DIR or URI], or that of a plugin (repeatable).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     """Plan MATRIX, execute what is missing, write the run directory and print the table.
 
-    Exits 0 when every selected cell is done (without cells: when every generator is scored), 1 when some failed, 2
-    when the input is wrong, 130 when interrupted.
+    Exits with 0 if every selected cell is done (without cells, if every generator is scored), 1 if some failed, 2 if
+    the input is wrong, 130 if interrupted.
     """
     request = plan_request(
         flags,
@@ -104,6 +107,6 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         click.echo(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
         return 130
-    if not done.rows:  # a matrix that only scores generators
+    if not done.rows:  # the matrix only scores generators
         return 1 if done.unscored else 0
     return 0 if set(statuses) <= {"done"} else 1

@@ -21,13 +21,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print as JSO
 
 @click.group()
 def store() -> None:
-    """Sizes, digests and safe clean-up of the store."""
+    """Show sizes of the store, verify digests, clean up."""
 
 
 def _open(place: Path | None) -> Store:
     opened = Store(place or default_store())
     if not (opened.root / "objects").is_dir():
-        raise UserError(f"there is no store at {opened.root}", hint="say where it is with --store")
+        raise UserError(f"there is no store at {opened.root}", hint="give its folder with --store")
     return opened
 
 
@@ -35,8 +35,8 @@ def _open(place: Path | None) -> Store:
 @store_option
 @json_option
 def list_store(store: Path | None, as_json: bool) -> int:
-    """What the store holds: stages and sizes by kind, attempts, leftovers."""
-    summary = maintenance.describe(_open(store))
+    """Show stages and sizes by kind, attempts, and leftover files."""
+    summary = maintenance.summarise(_open(store))
     if as_json:
         click.echo(json.dumps(summary, indent=1))
     else:
@@ -54,19 +54,19 @@ def _print_summary(summary: dict[str, Any]) -> None:
     in_stages = sum(entry["bytes"] for entry in summary["kinds"].values())
     table.add_row("all stages", str(summary["stages"]), human(in_stages), style="bold")
     Console().print(table)
-    click.echo(f"store: {summary['store']}, {human(summary['bytes'])} in all")
+    click.echo(f"store: {summary['store']}, {human(summary['bytes'])} in total")
     attempts = ", ".join(f"{n} {status}" for status, n in summary["attempts"].items())
     click.echo(f"attempts: {attempts or 'none'}; {summary['failed_attempts']} failed or interrupted")
     for name, meaning in (
-        ("staging", "in staging (running, or left behind)"),
+        ("staging", "in staging (running or left over)"),
         ("checkpoints", "checkpoints"),
-        ("aside", "set aside as spoiled"),
+        ("aside", "set aside as corrupted"),
     ):
         entry = summary["places"][name]
         if entry["entries"]:
             click.echo(f"{entry['entries']} {meaning}, {human(entry['bytes'])}")
     if summary["running"]:
-        click.echo(f"{summary['running']} runs at work")
+        click.echo(f"{summary['running']} active runs")
     if summary["oldest"]:
         click.echo(f"stages made from {summary['oldest']} to {summary['newest']}")
 
@@ -75,46 +75,46 @@ def _print_summary(summary: dict[str, Any]) -> None:
 @store_option
 @json_option
 def verify(store: Path | None, as_json: bool) -> int:
-    """Compare every output with its digest; set aside what differs, to be made again by the next run.
+    """Compare every output with its digest. A stage that differs is set aside; the next run makes it again.
 
-    Exits 1 where anything differed.
+    Exits with 1 if any stage differs.
     """
     opened = _open(store)
     total = sum(1 for _ in maintenance.stage_keys(opened))
     found = []
     try:
-        for spoiled in maintenance.verify(opened):
-            found.append(spoiled)
+        for corrupted in maintenance.verify(opened):
+            found.append(corrupted)
             if not as_json:
-                click.echo(f"{spoiled.title} ({spoiled.key[:12]}): {'; '.join(spoiled.problems)}")
-                click.echo(f"  set aside to {spoiled.moved_to}")
+                click.echo(f"{corrupted.title} ({corrupted.key[:12]}): {'; '.join(corrupted.problems)}")
+                click.echo(f"  set aside to {corrupted.moved_to}")
     except OSError as error:
         hint = "is the store writable?"
-        raise UserError(f"a spoiled stage cannot be set aside: {reason(error)}", hint=hint) from error
+        raise UserError(f"a corrupted stage cannot be set aside: {reason(error)}", hint=hint) from error
     if as_json:
-        rows = [dataclasses.asdict(spoiled) for spoiled in found]
-        click.echo(json.dumps({"stages": total, "spoiled": rows}, indent=1, default=str))
+        rows = [dataclasses.asdict(corrupted) for corrupted in found]
+        click.echo(json.dumps({"stages": total, "corrupted": rows}, indent=1, default=str))
     else:
-        click.echo(f"{total} stages checked, {len(found)} spoiled")
+        click.echo(f"{total} stages checked, {len(found)} corrupted")
     return 1 if found else 0
 
 
 @store.command()
 @store_option
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option(
     "--older-than",
     type=click.FloatRange(0),
     metavar="DAYS",
     default=None,
-    help="Also remove finished stages that no run has asked for in so many days.",
+    help="Also remove finished stages that no run has used for this many days.",
 )
-@click.option("--fsync", is_flag=True, help="Flush the store to the disk afterwards.")
+@click.option("--fsync", is_flag=True, help="Flush the store to disk afterwards.")
 @json_option
 def gc(store: Path | None, dry_run: bool, older_than: float | None, fsync: bool, as_json: bool) -> int:
-    """Remove what dead attempts left, checkpoints of finished stages, what was set aside, unused plan data.
+    """Remove leftovers of dead attempts, checkpoints of finished stages, corrupted stages and unused plan data.
 
-    Nothing that a running run needs goes. Finished stages stay, unless --older-than is given.
+    Nothing that an active run needs is removed. Finished stages are kept, unless --older-than is given.
     """
     opened = _open(store)
     items = maintenance.garbage(opened, older_than)
@@ -138,12 +138,12 @@ def _print_garbage(items: list[maintenance.Garbage], dry_run: bool, recovered: i
     for why, n in numbers.items():
         click.echo(f"{n} {why}: {human(sizes[why])}")
     if recovered:
-        click.echo(f"{recovered} attempts that died without a word are now on record")
+        click.echo(f"{recovered} attempts that died without a record now have one")
     click.echo(f"{'would free' if dry_run else 'freed'} {human(sum(sizes.values()))}")
 
 
 def human(size: int) -> str:
-    """A size in bytes as a person reads it."""
+    """A size in bytes in a readable unit."""
     amount = float(size)
     for unit in ("B", "kB", "MB"):
         if amount < 1000:

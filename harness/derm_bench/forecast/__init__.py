@@ -1,1 +1,1 @@
-"""What a plan will take: from records of earlier stages, from probes of shrunken ones, else guesses."""
+"""Forecasts of the time, memory and disk that a plan needs, from records, probes of small stages, or guesses."""

@@ -1,4 +1,4 @@
-"""What a plan will take, from earlier stages or probes of them, and the smallest difference it can show."""
+"""Forecasts the time, memory and disk of a plan, and the smallest difference that its test sets can detect."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from derm_bench.plan.amounts import Amounts
 from derm_bench.plan.kinds import WORDS, guessed_seconds, kind_of
 from derm_bench.plan.model import Plan, Stage
 
-# As often is a classifier evaluated on the validation images while it is trained (`StageRun`).
+# Number of evaluations on validation images during the training of a classifier (`StageRun`).
 EVALUATIONS = 10
-# A stage holds its images twice for a while: as they are read, and as they are used.
+# A stage has its images in memory twice for a while: as read, and as used.
 COPIES = 2
 # The parameters that decide the cost class of a stage.
 _SHARED = ("classifier", "generator", "dataset", *COSTLY)
@@ -26,8 +26,8 @@ _SHARED = ("classifier", "generator", "dataset", *COSTLY)
 
 @dataclass(frozen=True)
 class KindForecast:
-    """What the stages of one kind will take. `known` of the `stages` rest on records, `probed` on probes, the
-    others are guesses."""
+    """The forecast for all stages of one kind. Of the `stages`, `known` are forecast from records and `probed` from
+    probes; the others are guessed."""
 
     stages: int
     known: int
@@ -38,7 +38,7 @@ class KindForecast:
 
     @property
     def source(self) -> str:
-        """What the forecast rests on, in words."""
+        """What the forecast is based on, as text."""
         counts = {
             "records": self.known,
             "a probe": self.probed,
@@ -51,7 +51,7 @@ class KindForecast:
 
 
 class _Share(NamedTuple):
-    """What one stage adds to the forecast of its kind."""
+    """The contribution of one stage to the forecast of its kind."""
 
     seconds: float
     megabytes: float = 0.0
@@ -63,10 +63,10 @@ class _Share(NamedTuple):
 def forecast(
     plan: Plan, keys: Sequence[str], past: Past, probed: Mapping[CostClass, Probed] | None = None
 ) -> dict[str, KindForecast]:
-    """The forecast of the stages `keys`, by the word for their kind, in the order in which a run comes to them.
+    """Forecasts the stages `keys`, by the word for their kind, in the order in which a run executes them.
 
-    A stage is taken to cost what earlier ones with its options and size did, else what a probe of it found, else
-    what earlier ones of its plugin did, else a guess.
+    A stage is forecast from earlier stages with the same options and size, else from a probe, else from earlier stages
+    of the same plugin, else by a guess.
     """
     forecaster = _Forecaster(plan, past, probed or {})
     grouped: dict[str, list[str]] = defaultdict(list)
@@ -76,7 +76,7 @@ def forecast(
 
 
 class _Median(NamedTuple):
-    """What stages of one cost class took, in the median; `per_unit` where they say how much work they were."""
+    """Medians over the stages of one cost class. `per_unit` is in seconds per unit of work, if the units are known."""
 
     seconds: float
     per_unit: float | None
@@ -84,7 +84,7 @@ class _Median(NamedTuple):
     peak_mb: float
 
     def of(self, units: float | None) -> float:
-        """Seconds of so many units of work."""
+        """Seconds for `units` units of work."""
         return units * self.per_unit if units and self.per_unit is not None else self.seconds
 
 
@@ -113,7 +113,9 @@ class _Forecaster:
             return _Share(guessed_seconds(stage, self.amounts))
         group = self._class_of(stage)
         probe = self.probed.get(group)
-        counted = kind_of(stage).stores(stage, self.amounts) is not None  # exactly, by `stored_megabytes`
+        counted = (
+            kind_of(stage).stores(stage, self.amounts) is not None
+        )  # counted exactly by `stored_megabytes`
         took = self._median(group)
         if took is not None:
             megabytes = 0.0 if counted else took.megabytes
@@ -130,8 +132,8 @@ class _Forecaster:
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
     def _class_of(self, stage: Stage) -> CostClass:
-        """`cost_class` of a stage. Most stages of a large plan share the very objects that decide it; the plan keeps
-        those alive, so that no id is given anew."""
+        """The `cost_class` of a stage, cached by the ids of the objects that determine it: most stages of a large plan
+        share them. The plan keeps them alive, so that no id is reused."""
         memo = (
             stage.kind,
             id(stage.shared["numerics"]),
@@ -142,14 +144,15 @@ class _Forecaster:
         return self._classes[memo]
 
     def _median(self, group: CostClass) -> _Median | None:
-        """What finished stages tell of a cost class: exactly such ones where a probe can speak for the others."""
+        """The medians of finished stages like a cost class. If there is a probe, only stages of exactly that class
+        count."""
         if group not in self._known:
             alike = self.past.of_class(group) if group in self.probed else self.past.alike(group)
             self._known[group] = _in_the_median(alike) if alike else None
         return self._known[group]
 
     def _evaluating(self, stage: Stage) -> float:
-        """Seconds of the evaluations within a training, which its probe does without."""
+        """Seconds of the evaluations during a training, which its probe leaves out."""
         evaluate = self._evaluations.get(stage.key)
         probe = self.probed.get(self._class_of(evaluate)) if evaluate is not None else None
         return (
@@ -170,7 +173,7 @@ def _in_the_median(alike: Sequence[Took]) -> _Median:
 
 
 def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
-    """With all workers busy all the time, which the last stages never quite are."""
+    """Wall time in seconds if all workers are busy all the time, which is a lower bound."""
     return sum(one.seconds for one in forecasts) / workers
 
 
@@ -178,7 +181,7 @@ def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
 
 
 def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:
-    """Rough size of the images that the stages will store; networks come on top of it."""
+    """Approximate size of the images that the stages will store, without networks."""
     total, amounts = 0.0, Amounts(plan)
     for stage in (plan.stages[key] for key in keys):
         pixels = 3 * int(getattr(stage.params, "size", 0)) ** 2
@@ -187,10 +190,11 @@ def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:
 
 
 def detectable_difference(plan: Plan, power_z: float = 0.84, alpha_z: float = 1.96) -> float | None:
-    """Smallest difference of two accuracies found with 80% power at a two-sided 5% level; None without a test set.
+    """Smallest difference of two accuracies that is detected with 80% power at a two-sided level of 5%.
 
     Over n test images and S seeds, with accuracy near 0.7, half of the variance shared by the paired arms, and a
-    standard deviation over seeds of 0.02: (1.96 + 0.84) sqrt(2 (1 - 0.5) p (1 - p) / n + 2 0.02^2 / S).
+    standard deviation over seeds of 0.02: (1.96 + 0.84) sqrt(2 (1 - 0.5) p (1 - p) / n + 2 0.02^2 / S). None without
+    test images.
     """
     splits = plan.cell_splits()
     if not plan.cells or not splits:

@@ -1,4 +1,4 @@
-"""What finished stages of the store took, by cost class."""
+"""Time, memory and size of finished stages in the store, by cost class."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from derm_bench.plan.kinds import KINDS
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store import Store
 
-# Finished stages that are looked at: enough for medians, few enough for a store of any size.
+# Number of finished stages that are read: enough for medians, and quick for a store of any size.
 LOOKED_AT = 400
 
 
 class Took(NamedTuple):
-    """What one finished stage took. `units`: how much work it was, as its kind counts it; None where it is unsaid."""
+    """Time, memory and size of one finished stage. `units` is its amount of work in the unit of its kind, None if
+    unknown."""
 
     seconds: float
     peak_mb: float
@@ -44,19 +45,19 @@ class Past:
         return self._exact.get(group, ())
 
     def alike(self, group: CostClass) -> Sequence[Took]:
-        """Stages with the same options and size, else those of the same plugin on such a device."""
+        """Stages with the same options and size, else those of the same plugin on the same type of device."""
         return self.of_class(group) or self._plugins.get(group[:3], ())
 
 
 def finished_stages(store: Store, limit: int = LOOKED_AT) -> dict[CostClass, list[Took]]:
-    """What at most `limit` finished stages of the store took. Keys are digests, so any of them are a fair sample."""
+    """Reads at most `limit` finished stages of the store. Keys are digests, so the first ones are a random sample."""
     found: dict[CostClass, list[Took]] = defaultdict(list)
     for folder in islice(_folders(store), limit):
         try:
             with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
                 document = json.loads(file.read())
             group, took = _took(folder, document)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # spoiled, or just being removed
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # corrupted, or being removed
             continue
         found[group].append(took)
     return found

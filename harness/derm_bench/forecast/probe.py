@@ -1,6 +1,6 @@
-"""What stages take that the store has no record of: each is run small, in a real worker and a throw-away store.
+"""Probes stages that the store has no record of: runs a small version of each in a worker and a temporary store.
 
-A first run of a stage warms the worker up, a short and a longer one tell start-up from work.
+The first run of a stage warms the worker up; a short and a longer run then separate start-up time from work.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from derm_bench.plugins import Plugins
 from derm_bench.runner.execute import Execution
 from derm_bench.store import Store
 
-# The longest that any run of a stage may take; longer than `SLOW` tells enough, and it is not run again.
+# Time limit of each run of a stage, and the time above which a stage is not run again.
 LIMIT_SECONDS = 60.0
 SLOW_SECONDS = 10.0
-# The longer run of a training is to take about this long, within these numbers of updates.
+# Intended time of the longer run of a training, and the limits of its number of updates.
 LONG_SECONDS, LONG_UPDATES = 5.0, (4, 64)
 FEW_IMAGES, MORE_IMAGES = 16, 64
-# Generators are asked for whole chunks of 128.
+# Generators draw samples in chunks of 128.
 FEW_SAMPLES, MORE_SAMPLES = 128, 384
 
 
 class Probed(NamedTuple):
-    """What a probe found: seconds are `fixed` + `per_unit` * units; the peak is that with `images` in memory."""
+    """Result of a probe. A stage takes `fixed` + `per_unit` * units seconds; the peak is that with `images` in
+    memory."""
 
     fixed: float
     per_unit: float
@@ -47,7 +48,7 @@ class Probed(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A stage that could not be probed, and why."""
+    """A stage that could not be probed, and the error."""
 
     stage: str
     status: str
@@ -56,15 +57,15 @@ class Failure(NamedTuple):
 
 @dataclass
 class Probes:
-    """What was found, by cost class, and what failed."""
+    """Results of probes by cost class, and failures."""
 
     found: dict[CostClass, Probed] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
 def unknown(plan: Plan, keys: Iterable[str], past: Past) -> dict[CostClass, str]:
-    """One stage among `keys` of each cost class without a record: of several, one that needs the fewest others. Those
-    with optional inputs are left out: what they read is made by a whole run."""
+    """One stage of each cost class without a record, among `keys`: the one with the fewest inputs. Stages with optional
+    inputs are left out, because those inputs exist only after a complete run."""
     chosen: dict[CostClass, str] = {}
     for key in keys:
         stage = plan.stages[key]
@@ -86,8 +87,8 @@ def probe(
     builtins_only: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Probes:
-    """Runs the `chosen` stages small. Raises KeyboardInterrupt at Ctrl-C; nothing outside a temporary folder is
-    written."""
+    """Runs small versions of the `chosen` stages. Raises KeyboardInterrupt at Ctrl-C. Writes only to a temporary
+    folder."""
     if not chosen:
         return Probes()
     with tempfile.TemporaryDirectory(prefix="derm-bench-probe-", ignore_cleanup_errors=True) as folder:
@@ -132,9 +133,10 @@ class _Prober:
         self.failures: dict[str, Failure] = {}
 
     def probes(self) -> Probes:
-        """Three rounds: a warm-up of everything, then short and longer runs of what is quick and can be longer."""
+        """Runs three rounds: a warm-up of all stages, then short and longer runs of those that are quick and
+        scalable."""
         keys = list(self.chosen.values())
-        self.say(f"probing {len(keys)} different stages, at most {LIMIT_SECONDS:.0f} s a run")
+        self.say(f"probing {len(keys)} different stages, at most {LIMIT_SECONDS:.0f} s per run")
         ready, warm = self._round(keys, Size("warm", FEW_IMAGES, FEW_SAMPLES, {}), {})
         quick = {key for key, run in warm.items() if run.units is not None and run.seconds < SLOW_SECONDS}
         wanted = [key for key in keys if key in quick]
@@ -158,13 +160,13 @@ class _Prober:
     def _round(
         self, keys: Collection[str], size: Size, ready: Mapping[str, str]
     ) -> tuple[dict[str, str], dict[str, _Run]]:
-        """Runs `keys` in one size: the small stage of each stage that took part, and how the finished ones went."""
+        """Runs `keys` in one size. Returns the small stage of each stage, and the results of those that finished."""
         small = ShrunkenPlan(self.plan, size, ready)
         targets = small.add(keys)
         for content in small.plan.data.values():
             self.store.put(content)
         execution = Execution(small.plan, self.store)
-        execution.run(self.executor, targets, _Spoken(self.say))
+        execution.run(self.executor, targets, _ProbeProgress(self.say))
         if execution.interrupted:
             raise KeyboardInterrupt
         for key, outcome in execution.outcomes.items():
@@ -193,13 +195,13 @@ class _Prober:
 
 
 def _long_updates(seconds: float) -> int:
-    """How many updates of at most `seconds` each the longer run makes."""
+    """Number of updates of the longer run, if each takes at most `seconds`."""
     least, most = LONG_UPDATES
     return max(least, min(most, int(LONG_SECONDS / max(seconds, 1e-3))))
 
 
 def _fitted(short: _Run, long: _Run | None, warm: _Run) -> Probed:
-    """The line through two runs; through the origin where there is one only, or more work did not take longer."""
+    """Fits a line through two runs, or through the origin if there is only one or if more work did not take longer."""
     last = long or short
     largest = max((short, last, warm), key=lambda run: run.peak_mb)
     found = Probed(last.seconds, 0.0, largest.peak_mb, last.megabytes, largest.images)
@@ -211,8 +213,8 @@ def _fitted(short: _Run, long: _Run | None, warm: _Run) -> Probed:
     return found._replace(fixed=max(0.0, short.seconds - per_unit * short.units), per_unit=per_unit)
 
 
-class _Spoken:
-    """Tells how each small run went."""
+class _ProbeProgress:
+    """Prints a line when a small stage ends."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say

@@ -16,7 +16,7 @@ from derm_bench.stage_names import SYNTHETIC
 
 
 class Size(NamedTuple):
-    """How small: images per class and part, images to sample, updates of a stage (by its key in the large plan)."""
+    """A small size: images per class and part, samples, and updates of stages (by their keys in the large plan)."""
 
     name: str
     images: int
@@ -26,7 +26,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class _Shrinker:
-    """What the parameters of one stage are made small with (`plan.amounts.MadeSmall`)."""
+    """The small values for the parameters of one stage (implements `plan.amounts.MadeSmall`)."""
 
     plan: ShrunkenPlan
     stage: Stage
@@ -47,9 +47,9 @@ class _Shrinker:
 
 
 class ShrunkenPlan:
-    """Makes small stages of those of `plan`. `keys` leads from a planned stage to the small one that stands for it.
+    """Small versions of the stages of `plan`. `keys` maps the key of a planned stage to that of its small version.
 
-    `ready` are small stages of an earlier `ShrunkenPlan`, which serve again as inputs.
+    `ready` are small stages of an earlier `ShrunkenPlan` that are used again as inputs.
     """
 
     def __init__(self, plan: Plan, size: Size, ready: Mapping[str, str] | None = None) -> None:
@@ -59,17 +59,17 @@ class ShrunkenPlan:
         self._splits = self._small_splits()
 
     def add(self, keys: Collection[str]) -> list[str]:
-        """Enters the stages `keys` with what they need; their small keys."""
+        """Adds small versions of the stages `keys` and of their inputs. Returns the small keys."""
         return [self._enter(key) for key in keys]
 
     def small_split(self, digest: str) -> str:
-        """The digest of the small split that stands for a planned one."""
+        """The digest of the small version of a planned split."""
         split = self._splits[digest]
         self.plan.splits[split.digest, 0] = split
         return self._put(split.csv)
 
     def small_list(self, stage: Stage, digest: str) -> str:
-        """The digest of the lines of those images that the small splits hold."""
+        """The digest of the lines of those images that are in the small splits."""
         labels = {label for label, key in self.large.decodes.items() if key == stage.key}
         digests = [s.digest for (label, _), s in self.large.splits.items() if label in labels]
         wanted = {name for one in digests for name in self._splits[one].ids}
@@ -92,7 +92,8 @@ class ShrunkenPlan:
 
     @staticmethod
     def _inputs(stage: Stage) -> Mapping[str, str]:
-        """What an update of a classifier costs does not depend on whether its images are real."""
+        """The inputs without synthetic images, since the cost of an update does not depend on whether images are
+        real."""
         return {name: key for name, key in stage.inputs.items() if not name.startswith(SYNTHETIC)}
 
     def _put(self, content: bytes) -> str:
@@ -101,7 +102,7 @@ class ShrunkenPlan:
         return digest
 
     def _small_splits(self) -> dict[str, PlannedSplit]:
-        """The small split that stands for each planned one: those of equal images share the first one's."""
+        """The small version of each planned split. Splits of the same images share that of the first."""
         first: dict[tuple[str, ...], PlannedSplit] = {}
         found = {}
         for split in self.large.splits.values():
@@ -112,7 +113,7 @@ class ShrunkenPlan:
 
 
 def small_split(split: PlannedSplit, n: int) -> PlannedSplit:
-    """At most `n` images of each class in each part, evenly taken."""
+    """A split with at most `n` images of each class in each part, evenly spaced."""
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, place in enumerate(zip(split.parts, split.labels, strict=True)):
         places[place].append(i)

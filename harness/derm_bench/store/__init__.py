@@ -1,4 +1,4 @@
-"""The store: the only code that knows how outputs, records, locks and checkpoints lie on disk."""
+"""The store of stage outputs and records. No other code knows its layout on disk."""
 
 from __future__ import annotations
 

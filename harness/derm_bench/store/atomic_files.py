@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and flushed so that they outlive the machine's fall."""
+"""Atomic writes of files, and flushing to disk, so that files survive a crash of the machine."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 
 def reason(error: OSError) -> str:
-    """What the system said, without the errno."""
+    """The message of the system, without the errno."""
     return (error.strerror or str(error)).lower()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file beside its place, then renames it."""
+    """Writes a file completely or not at all: to a temporary file beside it, which is then renamed."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     temporary.write_bytes(content)
     temporary.replace(path)
 
 
 def flush(folder: Path) -> None:
-    """Flushes all files and folders below a folder to the disk, and itself."""
+    """Flushes a folder and all files and folders in it to disk."""
     paths = [path for path in folder.rglob("*") if not path.is_symlink()]
     for path in paths:
         if path.is_file():
@@ -30,13 +30,13 @@ def flush(folder: Path) -> None:
 
 
 def flush_folders(*folders: Path) -> None:
-    """Flushes the entries of folders (names, renames) to the disk."""
+    """Flushes the entries of folders (new names, renames) to disk."""
     for folder in folders:
         _fsync(folder)
 
 
 def _fsync(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):  # another process may clean or publish meanwhile
+    with contextlib.suppress(FileNotFoundError):  # another process may have removed or published it meanwhile
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""One lock a stage: several runs may use a store at once, and each stage is still executed once.
+"""Locks of stages, so that several runs can use a store at once and each stage is executed only once.
 
-The operating system frees a lock when the process that holds it dies, so none is ever left behind. (On one host;
-shared file systems are another matter.)
+The operating system releases a lock when the process that holds it dies, so no lock is left behind. This holds on one
+host, not on file systems that several hosts share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FOLDER = "locks"
 
 @contextlib.contextmanager
 def stage_lock(store: Path, key: str) -> Iterator[bool]:
-    """Holds the lock of a stage, if nobody else does: yields whether it is ours."""
+    """Context manager that tries to lock a stage. Yields False if another process holds the lock."""
     folder = store / FOLDER
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -28,7 +28,7 @@ def stage_lock(store: Path, key: str) -> Iterator[bool]:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Exclusive and without waiting. The file stays: removing it would let two runs lock two files of one name."""
+    """Locks without waiting. The file is never removed, since two runs could then lock two files of the same name."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Looks after a store: what is in it, whether it is still what was published, and what can go."""
+"""Maintenance of a store: summaries of its contents, verification of digests, and removal of garbage."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from derm_bench.store.stage_files import document_digest, file_digest, read_stag
 from derm_bench.store.store import Store
 
 DAY = 86_400.0
-# What nobody owns, or somebody whose life cannot be seen from here, is left alone for this many days.
+# Days for which files are kept that no process owns, or a process of which it is unknown whether it is running.
 UNOWNED_DAYS = 1.0
 UNSEEN_DAYS = 30.0
 FAILED = ("failed", "timeout", "oom", "diverged", "interrupted")
 
 
 @dataclass(frozen=True)
-class Spoiled:
-    """A stage that is no longer what was published, and where it was moved to."""
+class Corrupted:
+    """A stage that differs from what was published, and the folder to which it was moved."""
 
     key: str
     title: str
@@ -37,7 +37,7 @@ class Spoiled:
 
 @dataclass(frozen=True)
 class Garbage:
-    """Something that can go, why, and its size in bytes. `key` where it is a finished stage."""
+    """A file or folder that can be removed, the reason, and its size in bytes. `key` is set for a finished stage."""
 
     why: str
     path: Path
@@ -46,14 +46,14 @@ class Garbage:
 
 
 def stage_keys(store: Store) -> Iterator[str]:
-    """The keys of all folders among the finished stages, sorted."""
+    """The keys of all finished stages, sorted."""
     for path in sorted((store.root / "objects").glob("*/*")):
         if path.is_dir() and not path.name.startswith("."):
             yield path.name
 
 
 def documents(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Key and stage file of every readable finished stage; reading them does not count as use."""
+    """Yields key and stage file of every readable finished stage. This does not mark stages as used."""
     for key in stage_keys(store):
         try:
             yield key, read_stage(store.folder(key))
@@ -64,8 +64,8 @@ def documents(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
 # ------------------------------------------------------------------------------------ ls
 
 
-def describe(store: Store) -> dict[str, Any]:
-    """Sizes in bytes and counts, by kind of stage and in all."""
+def summarise(store: Store) -> dict[str, Any]:
+    """Sizes in bytes and numbers of stages, by kind and in total."""
     kinds: dict[str, dict[str, int]] = {}
     for key in stage_keys(store):
         entry = kinds.setdefault(_kind(store, key), {"stages": 0, "bytes": 0})
@@ -86,7 +86,7 @@ def describe(store: Store) -> dict[str, Any]:
         "attempts": dict(sorted(statuses.items())),
         "failed_attempts": sum(statuses[status] for status in FAILED),
         "places": {name: _place(store.root / name) for name in places},
-        "running": len(_runs_at_work(store)),
+        "running": len(_active_runs(store)),
         "oldest": _iso(times[0]) if times else None,
         "newest": _iso(times[-1]) if times else None,
     }
@@ -96,7 +96,7 @@ def _kind(store: Store, key: str) -> str:
     try:
         return str(read_stage(store.folder(key))["identity"].get("kind", "unknown"))
     except (OSError, ValueError):
-        return "spoiled"
+        return "corrupted"
 
 
 def _place(folder: Path) -> dict[str, int]:
@@ -105,7 +105,7 @@ def _place(folder: Path) -> dict[str, int]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder; what vanishes meanwhile counts nothing."""
+    """Bytes of a file, or of all files below a folder. Files that are removed meanwhile count as 0."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(_size(file) for file in files)
 
@@ -132,17 +132,17 @@ def _iso(seconds: float) -> str:
 # -------------------------------------------------------------------------------- verify
 
 
-def verify(store: Store) -> Iterator[Spoiled]:
-    """Compares every file of every finished stage with its digest; what differs is set aside, to be made again."""
+def verify(store: Store) -> Iterator[Corrupted]:
+    """Compares every file of every finished stage with its digest. A stage that differs is set aside and yielded."""
     for key in list(stage_keys(store)):
         found = problems(store.folder(key))
         if found and store.folder(key).is_dir():
             title = _title(store.folder(key))
-            yield Spoiled(key, title, tuple(found), store.set_aside(key, "; ".join(found)))
+            yield Corrupted(key, title, tuple(found), store.set_aside(key, "; ".join(found)))
 
 
 def problems(folder: Path) -> list[str]:
-    """How a finished stage differs from what was published; empty where it does not."""
+    """The differences of a finished stage from what was published, one sentence each."""
     try:
         document = read_stage(folder)
         if document.get("digest", document_digest(document)) != document_digest(document):
@@ -170,8 +170,9 @@ def _title(folder: Path) -> str:
 
 
 def garbage(store: Store, older_than: float | None = None) -> list[Garbage]:
-    """What can go without a running run missing it. `older_than` is in days since a run last asked for a stage."""
-    runs = _runs_at_work(store)
+    """The files that can be removed safely. `older_than` adds finished stages that no run has used for that many
+    days."""
+    runs = _active_runs(store)
     unused = list(_unused(store, older_than, runs)) if older_than is not None else []
     going = {item.key for item in unused}
     return [
@@ -184,7 +185,7 @@ def garbage(store: Store, older_than: float | None = None) -> list[Garbage]:
 
 
 def clean(store: Store, items: list[Garbage]) -> list[dict[str, Any]]:
-    """Removes garbage; attempts that died without a record get one first, which are returned."""
+    """Removes garbage. Attempts that died without a record get one first; these records are returned."""
     records = store.recover()
     for item in items:
         if item.key:
@@ -197,7 +198,7 @@ def clean(store: Store, items: list[Garbage]) -> list[dict[str, Any]]:
 
 
 def flush_store(store: Store) -> None:
-    """Flushes the whole store to the disk, so that it outlives the machine's fall, not the processes' alone."""
+    """Flushes the whole store to disk, so that it survives a crash of the machine."""
     for name in ("objects", "records", "data"):
         if (store.root / name).is_dir():
             flush(store.root / name)
@@ -208,8 +209,8 @@ def _entries(store: Store, name: str) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _runs_at_work(store: Store) -> list[float]:
-    """When each run began that is, or may be, at work on this store. Notes of the dead are removed."""
+def _active_runs(store: Store) -> list[float]:
+    """The start times of all runs that are, or may be, active on this store. Notes of dead processes are removed."""
     began = []
     for path in _entries(store, "running"):
         note = _json(path)
@@ -217,20 +218,20 @@ def _runs_at_work(store: Store) -> list[float]:
         if alive or (alive is None and _age(path) < UNSEEN_DAYS):
             began.append(_mtime(path))
         else:
-            with contextlib.suppress(OSError):  # a store that may only be read
+            with contextlib.suppress(OSError):  # the store may be read-only
                 path.unlink()
     return began
 
 
-def _staging(store: Store, run_at_work: bool) -> Iterator[Garbage]:
-    """What attempts left that no longer run."""
+def _staging(store: Store, has_active_run: bool) -> Iterator[Garbage]:
+    """Files of attempts that are no longer running."""
     notes = {path.stem: _json(path) for path in _entries(store, "staging") if path.suffix == ".json"}
     for path in _entries(store, "staging"):
         if path.suffix == ".json" and path.with_suffix("").exists():
             continue
         note = notes.get(path.stem)
         alive = is_running(note["process"]) if isinstance(note, dict) and "process" in note else None
-        limit = UNSEEN_DAYS if path.stem in notes or run_at_work else UNOWNED_DAYS
+        limit = UNSEEN_DAYS if path.stem in notes or has_active_run else UNOWNED_DAYS
         if alive is False or (alive is None and _age(path) >= limit):
             yield Garbage("left by an attempt that ended", path, size_of(path))
 
@@ -243,7 +244,7 @@ def _checkpoints(store: Store) -> Iterator[Garbage]:
 
 
 def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
-    """Plan data that no remaining stage names. (A run at work may have written some for stages to come.)"""
+    """Plan data that no remaining stage refers to. (An active run may have written data for stages to come.)"""
     texts = [
         json.dumps(document["identity"].get("params", {}))
         for key, document in documents(store)
@@ -256,7 +257,7 @@ def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
 
 
 def _unused(store: Store, days: float, runs: list[float]) -> Iterator[Garbage]:
-    """Finished stages that no run has asked for in `days` days, nor one at work since it began."""
+    """Finished stages that no run has used for `days` days, and no active run since its start."""
     limit = min([time.time() - days * DAY, *(began - 1.0 for began in runs)])
     for key in stage_keys(store):
         if _mtime(store.folder(key)) < limit:
@@ -265,7 +266,7 @@ def _unused(store: Store, days: float, runs: list[float]) -> Iterator[Garbage]:
 
 
 def _age(path: Path) -> float:
-    """Days since a path, or anything right in it, changed."""
+    """Days since a path, or an entry of the folder that it is, was changed."""
     paths = [path, *(path.iterdir() if path.is_dir() else ())]
     return (time.time() - max(_mtime(p) for p in paths)) / DAY
 

@@ -1,4 +1,5 @@
-"""Tells whether a process noted earlier still runs, by pid, start time, boot and host: a reused pid fools nobody."""
+"""Checks whether a recorded process is still running, by pid, start time, boot and host, so that reused pids are
+detected."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 
 
 def identify(pid: int | None = None) -> dict[str, Any]:
-    """What tells a process (default: this one) from any other, as JSON."""
+    """JSON that identifies a process, by default this one."""
     number = os.getpid() if pid is None else pid
     return {
         "pid": number,
@@ -22,8 +23,8 @@ def identify(pid: int | None = None) -> dict[str, Any]:
 
 
 def is_running(process: Mapping[str, Any]) -> bool | None:
-    """Whether the process of `identify` is alive; None where that cannot be told from here (another host, another
-    container)."""
+    """Whether a process from `identify` is running; None if that is unknown, for a process of another host or
+    container."""
     here = _machine()
     if process.get("host") != platform.node():
         return None
@@ -40,7 +41,7 @@ def is_running(process: Mapping[str, Any]) -> bool | None:
 
 @functools.cache
 def _machine() -> dict[str, str | None]:
-    """Boot and pid namespace; None where there is no /proc."""
+    """Boot and pid namespace of this machine; None without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return {"boot": boot, "namespace": str(Path("/proc/self/ns/pid").readlink())}
@@ -49,12 +50,12 @@ def _machine() -> dict[str, str | None]:
 
 
 def _stat(pid: int) -> tuple[str, int] | None:
-    """State and start time (clock ticks since boot) of a process; None where there is none, or no /proc."""
+    """State and start time (clock ticks since boot) of a process; None if it does not exist, and without /proc."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name before may hold spaces
+    fields = text.rpartition(")")[2].split()  # the name before it may contain spaces
     return fields[0], int(fields[19])
 
 

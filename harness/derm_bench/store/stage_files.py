@@ -1,4 +1,4 @@
-"""The stage file beside the outputs of a finished stage: reading it, and the digests in it."""
+"""Reads the stage file of a finished stage, and computes the digests in it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ FIELDS = ("key", "identity", "result", "attempt", "files")
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def read_stage(folder: str | Path) -> dict[str, Any]:
-    """The stage file of a folder, with the files it lists in their places; a ValueError or OSError says what is wrong
-    otherwise. Contents are not read: `maintenance.verify` does."""
+    """Reads the stage file of a folder. Raises ValueError or OSError if it is invalid or if a file that it lists is
+    missing. Contents of files are not checked; `maintenance.verify` does that."""
     try:
         with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (thousands of them)
             document = json.loads(file.read())
     except FileNotFoundError:
         raise ValueError(f"{STAGE_FILE} is missing") from None
     except ValueError as error:
-        raise ValueError(f"{STAGE_FILE} is no JSON: {error}") from error
+        raise ValueError(f"{STAGE_FILE} is not JSON: {error}") from error
     absent = [name for name in FIELDS if not isinstance(document, dict) or name not in document]
     if absent:
         raise ValueError(f"{STAGE_FILE} lacks {', '.join(absent)}")
@@ -40,6 +40,6 @@ def read_stage(folder: str | Path) -> dict[str, Any]:
 
 
 def document_digest(document: Mapping[str, Any]) -> str:
-    """sha256 of a stage file's fields, as they read back from JSON."""
+    """The SHA-256 of the fields of a stage file, as they are read back from JSON."""
     plain = json.loads(json.dumps({name: document[name] for name in FIELDS}))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -4,14 +4,14 @@
     <store>/objects/<k:2>/<key>/           a finished stage: its files (read-only) and stage.json
     <store>/records/<k:2>/<key>.jsonl      one line per attempt at it, never rewritten
     <store>/data/<digest>                  plan-level data (splits), named by content
-    <store>/staging/<attempt>/             what a running attempt writes; renamed into objects/ when done
-    <store>/staging/<attempt>.json         who runs it, until its record is appended
-    <store>/checkpoints/<key>/             what an unfinished stage goes on from after an interruption
-    <store>/running/<pid>.json             a run at work: what it has asked for is not cleaned away
-    <store>/aside/<key>-<n>/               a stage found spoiled; `store gc` removes it
+    <store>/staging/<attempt>/             files of a running attempt; renamed into objects/ when it is done
+    <store>/staging/<attempt>.json         the process that runs it, until its record is appended
+    <store>/checkpoints/<key>/             state from which an unfinished stage resumes
+    <store>/running/<pid>.json             an active run, whose stages are not removed by `store gc`
+    <store>/aside/<key>-<n>/               a corrupted stage; `store gc` removes it
 
-A folder under objects/ appears by one atomic rename, so it is whole or absent. Nothing else writes here. What is
-found spoiled all the same (a damaged disk, a stray hand) is set aside and made again.
+A folder under objects/ appears by one atomic rename, so it is complete or absent. Only this class writes to the store.
+A stage that is corrupted nevertheless (a damaged disk, a change by hand) is set aside and made again.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from derm_bench.store.processes import identify, is_running
 from derm_bench.store.stage_files import document_digest, file_digest, read_stage
 
 LAYOUT = "1"
-# The status of the record of a stage that was set aside: no failure of the stage, so it is simply made again.
+# Status in the record of a stage that was set aside. It is not a failure of the stage, so the stage is made again.
 CORRUPT = "corrupt"
 _log = logging.getLogger(__name__)
 
 
 def default_store() -> Path:
-    """`$DERM_BENCH_STORE`, else a folder in the user's cache."""
+    """The folder `$DERM_BENCH_STORE`, else a folder in the user's cache."""
     named = os.environ.get("DERM_BENCH_STORE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("derm-bench")) / "store"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished stage: its folder, the identity it was keyed by, its result and the attempt that made it."""
+    """A finished stage: its folder, identity, result, files with their digests, and the attempt that made it."""
 
     key: str
     folder: Path
@@ -73,8 +73,8 @@ class Store:
         self._sound: set[str] = set()
 
     def prepare(self) -> None:
-        """Makes the folders and notes this process as a run at work; a UserError where that is impossible or the
-        layout is another one."""
+        """Creates the folders and registers this process as an active run. Raises UserError if that is impossible or if
+        the store has another layout."""
         try:
             for name in ("objects", "records", "data", "staging", "running"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
@@ -96,15 +96,15 @@ class Store:
     # ------------------------------------------------------------------------ outputs
 
     def folder(self, key: str) -> Path:
-        """Where the outputs of a stage are, or will be."""
+        """The folder for the outputs of a stage, whether it has finished or not."""
         return self.root / "objects" / key[:2] / _plain(key)
 
     def has(self, key: str) -> bool:
-        """True where the stage has finished before and its files are there. What is spoiled is set aside."""
+        """Whether the stage has finished and its files exist. A corrupted stage is set aside."""
         return key in self._sound or self._read(key) is not None
 
     def finished(self, key: str) -> Finished | None:
-        """The finished stage, or None. What is spoiled is set aside and does not count."""
+        """The finished stage, or None. A corrupted stage is set aside and does not count."""
         if key not in self._finished:
             document = self._read(key)
             if document is None:
@@ -120,34 +120,35 @@ class Store:
         return self._finished[key]
 
     def _read(self, key: str) -> dict[str, Any] | None:
-        """The stage file of a finished stage, which from now on counts as used."""
+        """Reads the stage file of a finished stage and marks the stage as used now."""
         folder = f"{self._objects}/{key[:2]}/{_plain(key)}"
-        if not os.path.isdir(folder):  # noqa: PTH112  (asked of every stage of a plan)
+        if not os.path.isdir(folder):  # noqa: PTH112  (called for every stage of a plan)
             return None
         try:
             document = read_stage(folder)
         except (OSError, ValueError) as error:
-            self._set_spoiled_aside(key, str(error))
+            self._set_corrupted_aside(key, str(error))
             return None
         if key not in self._sound:
-            with contextlib.suppress(OSError):  # a store that may only be read
+            with contextlib.suppress(OSError):  # the store may be read-only
                 os.utime(folder)
             self._sound.add(key)
         return document
 
-    def _set_spoiled_aside(self, key: str, why: str) -> None:
+    def _set_corrupted_aside(self, key: str, why: str) -> None:
         try:
             place = self.set_aside(key, why)
         except OSError as error:
             raise UserError(
-                f"{self.folder(key)} is spoiled ({why}) and cannot be set aside: {reason(error)}",
+                f"{self.folder(key)} is corrupted ({why}) and cannot be set aside: {reason(error)}",
                 hint="remove that folder",
             ) from error
         if place is not None:
-            _log.warning("a stored stage was spoiled (%s): set aside to %s, to be made again", why, place)
+            _log.warning("a stored stage is corrupted (%s): set aside to %s, to be made again", why, place)
 
     def set_aside(self, key: str, why: str) -> Path | None:
-        """Moves a spoiled stage out of the way by one rename and records it; None where another process did."""
+        """Moves a corrupted stage to aside/ by one rename and records it. Returns None if another process has moved
+        it."""
         (self.root / "aside").mkdir(exist_ok=True)
         for n in range(1, 10_000):
             place = self.root / "aside" / f"{_plain(key)}-{n}"
@@ -166,18 +167,18 @@ class Store:
         raise OSError(errno.EEXIST, "too many copies are set aside already", str(self.root / "aside"))
 
     def remove(self, key: str) -> None:
-        """Removes a finished stage: gone by one rename, so that nobody sees half of it."""
-        grave = self.root / "staging" / uuid.uuid4().hex
-        self.folder(key).rename(grave)
-        shutil.rmtree(grave, ignore_errors=True)
+        """Removes a finished stage. It is renamed first, so that no process sees a part of it."""
+        removed = self.root / "staging" / uuid.uuid4().hex
+        self.folder(key).rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
         self._sound.discard(key)
         self._finished.pop(key, None)
 
     # ----------------------------------------------------------------------- attempts
 
     def stage(self, *, key: str | None = None, attempt: Mapping[str, Any] | None = None) -> Path:
-        """A fresh folder for one attempt to write into. With `key` and the attempt's record so far, a note beside
-        the folder says who is at it until `append` has the attempt's record, so that `recover` finds the dead."""
+        """Creates a folder for one attempt to write into. With `key` and the attempt's record so far, a note beside the
+        folder identifies the process until `append` gets the final record, so that `recover` can find dead attempts."""
         name = str((attempt or {}).get("attempt") or uuid.uuid4().hex)
         folder = self.root / "staging" / name
         folder.mkdir(parents=True)
@@ -188,20 +189,20 @@ class Store:
         return folder
 
     def recover(self) -> list[dict[str, Any]]:
-        """Gives each attempt whose process died before its record was written one, and removes what it left.
+        """Appends a record for each attempt whose process died before it could, and removes the files it left.
 
-        Returns the records: `interrupted`, or `done` where the outputs had been published. Attempts of live
-        processes, of other hosts and of other containers are left alone.
+        Returns these records, with the status `interrupted`, or `done` if the outputs had been published. Attempts of
+        running processes, of other hosts and of other containers are not touched.
         """
         recovered = []
         for path in sorted((self.root / "staging").glob("*.json")):
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open() as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of two runs that start, one does it
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # if two runs start at once, one does it
                 note = _json_or_none(handle.read())
                 if note is None or not path.exists() or is_running(note["process"]) is not False:
                     continue
                 staged = path.with_suffix("")
-                record = self._last_words(note, staged)
+                record = self._missing_record(note, staged)
                 if record is not None:
                     self.append(record["key"], record)
                     recovered.append(record)
@@ -209,15 +210,15 @@ class Store:
                 path.unlink(missing_ok=True)
         return recovered
 
-    def _last_words(self, note: Mapping[str, Any], staged: Path) -> dict[str, Any] | None:
-        """The record of an attempt that died without one; None where its run has recorded it."""
+    def _missing_record(self, note: Mapping[str, Any], staged: Path) -> dict[str, Any] | None:
+        """The record of an attempt whose process died without writing one; None if there is a record."""
         record = dict(note["record"])
         if any(line.get("attempt") == record["attempt"] for line in self.records(record["key"])):
             return None
         finished = self.finished(record["key"])
         if finished is not None and finished.attempt.get("attempt") == record["attempt"]:
             return {**finished.attempt, "status": "done"}
-        message = "its process ended without a word: killed, or the machine went down"
+        message = "its process ended without a record: it was killed, or the machine went down"
         return record | {
             "status": "interrupted",
             "seconds": _seconds_alive(record["started"], staged),
@@ -240,10 +241,10 @@ class Store:
         attempt: Mapping[str, Any],
         durable: bool | None = None,
     ) -> bool:
-        """Makes a staged folder the stage's output, whole or not at all. False where another attempt was first.
+        """Publishes a staged folder as the output of the stage, atomically. Returns False if another attempt was first.
 
-        That holds when the process dies. `durable` (default: DERM_BENCH_FSYNC=1) makes it hold when the machine
-        does: everything is flushed to the disk before and after the rename.
+        It is atomic if the process dies. With `durable` (default: DERM_BENCH_FSYNC=1) it is so if the machine crashes
+        too, because everything is flushed to disk before and after the rename.
         """
         files = {
             path.relative_to(staged).as_posix(): file_digest(path)
@@ -251,7 +252,7 @@ class Store:
             if path.is_file()
         }
         document = {"key": key, "identity": identity, "result": result, "attempt": attempt, "files": files}
-        # Written without indentation: a matrix has thousands of them, and only then is Python's encoder quick.
+        # Without indentation, because a matrix has thousands of these files and Python's encoder is slow with it.
         text = json.dumps(document | {"digest": document_digest(document)})
         (staged / STAGE_FILE).write_text(text)
         for path in staged.rglob("*"):
@@ -275,21 +276,21 @@ class Store:
         return True
 
     def checkpoint(self, key: str) -> Path:
-        """The folder in which a stage keeps what it needs to go on after an interruption."""
+        """The folder for the state from which a stage resumes after an interruption."""
         return self.root / "checkpoints" / _plain(key)
 
     def forget_checkpoint(self, key: str) -> None:
-        """Removes the checkpoint of a stage that is finished."""
+        """Removes the checkpoint of a finished stage."""
         shutil.rmtree(self.checkpoint(key), ignore_errors=True)
 
     def discard(self, staged: Path) -> None:
-        """Removes what an attempt left in staging."""
+        """Removes the files that an attempt has left in staging."""
         shutil.rmtree(staged, ignore_errors=True)
 
     # ------------------------------------------------------------------------ records
 
     def append(self, key: str, record: Mapping[str, Any]) -> None:
-        """Adds one attempt's record: a single write of one line, so that a record is whole or absent."""
+        """Appends the record of an attempt by a single write of one line, so that a record is complete or absent."""
         path = self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
@@ -300,11 +301,11 @@ class Store:
             os.close(descriptor)
         if "attempt" in record:
             self._note(record["attempt"]).unlink(missing_ok=True)
-            if record["status"] != "done":  # a worker that was killed could not clean up
+            if record["status"] != "done":  # a killed worker could not clean up
                 self.discard(self._note(record["attempt"]).with_suffix(""))
 
     def records(self, key: str) -> list[dict[str, Any]]:
-        """All attempts at a stage, oldest first; a line torn by a crash is left out."""
+        """The records of all attempts at a stage, oldest first. A line that a crash has cut off is left out."""
         try:
             text = (self.root / "records" / key[:2] / f"{_plain(key)}.jsonl").read_text()
         except FileNotFoundError:
@@ -314,7 +315,7 @@ class Store:
     # ---------------------------------------------------------------------- plan data
 
     def put(self, content: bytes) -> str:
-        """Keeps plan-level data by its digest, which it returns."""
+        """Stores plan-level data and returns its digest."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.data(digest)
         if not path.exists():
@@ -327,10 +328,10 @@ class Store:
 
 
 def _plain(key: str) -> str:
-    """A key or digest, which is part of a path. Raises ValueError for anything but letters and digits: nothing outside
-    of the store is read, moved or written, whoever names it."""
+    """Checks a key or digest that becomes part of a path. Raises ValueError for anything but letters and digits, so
+    that nothing outside the store is read, moved or written."""
     if not (key.isascii() and key.isalnum()):
-        raise ValueError(f"{key[:60]!r} is no key of a stage: keys are hexadecimal digits")
+        raise ValueError(f"{key[:60]!r} is not a key of a stage: keys are hexadecimal digits")
     return key
 
 
@@ -339,7 +340,7 @@ def _now() -> str:
 
 
 def _seconds_alive(started: str, staged: Path) -> float:
-    """Seconds from the start of an attempt to the last thing it wrote: what is known of how long it took."""
+    """Seconds from the start of an attempt to its last write, as an estimate of its duration."""
     try:
         times = [path.stat().st_mtime for path in (staged, *staged.rglob("*"))]
         return round(max(0.0, max(times) - datetime.fromisoformat(started).timestamp()), 4)

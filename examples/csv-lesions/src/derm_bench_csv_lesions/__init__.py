@@ -13,27 +13,28 @@ DERM_BENCH_API = 1
 
 
 class Columns(Options):
-    """What the table's columns are called. (An option named `label` would be the entry's own, in a matrix.)"""
+    """The names of the table's columns. (They are a map, because `label` is a key of every data set entry.)"""
 
     image: str = Field("image", description="file names")
     label: str = Field("label", description="classes")
-    group: str | None = Field("lesion", description="lesions or patients; null: no grouping is known")
-    attributes: tuple[str, ...] = Field((), description="what to report by: age, sex, site, ...")
+    group: str | None = Field("lesion", description="lesions or patients; null if no grouping is known")
+    attributes: tuple[str, ...] = Field((), description="attributes for reports: age, sex, site, ...")
 
 
 class CsvLesionsOptions(Options):
-    """A table beside a folder of images, as most archives come."""
+    """A table beside a folder of images, the layout of most archives."""
 
-    root: Path = Field(description="holds the table, the folder of images and that of masks")
+    root: Path = Field(description="folder that contains the table and the folders of images and masks")
     table: str = Field("labels.csv", description="a CSV file with a header, in root")
     images: str = Field("images", description="the folder of images, in root")
     masks: str | None = Field(
-        None, description="the folder of segmentations, in root; a PNG named as its image is"
+        None,
+        description="the folder of segmentations, in root; each mask is a PNG with the name of its image",
     )
     columns: Columns = Field(
         Columns(), description="names of the table's columns: image, label, group, attributes"
     )
-    licence: str = Field("", description="of the images, as reports show it")
+    licence: str = Field("", description="licence of the images, as shown in reports")
 
 
 @hookimpl

@@ -20,7 +20,7 @@ class CsvLesions:
         self.options = options
 
     def describe(self, options: CsvLesionsOptions) -> DatasetDescription:
-        """Images of one lesion form a group: they never fall on both sides of a split."""
+        """Images of one lesion form a group, which is never divided by a split."""
         rows, columns = read_table(options), options.columns
         return DatasetDescription(
             ids=[row[columns.image] for row in rows],
@@ -33,7 +33,7 @@ class CsvLesions:
         )
 
     def fingerprint(self, options: CsvLesionsOptions) -> Mapping[str, str]:
-        """SHA-256 of each image, and of its mask, by id. (What the table says enters keys through the split.)"""
+        """SHA-256 of each image, and of its mask, by id. (The contents of the table enter keys through the split.)"""
         names = [row[options.columns.image] for row in read_table(options)]
         images = file_digests({name: options.root / options.images / name for name in names})
         if options.masks is None:
@@ -42,7 +42,7 @@ class CsvLesions:
         return {name: f"{images[name]} {masks[name]}" for name in names}
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
-        """One image at a time; a file that cannot be decoded is reported, not raised."""
+        """Yields one image at a time. A file that cannot be decoded is reported as `Unreadable`."""
         options, root = self.options, self.options.root
         for name in ids:
             try:
@@ -60,10 +60,10 @@ def mask_of(options: CsvLesionsOptions, name: str) -> Path:
 
 
 def read_table(options: CsvLesionsOptions) -> list[dict[str, str]]:
-    """The rows of the table. UserError: no table, no such column, a missing value, an image that is there twice."""
+    """The rows of the table. Raises UserError for a missing table, column or value, and for a repeated image."""
     file = options.root / options.table
     if not file.is_file():
-        raise UserError(f"there is no {file.absolute()}", hint="`root` is the folder that holds the table")
+        raise UserError(f"there is no {file.absolute()}", hint="`root` is the folder that contains the table")
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
@@ -82,15 +82,15 @@ def read_table(options: CsvLesionsOptions) -> list[dict[str, str]]:
         if empty:
             raise UserError(f"{', '.join(empty)} missing", file=file, line=line)
         if row[columns.image] in seen:
-            raise UserError(f"'{row[columns.image]}' is there twice", file=file, line=line)
+            raise UserError(f"'{row[columns.image]}' is listed twice", file=file, line=line)
         seen.add(row[columns.image])
     if not rows:
-        raise UserError("holds no images", file=file)
+        raise UserError("contains no images", file=file)
     return rows
 
 
 def _values(texts: list[str]) -> list[float | str | None]:
-    """Numbers where all that is there are numbers, else texts; None where nothing is there."""
+    """Numbers if all values are numbers, else texts; None for a missing value."""
     try:
         return [float(text) if text else None for text in texts]
     except ValueError:

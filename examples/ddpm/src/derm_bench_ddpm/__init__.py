@@ -11,17 +11,21 @@ DERM_BENCH_API = 1
 
 
 class DdpmOptions(GeneratorOptions):
-    """The defaults are for a GPU. On a few cores `patch: 2` and a `base` of 32 give a picture in minutes."""
+    """The defaults are for a GPU. On a few cores `patch: 2` and `base: 32` give first images in minutes."""
 
     base: int = Field(64, ge=8, multiple_of=8, description="channels of the UNet's first level")
-    blocks: int = Field(1, ge=1, le=8, description="residual blocks a level, on either way")
+    blocks: int = Field(1, ge=1, le=8, description="residual blocks per level, in each direction")
     patch: int = Field(
         1, ge=1, le=8, description="side of the squares of pixels that are folded into channels first"
     )
-    batch_size: int = Field(64, ge=2, le=65536, description="images an update")
+    batch_size: int = Field(64, ge=2, le=65536, description="images per update")
     lr: float = Field(2e-4, gt=0, description="learning rate of Adam")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights, which are sampled from")
-    timesteps: int = Field(1000, ge=2, le=100_000, description="T, the steps from an image to noise")
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay of the averaged weights, which are used for sampling"
+    )
+    timesteps: int = Field(
+        1000, ge=2, le=100_000, description="T, the number of steps from an image to noise"
+    )
     min_snr: float = Field(
         5.0, gt=0, description="cap on the weight of a step in the loss (its signal-to-noise ratio)"
     )
@@ -31,7 +35,7 @@ class DdpmOptions(GeneratorOptions):
     guidance: float = Field(
         0.5, ge=0, description="w of classifier-free guidance; above 0 sampling takes twice as long"
     )
-    steps: int = Field(50, ge=1, description="DDIM steps an image, at most `timesteps`")
+    steps: int = Field(50, ge=1, description="DDIM steps per image, at most `timesteps`")
 
 
 @hookimpl

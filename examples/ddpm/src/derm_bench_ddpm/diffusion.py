@@ -1,4 +1,4 @@
-"""From images to noise and back: the cosine schedule (Nichol and Dhariwal 2021) and DDIM (Song et al. 2021).
+"""The diffusion process: the cosine schedule (Nichol and Dhariwal 2021) and DDIM sampling (Song et al. 2021).
 
 A step t from 1 to T mixes an image x_0 in [-1,1] with noise eps ~ N(0,1): x_t = a_t x_0 + s_t eps, where a_t is the
 square root of alpha-bar_t and s_t that of 1 - alpha-bar_t; a_0 = 1. A network predicts v = a_t eps - s_t x_0 (Salimans
@@ -56,7 +56,7 @@ class Diffusion:
     def ddim(self, predict: Predict, x: torch.Tensor, steps: int) -> torch.Tensor:
         """Images from noise `x` in `steps` steps, eta 0 (Song et al. 2021, eq. 12); `predict(x_t, t)` gives v.
 
-        Estimates of x_0 are kept in [-1,1], so that guidance does not lead out of the range of pixels.
+        Estimates of x_0 are clamped to [-1,1], so that guidance does not leave the range of pixels.
         """
         times = torch.linspace(self.timesteps, 0, min(steps, self.timesteps) + 1).round().long().tolist()
         for now, then in itertools.pairwise(times):

@@ -1,4 +1,4 @@
-"""ddpm: one denoiser for all classes, trained on v with classes dropped at times, sampled from by DDIM."""
+"""ddpm: one denoiser for all classes, trained on v with randomly dropped classes, sampled by DDIM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK = 128  # samples a forward pass
 
 
 class Ddpm(ModulePlugin):
-    """A conditional generator. `denoiser` is what is sampled from: during and after a fit, the averaged weights."""
+    """A conditional generator. `denoiser` is used for sampling; during and after a fit it has the averaged weights."""
 
     def __init__(self, options: DdpmOptions, task: Task) -> None:
         self.options, self.task = options, task

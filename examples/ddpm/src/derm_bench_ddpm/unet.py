@@ -7,8 +7,8 @@ Nichol 2021).
     3         16      2 base      attention
     4         8       2 base      attention, and once more in the middle
 
-The way down keeps the output of every block; the way up takes each back in, by concatenation. Step and class come in
-as a scale and a shift in every block.
+The output of every block on the way down is concatenated to the input of the block at the same level on the way up.
+Step and class are a scale and a shift in every block.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block [N,width,H,W] -> [N,out,H,W] under the embedding `about` [N,inner], then maybe attention."""
+    """A residual block [N,width,H,W] -> [N,out,H,W] with the embedding `about` [N,inner], optionally with attention."""
 
     def __init__(self, width: int, out: int, inner: int, attends: bool) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class Sinusoid(nn.Module):
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """Starts at zero, so that every residual branch begins as nothing and v as 0."""
+    """Sets the weights of a layer to zero, so that every residual branch and v start at 0."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

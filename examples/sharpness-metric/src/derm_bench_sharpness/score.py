@@ -19,14 +19,14 @@ from derm_bench_sharpness import SharpnessOptions
 
 LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-FLAT = 1.0  # grey levels squared: what a flat image's rounding has, so that its logarithm is defined
+FLAT = 1.0  # grey levels squared: the variance of rounding in a flat image, so that its logarithm is defined
 
 
 class Sharpness:
     """The extractor: uint8 images [N,3,H,W] -> float64 [N,scales], log2 of the variance of the Laplacian (grey levels
     of 0 to 255) at full resolution, half of it, and so on while 8 pixels are left.
 
-    `name` stands in fidelity.csv. A feature of each image by itself, so that the harness computes it once an image set.
+    `name` is shown in fidelity.csv. Features depend on single images, so the harness computes them once per image set.
     """
 
     def __init__(self, options: SharpnessOptions, device: str) -> None:
@@ -52,7 +52,7 @@ class SharpnessGap:
     best; 1 means that edge energy is off by a factor of two."""
 
     def __init__(self, options: Any, task: Task) -> None:
-        """Nothing is to be kept: all that has options is the extractor."""
+        """Stores nothing, because only the extractor has options."""
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
         """Features float64 [N,scales] and [M,scales]."""
