@@ -1,6 +1,6 @@
-"""Where a row of a table belongs: the data, the strategy and the seeds that all rows of one run share.
+"""The coordinates of table rows: the data, the strategy and the seeds that all rows of one run share.
 
-Plans and tables use the same records, so that a column is named, and a value handed on, in one place. Imports nothing.
+Plans and tables use the same records, so the columns are named in one place. Imports nothing from derm_bench.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """One training set: a data set, the share of it that is trained on, a strategy and the seeds.
+    """One training set: a data set, the share of it that is used for training, a strategy and the seeds.
 
-    `generator` is the generator's name, empty where the strategy has none; `generator_seed` is None there.
+    `generator` is the name of the generator. If the strategy has none, it is empty and `generator_seed` is None.
     """
 
     dataset: str
@@ -24,7 +24,7 @@ class Coordinates:
     generator_seed: int | None
 
     def columns(self) -> dict[str, Any]:
-        """The columns that these coordinates fill, in the order of the tables."""
+        """The table columns of these coordinates, in the order of the tables."""
         return {
             "dataset": self.dataset,
             "train_fraction": self.train_fraction,
@@ -37,19 +37,19 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True)
 class ClassCoordinates(Coordinates):
-    """One class, or several joined by `+`, of a training set. `all` stands for all classes, not told apart."""
+    """One class of a training set, or several joined by `+`. `all` means all classes without distinction."""
 
     class_name: str
 
     def columns(self) -> dict[str, Any]:
-        """As `Coordinates.columns`, and the class."""
+        """The columns of `Coordinates.columns`, and the class."""
         return {**Coordinates.columns(self), "class": self.class_name}
 
 
 @dataclass(frozen=True, slots=True)
 class CurveCoordinates:
-    """One training curve: of which data, stage and network. `role` is `generator` or `classifier`; `name` says whose
-    network it is (a strategy, or `strategy/classifier`); `class_name` is empty for a classifier."""
+    """The data, stage and network of one training curve. `role` is `generator` or `classifier`; `name` is the owner of
+    the network (a strategy, or `strategy/classifier`); `class_name` is empty for a classifier."""
 
     dataset: str
     train_fraction: float
@@ -60,7 +60,7 @@ class CurveCoordinates:
     seed: int | None
 
     def columns(self) -> dict[str, Any]:
-        """The columns that these coordinates fill, in the order of history.csv."""
+        """The columns of these coordinates, in the order of history.csv."""
         return {
             "dataset": self.dataset,
             "train_fraction": self.train_fraction,

@@ -1,30 +1,30 @@
-"""File names made of labels: of plain characters, of bounded length, and never two alike in one folder."""
+"""File names made from labels, with plain characters, bounded length, and no two equal names in one folder."""
 
 from __future__ import annotations
 
 import unicodedata
 
 MAX_BYTES = 200
-"""The longest name in bytes of UTF-8, its suffix included; file systems take 255."""
+"""The maximum length of a name in bytes of UTF-8, including its suffix; file systems permit 255."""
 
 
 class FileNames:
-    """Gives the files of one folder their names.
+    """Names the files of one folder.
 
         names = FileNames()
         names.of("dcgan", "mel", "last", suffix=".png")    # dcgan__mel__last.png
         names.of("dcgan", "MEL", "last", suffix=".png")    # dcgan__MEL__last-2.png
 
-    Labels that become equal as file names get a number, also where only the case differs, which some file systems do
-    not keep apart. The same labels in the same order always give the same names. Names are for people: what a file
-    shows stands in the index beside it, and nobody reads it out of the name.
+    Labels that give equal file names are numbered, also if they differ only in case, which some file systems do not
+    distinguish. The same labels in the same order always give the same names. Names are for people: programs read the
+    content of a file from the index beside it and not from its name.
     """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def of(self, *labels: str, suffix: str = "") -> str:
-        """A name, not given before, of `labels` joined by two underscores."""
+        """A new name, made of `labels` joined by two underscores."""
         stem = _plain("__".join(labels))
         name = _cut(stem, MAX_BYTES - len(suffix)) + suffix
         number = 1
@@ -37,7 +37,7 @@ class FileNames:
 
 
 def _plain(label: str) -> str:
-    """Letters and digits of any script stay; what file systems or shells treat specially becomes an underscore."""
+    """Keeps letters and digits of any script; characters that file systems or shells treat specially become `_`."""
     composed = unicodedata.normalize("NFC", label)
     plain = "".join(c if c.isalnum() or c in "-_.+=@" else "_" for c in composed)
     return f"_{plain[1:]}" if plain[:1] in (".", "-") else plain or "_"

@@ -1,4 +1,5 @@
-"""Reading untrusted image files: bounded before decoding, a few formats only, every failure with a short reason."""
+"""Reads untrusted image files of a few formats, with a size limit before decoding and a short reason for each
+failure."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 64_000_000
-# Larger files are read by Pillow, which does not hold the whole file in memory.
+# Larger files are read by Pillow, which does not keep the whole file in memory.
 _QUICK_BYTES = 64 * 2**20
-# By these Pillow may turn an image: EXIF anywhere before the pixels, and XMP where there is no EXIF.
+# Metadata by which Pillow may rotate an image: EXIF anywhere before the pixels, and XMP if there is no EXIF.
 _MAY_TURN = (b"Exif\0", b"tiff:Orientation")
 
 
@@ -28,7 +29,8 @@ class UnreadableImage(Exception):
 
 
 def inside(root: Path, path: Path) -> Path:
-    """`path` with links resolved; UnreadableImage where it leads out of `root` (itself resolved first)."""
+    """`path` with links resolved. Raises UnreadableImage if it is outside of `root`, with the links of `root`
+    resolved."""
     real, home = os.path.realpath(path), os.path.realpath(root)
     if os.path.commonpath([real, home]) != home:
         raise UnreadableImage("a link that leads out of the data folder")
@@ -40,10 +42,9 @@ def read_image(
 ) -> np.ndarray:
     """Decodes a file into uint8 [H,W,3] sRGB, upright by its EXIF orientation.
 
-    Transparent pixels lie on white; 16-bit greys are scaled to 8 bits. `max_pixels` is checked on the header,
-    before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
-    as both sides keep that many pixels. With `root`, links out of that folder are refused.
-    Raises UnreadableImage.
+    Transparent pixels are put on white; 16-bit grey values are scaled to 8 bits. `max_pixels` is checked in the header,
+    before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both
+    sides keep that many pixels. With `root`, links out of that folder are refused. Raises UnreadableImage.
     """
     if root is not None:
         path = inside(root, path)
@@ -52,7 +53,7 @@ def read_image(
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = None) -> np.ndarray:
-    """Decodes a segmentation into uint8 [H,W] of 0 and 255, cut at half of its largest value.
+    """Decodes a segmentation mask into uint8 [H,W] of 0 and 255, with half of its largest value as the threshold.
 
     Raises UnreadableImage.
     """
@@ -63,8 +64,8 @@ def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = N
 
 
 def _plain_jpeg(path: Path, max_pixels: int, at_least: int | None) -> np.ndarray | None:
-    """The pixels that Pillow gives for an ordinary JPEG, but faster, straight from libjpeg-turbo. None for all others
-    (CMYK, metadata that may turn it, broken, too large), which are left to Pillow and its error messages."""
+    """The pixels of an ordinary JPEG, equal to those of Pillow but decoded faster by libjpeg-turbo. None for other
+    files (CMYK, metadata that may rotate the image, broken or too large), which Pillow reads or rejects."""
     try:
         status = path.stat()
         if path.suffix.lower() not in (".jpg", ".jpeg") or not stat.S_ISREG(status.st_mode):
@@ -89,7 +90,8 @@ def _plain_jpeg(path: Path, max_pixels: int, at_least: int | None) -> np.ndarray
 
 
 def _scale(side: int, at_least: int | None) -> int:
-    """1, 2, 4 or 8: the largest by which `side` may be divided and keep `at_least` pixels, as in Pillow."""
+    """The largest of 1, 2, 4 and 8 by which `side` can be divided with at least `at_least` pixels left, as in
+    Pillow."""
     return max(scale for scale in (1, 2, 4, 8) if scale == 1 or (at_least and side // scale >= at_least))
 
 

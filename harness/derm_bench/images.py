@@ -1,8 +1,8 @@
-"""ImageSet and Samples: the images that plugins are given and that they return. Imports torch: workers only.
+"""`ImageSet` and `Samples`: the images that plugins receive and return. Imports torch, so only workers import it.
 
-Images are tensors [N,C,H,W]. On disk they lie as [N,H,W,C], as they are consumed, and a tensor read from there is a
-view of such an array (channels_last in torch). Both layouts are valid everywhere; code whose rounding depends on the
-layout calls `.contiguous()` first.
+Images are tensors [N,C,H,W]. Files store them as [N,H,W,C], the layout in which they are used, and a tensor read from a
+file is a view of such an array (channels_last in torch). Both layouts are valid everywhere; code whose rounding depends
+on the layout calls `.contiguous()` first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ImageSet:
     masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task; ordinal: the classes are ordered grades;
     data: tensors [N,...] of any further shape and dtype by name, one row per image (hair maps, volumes), which
     `run.batches` serves as `Batch.data`. Resizing the images leaves `data` unchanged.
-    Raises ValueError where shapes or lengths differ from this.
+    Raises ValueError if shapes or lengths differ from this.
     """
 
     images: torch.Tensor
@@ -46,7 +46,7 @@ class ImageSet:
                 f"images must be uint8 [N,3,H,W], not {self.images.dtype} {tuple(self.images.shape)}"
             )
         if len(self.images) != n or len(self.labels) != n or len(self.groups) != n:
-            raise ValueError("images, labels, ids and groups must be equally many")
+            raise ValueError("images, labels, ids and groups must have the same length")
         for name, values in self.data.items():
             if values.ndim < 1 or len(values) != n:
                 raise ValueError(
@@ -58,11 +58,11 @@ class ImageSet:
 
     @property
     def size(self) -> int:
-        """Side of the square images, in pixels."""
+        """The side of the square images, in pixels."""
         return int(self.images.shape[-1])
 
     def subset(self, indices: Sequence[int] | torch.Tensor) -> ImageSet:
-        """The images at `indices`, in that order, with everything that belongs to them."""
+        """The images at `indices`, in that order, with their labels and all other data."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         where = index.tolist()
         return replace(
@@ -78,7 +78,7 @@ class ImageSet:
         )
 
     def of_classes(self, names: Sequence[str]) -> ImageSet:
-        """Only the images of `names`, relabelled to that list of classes."""
+        """The images of the classes `names`, with labels as indices into `names`."""
         position = {self.classes.index(name): k for k, name in enumerate(names)}
         keep = [i for i, label in enumerate(self.labels.tolist()) if label in position]
         chosen = self.subset(keep)
@@ -88,8 +88,11 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a generator returns: `images` uint8 [n,3,S,S]; `source_ids`, the id of the real image that each was made
-    from, where there is one; `attributes`, columns by name."""
+    """The images that a generator returns.
+
+    images: uint8 [n,3,S,S]; source_ids: the id of the real image from which each image was made, or None if there are
+    no such images; attributes: columns by name.
+    """
 
     images: torch.Tensor
     source_ids: Sequence[str] | None = None
@@ -97,11 +100,11 @@ class Samples:
 
 
 def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.Tensor:
-    """Images or masks of an .npy file that holds uint8 [N,H,W,C], C = 3 or 1, as a view uint8 [n,C,H,W] of memory in
-    that order.
+    """Loads images or masks from an .npy file that contains uint8 [N,H,W,C] with C = 3 or 1. Returns a uint8 [n,C,H,W]
+    view of an array in the layout of the file.
 
-    rows: the rows to read, in this order (default all). They are gathered once, through a memory map, so that the rest
-    of the file is not read. Raises ValueError for an array of another kind, OSError for a file that cannot be read.
+    rows: the rows to read, in this order (default: all). They are gathered once through a memory map, so the rest of
+    the file is not read. Raises ValueError for another dtype or shape, and OSError for a file that cannot be read.
     """
     array = np.load(path, mmap_mode=None if rows is None else "r", allow_pickle=False)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3):
@@ -114,8 +117,8 @@ def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.
 
 
 def load_rows(path: Path, rows: Sequence[int]) -> torch.Tensor:
-    """Some rows of an .npy file [N,...] of numbers, in this order: a tensor [n,...] of the same dtype, gathered once
-    through a memory map."""
+    """Loads the given rows of an .npy file [N,...] of numbers, in this order, as a tensor [n,...] of the same dtype.
+    They are gathered once through a memory map."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     return torch.from_numpy(np.ascontiguousarray(np.take(array, np.asarray(rows, dtype=np.int64), axis=0)))
 
@@ -126,7 +129,7 @@ def save_images(path: Path, images: torch.Tensor) -> None:
 
 
 def rows_of(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`images[index]` of [N,C,H,W] and int64 [n], a copy in the layout that `images` has."""
+    """`images[index]` for images [N,C,H,W] and an index int64 [n], as a copy in the memory layout of `images`."""
     interleaved = images.permute(0, 2, 3, 1)
     if images.is_contiguous() or not interleaved.is_contiguous():
         return images[index]

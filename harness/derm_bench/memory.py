@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def resident_mb(pid: int | str = "self") -> float:
-    """Resident memory of a process in MB; 0 where the system does not tell."""
+    """The resident memory of a process in MB; 0 if the system does not provide it."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

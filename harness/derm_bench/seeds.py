@@ -1,4 +1,4 @@
-"""Seeds: the one place where a seed is derived from another. Imports no torch."""
+"""Derives seeds from other seeds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 
 
 def derive_seed(*parts: object) -> int:
-    """The seed of a stage in [0, 2^31), a function of `parts`: a purpose ("fit"), the seed of the cell, and whatever
-    else tells the stage from others. Different parts give unrelated seeds. Part of the planned parameters, so it is
-    known before anything runs."""
+    """The seed of a stage, in [0, 2^31), as a function of `parts`: a purpose ("fit"), the seed of the cell, and further
+    values that distinguish the stage from others. Different parts give unrelated seeds. The seed is one of the planned
+    parameters, so it is known before anything runs."""
     return int.from_bytes(_digest("/".join(str(part) for part in parts))[:4], "big") >> 1
 
 
 def child_seed(seed: int, name: str) -> int:
-    """The seed in [0, 2^56) of the random stream `name` inside a stage whose seed is `seed`. Streams of different names
-    are unrelated: drawing more from one (another augmentation, say) does not change another (the order of images)."""
+    """The seed, in [0, 2^56), of the random stream `name` in a stage with seed `seed`. Streams with different names are
+    unrelated: drawing more numbers from one (for an additional augmentation) does not change another (the order of
+    images)."""
     return int.from_bytes(_digest(f"{seed}/{name}")[:7], "big")
 
 

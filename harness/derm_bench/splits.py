@@ -1,6 +1,6 @@
-"""A split as data: which image stands in which part, as it is planned, written to a file and read in a worker.
+"""Splits as data: the part of each image, as planned, written to a file and read in a worker.
 
-Order comes from SHA-256 ranks, not from a random generator, so a subset is the same under every library version.
+The order comes from SHA-256 ranks and not from a random generator, so a subset is the same for every library version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PARTS = ("train", "val", "test", "reserve")
 
 
 class Grouped(Protocol):
-    """Images with a label and a group each, in parallel sequences."""
+    """Images with their labels and groups in parallel sequences."""
 
     @property
     def labels(self) -> Sequence[str]: ...
@@ -29,7 +29,8 @@ class Grouped(Protocol):
 
 @dataclass(frozen=True)
 class PlannedSplit:
-    """A selection with the part of each image. `digest` is that of the sorted CSV `image_id,group,label,split`."""
+    """A selection of images with the part of each. `digest` is the digest of the CSV `image_id,group,label,split`,
+    sorted by image id."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
@@ -41,7 +42,7 @@ class PlannedSplit:
 
     @functools.cached_property
     def csv(self) -> bytes:
-        """The split as a file; a split read back by `read_split` is equal."""
+        """The split as the content of a CSV file, from which `read_split` restores an equal split."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("image_id", "group", "label", "split"))
@@ -53,7 +54,7 @@ class PlannedSplit:
         return hashlib.sha256(self.csv).hexdigest()
 
     def indices(self, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None) -> list[int]:
-        """Positions of the images of a part, in order of id; `fraction` takes the nested subset of train."""
+        """The positions of the images of a part, in order of id. `fraction` selects a nested subset of train."""
         wanted = set(classes if classes is not None else self.classes)
         kept = self._subset(fraction) if part == "train" and fraction < 1 else None
         return [
@@ -63,7 +64,7 @@ class PlannedSplit:
         ]
 
     def counts(self, part: str = "train", fraction: float = 1.0) -> Counter[str]:
-        """Images a class in a part."""
+        """The number of images per class in a part."""
         if part != "train":
             return Counter(self.labels[i] for i in self.indices(part))
         if fraction not in self._counts:
@@ -71,7 +72,8 @@ class PlannedSplit:
         return self._counts[fraction]
 
     def _subset(self, fraction: float) -> set[str]:
-        """The groups of a nested subset of train: each class's groups in rank order up to its share, at least one."""
+        """The groups of a nested subset of train: for each class, groups in rank order up to its share, at least one
+        group."""
         groups = group_counts(self, [i for i, part in enumerate(self.parts) if part == "train"])
         totals = Counter(self.labels[i] for i, part in enumerate(self.parts) if part == "train")
         kept: set[str] = set()
@@ -100,5 +102,5 @@ def group_counts(images: Grouped, where: Iterable[int]) -> dict[str, Counter[str
 
 
 def rank_groups(groups: Iterable[str], purpose: str) -> list[str]:
-    """Groups in an order that is a function of their names and the purpose alone."""
+    """The groups in an order that depends only on their names and the purpose."""
     return sorted(groups, key=lambda group: hashlib.sha256(f"{purpose}/{group}".encode()).digest())
