@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 Status = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted", "waiting"]
-"""How an attempt has ended. `waiting` means that the stage needs a person; its error is the instruction."""
+"""The outcome of an attempt. `waiting` means that the stage needs a person; its error is the instruction."""
 
 FAILURES = ("failed", "timeout", "oom", "diverged")
 

@@ -1,5 +1,5 @@
-"""Content digests of many files, cached by path, size and modification time to keep planning quick; and a cache of
-small texts."""
+"""Content digests of many files, cached by path, size and modification time to keep planning fast, and a cache of small
+texts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Row = tuple[str, int, int, str]
 
 
 def cache_folder() -> Path:
-    """`$DERM_BENCH_CACHE`, else the folder of derm-bench in the user's cache."""
+    """The folder `$DERM_BENCH_CACHE`, or else the folder of derm-bench in the user's cache folder."""
     return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
 
 
@@ -94,7 +94,7 @@ def _settled(
 
 
 def recall(name: str) -> str | None:
-    """The cached text of that name, which is a digest of its inputs; None if there is none."""
+    """The cached text with this name, which is a digest of its inputs; None if there is none."""
     row = _cached(
         lambda database: database.execute("SELECT text FROM texts WHERE name = ?", (name,)).fetchone()
     )

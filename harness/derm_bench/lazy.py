@@ -1,4 +1,4 @@
-"""Lazy import paths `package.module:attribute`, which are imported when they are needed."""
+"""Lazy import paths `package.module:attribute`, which are imported only when they are needed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 @dataclass(frozen=True)
 class Machine:
     """The machine that stages run on: `device` is the device type (cpu, cuda), `devices` are the devices of that type,
-    `precision` and `threads` are those of a worker, and `memory` is that of each device in MB, where it is known."""
+    `precision` and `threads` are those of a worker, and `memory` is the memory of each device in MB, if known."""
 
     device: str
     devices: tuple[str, ...]
@@ -54,7 +54,7 @@ def checked_precision(precision: str, device: str) -> str:
     """Returns the precision. Raises UserError if devices of that type do not have it."""
     if precision == "tf32" and device != "cuda":
         raise UserError(
-            f"numerics.precision: tf32 needs a CUDA device, and stages run on: {device}",
+            f"numerics.precision: tf32 needs a CUDA device, but stages run on: {device}",
             hint="write fp32, bf16 or auto",
         )
     return precision
@@ -71,7 +71,7 @@ def _devices(wanted: str) -> tuple[str, ...]:
     if not found:
         raise UserError(
             f"--device {wanted}: no usable CUDA device was found",
-            hint="try --device cpu; `derm-bench doctor` shows more",
+            hint="use --device cpu; `derm-bench doctor` shows more",
         )
     if wanted == "cuda":
         return tuple(f"cuda:{k}" for k in range(found))
@@ -84,7 +84,7 @@ def _devices(wanted: str) -> tuple[str, ...]:
 
 @functools.cache
 def cuda_devices() -> int:
-    """The number of CUDA devices that torch can use; 0 for a CPU build of torch and without a driver."""
+    """The number of CUDA devices that torch can use; 0 for a CPU build of torch or without a driver."""
     try:
         if "+cpu" in importlib.metadata.version("torch"):
             return 0

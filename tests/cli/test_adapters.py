@@ -64,7 +64,7 @@ def test_a_folder_and_a_shell_script_get_rows(in_process, write_matrix, folder, 
     }
     out = tmp_path / "runs" / "toy"
     for text in ((out / "manifest.json").read_text(), (out / "report.html").read_text()):
-        assert "paintings" in text and "that no test image was seen is not verified" in text
+        assert "paintings" in text and "it is not verified that no test image was used" in text
         assert "made by the external program sh" in text
 
 
@@ -120,7 +120,7 @@ def test_images_of_a_generator_that_saw_the_test_set_need_a_permit(in_process, w
     assert refused.code == 2 and "generator_sees_test" in refused.err and words in refused.err
     permitted = adapters(arm, protocol={"name": "paper", "allow": ["generator_sees_test"]})
     planned = in_process("plan", write_matrix(permitted))
-    assert planned.code == 0 and "validation or test images are among it" in planned.out
+    assert planned.code == 0 and "which includes validation or test images" in planned.out
 
 
 def test_a_split_that_is_stated_must_be_the_one_that_is_planned(in_process, write_matrix, folder):
@@ -136,7 +136,7 @@ def test_a_split_that_is_stated_must_be_the_one_that_is_planned(in_process, writ
 
 @pytest.mark.parametrize(
     ("quota", "said"),
-    [({"blue": 13}, "has 12 images of 'blue', the quota is 13"), ({"red": 1}, "has 0 images of 'red'")],
+    [({"blue": 13}, "has 12 images of 'blue', but the quota is 13"), ({"red": 1}, "has 0 images of 'red'")],
 )
 def test_a_quota_that_the_folder_cannot_meet_is_seen_while_planning(
     in_process, write_matrix, folder, quota, said

@@ -186,7 +186,7 @@ def test_controls_draw_from_train_and_more_real_from_the_reserve(in_process, wri
 
 @pytest.mark.parametrize(
     ("reserve", "said"),
-    [(0.2, "has 2 images of 'blue', the quota is 3"), (0, "split.reserve")],
+    [(0.2, "has 2 images of 'blue', but the quota is 3"), (0, "split.reserve")],
 )
 def test_a_reserve_that_cannot_meet_the_quota_is_seen_while_planning(in_process, write_matrix, reserve, said):
     refused = in_process("plan", write_matrix(controls_matrix(arm("more-real", blue=3), reserve=reserve)))

@@ -187,7 +187,7 @@ def test_classes_that_are_not_there_are_named_with_their_line(plan):
 
 def test_a_balance_that_adds_nothing_is_said(plan):
     planned = plan(sets=("strategies.2.synthetic={balance: 3}",))
-    assert any("asks for no synthetic image" in warning for warning in planned.warnings)
+    assert any("adds no synthetic images" in warning for warning in planned.warnings)
 
 
 COUNTS = {"mel": 100, "nv": 300, "bkl": 40}

@@ -256,7 +256,7 @@ def test_a_strategy_with_a_fit_a_class_says_that_one_network_is_wanted(refused):
     strategies = [*REAL, {"name": "look", "generator": MEAN}]
     source = {"strategy": "look", "part": "net"}
     said = refused(strategies=strategies, classifiers=[{"name": "toy-built", "from": source}])
-    assert "classifiers.0.from: 'toy-mean' is fitted 3 times (red, green, blue) where one network" in said
+    assert "classifiers.0.from: 'toy-mean' is fitted 3 times (red, green, blue), but one network" in said
     assert "scope: pooled" in said
 
 

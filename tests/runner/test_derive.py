@@ -82,4 +82,4 @@ def test_a_map_that_is_not_one_row_per_image_fails_in_words(in_process, write_ma
     assert in_process("run", matrix, "--out", "out").code == 1
     (row,) = read_csv(tmp_path / "out/results.csv")
     assert row["status"] == "skipped"
-    assert "toy_plugins.mapped:light gave [1, 3, 8, 8], expected [64]" in row["error"]
+    assert "toy_plugins.mapped:light returned [1, 3, 8, 8], expected [64]" in row["error"]

@@ -87,5 +87,5 @@ def test_two_functions_of_one_module_with_equal_parameters_are_two_stages(colour
 def test_a_name_is_taken_once(colours):
     from derm_bench.plan.kinds import register
 
-    with pytest.raises(ValueError, match="a stage kind named 'count-colours' already"):
+    with pytest.raises(ValueError, match="a stage kind named 'count-colours' already exists"):
         register(replace(colours.KIND, title="other"))

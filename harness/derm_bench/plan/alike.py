@@ -1,4 +1,4 @@
-"""Which stages cost alike: what one of them took, others like it will take."""
+"""Groups stages of similar cost: the time that one of them took is the estimate for the others of its group."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from derm_bench.plan.keys import canonical
 
-# The parameters that decide what a unit of a stage's work costs. Seeds, budgets and amounts of data do not.
+# The parameters that determine the cost of one unit of a stage's work. Seeds, budgets and amounts of data do not.
 COSTLY = ("options", "size", "resize", "preprocess", "augment", "metrics", "reference", "function")
 
 
 class CostClass(NamedTuple):
-    """Stages of one cost class cost alike, one unit of work for another. `detail`: options, size, precision."""
+    """A class of stages that take about the same time per unit of work. `detail`: options, size and precision."""
 
     kind: str
     plugin: str
@@ -21,7 +21,7 @@ class CostClass(NamedTuple):
 
 
 def cost_class(identity: Mapping[str, Any]) -> CostClass:
-    """The cost class of a stage; evaluations go by their classifier, samples by their generator."""
+    """The cost class of a stage. Evaluations are classed by their classifier, samples by their generator."""
     params, numerics = identity["params"], identity.get("numerics", {})
     name = params.get("classifier") or params.get("generator") or params.get("dataset") or ""
     plugin = name if isinstance(name, str) else canonical(name)

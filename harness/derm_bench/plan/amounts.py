@@ -1,4 +1,4 @@
-"""How much there is of what stages work on: images of a part, lines of a list, what a fit or a training sees."""
+"""Counts the images that the stages of a plan work on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from derm_bench.splits import PARTS, PlannedSplit
 from derm_bench.stage_names import DATA, SYNTHETIC
 
 ALL = "all"
-"""The class of a generator that was fitted on several classes without telling them apart."""
+"""The class name of a generator that was fitted on several classes without distinguishing them."""
 
 
 class MadeSmall(Protocol):
-    """What a stage's parameters for a probe are made from: digests of small splits and lists, and how much to do."""
+    """The reduced data and amounts of work from which the parameters of a probe are made."""
 
     @property
     def samples(self) -> int: ...
@@ -24,16 +24,16 @@ class MadeSmall(Protocol):
     def updates(self) -> int: ...
 
     def split(self, digest: str) -> str:
-        """The digest of the small split that stands for the one of this digest."""
+        """The digest of the small split that replaces the split with this digest."""
         ...
 
     def images(self, digest: str) -> str:
-        """The digest of the lines of those images that the small splits hold."""
+        """The digest of the list of images with this digest, reduced to the images of the small splits."""
         ...
 
 
 class Amounts:
-    """Counts what the stages of a plan work on, from its splits and lists of images."""
+    """Counts the images of a plan's stages from its splits and lists of images."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -41,11 +41,11 @@ class Amounts:
         self._counts: dict[tuple[str, str, float], Mapping[str, int]] = {}
 
     def lines(self, digest: str) -> int:
-        """Lines of a list that is data of the plan."""
+        """The number of lines of a list in the data of the plan."""
         return self.plan.data[digest].count(b"\n") + 1
 
     def count(self, params: Any, part: str) -> Mapping[str, int]:
-        """Images per class of one part, as a stage with these parameters sees it."""
+        """The number of images per class in one part, as a stage with these parameters reads it."""
         split: PlannedSplit | None = self._splits.get(params.split)
         if split is None:
             return {}
@@ -57,12 +57,12 @@ class Amounts:
         return self._counts[place]
 
     def half(self, params: Any, name: str) -> int:
-        """Images on either side of a class's comparison with real images."""
+        """The number of images on each side of the comparison of a class with real images."""
         counts = self.count(params, "train")
         return min(MAX_IMAGES, (sum(counts.values()) if name == ALL else counts.get(name, 0)) // 2)
 
     def fitted_on(self, stage: Stage) -> int:
-        """Images that a network other than a classifier is fitted on."""
+        """The number of images that a generator or a reference network is fitted on."""
         params = stage.params
         reads = getattr(params, "reads", "train")
         if reads == "samples":
@@ -72,7 +72,7 @@ class Amounts:
         return sum(self.count(params, part).get(name, 0) for part in parts for name in classes)
 
     def trained_on(self, stage: Stage) -> int:
-        """Real and synthetic images that a classifier is trained on."""
+        """The number of real and synthetic images that a classifier is trained on."""
         params = stage.params
         real = 0 if params.replace_real else sum(self.count(params, params.reads).values())
         drawn = [
@@ -86,5 +86,5 @@ class Amounts:
 
 
 def kept_of(drawn: list[int], holdout: float) -> int:
-    """How many of the samples of each class are trained on, where the last share `holdout` is kept out."""
+    """The number of samples that are trained on when the last share `holdout` of each class is held out."""
     return sum(n - int(holdout * n) for n in drawn)

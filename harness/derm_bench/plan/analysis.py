@@ -1,4 +1,4 @@
-"""Plans what is made of a whole run: statistics and figures. They run after everything else, whatever became of it."""
+"""Plans the statistics and figures of a run. They run after all other stages, including failed ones, have ended."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from derm_bench.plan.keys import canonical
 from derm_bench.plan.model import Plan
 from derm_bench.rundir.table_rows import rows_of, table_stages
 
-# What statistics and figures depend on of a matrix, by section: all of it, or these fields of each entry.
+# The parts of a matrix that statistics and figures depend on: whole sections, and for other sections some fields of
+# each entry.
 USED_OF_MATRIX = ("name", "analysis", "budget", "compare", "protocol")
 USED_OF_ENTRIES = {"datasets": ("label", "size"), "strategies": ("name", "seed_offset"), "metrics": ("name",)}
 
 
 def add_analysis(book: StageBook) -> None:
-    """Enters the stages of statistics and figures. The stages whose outcome they read are optional inputs, each named
+    """Enters the stages for statistics and figures. The stages whose outcome they read are optional inputs, each named
     by its key."""
     plan = book.plan
     content = canonical({"matrix": _used(plan), **rows_of(plan)}).encode()
@@ -32,7 +33,7 @@ def add_analysis(book: StageBook) -> None:
 
 
 def _used(plan: Plan) -> dict[str, Any]:
-    """The resolved matrix, without what no table and no figure is made of."""
+    """The parts of the resolved matrix that tables and figures use."""
     matrix = plan.matrix.model_dump(mode="json", by_alias=True, include={*USED_OF_MATRIX, *USED_OF_ENTRIES})
     for section, fields in USED_OF_ENTRIES.items():
         matrix[section] = [{field: entry[field] for field in fields} for entry in matrix[section]]

@@ -1,4 +1,4 @@
-"""The book of a plan's stages: keys each stage and enters it, unless an equal one is there already."""
+"""Computes the key of each stage and enters the stage into the plan, unless an equal one is already in it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from derm_bench.plan.model import Plan, Stage
 from derm_bench.plan.params import as_dict
 from derm_bench.plugins import Plugins
 
-# What runs beneath every stage function: how it gets its options and plugins, and how torch is set up.
+# The modules behind every stage function: they provide its options and plugins, and configure torch.
 BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
 
-# The plugins a stage runs, as (kind, name).
+# The plugins that a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
 
 
 class Shared(NamedTuple):
-    """The part of an identity that many stages share, and its canonical text before, between and after their own."""
+    """The part of an identity that many stages share, and its canonical text before, between and after the parts that
+    differ."""
 
     value: dict[str, Any]
     before: str
@@ -42,10 +43,11 @@ class Shared(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A stage as a planner asks for it, beside its kind and parameters.
+    """The relations and names of a stage, as a planner passes them besides the kind and the parameters.
 
-    `plugins` are those that it runs, `code` import paths of further functions that it is told to call; `words` fill the
-    kind's title; `local` (paths) is not part of the key.
+    `plugins` are the plugins that the stage runs, `code` the import paths of further functions that it calls; `words`
+    fill the title of the kind; `local` (paths) is not part of the key. `inputs`, `after` and `optional` are described
+    in `derm_bench.plan.model.Stage`.
     """
 
     inputs: Mapping[str, str] = {}
@@ -73,12 +75,13 @@ class StageBook:
         self._texts = CanonicalTexts()
 
     def guard(self, key: str, by: str) -> None:
-        """Whoever reads the output of the stage `key` from now on starts after the stage `by` has ended well."""
+        """Makes every stage that is entered from now on and reads the output of `key` wait until the stage `by` is
+        done."""
         known = self._guards.get(key, ())
         self._guards[key] = known if by in known else (*known, by)
 
     def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
-        """The key of a stage, which is entered into the plan where no equal one is there."""
+        """Returns the key of a stage, after entering the stage into the plan if it has no equal one."""
         known = kind_of(kind)
         shared, own_params = self._shared(known, entry.plugins, entry.code), as_dict(params)
         own = [shared.before, canonical(entry.inputs), shared.between]
@@ -97,7 +100,7 @@ class StageBook:
         return key
 
     def _shared(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> Shared:
-        """The part of an identity that all stages of a kind share which run the same plugins."""
+        """The part of an identity that is common to all stages of a kind that run the same plugins."""
         memo = ("shared", kind.name, kind.function, tuple(plugins), code)
         if memo not in self._memo:
             block = {
@@ -115,42 +118,42 @@ class StageBook:
         return self._memo[memo]
 
     def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-        """`split_paths` of a matrix entry's options, once for all stages that they are part of."""
+        """The result of `split_paths` for the options of a matrix entry, computed once for all stages."""
         memo = ("options", id(options))
         if memo not in self._memo:
-            self._memo[memo] = (split_paths(options), options)  # which keeps the id from being given anew
+            self._memo[memo] = (split_paths(options), options)  # a reference, so that the id is not reused
         return self._memo[memo][0]
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
-        """What a plugin says its numbers depend on beside options and code, asked once for all stages."""
+        """The value of a plugin's `depends_on` (what its results depend on besides options and code), computed once."""
         memo = ("depends_on", kind, name, id(options))
         if memo not in self._memo:
             path = self.plugins.get(kind, name).depends_on
-            told = {"depends_on": load_object(path)(options)} if path else {}
-            self._memo[memo] = (told, options)  # as in `hashed`
+            found = {"depends_on": load_object(path)(options)} if path else {}
+            self._memo[memo] = (found, options)  # as in `hashed`
         return self._memo[memo][0]
 
-    def told(self, model: BaseModel) -> dict[str, Any]:
-        """A part of the matrix as stages are told of it: what is None left out. Read once for all stages."""
-        memo = ("told", id(model))
+    def dumped(self, model: BaseModel) -> dict[str, Any]:
+        """A part of the matrix as a stage parameter, without the fields that are None. Computed once."""
+        memo = ("dumped", id(model))
         if memo not in self._memo:
             self._memo[memo] = (model.model_dump(exclude_none=True), model)  # as in `hashed`
         return self._memo[memo][0]
 
     def metric(self, name: str, options: Any) -> dict[str, Any]:
-        """A metric as stages are told of it."""
+        """A metric as a stage parameter."""
         return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
 
     def transforms(self, uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
-        """Transforms as stages are told of them: files by their content. Read once for all stages."""
+        """Transforms as stage parameters, with files replaced by their digests. Computed once for all stages."""
         memo = ("transforms", id(uses))
         if memo not in self._memo:
-            told = [
+            found = [
                 {"name": use.name, "options": split_paths(use.options)[0]}
                 | self.depends_on("transform", use.name, use.options)
                 for use in uses
             ]
-            self._memo[memo] = (told, uses)  # as in `hashed`
+            self._memo[memo] = (found, uses)  # as in `hashed`
         return self._memo[memo][0]
 
     def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
@@ -174,5 +177,5 @@ class StageBook:
 
 
 def transform_paths(uses: Sequence[TransformUse]) -> list[dict[str, str]]:
-    """Where the files of each transform lie, by option."""
+    """The paths of the files of each transform, by option."""
     return [split_paths(use.options)[1] for use in uses]

@@ -1,4 +1,4 @@
-"""What the trainings of a plan are built on: stages of generators, and other trainings."""
+"""Finds the generator stages and other trainings that the trainings of a plan depend on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from derm_bench.stage_names import NEEDED
 
 
 def built_on(plan: Plan, train: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(stages of generators, with all that those require; trainings) that a training needs beside its own work."""
+    """(stages of generators and everything they require, other trainings) that a training depends on."""
     generators: dict[str, None] = {}
     trainings: dict[str, None] = {}
 
@@ -28,7 +28,7 @@ def built_on(plan: Plan, train: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def list_required(plan: Plan) -> list[PlannedRequired]:
-    """The fits and trainings that no strategy and no cell has for its own, each under what first needs it."""
+    """The fits and trainings that only other stages require, each listed under the first owner that requires it."""
     own = {fit.key for fit in plan.fits} | {planned.train for planned in plan.cells}
     found: dict[str, PlannedRequired] = {}
     for fit in plan.fits:

@@ -1,10 +1,10 @@
-"""Source digests: what code a stage runs, by the static import closure of the modules it starts in.
+"""Source digests: the code that a stage runs, as the static import closure of the modules in which it starts.
 
-An edit counts where it can change a result. Left out are docstrings, comments, annotations of functions, the messages
-of exceptions and assertions, descriptions of options, and the arguments of specs (what a worker uses of a spec is in
-the identity by itself). Imports under `if TYPE_CHECKING:` are not followed, nor are the `__init__` files of packages
-passed on the way (else registering one plugin would change every key). A name that a module of derm_bench only hands
-on, or a module that holds nothing but imports, leads to where the name is defined.
+Only edits that can change a result change a digest. Left out are docstrings, comments, annotations of functions, the
+messages of exceptions and assertions, descriptions of options, and the arguments of specs (the identity contains the
+spec fields that a worker uses separately). Imports under `if TYPE_CHECKING:` are not followed, nor are the `__init__`
+files of packages on the import path (otherwise registering one plugin would change every key). A name that a module of
+derm_bench only re-exports, or that comes from a module with nothing but imports, is followed to its definition.
 """
 
 from __future__ import annotations
@@ -24,20 +24,24 @@ from derm_bench.fingerprint import recall, remember
 from derm_bench.plan.normal_source import normalised
 
 OWN_PACKAGES = ("derm_bench",)
-# Modules under no key. Exceptions end a stage without a result; specs, hooks and markers are read by the parent, and
-# what a worker uses of a spec is part of the identity.
+# Modules that are part of no key. Exceptions end a stage without a result; specs, hooks and markers are read by the
+# parent process, and the spec fields that a worker uses are part of the identity.
 UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
-# What reads a source text: `ast.dump` differs between versions of Python, and the number is raised with this code.
+# The version of the source reader: `ast.dump` differs between versions of Python, and the number is raised when this
+# code changes.
 _READER = f"2/{sys.version_info[:2]}"
-# A module that is imported, and the names that are taken from it.
+# An imported module, and the names that are imported from it.
 _Statement = tuple[str, list[str]]
 _Read = tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]
 
 
 @dataclass(frozen=True)
 class Closure:
-    """`digest` of all source reached; `modules` that were reached, sorted; `imports`: top-level packages of others that
-    these import, sorted."""
+    """The modules that an import closure reaches.
+
+    digest: the digest of their source; modules: their names, sorted; imports: the top-level packages of other
+    distributions that they import, sorted.
+    """
 
     digest: str
     modules: tuple[str, ...]
@@ -46,8 +50,8 @@ class Closure:
 
 @dataclass(frozen=True)
 class _Module:
-    """A source file: its digest, what it imports, and `handed_on`: name -> (module, name there) of what it imports by
-    `from ... import`. `only_imports`: it holds nothing else."""
+    """A source file: its digest and import statements. `handed_on` maps each name that it imports by
+    `from ... import` to (module, name in that module). `only_imports`: the file contains only imports."""
 
     digest: str
     statements: tuple[_Statement, ...]
@@ -63,12 +67,12 @@ def source_closure(*targets: str) -> Closure:
 
 
 def _inside(modules: Iterable[str]) -> set[str]:
-    """The top-level packages whose source counts for code that begins in these modules."""
+    """The top-level packages whose source is followed for code that starts in these modules."""
     return set(OWN_PACKAGES).union(*(_siblings(module.partition(".")[0]) for module in modules))
 
 
 def _reached(modules: Iterable[str], inside: set[str]) -> Closure:
-    """All modules of the packages `inside` that are reached from some."""
+    """The closure of all modules of the packages `inside` that are reached from `modules`."""
     seen: dict[str, str] = {}
     outside: set[str] = set()
     queue = list(modules)
@@ -90,9 +94,9 @@ def _reached(modules: Iterable[str], inside: set[str]) -> Closure:
 
 @functools.cache
 def definition_closure(module: str, name: str) -> Closure:
-    """The closure of one definition of a module, and not of what stands beside it: the definition, those that it uses
-    in the module, and the modules that these import from. `modules` are then `module:name` for the definitions. Where
-    there is no such definition at the top of the module, the closure of the module."""
+    """The closure of a single definition of a module: the definition, the other definitions of the module that it uses,
+    and the modules that they import from. The definitions appear in `modules` as `module:name`. If the module has no
+    such definition at its top level, the closure of the module is returned."""
     path = _file_of(module)
     tree = normalised(ast.parse(path.read_bytes(), str(path))) if path is not None else ast.Module([], [])
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
@@ -116,7 +120,7 @@ def definition_closure(module: str, name: str) -> Closure:
 
 
 def _bound(node: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module binds."""
+    """The names that a top-level statement of a module binds."""
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return [node.name]
     if isinstance(node, ast.Import | ast.ImportFrom):
@@ -127,7 +131,7 @@ def _bound(node: ast.stmt) -> list[str]:
 
 @functools.cache
 def distribution_of(package: str) -> str | None:
-    """The distribution that installed a top-level package; None where nobody says."""
+    """The distribution that installed a top-level package; None if it is unknown."""
     return next(iter(_packages().get(package, ())), None)
 
 
@@ -178,8 +182,8 @@ def _file_of(module: str) -> Path | None:
 
 @functools.cache
 def _parsed(path: Path, module: str) -> _Module:
-    """A module's digest and what it imports. Parsing takes most of the time of a small plan: what a source text
-    comes to is kept by the text's own digest, so it is never out of date; which files are there is asked anew."""
+    """The digest of a module and its imports. Parsing takes most of the time of a small plan, so the result is cached
+    under the digest of the source text and is never out of date. Which files exist is not cached."""
     content = path.read_bytes()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     name = hashlib.sha256(f"{_READER}\0{package}\0".encode() + content).hexdigest()
@@ -212,8 +216,8 @@ def _read_source(
 
 
 def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
-    """Absolute names of the modules that import statements may reach: a name may be a submodule, lie in its base, or be
-    handed on there."""
+    """The absolute names of the modules that import statements may reach: an imported name may be a submodule of its
+    base, be defined in the base, or be re-exported there."""
     for base, names in statements:
         if not names:
             yield base
@@ -222,7 +226,7 @@ def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
 
 
 def _home(base: str, name: str, steps: int = 16) -> str:
-    """The module that `from base import name` takes the name from."""
+    """The module that defines the name which `from base import name` imports."""
     if _file_of(f"{base}.{name}"):
         return f"{base}.{name}"
     path = _file_of(base) if base.partition(".")[0] not in sys.stdlib_module_names else None
@@ -236,8 +240,8 @@ def _home(base: str, name: str, steps: int = 16) -> str:
 
 @functools.cache
 def _is_ours(module: str) -> bool:
-    """Whether a module may be looked into: one of derm_bench, or of a distribution that brings plugins. Others may be
-    of any size and are known by their versions."""
+    """Whether the source of a module may be read: True for derm_bench and for distributions that provide plugins. Other
+    distributions may be of any size and are identified by their versions."""
     top = module.partition(".")[0]
     return top in OWN_PACKAGES or distribution_of(top) in _plugin_distributions()
 
@@ -249,7 +253,7 @@ def _plugin_distributions() -> frozenset[str]:
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[_Statement]:
-    """(module, names taken from it) of every import that may run; relative ones made absolute."""
+    """(module, names imported from it) of every import that may run, with relative names made absolute."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, []) for alias in node.names)
@@ -260,7 +264,7 @@ def _imports(tree: ast.Module, package: str) -> Iterator[_Statement]:
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of the module that a `from` import takes names from."""
+    """The absolute name of the module that a `from` import reads."""
     if not node.level:
         return node.module or ""
     parent = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -268,6 +272,6 @@ def _base(node: ast.ImportFrom, package: str) -> str:
 
 
 def _is_import_path(text: str) -> bool:
-    """A lazy import path `package.module:attribute` in a string is an import too."""
+    """Whether a string is a lazy import path `package.module:attribute`, which counts as an import."""
     module, colon, attribute = text.partition(":")
     return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))

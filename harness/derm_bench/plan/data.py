@@ -1,4 +1,4 @@
-"""Plans what has to do with data: which images, which split, and the stage that decodes them."""
+"""Plans the data of a matrix: the images, the splits, and the stages that decode and derive data."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class DataPlanner:
         self.book = book
         self.plan = book.plan
         self.entries = {entry.label: entry for entry in matrix.datasets}
-        # The place of each in the matrix.
+        # The location of each data set in the matrix.
         self._places: dict[str, tuple[str | int, ...]] = {
             entry.label: ("datasets", k) for k, entry in enumerate(matrix.datasets)
         }
         self._selections: dict[str, Selection] = {}
         self.fingerprints: dict[str, Mapping[str, str]] = {}
         self._views: dict[tuple[str, int, float], p.View] = {}
-        # What the data set says of its licence.
+        # The licence of each data set.
         self.licences: dict[str, str] = {}
 
     def other(self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...]) -> str:
-        """The label of a data set that is no cell's; size, resize and preprocess are those of `like` unless written.
-        An equal one of the matrix serves."""
+        """The label of a data set that no cell uses, such as that of `init`. `size`, `resize` and `preprocess` default
+        to those of `like`. If the matrix has an equal data set, its label is returned."""
         inherited = {
             name: getattr(like, name)
             for name in ("size", "resize", "preprocess")
@@ -75,7 +75,7 @@ class DataPlanner:
         return self._selections[label]
 
     def split(self, label: str, seed: int) -> PlannedSplit:
-        """The split of a data set under a split seed; its CSV becomes plan data."""
+        """The split of a data set under a split seed. Its CSV is added to the data of the plan."""
         if (label, seed) not in self.plan.splits:
             allow = "missing_class" in self.matrix.protocol.allow
             selection = self.selection(label)
@@ -88,16 +88,16 @@ class DataPlanner:
         return self.plan.splits[label, seed]
 
     def counts(self, cell: Cell) -> Counter[str]:
-        """Real training images a class of a cell."""
+        """The number of real training images of a cell, per class."""
         return self.split(cell.dataset, cell.split_seed).counts("train", cell.train_fraction)
 
     def images(self, cell: Cell, classes: Iterable[str] | None = None) -> int:
-        """Real training images of a cell, of some classes or all."""
+        """The number of real training images of a cell, in `classes` or (None) in all classes."""
         counts = self.counts(cell)
         return sum(counts.values()) if classes is None else sum(counts[name] for name in classes)
 
     def view(self, label: str, seed: int, fraction: float) -> p.View:
-        """What every stage that reads training images states about them."""
+        """The parameters that every stage which reads training images has in common."""
         place = (label, seed, fraction)
         if place not in self._views:
             clean = self.entries[label].clean
@@ -113,11 +113,11 @@ class DataPlanner:
         return self._views[place]
 
     def viewed(self, cell: Cell) -> dict[str, Any]:
-        """The view of a cell, as the parameters of stages begin with it."""
+        """The view of a cell as a dict, from which the parameters of stages are built."""
         return p.as_dict(self.view(cell.dataset, cell.split_seed, cell.train_fraction))
 
     def decode(self, label: str) -> str:
-        """The decode stage of a data set: its images at the stored size, preprocessed."""
+        """The stage that decodes a data set into preprocessed images of the stored size."""
         if label not in self.plan.decodes:
             entry, selection = self.entries[label], self.selection(label)
             digests = self.fingerprints[label]
@@ -133,8 +133,8 @@ class DataPlanner:
         return self.plan.decodes[label]
 
     def reading(self, label: str) -> dict[str, Any]:
-        """The parameters of a stage that reads images of a data set and preprocesses them. Where the files lie is not
-        part of the identity: their digests are."""
+        """The parameters of a stage that reads images of a data set and preprocesses them. They hold the digests of
+        files, not their paths."""
         entry = self.entries[label]
         hashed, local = split_paths(entry.options)
         return {
@@ -147,7 +147,7 @@ class DataPlanner:
         }
 
     def reader(self, label: str) -> Entry:
-        """Such a stage as it is entered."""
+        """The entry of a stage that reads images of a data set and preprocesses them."""
         entry = self.entries[label]
         return Entry(
             plugins=[("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
@@ -158,8 +158,8 @@ class DataPlanner:
     def derived(
         self, label: str, kind: str, use: Any, samples: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """The inputs that hold the named data which a plugin wants made from the images of a data set, and from the
-        `samples` of each class that it is trained on: a stage each, shared by all that want the same."""
+        """The inputs with the named data that a plugin derives from the images of a data set, and from the `samples` of
+        each class that it is trained on. Each is one stage, shared by all plugins that need the same data."""
         path = self.book.plugins.get(kind, use.name).derives
         wanted = load_object(path)(use.options) if path else {}
         found = {}
@@ -182,7 +182,7 @@ class DataPlanner:
         return digest
 
     def _located(self, error: UserError, label: str) -> UserError:
-        """An error of one data set, at its place in the matrix."""
+        """Adds the location in the matrix to an error of a data set."""
         if error.file is not None:
             return error
         return self.matrix.error(error.message, (*self._places[label], *error.path), error.hint)

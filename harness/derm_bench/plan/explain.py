@@ -1,4 +1,4 @@
-"""Compares the identities of two stages and says in words which inputs differ. Pure."""
+"""Compares the identities of two stages and describes in words which inputs differ. Without side effects."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 LONGEST = 60
-# Inputs that are digests or derived numbers: that they differ is all there is to say.
+# Parameters that are digests or derived numbers: their values are not shown, only that they differ.
 WORDS = {
     "split": "split changed",
     "images": "images, labels or groups of the data set changed",
     "seed": "seed changed",
 }
-# Where these differ two stages do other things; what differs below them follows from it.
+# The parameters that say what a stage works on. Where they differ, the stages do different work.
 SUBJECTS = ("dataset", "generator", "classifier", "fit_classes", "label", "of_class", "control", "title")
 _ABSENT = object()
 
@@ -21,9 +21,9 @@ _ABSENT = object()
 def differences(
     new: Mapping[str, Any], old: Mapping[str, Any], titles: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What differs between two identities, an input a line: `options.lr: 0.001 -> 0.01` is old -> new.
+    """The differences between two identities, one line per input: `options.lr: 0.001 -> 0.01` is old -> new.
 
-    `titles` names upstream stages by key; without it they are called by the name of the input.
+    `titles` gives the titles of upstream stages by key; without it they are called by the name of the input.
     """
     found = list(_parameters(old.get("params", {}), new.get("params", {})))
     found += _code(old.get("code", {}), new.get("code", {}))
@@ -40,9 +40,9 @@ def differences(
 def nearest(
     identity: Mapping[str, Any], candidates: Iterable[tuple[Mapping[str, Any], str]], title: str = ""
 ) -> int | None:
-    """The place of the candidate (identity, title) that differs least: of the same kind, then about the same
-    subject and made from inputs of the same names, with the fewest inputs differing, with the same title, the first.
-    None where no kind is the same."""
+    """The index of the candidate (identity, title) that differs least from `identity`; None if no candidate has the
+    same kind. Candidates of the same kind are ranked by how many subjects and input names differ, then by the number of
+    differences, then by whether the title is the same, then by their order."""
     best: tuple[int, int, bool, int] | None = None
     for place, (other, name) in enumerate(candidates):
         if other.get("kind") != identity.get("kind"):
@@ -56,7 +56,7 @@ def nearest(
 
 
 def _parameters(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Leaf by leaf, the path as the stage has it."""
+    """Compares parameters leaf by leaf, with the path of each leaf."""
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping) and not _is_file(old) and not _is_file(new):
@@ -75,7 +75,7 @@ def _parameters(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[str]
 
 
 def _is_file(value: Any) -> bool:
-    """A file's place among options is taken by its digest."""
+    """Whether a value is the digest that replaces a file among the options."""
     return isinstance(value, Mapping) and set(value) == {"sha256"}
 
 
@@ -100,7 +100,7 @@ def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _called_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Further functions that a stage calls and whose code differs."""
+    """The further functions that a stage calls whose code differs."""
     before, after = (side.get("code", {}).get("called", {}) for side in (old, new))
     yield from (name for name in after if name in before and before[name] != after[name])
 
@@ -127,7 +127,7 @@ def _upstream(old: Mapping[str, str], new: Mapping[str, str], titles: Mapping[st
 
 
 def _plain(value: Any) -> Any:
-    """As it reads back from JSON, where a tuple is a list."""
+    """The value as it is read back from JSON, where a tuple becomes a list."""
     return _ABSENT if value is _ABSENT else json.loads(json.dumps(value))
 
 

@@ -1,4 +1,4 @@
-"""Plans fits of generators, the check of their health, and samples from them: each once for all that need it."""
+"""Plans the fits of generators, their health checks and the samples from them, each once for all cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from derm_bench.seeds import derive_seed
 from derm_bench.splits import PARTS
 from derm_bench.stage_names import DATA, DERIVED, DERIVED_SYNTHETIC
 
-# Options of a generator that the planner has resolved: they are other parameters of the stage, or none.
+# Options of a generator that the planner resolves. They are not part of the `options` of the stage.
 RESOLVED = ("scope", "classes", "budget", "fit_on")
 
 
@@ -27,7 +27,7 @@ class Fits:
     def __init__(self, matrix: Matrix, book: StageBook, data: DataPlanner) -> None:
         self.matrix, self.book, self.data = matrix, book, data
         self.plan = book.plan
-        self.health: dict[str, str] = {}  # fit -> the stage that checks it
+        self.health: dict[str, str] = {}  # fit -> the stage that checks its health
         self.snapshots: dict[str, tuple[int, ...]] = {}  # fit -> the updates after which it keeps its state
         self._needs: dict[str, Needs] = {}
         self._samples: dict[tuple[str, str, int, int | None], str] = {}
@@ -42,8 +42,8 @@ class Fits:
         reads: str = "",
         samples: Mapping[str, str] | None = None,
     ) -> str:
-        """The stage that fits a generator on `classes` of a cell's training images, of its reserve where `reads` says
-        so, or of `samples` that other stages make. Whoever reads its output waits until its health was checked."""
+        """The stage that fits a generator on `classes`: on the training images of a cell, on the part that `reads`
+        names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
         hashed, local = self.book.hashed(use.options)
@@ -84,7 +84,7 @@ class Fits:
         return key
 
     def _images(self, cell: Cell, classes: tuple[str, ...], reads: str, samples: Mapping[str, str]) -> int:
-        """How many images a fit is planned to see."""
+        """The planned number of images of a fit."""
         if reads == "samples":
             return sum(int(self.plan.stages[key].params.n) for key in samples.values())
         if reads == "train":
@@ -94,7 +94,8 @@ class Fits:
         return sum(split.counts(part)[name] for part in parts for name in classes)
 
     def _check(self, fit: str, cell: Cell) -> str:
-        """The stage that measures a few samples of a fit, and stops what would be built on it if they are past use."""
+        """The stage that measures a few samples of a fit. If they have collapsed, no stage that depends on the fit
+        runs."""
         params = self.plan.stages[fit].params
         more = {"updates": params.updates, "seed": params.seed}
         words = {"classes": "+".join(params.fit_classes), "seed_number": cell.generator_seed}
@@ -106,7 +107,7 @@ class Fits:
         self, cell: Cell, use: GeneratorUse, fit: str, label: str, n: int, snapshot: int | None
     ) -> str:
         """The stage that draws `n` images of class `label` (or `all`) from a fitted generator."""
-        place = (fit, label, n, snapshot)  # asked for by every cell of a strategy
+        place = (fit, label, n, snapshot)  # requested by every cell of a strategy
         if place not in self._samples:
             seed = derive_seed("sample", cell.generator_seed, label)
             at = "" if snapshot is None else f" at {snapshot}"
@@ -125,8 +126,8 @@ class Fits:
         *,
         sees_data: bool = False,
     ) -> str:
-        """A stage that restores a fitted generator. It gets what that was fitted on where it `sees_data`, or where the
-        generator samples from it."""
+        """A stage that restores a fitted generator. It reads the data of the fit if `sees_data` is set, or if the
+        generator samples from these data."""
         fitted, needs = self.plan.stages[fit], self._needs[fit]
         name = fitted.params.generator
         sees_data = sees_data or self.book.plugins.get("generator", name).conditions_on != "none"
@@ -148,7 +149,7 @@ class Fits:
     # ---------------------------------------------------------------------- classes and quotas
 
     def quota(self, cell: Cell, strategy: StrategyEntry) -> dict[str, int]:
-        """Synthetic images per class, from the planned split."""
+        """The number of synthetic images per class, computed from the planned split."""
         if strategy.synthetic is None or strategy.generator is None:
             return {}
         classes = strategy.generator.options.classes or self.data.split(cell.dataset, cell.split_seed).classes
@@ -158,8 +159,8 @@ class Fits:
             raise self._blamed(strategy, error.message, "synthetic", error.hint) from error
 
     def classes(self, cell: Cell, strategy: StrategyEntry) -> tuple[str, ...]:
-        """The classes to fit a strategy's generator on: all, or those that `classes` names; where each class has a fit
-        of its own, only those with a quota."""
+        """The classes to fit a strategy's generator on: all, or those that its option `classes` names. If each class is
+        fitted separately, only classes with a quota are included."""
         use = strategy.generator
         assert use is not None
         split = self.data.split(cell.dataset, cell.split_seed)
@@ -178,7 +179,7 @@ class Fits:
     def scopes(
         self, use: GeneratorUse, classes: tuple[str, ...]
     ) -> Iterable[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """(classes to fit on, classes that it can then make) of each fit of a generator."""
+        """(classes to fit on, classes that the fit can generate) for each fit of a generator."""
         conditional = self.book.plugins.get("generator", use.name).conditional
         scope = use.options.scope or ("pooled" if conditional else "per_class")
         if scope == "per_class":

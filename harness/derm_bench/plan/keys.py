@@ -1,4 +1,4 @@
-"""Stage keys: SHA-256 of everything that can change a stage's numbers, and of nothing else."""
+"""Stage keys: the SHA-256 of everything that can change the results of a stage, and of nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import definition_closure, distribution_of, source_closure, versions_of
 from derm_bench.plugins import Plugins
 
-# Raised when the meaning of a stage changes in a way that no source digest shows.
+# Increased when the meaning of a stage changes in a way that no source digest shows.
 PROTOCOL_VERSION = "1"
 
 
@@ -25,25 +25,25 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """The value as JSON with sorted keys and no spaces: equal values give equal text."""
     return _CANONICAL.encode(value)
 
 
 class CanonicalTexts:
-    """Canonical text of parameters. Thousands of stages share the very objects that theirs consist of (options,
-    transforms, classes): each is put into text once. None of them may be changed afterwards."""
+    """Canonical texts of parameters. Thousands of stages share the objects in their parameters (options, transforms,
+    classes), so each object is encoded once. The objects must not change afterwards."""
 
     def __init__(self) -> None:
         self._plain: dict[tuple[type, Any], str] = {}
         self._objects: dict[int, tuple[str, Any]] = {}
 
     def of(self, params: Mapping[str, Any]) -> str:
-        """`canonical` of parameters whose names are in the order of the alphabet."""
+        """The canonical text of parameters whose names are in alphabetical order."""
         return "{" + ",".join([f'"{name}":{self._text(value)}' for name, value in params.items()]) + "}"
 
     def _text(self, value: Any) -> str:
         if isinstance(value, _PLAIN):
-            place = (type(value), value)  # True is no 1
+            place = (type(value), value)  # True == 1, but their texts differ
             if place not in self._plain:
                 self._plain[place] = canonical(value)
             return self._plain[place]
@@ -52,7 +52,7 @@ class CanonicalTexts:
             found = self._objects[id(value)] = (
                 canonical(value),
                 value,
-            )  # which keeps the id from being given anew
+            )  # a reference, so that the id is not reused
         return found[0]
 
 
@@ -60,18 +60,21 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
-    """The key of a stage of this identity: 40 hexadecimal digits."""
+    """The key of the stage with this identity: 40 hexadecimal digits."""
     return key_of_text(canonical(identity))
 
 
 def key_of_text(text: str) -> str:
-    """The key of the stage whose identity has this canonical text."""
+    """The key of the stage whose identity has the canonical text `text`."""
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-    """Options as JSON in which each file is replaced by its digest, and the real paths by their place among the options
-    (`weights`; `augment.0.options.file` for a transform among them)."""
+    """(options as JSON with each file replaced by its digest, paths of the files by their place among the options).
+
+    A place is the name of an option (`weights`), or a path through the options of a transform
+    (`augment.0.options.file`).
+    """
     paths = dict(_paths(options))
     dumped = options.model_dump(mode="json")
     local = {place: str(value) for place, value in paths.items()}
@@ -86,7 +89,7 @@ def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
-    """(place, path) of all options that are paths, those of transforms included."""
+    """(place, path) of all options that are paths, including the options of transforms."""
     for name, value in options:
         if isinstance(value, Path):
             yield above + name, value
@@ -96,19 +99,19 @@ def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def plugin_code(plugins: Plugins, kind: str, name: str) -> tuple[str, ...]:
-    """Import paths at which a plugin's code begins: what `create` names, and an image metric's extractor."""
+    """The import paths at which a plugin's code starts: `create`, and the extractor of an image metric."""
     spec = plugins.get(kind, name)
     extractor = getattr(spec, "extractor", "")
     return (spec.create, extractor) if ":" in extractor else (spec.create,)
 
 
-# What a worker uses of a spec, beside `create` and `options`.
+# The fields of a spec that a worker uses, besides `create` and `options`.
 USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", "phase", "higher_is_better")
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
-    """Distribution and version of a plugin, digests of its source and options model, and what a worker uses of its
-    spec."""
+    """The distribution and version of a plugin, the digests of its source and options model, and the spec fields that a
+    worker uses."""
     return _plugin_identity(plugins, kind, name)
 
 
@@ -129,7 +132,7 @@ def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
 
 @functools.cache
 def imported_versions(targets: tuple[str, ...]) -> dict[str, str]:
-    """Versions of all distributions that the closures of `targets` import."""
+    """The versions of all distributions that the closures of `targets` import."""
     packages = {package for target in targets for package in source_closure(target).imports}
     own = distribution_of("derm_bench")
     return {name: version for name, version in versions_of(tuple(sorted(packages))).items() if name != own}

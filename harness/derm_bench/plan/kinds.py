@@ -1,8 +1,8 @@
-"""Stage kinds: everything that the harness has to know of each kind of stage, in one place.
+"""Stage kinds: all that the harness knows about each kind of stage, in one place.
 
-Planning, `explain`, forecasts, probes, the run directory and the report read it here; nothing else compares kinds by
-name. A new kind is a record of its parameters in `params.py`, a stage function, an entry here (or `register`), and the
-place in a planner that enters it.
+Planning, `explain`, forecasts, probes, the run directory and the report read it from here; no other code compares kinds
+by name. A new kind needs a record of its parameters in `params.py`, a stage function, an entry here (or a call of
+`register`), and a planner that enters its stages.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from derm_bench.plan import params as p
 from derm_bench.plan.amounts import Amounts, MadeSmall
 from derm_bench.plan.model import Stage
 
-# Rough seconds, for stages that nobody has timed: only their order matters, for starting the longest first.
+# Rough seconds for stages without earlier timings. Only their order matters: the longest stages start first.
 FIXED = 1.0
 EVALUATE, REFERENCE = 0.5, 15.0
 PER_IMAGE_DECODED, PER_IMAGE_SAMPLED, PER_IMAGE_FITTED, PER_IMAGE_TRAINED = 0.002, 0.001, 0.003, 0.002
-# What an update takes where a plugin has no option `batch_size`.
+# The number of images per update if a plugin has no option `batch_size`.
 BATCH_SIZE = 64
 
 Count = Callable[[Stage, Amounts], float | None]
@@ -32,8 +32,8 @@ def _nothing(stage: Stage, amounts: Amounts) -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage's work is counted in (updates, images), how much of it a planned stage has, and the field of its
-    result that says so afterwards."""
+    """How the work of a stage is measured: `unit` (updates or images), `count` (the amount in a planned stage), and
+    `result` (the field of the stage's result with the actual amount)."""
 
     unit: str
     count: Count
@@ -44,13 +44,14 @@ class Work:
 class StageKind:
     """One kind of stage.
 
-    name: unique; word: what tables of stages call it, one of those of the user's documentation. function: the import
-    path of what a worker calls as `function(context) -> result`; params: the record of its parameters. title: a format
-    string over the parameters and the words that the planner adds. on_device: whether device, precision and threads
-    change its numbers.
-    work: how its work is counted, where there is such a number. held: images that it holds in memory; stores: images of
-    the stored size that it writes. seconds: a guess of what it takes, from the stage and how much work it is.
-    shrink: its parameters for a probe. feeds: the tables and folders of the run directory that its output goes into.
+    name: the unique name. word: the name in tables of stages, one of `WORDS`. function: the import path of the function
+    that a worker calls as `function(context) -> result`. params: the record of its parameters. title: a format string
+    over the parameters and the words that the planner adds. on_device: whether device, precision and threads change its
+    results.
+    work: how its work is measured (None: it is not). held: the number of images that it holds in memory. stores: the
+    number of images of the stored size that it writes. seconds: an estimate of its duration from the stage and its
+    amount of work. shrink: a function that makes its parameters for a probe. feeds: the tables and folders of the run
+    directory that use its output.
     """
 
     name: str
@@ -67,12 +68,12 @@ class StageKind:
     feeds: tuple[str, ...] = ()
 
     def units(self, stage: Stage, amounts: Amounts) -> float | None:
-        """How much work a stage is; None where its kind does not count any."""
+        """The amount of work of a stage; None if its kind does not measure work."""
         return self.work.count(stage, amounts) if self.work is not None else None
 
 
 class Named(Protocol):
-    """Anything that knows its kind."""
+    """An object with a stage kind."""
 
     @property
     def kind(self) -> str: ...
@@ -144,8 +145,8 @@ def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:
 
 
 def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
-    """On real images alone, as an update costs the same, and without evaluations: at each of few updates they would
-    outweigh the updates."""
+    """The parameters of a training on real images alone, since an update costs the same, and without evaluations, which
+    would take longer than the few updates of a probe."""
     view = _small_view(params, small)
     return replace(view, updates=small.updates, val="held_out", holdout=0.0, replace_real=False)
 
@@ -328,14 +329,14 @@ KINDS: dict[str, StageKind] = {kind.name: kind for kind in _BUILT_IN}
 
 
 def register(kind: StageKind) -> StageKind:
-    """Adds a kind of stage. Raises ValueError where its name is taken by another one."""
+    """Adds a kind of stage. Raises ValueError if another kind has the same name."""
     if KINDS.setdefault(kind.name, kind) is not kind:
-        raise ValueError(f"there is a stage kind named '{kind.name}' already")
+        raise ValueError(f"a stage kind named '{kind.name}' already exists")
     return kind
 
 
 def kind_of(stage: Named | str) -> StageKind:
-    """The kind of a stage, or of that name. Raises KeyError, naming the nearest, where there is none."""
+    """The kind of a stage, or the kind with a name. Raises KeyError with the most similar name if there is none."""
     name = stage if isinstance(stage, str) else stage.kind
     if name not in KINDS:
         raise KeyError(f"no stage kind is named '{name}'; {did_you_mean(name, KINDS)}")
@@ -343,16 +344,16 @@ def kind_of(stage: Named | str) -> StageKind:
 
 
 def guessed_seconds(stage: Stage, amounts: Amounts) -> float:
-    """What a stage may take, where nobody has timed one like it: rough, for starting the longest first."""
+    """A rough estimate of the duration of a stage in seconds, for stages without earlier timings."""
     kind = kind_of(stage)
     return kind.seconds(stage, kind.units(stage, amounts))
 
 
 def word_of(identity: Mapping[str, Any]) -> str:
-    """What tables of stages call the stage of an identity, also where another version made it."""
+    """The name in tables of the stage with this identity, which another version of derm-bench may have made."""
     name = str(identity.get("kind", "unknown"))
     return KINDS[name].word if name in KINDS else name
 
 
 WORDS = ("decode", "derive", "audit", "fit", "sample", "fidelity", "train", "evaluate", "analyse")
-"""The words for stages, in the order in which a run comes to them."""
+"""The names of stages in tables, in the order in which a run reaches them."""

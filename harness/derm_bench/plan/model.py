@@ -1,4 +1,4 @@
-"""What a plan is made of: stages with keys, and what each cell and table row takes from them."""
+"""The records of a plan: stages with keys, and the stages that each cell and table row reads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from derm_bench.splits import PlannedSplit
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A unit of work. Its kind (`plan.kinds`) says what a worker calls.
+    """A unit of work. Its kind (`plan.kinds`) names the function that a worker calls.
 
-    `key` hashes the stage's identity: `params` (a record of `plan.params`), `inputs`, `optional`, and what it has in
-    common with the stages of its kind that run the same code, `shared`. `local` (paths) and `after` are not part of it.
+    `key` hashes the identity of the stage: `params` (a record of `plan.params`), `inputs`, `optional`, and `shared`,
+    the part that is common to all stages of its kind that run the same code. `local` (paths) and `after` are not part
+    of the identity.
 
-    A stage is related to others, by their keys, in three ways:
-    inputs: name -> a stage whose files it reads. after: stages that have to end well before it may start, whose files
-    it does not read: an audit. optional: name -> a stage that it runs after whatever became of it, and is told how that
-    ended: statistics over cells, of which some may fail.
+    A stage refers to other stages by their keys, in three ways:
+    inputs: name -> a stage whose files it reads. after: stages that must succeed before it may start, whose files it
+    does not read, such as a health check. optional: name -> a stage that must have ended, successfully or not, before
+    it starts. The stage receives the outcome: statistics are computed even if some cells have failed.
     """
 
     key: str
@@ -39,19 +40,20 @@ class Stage:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that the key is the digest of, as JSON."""
+        """All values that the key is computed from, as JSON."""
         own: dict[str, Any] = {"inputs": self.inputs, "params": as_dict(self.params)}
         return {**self.shared, **own, **({"optional": self.optional} if self.optional else {})}
 
     def before(self) -> tuple[str, ...]:
-        """The stages that have to have ended before this one starts."""
+        """The stages that must have ended before this one starts."""
         return (*self.inputs.values(), *self.after, *self.optional.values())
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell and the stages it reads: its training, one evaluation a test set, and what was synthesised. `built_on`
-    are all stages of generators that its training needs, `trainings` those of classifiers that it is built on."""
+    """A cell and its stages: the training, one evaluation per test set, and the fits and samples of its generator.
+    `built_on` are all generator stages that the training depends on, `trainings` the other trainings that it depends
+    on."""
 
     cell: Cell
     generator: str
@@ -66,7 +68,8 @@ class PlannedCell:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFidelity(ClassCoordinates):
-    """One fidelity stage and where its rows belong. `step` is the update of a snapshot, None the end of the fit."""
+    """One fidelity stage and the coordinates of its rows. `step` is the update of a snapshot, or None for the end of
+    the fit."""
 
     step: int | None
     key: str
@@ -74,7 +77,7 @@ class PlannedFidelity(ClassCoordinates):
 
 @dataclass(frozen=True, slots=True)
 class PlannedFit(ClassCoordinates):
-    """One generator fit, the strategy it is first planned for, and the stage that checks its health."""
+    """One fit of a generator, with the strategy it was first planned for and the stage that checks its health."""
 
     key: str
     health: str
@@ -82,7 +85,7 @@ class PlannedFit(ClassCoordinates):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRequired:
-    """One fit or training that is there only because others are built on it: `owner` is the first of them."""
+    """One fit or training that exists only because other stages require it. `owner` is the first that requires it."""
 
     dataset: str
     train_fraction: float
@@ -95,11 +98,13 @@ class PlannedRequired:
 
 @dataclass
 class Plan:
-    """Everything a run will do. `stages` is in an order in which each comes after its inputs; `data` are the files
-    of plan-level data by digest, `pictures` the stages that draw the samples of each fit, `sheets` those that draw the
-    preprocessing of each data set. `splits`, `decodes` and `terms` (licence and citation) are by data set; those of no
-    cell, which an `init` is trained on, among them. `analysis` are the stages of statistics and figures by kind: they
-    read what all others made, whatever became of it."""
+    """All the work of a run.
+
+    stages: ordered such that each comes after its inputs. data: files of plan-level data, by digest. pictures: the
+    stages that draw the samples of each fit. sheets: the stages that draw the preprocessing of each data set. splits,
+    decodes, terms (licence and citation): by data set, including data sets that only an `init` uses. analysis: the
+    stages of statistics and figures, by kind; they run after all other stages have ended.
+    """
 
     matrix: Matrix
     machine: Machine
@@ -119,18 +124,18 @@ class Plan:
     _upstream: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
-        """The splits of the matrix's own data sets."""
+        """The splits of the data sets that the matrix lists, without those of `init`."""
         labels = {entry.label for entry in self.matrix.datasets}
         return {place: split for place, split in self.splits.items() if place[0] in labels}
 
     def targets(self) -> list[str]:
-        """The stages whose outputs a run directory shows."""
+        """The stages whose outputs the run directory contains."""
         found = [key for planned in self.cells for key in planned.evaluations.values()]
         found += [row.key for row in self.fidelity]
         return [*found, *itertools.chain(*self.pictures.values()), *self.sheets.values()]
 
     def upstream(self, key: str) -> tuple[str, ...]:
-        """The keys of a stage's inputs, theirs first, each once."""
+        """The keys of all direct and indirect inputs of a stage, each once and after its own inputs."""
         if key not in self._upstream:
             inputs = self.stages[key].inputs.values()
             below = (each for other in inputs for each in (*self.upstream(other), other))

@@ -1,4 +1,4 @@
-"""What a stage's plugin requires of other stages: how these become inputs, parameters and plugins of the stage."""
+"""The requirements of plugins, and how they become inputs, parameters and plugins of a stage."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from derm_bench.stage_names import NEEDED
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that a plugin requires, as `name`. `inputs`: the stages that make it, as a stage's inputs are named;
-    `plugins`: those that are made anew where it is taken up; `local`: where their files lie. `needed`: `always`, or
-    `fit`: only while the plugin is fitted, so that whoever restores it later does without."""
+    """One requirement of a plugin, called `name` by the plugin.
+
+    inputs: the stages that make it, by the name of the input. plugins: the plugins that are created again when it is
+    restored; local: the paths of their files. needed: `always`, or `fit` if it is needed only while the plugin is
+    fitted and not when the plugin is restored.
+    """
 
     name: str
     kind: str
@@ -27,7 +30,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Needs:
-    """All that a plugin requires."""
+    """All requirements of a plugin."""
 
     each: tuple[Need, ...] = ()
 
@@ -45,11 +48,11 @@ class Needs:
 
     @property
     def local(self) -> dict[str, Any]:
-        made_anew = {need.name: need.local for need in self.each if need.kind != "samples"}
-        return {"requires": made_anew} if self.each else {}
+        restored = {need.name: need.local for need in self.each if need.kind != "samples"}
+        return {"requires": restored} if self.each else {}
 
     def lasting(self) -> Needs:
-        """What is still needed where the fitted plugin is restored."""
+        """The requirements that are still needed when the fitted plugin is restored."""
         return Needs(tuple(need for need in self.each if need.needed == "always"))
 
 
@@ -57,10 +60,10 @@ NONE = Needs()
 
 
 def needed_plugins(used: Iterable[tuple[str, str]]) -> Used:
-    """Those of a stage's plugins that are made anew where its output is taken up."""
+    """The plugins of a stage that are created again when its output is restored."""
     return tuple((kind, name) for kind, name in used if kind in ("generator", "classifier"))
 
 
 def below(name: str, inputs: Mapping[str, str]) -> dict[str, str]:
-    """What a required stage requires in turn, as inputs of the stage that requires it as `name`."""
+    """The inputs that a required stage itself requires, named as inputs of the stage that requires it as `name`."""
     return {f"{NEEDED}{name}/{inner}": key for inner, key in inputs.items() if inner.startswith(NEEDED)}

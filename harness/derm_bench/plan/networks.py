@@ -1,6 +1,6 @@
-"""Plans fits and trainings with all that they require: nested requirements, and the training that starts a classifier.
+"""Plans fits and trainings with everything that they require, including nested requirements and `init` trainings.
 
-What a plugin requires becomes ordinary stages, which equal work elsewhere in the matrix shares.
+The requirements of a plugin become ordinary stages, which are shared with equal work elsewhere in the matrix.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from derm_bench.yamlio import KeyPath
 
 @dataclass(frozen=True)
 class Setting:
-    """Where something is required: the cell whose data and seeds it takes, the place in the matrix to blame, and what
-    required classifiers are trained on (None: on real images under the generator's seed)."""
+    """The context of a requirement: the cell whose data and seeds are used, the location in the matrix for error
+    messages, and the training set of required classifiers (None: real images, under the generator's seed)."""
 
     cell: Cell
     at: KeyPath
@@ -34,7 +34,7 @@ class Setting:
 
 
 class Networks:
-    """Enters the stages that make networks, upstream ones first."""
+    """Enters the stages that fit and train networks, upstream stages first."""
 
     def __init__(
         self, matrix: Matrix, book: StageBook, data: DataPlanner, fits: Fits, trainings: Trainings
@@ -42,14 +42,14 @@ class Networks:
         self.matrix, self.book, self.data = matrix, book, data
         self.fits, self.trainings = fits, trainings
         self._required: dict[tuple[str, int], tuple[Use, dict[str, Required]]] = {}
-        # (data set, split) of cells and of `init` that share no image which is held out.
+        # (data set, split) of a cell and of its `init`, if training the latter uses no held-out image of the former.
         self._unseen: set[tuple[str, int, str, int]] = set()
 
     # ---------------------------------------------------------------------------- generators
 
     def fits_of_strategy(self, cell: Cell, strategy: StrategyEntry, at: KeyPath) -> dict[str, str]:
-        """The fit of each class that a strategy's generator makes (`all` where it tells none apart), once per group of
-        classes."""
+        """The fits of a strategy's generator by class (`all` if it does not distinguish classes). Classes of one group
+        share a fit."""
         assert strategy.generator is not None
         return self._fits(strategy.generator, self.fits.classes(cell, strategy), Setting(cell, at))
 
@@ -82,12 +82,12 @@ class Networks:
         return self.trainings.train(use, setting.cell, on, needs, init, budget)
 
     def _init(self, use: ClassifierEntry | ClassifierUse, init: Init, setting: Setting) -> str:
-        """The training on real images of another data set whose network starts this one."""
+        """The training on real images of another data set whose network initialises this one."""
         like = self.data.entries[setting.cell.dataset]
         at: KeyPath = (*setting.at, "init", "dataset")
         label = self.data.other(init.dataset, like, at)
         cell = setting.cell
-        if label != cell.dataset:  # else its split is the cell's own, and what that holds out stays so
+        if label != cell.dataset:  # otherwise the cell's own split is used, with its held-out images
             split = init.dataset.split
             cell = replace(
                 cell,
@@ -101,7 +101,7 @@ class Networks:
         return self.train(first, where, init.budget)
 
     def _refuse_seen(self, cell: Cell, first: Cell, at: KeyPath) -> None:
-        """UserError where the training `first` sees images that the cell is validated or tested on."""
+        """Raises UserError if the training `first` uses validation or test images of the cell."""
         allowed = "duplicates_across_splits" in self.matrix.protocol.allow
         place = (cell.dataset, cell.split_seed, first.dataset, first.split_seed)
         if allowed or place in self._unseen:
@@ -115,7 +115,7 @@ class Networks:
         self._unseen.add(place)
 
     def _contents(self, cell: Cell, parts: tuple[str, ...]) -> dict[str, str]:
-        """The images of some parts of a cell's split: id by digest of the content."""
+        """The ids of the images in some parts of a cell's split, by digest of the content."""
         decode = self.book.plan.stages[self.data.decode(cell.dataset)]
         lines = self.book.plan.data[decode.params.images].decode().split("\n")
         digests = {line.split("\t")[0]: line.split("\t")[3] for line in lines}
@@ -126,7 +126,7 @@ class Networks:
     # -------------------------------------------------------------------------- requirements
 
     def _needs(self, kind: Kind, use: Use, setting: Setting) -> Needs:
-        """The stages that make what a plugin requires."""
+        """The requirements of a plugin, with the stages that make them."""
         wanted = self._requirements(kind, use, setting)
         if not wanted:
             return NONE
@@ -160,27 +160,27 @@ class Networks:
                 found = required_of(kind, use, self.book.plugins, self.matrix)
             except UserError as error:
                 raise self.matrix.error(error.message, setting.at, error.hint) from error
-            self._required[place] = (use, found)  # which keeps the id from being given anew
+            self._required[place] = (use, found)  # a reference, so that the id is not reused
         return self._required[place][1]
 
     @staticmethod
     def _within(setting: Setting, name: str, use: Use) -> Setting:
-        """The setting of one requirement; a written `from` has a place of its own."""
+        """The setting of one requirement. A requirement that the matrix states as `from` is located there."""
         written = isinstance(use, ClassifierEntry) and use.taken_from is not None and name == FROM
         return replace(setting, at=(*setting.at, FROM)) if written else setting
 
     def _generator(self, required: Required, setting: Setting) -> str:
-        """The one fit of a generator."""
+        """The fit of a generator that must be fitted only once. Raises UserError otherwise."""
         fits = self._required_fits(required, setting)
         keys = list(dict.fromkeys(fits.values()))
         if len(keys) != 1:
             found = f"'{required.use.name}' is fitted {len(keys)} times ({', '.join(fits)})"
             hint = "write scope: pooled in the generator, or name one class: classes: [...]"
-            raise self.matrix.error(f"{found} where one network is wanted", setting.at, hint)
+            raise self.matrix.error(f"{found}, but one network is required", setting.at, hint)
         return keys[0]
 
     def _required_fits(self, required: Required, setting: Setting) -> dict[str, str]:
-        """The fits of a generator by the class that each makes, `all` where it tells none apart."""
+        """The fits of a generator by class, or as `all` if it does not distinguish classes."""
         cell, use, strategy = setting.cell, required.generator, required.strategy
         assert cell.generator_seed is not None, "a cell that needs a generator has a seed for it"
         known = self.data.split(cell.dataset, cell.split_seed).classes
@@ -199,7 +199,7 @@ class Networks:
         return self._fits(use, classes, setting, reads, samples)
 
     def _samples(self, required: Required, setting: Setting) -> dict[str, str]:
-        """Sample stages by class: `n` images each, or as many as the class has real training images."""
+        """The sample stages by class, with `n` images each, or as many as the class has real training images."""
         use, counts = required.generator, self._counts(setting.cell)
         split = self.data.split(setting.cell.dataset, setting.cell.split_seed)
         there = images_there(self.book.plugins, use, split)
@@ -208,13 +208,14 @@ class Networks:
             group = self.book.plan.stages[fit].params.fit_classes
             n = required.ref.n or (counts[name] if name in counts else sum(counts[k] for k in group))
             if n > there[name]:
-                message = f"{use.name} has {there[name]:.0f} images of '{name}', {n} are required"
+                message = f"{use.name} has {there[name]:.0f} images of '{name}', but {n} are required"
                 raise self.matrix.error(message, setting.at)
             found[name] = self.fits.sample(setting.cell, use, fit, name, n, None)
         return found
 
     def _classifier(self, required: Required, setting: Setting) -> str:
-        """A classifier, trained as the one that requires it; for a generator on real images, under its seed."""
+        """The training of a required classifier: on the training set of the classifier that requires it, or for a
+        generator on real images under the generator's seed."""
         cell, on = setting.cell, setting.on
         if on is None:
             assert cell.generator_seed is not None

@@ -1,12 +1,12 @@
-"""Source as a digest sees it: a syntax tree without what cannot change a result."""
+"""Normalises source code for digests: removes from its syntax tree everything that cannot change a result."""
 
 from __future__ import annotations
 
 import ast
 
-# What these calls are told in words.
+# Arguments of calls that only describe something in words.
 _WORDS = {"Field": {"description", "title", "examples"}}
-# The parent alone reads specs.
+# Specs, which only the parent process reads.
 _SPECS = {
     f"{kind}Spec"
     for kind in ("Plugin", "Dataset", "Generator", "Classifier", "Metric", "Transform", "Executor")
@@ -14,9 +14,9 @@ _SPECS = {
 
 
 def normalised(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings, annotations outside of classes (in classes pydantic and dataclasses read them), the
-    arguments of exceptions that are raised, messages of assertions, descriptions of options, the arguments of specs,
-    `__all__`, and what stands under `if TYPE_CHECKING:`. Changed in place."""
+    """Removes from the tree, in place: docstrings, annotations outside of classes (in classes pydantic and dataclasses
+    read them), arguments of raised exceptions, messages of assertions, descriptions of options, arguments of specs,
+    `__all__`, and the code under `if TYPE_CHECKING:`."""
     _Normaliser().visit(tree)
     return tree
 
@@ -73,7 +73,7 @@ class _Normaliser(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """Of a function or module: the assignment alone."""
+        """Replaces an annotated assignment of a function or module by a plain one."""
         if node.value is None:
             return None
         return self.generic_visit(ast.Assign([node.target], node.value, lineno=node.lineno, col_offset=0))
@@ -105,7 +105,7 @@ class _Normaliser(ast.NodeTransformer):
 
 
 def _is_text(statement: ast.stmt) -> bool:
-    """A docstring, or a text that explains the constant above it."""
+    """Whether a statement is a docstring, or a string that documents the constant above it."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)

@@ -1,7 +1,7 @@
-"""What each kind of stage is told, as typed records. They are plain data: JSON of them is part of a stage's identity.
+"""The parameters of each kind of stage, as typed records of plain data. As JSON they are part of a stage's identity.
 
-A stage function reads them as attributes. It imports them for annotations only, so that they are under no key by their
-source: their values are.
+A stage function reads them as attributes and imports the records for annotations only. The key of a stage therefore
+depends on the values of the parameters and not on the source of this module.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ Json = Mapping[str, Any]
 
 
 def as_dict(params: Any) -> dict[str, Any]:
-    """The parameters of a stage by name, as they are: nothing in them is copied."""
+    """The parameters of a stage by name. Values are not copied."""
     return {name: getattr(params, name) for name in names_of(params.__class__)}
 
 
 @functools.cache
 def names_of(record: Any) -> tuple[str, ...]:
-    """The names of the parameters of a kind of stage, in the order of the alphabet."""
+    """The names of the parameters of a kind of stage, in alphabetical order."""
     return tuple(sorted(each.name for each in fields(record)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """Images of a data set as its reader gives them, and how they are preprocessed. `options` and `preprocess` hold no
-    paths: files are known by their digests."""
+    """A stage that reads images of a data set and preprocesses them. `options` and `preprocess` contain the digests of
+    files instead of paths."""
 
     dataset: str
     options: Json
@@ -40,7 +40,8 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decode(Reading):
-    """`images`: digest of the lines `id, group, label, content digest`; `unreadable`: the share that may be."""
+    """`images`: the digest of the lines `id, group, label, content digest`; `unreadable`: the largest allowed share of
+    unreadable images."""
 
     images: str
     unreadable: float
@@ -57,8 +58,9 @@ class Preprocessing(Reading):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """Decoded images under a split: `split` is the split's digest, `size` the stored side in pixels, `fraction` the
-    share of train, `clean` what is set aside, `select_on_test` whether test images stand in for validation."""
+    """Decoded images under a split: `split` is the digest of the split, `size` the stored side in pixels, `fraction`
+    the share of train, `clean` the rules for images to drop, `select_on_test` whether test images are used as the
+    validation images."""
 
     split: str
     classes: Sequence[str]
@@ -70,7 +72,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Derive:
-    """Named data made from all images of a data set: `function(images, **options)` gives one row per image."""
+    """Named data derived from all images of a data set: `function(images, **options)` returns one row per image."""
 
     function: str
     options: Json
@@ -79,8 +81,8 @@ class Derive:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generating(View):
-    """A generator that is fitted, or made anew from a fit. `fit_classes`: the classes that it is fitted on; `reads`:
-    train, reserve, all or samples; `requires`: kind and part of each thing that the plugin requires, by name."""
+    """A generator that is fitted, or restored from a fit. `fit_classes`: the classes that it is fitted on; `reads`:
+    train, reserve, all or samples; `requires`: the kind and part of each requirement of the plugin, by name."""
 
     generator: str
     options: Json
@@ -91,7 +93,7 @@ class Generating(View):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fit(Generating):
-    """`updates`: the budget in updates; `snapshots`: updates between two kept states, None for none."""
+    """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none."""
 
     updates: int
     snapshots: int | None
@@ -101,7 +103,7 @@ class Fit(Generating):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health(Generating):
-    """A few samples of each class are measured under `seed`, after `updates` updates."""
+    """`updates`: the updates of the fit; `seed`: the seed of the few samples of each class that are measured."""
 
     updates: int
     seed: int
@@ -109,7 +111,7 @@ class Health(Generating):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample(Generating):
-    """`n` images of class `label` (or `all`) under `seed`, from the state at update `snapshot` (None: the last)."""
+    """`n` images of class `label` (or `all`) under `seed`, from the state at update `snapshot` (None: the end)."""
 
     label: str
     n: int
@@ -141,7 +143,7 @@ class RealFeatures(View):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fidelity(View):
-    """Image metrics of samples, or of the `control` real-holdout or noise, against the fixed half of `of_class`."""
+    """Image metrics of samples, or of the `control` (real-holdout or noise), against the fixed half of `of_class`."""
 
     of_class: str
     metrics: Sequence[Json]
@@ -155,8 +157,8 @@ class TrainingFeatures(View):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Train(View):
-    """A classifier. `updates`: the budget; `augment`: transforms; `primary`: the metric that selects on validation, as
-    `{name, function or plugin, higher_is_better}`; `reads`: train or reserve."""
+    """The training of a classifier. `updates`: the budget in updates; `augment`: transforms; `primary`: the metric that
+    selects on validation, as `{name, higher_is_better, function or metric}`; `reads`: train or reserve."""
 
     classifier: str
     options: Json
@@ -197,6 +199,6 @@ class Neighbours(View):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:
-    """Statistics and figures of a run: `rows` is the digest of the rows of the plan, and of its matrix."""
+    """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan."""
 
     rows: str

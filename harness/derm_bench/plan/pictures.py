@@ -1,5 +1,5 @@
-"""Plans the pictures of a run: samples of generators, their nearest real neighbours, images on the way from one sample
-to another, and images after each step of preprocessing."""
+"""Plans the pictures of a run: samples of generators, their nearest real neighbours, interpolations between samples,
+and images after each step of preprocessing."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from derm_bench.plan.scores import Scores, drawn_as
 from derm_bench.seeds import derive_seed
 from derm_bench.stage_names import SAMPLE
 
-SHOWN = 4  # images per class whose preprocessing is drawn
+SHOWN = 4  # number of images per class in pictures of preprocessing
 
 
 class Pictures:
-    """Enters the stages that draw."""
+    """Enters the stages that draw pictures."""
 
     def __init__(self, book: StageBook, data: DataPlanner, fits: Fits, scores: Scores) -> None:
         self.book, self.data, self.fits, self.scores = book, data, fits, scores
         self.plan = book.plan
 
     def add(self) -> None:
-        """All pictures of the plan's fits and data sets."""
+        """Adds all pictures of the plan's fits and data sets."""
         runs = {planned.key: planned for planned in reversed(self.plan.fits)}
         for fit, samples in self.scores.samples.items():
             self.plan.pictures[fit] = self._of_fit(runs[fit], samples)
         self._add_preprocessing()
 
     def _of_fit(self, run: PlannedFit, samples: Mapping[tuple[str, int | None], str]) -> list[str]:
-        """The stages that draw a fit's samples: as labelled grids, snapshot by snapshot; beside their nearest real
-        neighbours; and on the way from one to another, where they are made of noise."""
+        """The stages that draw the samples of a fit: labelled grids for each snapshot, samples with their nearest real
+        neighbours, and, for generators that sample from noise, interpolations between samples."""
         last = {name: key for (name, step), key in samples.items() if step is None}
         title = self.plan.stages[run.key].title.removeprefix("fit ")
         inputs = {drawn_as(name, step): key for (name, step), key in samples.items()}
@@ -49,8 +49,8 @@ class Pictures:
         return found
 
     def _neighbours(self, run: PlannedFit, title: str, samples: Mapping[str, str]) -> str:
-        """The stage that draws the nearest real neighbours of a fit's `samples`, in features of the reference network
-        where there is one."""
+        """The stage that draws the nearest real neighbours of a fit's `samples`: in features of the reference network
+        if a metric of the matrix uses it, otherwise in pixels."""
         view = self.data.view(run.dataset, run.split_seed, run.train_fraction)
         inputs = {"decode": self.data.decode(run.dataset)}
         if self.scores.uses_reference:
@@ -70,8 +70,8 @@ class Pictures:
         return self.book.enter("neighbours", params, Entry(inputs=inputs | drawn))
 
     def _add_preprocessing(self) -> None:
-        """A stage for each data set of the matrix that is preprocessed: it draws a few training images of each class
-        after each step."""
+        """Adds one stage per preprocessed data set of the matrix, which draws a few training images of each class after
+        each step."""
         for label, seed in self.plan.cell_splits():
             if not self.data.entries[label].preprocess or label in self.plan.sheets:
                 continue
@@ -90,6 +90,6 @@ class Pictures:
 
 
 def _evenly(places: Sequence[int]) -> list[int]:
-    """`SHOWN` of them, evenly taken."""
+    """At most `SHOWN` of the places, at even distances."""
     n = min(SHOWN, len(places))
     return [places[k * len(places) // n] for k in range(n)]

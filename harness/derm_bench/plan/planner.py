@@ -1,4 +1,4 @@
-"""Cells -> stages: equal work is one stage, whichever cells and matrices ask for it."""
+"""Plans the stages of cells. Equal work is one stage, no matter how many cells and matrices need it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from derm_bench.plugins import Plugins
 
 
 def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: Machine) -> Plan:
-    """The plan of `cells`, and of the strategies that only score a generator."""
+    """The plan for `cells`, and for the strategies that only score a generator."""
     planner = _Planner(matrix, plugins, machine)
     for cell in cells:
         planner.add_cell(cell)
@@ -74,7 +74,7 @@ class _Planner:
     def _samples(
         self, cell: Cell, strategy: StrategyEntry, quota: Mapping[str, int]
     ) -> tuple[Mapping[str, str], dict[str, str]]:
-        """The fits and samples of a cell, each by class; none where its strategy asks for no synthetic images."""
+        """(fits, samples) of a cell, each by class; both are empty if its strategy uses no synthetic images."""
         if strategy.generator is None or strategy.synthetic is None:
             return {}, {}
         step = strategy.synthetic.snapshot if isinstance(strategy.synthetic.snapshot, int) else None
@@ -87,15 +87,13 @@ class _Planner:
             if n:
                 samples[name] = self.fits.sample(cell, strategy.generator, fits[name], name, n, step)
         if not samples:
-            warning = (
-                f"{strategy.name} asks for no synthetic image: its classes are as large as asked already"
-            )
+            warning = f"{strategy.name} adds no synthetic images: its classes already have the requested size"
             self.plan.warnings += [warning] if warning not in self.plan.warnings else []
         return fits, samples
 
     def fits_of(self, cell: Cell, strategy: StrategyEntry) -> dict[str, str]:
-        """The fit of each class that the strategy's generator makes (`all` where it tells none apart), each scored and
-        drawn, once for all cells."""
+        """The fits of the strategy's generator by class (`all` if it does not distinguish classes), planned with their
+        scores and pictures once for all cells."""
         use = strategy.generator
         assert use is not None and cell.generator_seed is not None
         run = (cell.dataset, cell.train_fraction, strategy.name, cell.split_seed, cell.generator_seed)
@@ -123,7 +121,7 @@ class _Planner:
 
 
 def _training_set(strategy: StrategyEntry, samples: Mapping[str, str]) -> TrainingSet:
-    """What a strategy trains classifiers on."""
+    """The training set of a strategy's classifiers."""
     synthetic = strategy.synthetic
     return TrainingSet(
         title=strategy.name,

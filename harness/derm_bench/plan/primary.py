@@ -1,4 +1,4 @@
-"""The primary metric of a matrix, as trainings select by it on validation."""
+"""The primary metric of a matrix, by which trainings select on validation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from derm_bench.scoring.names import higher_is_better, metric_names, metric_path
 
 @dataclass(frozen=True)
 class Selecting:
-    """What a training stage is told of the metric that selects: `params` of the identity, the plugin that computes it
-    where it is one's, and `code`, the import path of its formula where it is built in."""
+    """The metric that selects in a training: `params` for the identity of the stage, `plugins` with the plugin that
+    computes it, or `code` with the import path of a built-in formula."""
 
     params: dict[str, Any]
     plugins: Used = ()
@@ -31,7 +31,8 @@ class PrimaryMetric:
         self._found: dict[tuple[str, ...], Selecting] = {}
 
     def among(self, classes: Sequence[str]) -> Selecting:
-        """The primary metric where these are the classes. Raises UserError where they have no such metric."""
+        """The primary metric for a data set with these classes. Raises UserError if the metric does not exist for
+        them."""
         place = tuple(classes)
         if place not in self._found:
             self._found[place] = self._find(place)

@@ -1,4 +1,4 @@
-"""Checks of a plan whose generators are not trained here: which split is stated, and are there images enough."""
+"""Checks that finite or externally trained generators were trained on the planned split and have enough images."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from derm_bench.specs import Provenance, load_object
 from derm_bench.splits import PlannedSplit
 from derm_bench.yamlio import KeyPath
 
-# What `finite` gives for a generator that hands on the images that it reads, each once.
+# The value of `finite` for a generator that returns each of the images that it reads once.
 READS = "reads"
 
 
 def check_provenance(plan: Plan, plugins: Plugins) -> None:
-    """Adds warnings to the plan. UserErrors where a statement names another split than the one that is planned, or
-    a quota is larger than what is there."""
+    """Adds warnings to the plan. Raises UserErrors if a stated split differs from the planned one, if a generator needs
+    a reserve that does not exist, or if a quota exceeds the number of available images."""
     strategies = {entry.name: (k, entry) for k, entry in enumerate(plan.matrix.strategies)}
     problems: dict[str, UserError] = {}
     for fit in plan.fits:
@@ -47,13 +47,13 @@ def check_provenance(plan: Plan, plugins: Plugins) -> None:
 
 
 def no_reserve(matrix: Matrix, plugin: str, dataset: str, at: KeyPath) -> UserError:
-    """The error of a generator that is fitted on a reserve that is not there."""
+    """The error for a plugin that is fitted on a reserve of a data set without one."""
     message = f"'{plugin}' is fitted on the reserve, and '{dataset}' keeps none"
     return matrix.error(message, at, "set split.reserve of the data set above 0")
 
 
 def check_required(plan: Plan, plugins: Plugins, use: Any, cell: Cell, at: tuple[str | int, ...]) -> None:
-    """As `check_provenance`, for a generator that something else is built on; `at` is where that stands."""
+    """Checks like `check_provenance` the split of a required generator; `at` is its location in the matrix."""
     spec = plugins.get("generator", use.name)
     if spec.provenance:
         stated = load_object(spec.provenance)(use.options)
@@ -69,25 +69,23 @@ def _other_split(
     digest = plan.splits[dataset, split_seed].digest
     if not stated.split or digest.startswith(stated.split):
         return None
-    message = f"the images were trained on the split {stated.split}, {dataset} is split as {digest}"
-    hint = (
-        "its test images may be among what they were trained on: use a strategy and split.seed for each split"
-    )
+    message = f"the images were trained on the split {stated.split}, but the split of {dataset} is {digest}"
+    hint = "they may have been trained on its test images: use one strategy and split.seed per split"
     return plan.matrix.error(message, at, hint)
 
 
 def _remarks(name: str, train_fraction: float, stated: Provenance) -> Iterator[str]:
-    """What a reader of the tables has to know."""
+    """The warnings about images whose training data are not verified or include held-out images."""
     if stated.sees_test:
-        yield f"{name}: its images are {stated.statement}: validation or test images are among it"
+        yield f"{name}: its images are {stated.statement}, which includes validation or test images"
     elif not stated.split:
-        yield f"{name}: its images are {stated.statement}; that no test image was seen is not verified"
+        yield f"{name}: its images are {stated.statement}; it is not verified that no test image was used"
     if stated.split and train_fraction < 1:
         yield f"{name}@{train_fraction:g}: its images were trained on the whole training split"
 
 
 def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iterator[UserError]:
-    """Quotas that cannot be met."""
+    """The errors for quotas that exceed the number of available images."""
     found: dict[tuple[str, str, int], Mapping[str, float]] = {}
     for planned in plan.cells:
         if not planned.quota:
@@ -100,15 +98,15 @@ def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iter
         for name, n in planned.quota.items():
             if n and n > there[name]:
                 reads = plugins.get("generator", use.name).reads
-                more = "raise split.reserve" if reads == "reserve" else "add some"
-                message = f"{use.label} has {there[name]:.0f} images of '{name}', the quota is {n}"
+                more = "raise split.reserve" if reads == "reserve" else "add images"
+                message = f"{use.label} has {there[name]:.0f} images of '{name}', but the quota is {n}"
                 yield plan.matrix.error(
-                    message, ("strategies", place, "synthetic"), f"ask for fewer, or {more}"
+                    message, ("strategies", place, "synthetic"), f"request fewer images, or {more}"
                 )
 
 
 def images_there(plugins: Plugins, use: Any, split: PlannedSplit) -> Mapping[str, float]:
-    """Images of each class that a generator has; infinitely many where it makes as many as one likes."""
+    """The number of images per class that a generator can make; infinite if it has no limit."""
     spec = plugins.get("generator", use.name)
     found = load_object(spec.finite)(use.options) if spec.finite else math.inf
     if found == READS:

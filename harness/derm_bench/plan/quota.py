@@ -1,4 +1,4 @@
-"""How many synthetic images each class gets."""
+"""The number of synthetic images per class."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from derm_bench.matrix.model import Synthetic
 
 
 def quotas(synthetic: Synthetic, counts: Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
-    """Synthetic images for each of `classes`; `counts` are the real training images of every class.
+    """The number of synthetic images for each of `classes`; `counts` are the real training images of every class.
 
-    balance: true fills each class to the largest one, balance: N to N; ratio r: r times the class's real count;
-    per_class: as stated; total: shared evenly, the remainder to the first classes.
+    `balance: true` fills each class to the size of the largest class, `balance: N` to N images. `ratio: r` adds r times
+    the real images of the class. `per_class` gives the numbers directly. `total` is divided evenly, with the remainder
+    added to the first classes. Raises UserError for a class that the generator does not make.
     """
     if synthetic.balance is not None and synthetic.balance is not False:
         target = max(counts.values()) if synthetic.balance is True else int(synthetic.balance)

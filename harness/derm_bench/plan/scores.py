@@ -1,4 +1,4 @@
-"""Plans the scores of generators: each class at its end and at each snapshot, and the controls beside them."""
+"""Plans the scores of generators, for each class at the end of the fit and at each snapshot, and of the controls."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Scores:
         self.metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"
         ]
-        self._told = [book.metric(use.name, use.options) for use in self.metrics]
+        self._metric_params = [book.metric(use.name, use.options) for use in self.metrics]
         self.uses_reference = any(
             book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics
         )
 
     def add(self, cell: Cell, strategy: StrategyEntry, fits: Mapping[str, str]) -> None:
-        """Scores each class of a generator at its end and at each snapshot, from a sample of its own. One with too few
-        images for that is drawn, and not scored."""
+        """Adds the samples and scores of each class of a generator, at the end of the fit and at each snapshot. A class
+        with too few images is drawn but not scored."""
         use = strategy.generator
         assert use is not None
         there = images_there(self.book.plugins, use, self.data.split(cell.dataset, cell.split_seed))
@@ -47,7 +47,7 @@ class Scores:
             wanted = self._half(cell.dataset, cell.split_seed, name)
             n = int(min(wanted, there[name]))
             if n < wanted and self.metrics:
-                few = f"{strategy.name}: {n} images of '{name}' are too few to be scored: it takes {wanted}"
+                few = f"{strategy.name}: {n} images of '{name}' are too few to be scored, {wanted} are needed"
                 self.plan.warnings += [few] if few not in self.plan.warnings else []
             if not n:
                 continue
@@ -71,7 +71,7 @@ class Scores:
                     )
 
     def add_controls(self) -> None:
-        """The control rows of every split that has a scored generator: real images held out, and noise."""
+        """Adds the controls for every split with a scored generator: held-out real images, and noise."""
         for label, seed in dict.fromkeys((row.dataset, row.split_seed) for row in self.plan.fidelity):
             names = list(self.data.split(label, seed).classes)
             if any(row.class_name == ALL and row.dataset == label for row in self.plan.fidelity):
@@ -84,13 +84,13 @@ class Scores:
                     )
 
     def reference(self, label: str, split_seed: int) -> str:
-        """The `_domain` reference network: once per split, on the whole of train, whatever the fraction."""
+        """The fit of the reference network of `_domain` metrics: one per split, on all of train for every fraction."""
         params = p.Reference(**p.as_dict(self.data.view(label, split_seed, 1.0)), reference=PROTOCOL_VERSION)
         entry = Entry(inputs={"decode": self.data.decode(label)}, words={"label": label})
         return self.book.enter("reference", params, entry)
 
     def _half(self, label: str, split_seed: int, name: str) -> int:
-        """How many images both sides of a class's comparison have."""
+        """The number of images on each side of the comparison of a class with real images."""
         place = (label, split_seed, name)
         if place not in self._halves:
             split = self.data.split(label, split_seed)
@@ -100,7 +100,8 @@ class Scores:
         return self._halves[place]
 
     def _compare(self, label: str, split_seed: int, name: str, source: str) -> str:
-        """Compares images with the fixed half of a class: those of the sample stage `source`, or a control."""
+        """The stage that compares the images of `source`, a sample stage or a control, with the fixed half of a
+        class."""
         control = source if source in CONTROLS else None
         real = self._measure("real-features", p.RealFeatures, label, split_seed, name)
         inputs = {"real": real} | ({} if control else {"sample": source})
@@ -120,12 +121,12 @@ class Scores:
         more: Mapping[str, Any] | None = None,
         words: Mapping[str, Any] | None = None,
     ) -> str:
-        """A stage that needs the extractors of all image metrics, on a class of a split."""
+        """A stage that applies all image metrics, or their extractors, to one class of a split."""
         given = {"decode": self.data.decode(label)} | dict(inputs or {})
         if self.uses_reference:
             given["reference"] = self.reference(label, split_seed)
         view = p.as_dict(self.data.view(label, split_seed, 1.0))
-        params = record(**view, of_class=name, metrics=self._told, **(more or {}))
+        params = record(**view, of_class=name, metrics=self._metric_params, **(more or {}))
         entry = Entry(
             inputs=given,
             plugins=[("metric", use.name) for use in self.metrics],
@@ -136,5 +137,5 @@ class Scores:
 
 
 def drawn_as(name: str, step: int | None) -> str:
-    """What a stage that draws samples calls the sample of a class at an update (None: the end of the fit)."""
+    """The name of the input with the samples of a class at update `step` (None: the end of the fit)."""
     return f"{SAMPLE}{'last' if step is None else step}/{name}"

@@ -1,6 +1,6 @@
-"""Plans the split: which image goes to train, val, test and reserve, from ids, labels and groups alone.
+"""Plans the split into train, val, test and reserve from the ids, labels and groups of images.
 
-Order comes from SHA-256 ranks, not from a random generator, so a split is the same under every library version.
+The order comes from SHA-256 ranks and not from a random generator, so a split is the same for every library version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Amount = float | PerClass
 
 @dataclass(frozen=True)
 class Selection:
-    """The images of a data set that a matrix uses, by merged class: parallel lists, sorted by id."""
+    """The images of a data set that a matrix uses, with merged classes: parallel lists, sorted by id."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
@@ -35,7 +35,7 @@ def select(
     group: str,
     seed: int,
 ) -> Selection:
-    """The images of the wanted classes, merged, grouped, and limited by whole groups."""
+    """The images of the requested classes, with classes merged and the number of images limited by whole groups."""
     merged = _merge(description, classes)
     names = tuple(classes) if classes is not None else tuple(description.classes)
     source_groups = _groups(description, group)
@@ -59,8 +59,8 @@ def select(
 def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: bool = False) -> PlannedSplit:
     """Assigns every image to a part. `seed` is the split seed (with kfold, the fold).
 
-    Test, val and reserve amounts are shares of the whole selection, or counts a class; they are met exactly where
-    whole groups allow, else from below. Raises UserError where a class would be missing from a part.
+    The amounts of test, val and reserve are shares of the whole selection, or counts per class. They are met exactly if
+    whole groups permit it, otherwise from below. Raises UserError if a class would be missing from a part.
     """
     if split.method == "given":
         parts = _given(selection, split)
@@ -85,7 +85,7 @@ def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: 
 
 
 def _merge(description: DatasetDescription, classes: Mapping[str, Sequence[str]] | None) -> dict[str, str]:
-    """Source label -> class."""
+    """The class of each source label. Raises UserError for unknown labels and labels in two classes."""
     if classes is None:
         return {label: label for label in description.classes}
     merged: dict[str, str] = {}
@@ -106,7 +106,8 @@ def _merge(description: DatasetDescription, classes: Mapping[str, Sequence[str]]
 
 
 def _groups(description: DatasetDescription, group: str) -> Sequence[str]:
-    """The grouping asked for: `auto` the data set's own, `none` every image by itself, else an attribute."""
+    """The group of each image. `auto` uses the groups of the data set, `none` makes every image its own group; any
+    other value is the name of an attribute."""
     if group == "auto":
         return description.groups if description.groups is not None else description.ids
     if group == "none":
@@ -144,7 +145,8 @@ def _random(selection: Selection, split: Split, seed: int) -> list[str]:
 
 
 def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
-    """Fold `fold` is the test set. Groups go, in rank order, to the fold that has fewest images of their classes."""
+    """Uses fold `fold` as the test set. Groups are assigned, in rank order, to the fold with the fewest images of their
+    classes."""
     counts_of = group_counts(selection, range(len(selection.ids)))
     have = [Counter[str]() for _ in range(split.folds)]
     place: dict[str, int] = {}
@@ -157,10 +159,10 @@ def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
 
 
 def _given(selection: Selection, split: Split) -> list[str]:
-    """The source's own split; a val or reserve that it lacks is taken from its train."""
+    """The split that the data set provides. If it has no val or reserve, they are taken from its train."""
     if not selection.given:
         raise UserError(
-            "the data set gives no split of its own", path=("split", "method"), hint="use random or kfold"
+            "the data set provides no split", path=("split", "method"), hint="use random or kfold"
         )
     parts = [part or "train" for part in selection.given]
     missing = [part for part in ("val", "reserve") if part not in parts]
@@ -202,9 +204,9 @@ def _per_class(count: int | Mapping[str, int], classes: Sequence[str]) -> dict[s
 
 
 def _fill(groups: Mapping[str, Counter[str]], targets: Mapping[str, int], purpose: str) -> set[str]:
-    """Whole groups, in rank order, each where it does not overfill any of its classes.
+    """Chooses whole groups, in rank order, skipping those that would exceed the target of one of their classes.
 
-    A class of which no group is small enough gets its smallest one: it is better too large than missing.
+    A class without a group that is small enough gets its smallest group, so that no class is missing.
     """
     have: Counter[str] = Counter()
     chosen: set[str] = set()
@@ -224,7 +226,7 @@ def _fill(groups: Mapping[str, Counter[str]], targets: Mapping[str, int], purpos
 
 
 def _refuse_missing(planned: PlannedSplit, split: Split) -> None:
-    """Every class needs images in train and test, and in val and reserve where those are asked for."""
+    """Raises UserError if a class has no images in train, in test, or in a requested val or reserve."""
     needed = ["train", "test"]
     needed += [part for part in ("val", "reserve") if _is_wanted(getattr(split, part))]
     present = set(zip(planned.labels, planned.parts, strict=True))

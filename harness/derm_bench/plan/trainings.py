@@ -1,4 +1,4 @@
-"""Plans trainings of classifiers and their evaluations."""
+"""Plans the trainings of classifiers and their evaluations."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from derm_bench.stage_names import SYNTHETIC
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a classifier is trained on and how: real images, those of sample stages, augmentation. By default real
-    training images alone. `title` is what titles of stages call it."""
+    """The data of a training: real images, images of sample stages, and augmentation. The default is real training
+    images alone. `title` is its name in the titles of stages."""
 
     title: str = "real images"
     augment: tuple[TransformUse, ...] = ()
@@ -35,7 +35,7 @@ class TrainingSet:
 
 PLAIN = TrainingSet()
 
-# What an evaluation takes over from the parameters of the training.
+# The parameters of a training that its evaluation uses as well.
 INHERITED = (*p.names_of(p.View), "classifier", "options")
 
 
@@ -61,7 +61,7 @@ class Trainings:
         init: str | None = None,
         budget: Budget | None = None,
     ) -> str:
-        """The stage that trains a classifier on a training set; `init` is the training whose network starts it."""
+        """The stage that trains a classifier on a training set; `init` is the training that initialises its network."""
         hashed, local = self.book.hashed(use.options)
         budget = budget or self.matrix.budget
         primary = self.primary.among(self.data.split(cell.dataset, cell.split_seed).classes)
@@ -111,7 +111,7 @@ class Trainings:
         return key
 
     def _images(self, cell: Cell, on: TrainingSet) -> int:
-        """How many images a training is planned to see, real and synthetic."""
+        """The planned number of real and synthetic images of a training."""
         split = self.data.split(cell.dataset, cell.split_seed)
         counts = self.data.counts(cell) if on.reads == "train" else split.counts(on.reads)
         real = 0 if on.replace_real else sum(counts.values())
@@ -120,7 +120,7 @@ class Trainings:
         )
 
     def evaluate(self, cell: Cell, train: str) -> str:
-        """The stage that predicts val and test and scores the predictions."""
+        """The stage that predicts the classes of val and test images and scores the predictions."""
         trained, needs = self.book.plan.stages[train], self._needs[train]
         inherited = {name: getattr(trained.params, name) for name in INHERITED}
         params = p.Evaluate(**inherited, requires=needs.params, metrics=self._scored_by)

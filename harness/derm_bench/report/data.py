@@ -1,4 +1,4 @@
-"""What a report is made of: the tables of a run directory, its predictions and its manifest."""
+"""The data of a report: the tables of a run directory, its predictions and its manifest."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from derm_bench.scoring import HIGHER_IS_BETTER
 
 
 def unique(values: Iterable[Any]) -> list[Any]:
-    """Distinct values in their first order."""
+    """The distinct values, in order of first appearance."""
     return list(dict.fromkeys(values))
 
 
 class ReportData:
-    """Everything a report is made of. Tables are frames with the dtypes of `derm_bench.rundir.schema`; as properties
-    they are lists of rows of plain values (str, int, float, None), which is what figures and tables of text go through.
+    """The data of a report. `frames` has the tables with the dtypes of `derm_bench.rundir.schema`. The properties have
+    them as lists of rows with plain values (str, int, float, None), for figures and text tables.
 
-        ReportData(write_run(...))        # what a run has just written, from memory
+        ReportData(write_run(...))        # a run that was just written, from memory
         ReportData.load(folder)           # a run directory, from its files
     """
 
@@ -69,48 +69,48 @@ class ReportData:
         return self.files.sheets
 
     def higher_is_better(self, metric: str) -> bool | None:
-        """Which way a metric is better, as the manifest says; None where nobody says so."""
+        """Whether higher values of a metric are better, according to the manifest; None if it is unknown."""
         stated = (self.manifest.get("metrics") or {}).get(metric)
         return bool(stated["higher_is_better"]) if stated else HIGHER_IS_BETTER.get(metric)
 
     def direction(self, metric: str) -> str:
-        """`higher is better`, `lower is better`, or nothing where nobody says so."""
+        """`higher is better` or `lower is better`, or an empty string if it is unknown."""
         higher = self.higher_is_better(metric)
         return "" if higher is None else "higher is better" if higher else "lower is better"
 
     @property
     def matrix(self) -> Mapping[str, Any]:
-        """The resolved matrix of the manifest; {} without one."""
+        """The resolved matrix of the manifest; {} if it has none."""
         return self.manifest.get("matrix") or {}
 
     @property
     def primary(self) -> str:
-        """The metric that the matrix compares by."""
+        """The primary metric of the matrix."""
         return str((self.matrix.get("analysis") or {}).get("primary") or "balanced_accuracy")
 
     @property
     def margin(self) -> float:
-        """Differences within +-margin of the primary metric count as none."""
+        """The margin of the primary metric: differences within +-margin count as no difference."""
         return number((self.matrix.get("analysis") or {}).get("margin")) or 0.02
 
     @property
     def alpha(self) -> float:
-        """Intervals cover a share of 1 - alpha."""
+        """The significance level; the coverage of intervals is 1 - alpha."""
         return number((self.matrix.get("analysis") or {}).get("alpha")) or 0.05
 
     @property
     def level(self) -> str:
-        """What intervals cover, as text: `95%`."""
+        """The coverage of intervals as text: `95%`."""
         return f"{100 * (1 - self.alpha):g}%"
 
     @cached_property
     def baselines(self) -> list[str]:
-        """Every baseline that summary.csv compares with."""
+        """All baselines of the comparisons in summary.csv."""
         return unique(row["baseline"] for row in self.summary if row.get("baseline"))
 
     @cached_property
     def strategies(self) -> list[str]:
-        """Labels in the order of the matrix, then any others that the tables name."""
+        """The labels of strategies in the order of the matrix, then any others in the tables."""
         entries = self.matrix.get("strategies") or ()
         planned = [entry["name"] for entry in entries if isinstance(entry, Mapping) and "name" in entry]
         seen = [row["strategy"] for row in (*self.results, *self.fidelity) if row.get("strategy") != CONTROL]
@@ -119,11 +119,11 @@ class ReportData:
 
     @cached_property
     def groups(self) -> list[tuple[str, str, str]]:
-        """(dataset, train_fraction, test_set) of results.csv, as text, in order."""
+        """All (dataset, train_fraction, test_set) of results.csv, as text, in order of first appearance."""
         return unique((row["dataset"], text(row["train_fraction"]), row["test_set"]) for row in self.results)
 
     def of_group(self, rows: Iterable[Row], group: Sequence[str]) -> list[Row]:
-        """The rows of one (dataset, train_fraction[, test_set])."""
+        """The rows with one (dataset, train_fraction[, test_set])."""
         keys = ("dataset", "train_fraction", "test_set")[: len(group)]
         return [
             row
@@ -132,12 +132,12 @@ class ReportData:
         ]
 
     def scored(self) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
-        """Class names and test predictions by (cell, test_set). Reads predictions.parquet at each call."""
+        """The class names, and the test predictions by (cell, test_set). Each call reads predictions.parquet."""
         return read_scored(self.files.predictions) if self.files.predictions is not None else ((), {})
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal as CSV cells, or as numbers (`1`, `1.0` and 1.0 are one training fraction)."""
+    """Whether two values are equal as CSV cells or as numbers (`1`, `1.0` and 1.0 are the same training fraction)."""
     if a == b:
         return True
     left, right = number(a), number(b)
@@ -145,7 +145,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def group_title(group: Sequence[Any]) -> str:
-    """`ham10000@0.1, test set external`: what a reader calls a (dataset, train_fraction[, test_set])."""
+    """The title of a (dataset, train_fraction[, test_set]), such as `ham10000@0.1, test set external`."""
     fraction = number(group[1])
     title = group[0] if fraction in (None, 1.0) else f"{group[0]}@{fraction:g}"
     return f"{title}, test set {group[2]}" if len(group) > 2 and group[2] != "test" else title

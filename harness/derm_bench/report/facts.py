@@ -1,4 +1,4 @@
-"""What a report says of a run beside its numbers: what was run, on which data, with which versions."""
+"""The facts about a run in a report besides its scores: its settings, data sets and versions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from derm_bench.rundir.directory import NAMES
 
 
 def title(data: ReportData) -> str:
-    """The matrix's name."""
+    """The name of the matrix."""
     return str(data.matrix.get("name") or "derm-bench run")
 
 
 def badges(data: ReportData) -> list[dict[str, str]]:
-    """The protocol with what it permitted, and whether all cells are done."""
+    """Badges for the protocol and its permits, for the number of finished cells, and for uncommitted changes."""
     protocol = data.matrix.get("protocol") or {}
     name = str(protocol.get("name", "fair")) if isinstance(protocol, Mapping) else str(protocol)
     found = [{"text": f"protocol: {name}", "kind": "good" if name == "fair" else "warn"}]
@@ -35,7 +35,7 @@ def _done(data: ReportData) -> tuple[int, int]:
 
 
 def facts(data: ReportData) -> list[tuple[str, str]]:
-    """(name, value) of what was run, as the head of the report lists it."""
+    """(name, value) pairs that describe the run, for the head of the report."""
     matrix, results = data.matrix, data.results
     done, cells = _done(data)
     fractions = unique(f"{number(r['train_fraction']) or 1:g}" for r in results)
@@ -66,7 +66,7 @@ def _primary(data: ReportData) -> str:
 
 
 def sources(data: ReportData) -> list[tuple[str, str]]:
-    """(data set, licence and citation) of every data set of the run."""
+    """(data set, licence and citation) for every data set of the run."""
     stated = data.manifest.get("datasets") or {}
     rows = [
         (label, [terms.get("licence") or "licence not stated", terms.get("citation") or ""])
@@ -76,11 +76,11 @@ def sources(data: ReportData) -> list[tuple[str, str]]:
 
 
 NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "metrics")
-"""Keys of the manifest that provenance leaves out: other sections show them, or only programs read them."""
+"""Keys of the manifest that the section on provenance omits: other sections show them, or only programs read them."""
 
 
 def provenance(data: ReportData) -> list[tuple[str, str]]:
-    """(name, value) of versions, digests, machine and commit, and the command that repeats the run."""
+    """(name, value) pairs for the command that repeats the run, and for versions, digests, machine and commit."""
     shown = {key: value for key, value in data.manifest.items() if key not in NOT_SHOWN}
     if "files" in shown:
         shown["files"] = {

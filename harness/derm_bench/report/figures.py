@@ -1,4 +1,4 @@
-"""All figures of a report: which there are, what they are called and how each is to be read."""
+"""All figures of a report, with their titles and captions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A figure on disk: `file` is its name in the folder, `section` one of scores, classes, fidelity,
-    training, data."""
+    """A figure on disk. `file` is its name in the folder; `section` is scores, classes, fidelity, training or data."""
 
     name: str
     title: str
@@ -39,9 +38,10 @@ Drawn = tuple[str, str, str, str, "Figure | None"]
 
 
 def make_figures(data: ReportData, out: Path) -> list[FigureFile]:
-    """Draws every figure that `data` has numbers for into `out` (made if missing) as SVG, and figures.json.
+    """Draws every figure for which `data` has values as SVG into the folder `out`, which is created if it is missing,
+    and writes figures.json.
 
-    Needs no display, touches no global state of matplotlib, and gives the same bytes for the same data.
+    Needs no display, changes no global state of matplotlib, and gives the same bytes for the same data.
     """
     out.mkdir(parents=True, exist_ok=True)
     files: list[FigureFile] = []
@@ -57,22 +57,23 @@ def make_figures(data: ReportData, out: Path) -> list[FigureFile]:
 
 
 def read_figures(folder: Path) -> list[FigureFile]:
-    """What `make_figures` wrote into a folder; [] where there is no figures.json. Raises UserError for another form."""
+    """Reads figures.json as `make_figures` wrote it; [] if it is missing. Raises UserError if its content is
+    invalid."""
     index = folder / INDEX
     try:
         found = [FigureFile(**entry) for entry in read_json(index)]
     except FileNotFoundError:
         return []
     except TypeError as error:
-        raise UserError(f"no list of figures: {error}", file=index) from error
+        raise UserError(f"not a list of figures: {error}", file=index) from error
     for figure in found:
         if not re.fullmatch(r"[\w.@=-]{1,120}\.svg", str(figure.file)):
-            raise UserError(f"names a file that is no figure: {str(figure.file)[:60]!r}", file=index)
+            raise UserError(f"lists a file that is not a figure: {str(figure.file)[:60]!r}", file=index)
     return found
 
 
 def slug(name: str) -> str:
-    """A file name of plain letters for any label."""
+    """A file name of plain characters for any label."""
     return re.sub(r"[^a-zA-Z0-9.@=]+", "-", name).strip("-.")[:80] or "figure"
 
 
@@ -110,7 +111,7 @@ def _places(rows: Sequence[Row]) -> list[Place]:
 
 
 def _better(data: ReportData, metric: str, *, difference: bool = False) -> str:
-    """A sentence on which way is better; nothing where nobody says so."""
+    """A sentence that says which direction is better; an empty string if it is unknown."""
     higher = data.higher_is_better(metric)
     if higher is None:
         return ""
@@ -126,8 +127,8 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
         f"{title}: {metric} by strategy",
         f"Filled marks are means over seeds, bars their {data.level} Student-t intervals, hollow marks single seeds. "
         f"{_better(data, data.primary)}The dashed line is the mean of the baseline. A bar that leaves the panel is "
-        "wider than the axis; the table has its ends. Overlapping bars do not decide a paired comparison: see the "
-        "differences for that.",
+        "wider than the axis; the table gives its ends. Overlapping bars do not decide a paired comparison: see the "
+        "figure of differences.",
         "scores",
         score_figures.forest(data, group),
     )
@@ -137,7 +138,7 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
             f"{title}: difference in {metric} to {baseline}",
             f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} Student-t "
             f"interval. {_better(data, data.primary, difference=True)}The shaded band is ±{data.margin:g}, the margin "
-            "within which a difference counts as none. With few seeds the interval is wide because little is known.",
+            "within which a difference counts as no difference. With few seeds the interval is wide.",
             "scores",
             score_figures.deltas(data, group, baseline),
         )
@@ -187,7 +188,7 @@ def _recalls(data: ReportData, group: Group, classifier: str) -> Drawn:
     return (
         f"recall-{'-'.join(group)}-{classifier}",
         f"{group_title(group)}, {classifier}: recall of each class",
-        "What a strategy gains in one class it may lose in another. Marks and bars as above.",
+        "A strategy may improve one class and worsen another. Marks and bars are as in the figure of scores.",
         "classes",
         score_figures.recalls(data, group, classifier, names) if names else None,
     )
@@ -200,7 +201,7 @@ def _prediction_figures(
     panels: Sequence[tuple[str, Sequence[Scored]]],
     classes: Sequence[str],
 ) -> Iterator[Drawn]:
-    """Confusion matrices and ROC curves of one classifier; panels are (strategy, predictions of its runs)."""
+    """Confusion matrices and ROC curves of one classifier. `panels` are (strategy, predictions of its runs)."""
     look, title, stem = (
         plots.looks(data),
         f"{group_title(group)}, {classifier}",
@@ -263,18 +264,18 @@ def _generator_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
         yield (
             f"generator-{stem}",
             f"{title}: losses of the generator's networks",
-            "One line per seed, averaged over windows where there are many points. Adversarial losses do not fall like "
-            "those of a classifier: look for a discriminator loss near zero, when the generator gets no useful "
-            "gradient any more, and for jumps.",
+            "One line per seed, averaged over windows of many points. Adversarial losses do not decrease like "
+            "those of a classifier. Signs of failure are jumps, and a discriminator loss near zero, at which the "
+            "generator gets no useful gradient.",
             "training",
             training_figures.generator_losses(own),
         )
         yield (
             f"discriminator-{stem}",
             f"{title}: outputs of the discriminator",
-            "Means over a batch of the probability that an image is real. Both curves are near 0.5 where the "
-            "discriminator cannot tell real from synthetic images, and at 1 and 0 where it always can. The outputs of "
-            "a critic (WGAN) are not probabilities and have no fixed range.",
+            "Means over a batch of the probability that an image is real. Both curves are near 0.5 if the "
+            "discriminator cannot distinguish real from synthetic images, and at 1 and 0 if it always can. The outputs "
+            "of a critic (WGAN) are not probabilities and have no fixed range.",
             "training",
             training_figures.discriminator_outputs(own),
         )

@@ -1,4 +1,4 @@
-"""What the metrics mean, in a sentence each."""
+"""The meaning of each metric in one sentence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ _TERMS = {
 
 
 def glossary(metrics: Iterable[str], level: str) -> list[tuple[str, str]]:
-    """(term, meaning) for the metrics of a report, in a fixed order. level: what intervals cover, as `95%`."""
+    """(term, meaning) for the metrics of a report, in a fixed order. level: the coverage of intervals, such as
+    `95%`."""
     names = set(metrics)
     used = {term: words for term, words in _TERMS.items() if any(m == term or _of(m, term) for m in names)}
     used["interval"] = (

@@ -24,11 +24,11 @@ FIGURE_BYTES = 16_000_000
 
 
 def write_report(run_dir: Path, figures_dir: Path | None = None, data: ReportData | None = None) -> None:
-    """Writes report.md and report.html into a run directory; both are rewritten whole.
+    """Writes report.md and report.html into a run directory, replacing existing ones.
 
-    figures_dir: what `make_figures` filled; its files are copied to `figures/` so that report.md can link
-    to them. None takes the files of `figures/` as they are. data: the run; by default it is read from run_dir.
-    All text of labels and errors is escaped. Raises UserError where run_dir is no run directory or cannot be written.
+    figures_dir: a folder that `make_figures` filled. Its files are copied to `figures/`, so that report.md can link to
+    them; with None the existing files in `figures/` are used. data: the run; by default it is read from run_dir. The
+    text of labels and errors is escaped. Raises UserError if run_dir is not a run directory or cannot be written.
     """
     data = ReportData.load(run_dir) if data is None else data
     own = run_dir / "figures"
@@ -65,7 +65,7 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path) -
 
 
 def _head(data: ReportData) -> dict[str, Any]:
-    """What the template shows above and below the results."""
+    """The variables of the template for the parts above and below the results."""
     from markupsafe import Markup
 
     metrics = unique([*metric_columns(data.results), *(row["metric"] for row in data.summary)])
@@ -81,7 +81,7 @@ def _head(data: ReportData) -> dict[str, Any]:
 
 
 def _tables(data: ReportData) -> dict[str, Any]:
-    """The tables of the template, and what stands for them where there are none."""
+    """The variables of the template for tables, and the text that is shown if there are no results."""
     return {
         "headline": [_laid_out(t) for t in view.headline(data)],
         "nothing": "The matrix has no classifiers: only generators were fitted and scored.",
@@ -96,7 +96,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
 
 
 def _images(data: ReportData) -> dict[str, Any]:
-    """The sheets of images that the template shows."""
+    """The variables of the template for sheets of images."""
     found = pictures.pictures(data)
     made, prepared = ([p for p in found if p.preprocessing is which] for which in (False, True))
     shown = pictures.carried(made)
@@ -110,8 +110,7 @@ def _images(data: ReportData) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """A table with what the template asks of it: which columns are numbers, which rows repeat the first
-    cell."""
+    """A table with its layout: which columns are numeric, and which rows repeat the first cell of the row above."""
 
     table: Table
     numeric: Sequence[bool]

@@ -1,6 +1,6 @@
-"""How a page carries the sheets of images in samples/: under which heading each stands, and how many there is room for.
+"""Embeds the sheets of images in samples/ in a page: chooses their headings, their order and how many fit.
 
-What a sheet shows is read in samples/index.json, never in the name of its file.
+The content of a sheet is read from samples/index.json and not from the name of its file.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SHOWS = {
     "interpolation": "between samples",
     "preprocessing": "",
 }
-"""What sheets show, in words, the most telling first."""
+"""The content of sheets in words, the most informative first."""
 
 SHEET_WIDTH = 900
-PAGE_BYTES = 24_000_000  # of sheets in report.html
+PAGE_BYTES = 24_000_000  # maximum size of all sheets in report.html
 FILE_BYTES = 64 * 2**20
-PIXELS = 100_000_000  # of one sheet
+PIXELS = 100_000_000  # maximum number of pixels of one sheet
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A sheet on a page: `heading` is what it stands under, `label` its own; `real`: real images are on it."""
+    """A sheet on a page, with the heading of its section, its label, and `real`: whether it shows real images."""
 
     path: Path
     heading: str
@@ -44,7 +44,7 @@ class Picture:
 
 
 def pictures(data: ReportData) -> list[Picture]:
-    """All sheets of a run, by heading, class and seed; of one class and seed the most telling first."""
+    """All sheets of a run, ordered by heading, class, seed and then by how informative they are."""
     several = len(unique(sheet.dataset for sheet in data.sheets)) > 1
     ordered = sorted(
         data.sheets,
@@ -77,8 +77,8 @@ def _rank(sheet: Sheet) -> int:
 
 
 def carried(found: Sequence[Picture]) -> dict[Picture, str]:
-    """The sheets that a page carries, in their order, as data: URIs: as many as `PAGE_BYTES` hold. Where there are
-    more, what tells least is left out. Raises UserError for a file that is no PNG, a link, or too large."""
+    """The data: URIs of the sheets on a page, in order. If all sheets together exceed `PAGE_BYTES`, the least
+    informative ones are omitted. Raises UserError for a file that is not a PNG, is a link, or is too large."""
     uris: dict[Picture, str] = {}
     left = PAGE_BYTES
     for picture in sorted(found, key=lambda picture: picture.rank):
@@ -91,7 +91,7 @@ def carried(found: Sequence[Picture]) -> dict[Picture, str]:
 
 
 def grouped(uris: Mapping[Picture, str]) -> list[dict[str, object]]:
-    """Sheets under their headings, for the page's template."""
+    """The sheets grouped by heading, for the template of the page."""
     groups: dict[str, list[dict[str, str]]] = {}
     for picture, uri in uris.items():
         groups.setdefault(picture.heading, []).append({"label": picture.label, "uri": uri})
@@ -105,10 +105,10 @@ def _uri(path: Path) -> str:
         content = read_bytes(path, FILE_BYTES)
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             if image.width * image.height > PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are more than are read")
+                raise ValueError(f"{image.width} x {image.height} pixels are too many")
             sheet = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"no sheet of images: {error}", file=path) from error
+        raise UserError(f"not a sheet of images: {error}", file=path) from error
     if sheet.width > SHEET_WIDTH:
         sheet = sheet.resize((SHEET_WIDTH, max(1, round(sheet.height * SHEET_WIDTH / sheet.width))))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Style that all figures share: sizes, one colour per strategy, dots with intervals, saving as SVG."""
+"""The common style of all figures: sizes, one colour per strategy, dots with intervals, and saving as SVG."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers tell apart, without its yellow (too pale on white).
+# The palette of Okabe and Ito, which is suitable for colour-blind readers, without its yellow (too pale on white).
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 BASELINE = "#4D4D4D"
 GRID = "#D9D9D9"
 MARKERS = "osD^vPX"
 OVERLAID = 6
-"""Strategies that one panel of curves can show and stay readable."""
+"""The maximum number of strategies in one panel of curves that stays readable."""
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -43,22 +43,22 @@ _STYLE: dict[str, Any] = {
     "lines.linewidth": 1.4,
     "figure.facecolor": "white",
     "text.parse_math": False,  # a `$` in a label is a dollar sign
-    "svg.hashsalt": "derm-bench",  # the same figure gives the same bytes
+    "svg.hashsalt": "derm-bench",  # equal figures give equal bytes
 }
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib settings of the report, for the time of a `with` block; nothing global stays changed."""
+    """Applies the matplotlib settings of the report inside a `with` block, and restores the previous ones."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are a closed list of literals
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are typed as literals
         yield
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a strategy is drawn, in every figure alike."""
+    """The appearance of a strategy, the same in every figure."""
 
     color: str
     marker: str
@@ -66,8 +66,8 @@ class Look:
 
 
 def looks(data: ReportData) -> dict[str, Look]:
-    """Colour, marker and line of each strategy: baselines dark grey, the others in the order of the
-    matrix."""
+    """Colour, marker and line style of each strategy: the first baseline is dark grey, the others follow the order of
+    the matrix."""
     result: dict[str, Look] = {}
     others = 0
     for name in data.strategies:
@@ -83,7 +83,7 @@ def looks(data: ReportData) -> dict[str, Look]:
 
 
 def chunks(names: Sequence[str], first: Sequence[str]) -> list[list[str]]:
-    """Names in groups that one panel can overlay; the first of those in `first` (baselines) is in every group."""
+    """Divides names into groups that fit one panel. The first name that is in `first` (baselines) is in every group."""
     if len(names) <= OVERLAID + 1:
         return [list(names)] if names else []
     fixed = [name for name in names if name in first][:1]
@@ -92,23 +92,23 @@ def chunks(names: Sequence[str], first: Sequence[str]) -> list[list[str]]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, inches, that lays itself out."""
+    """An empty figure with constrained layout; sizes are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(fig: Figure, path: Path) -> None:
-    """Writes an SVG without a date in it. Letters are outlines: it looks the same on every machine."""
+    """Writes an SVG without a date. Letters are drawn as outlines, so it looks the same on every machine."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    # Not `savefig`, which draws everything once more, unseen, to lay it out: drawing lays it out anyhow.
+    # Not `savefig`, which draws the figure a second time for its layout, although drawing already computes the layout.
     FigureCanvasSVG(fig).print_svg(path, metadata={"Date": None, "Creator": "derm-bench"})
 
 
 def short(label: str, width: int = 26) -> str:
-    """A label that fits beside an axis: broken after a comma or dash, the middle cut out where it is very
-    long."""
+    """A label that fits beside an axis: it is broken after a comma, dash, bracket, slash or space, and its middle is
+    omitted if it is very long."""
     if len(label) > 2 * width:
         label = f"{label[: width + 4]}…{label[-(width - 6) :]}"
     if len(label) <= width:
@@ -120,7 +120,7 @@ def short(label: str, width: int = 26) -> str:
 
 @dataclass(frozen=True)
 class Dot:
-    """One line of a dot plot: mean with its interval, and the values of single seeds."""
+    """One line of a dot plot: the mean with its interval, and the values of single seeds."""
 
     label: str
     mean: float | None
@@ -132,18 +132,18 @@ class Dot:
 
 
 def dot_height(rows: int) -> float:
-    """Inches that a dot plot of `rows` lines needs without its axis."""
+    """The height in inches of a dot plot with `rows` lines, without its axis."""
     return 0.34 * rows + 0.25
 
 
 def dots(ax: Axes, entries: Sequence[Dot], xlabel: str, *, names: bool = True) -> None:
-    """Draws entries from the top down: a filled mark and bar for mean and interval, hollow marks for
+    """Draws the entries from top to bottom, with a filled mark and a bar for mean and interval, and hollow marks for
     seeds."""
     count = len(entries)
     for row, entry in enumerate(entries):
         y = count - 1 - row
         if entry.mean is None:
-            # Placed by the axes' width, as no number says where it would stand.
+            # Placed relative to the width of the axes, since there is no value to place it at.
             ax.text(
                 0.01, y, entry.note, color="#B00020", size=8, va="center", transform=ax.get_yaxis_transform()
             )
@@ -173,8 +173,8 @@ def dots(ax: Axes, entries: Sequence[Dot], xlabel: str, *, names: bool = True) -
 
 
 def clip_to(ax: Axes, entries: Sequence[Dot], low: float | None = None, high: float | None = None) -> None:
-    """Keeps a wide interval (two seeds) from squeezing the points: the axis shows means and seeds with room,
-    and never more than [low, high]."""
+    """Limits the axis to the means and seeds with some room, and to at most [low, high], so that a wide interval (of
+    two seeds) does not compress the points."""
     points = [
         value for e in entries for value in (*e.points, e.mean) if value is not None and math.isfinite(value)
     ]
@@ -191,7 +191,7 @@ def clip_to(ax: Axes, entries: Sequence[Dot], low: float | None = None, high: fl
 
 
 def legend(fig: Figure, names: Sequence[str], look: Mapping[str, Look], extra: Sequence[Any] = ()) -> None:
-    """One legend above the panels: one line per strategy, then the handles in `extra`."""
+    """Adds a legend above the panels with one line per strategy, then the handles in `extra`."""
     from matplotlib.lines import Line2D
 
     lines = [
@@ -200,13 +200,13 @@ def legend(fig: Figure, names: Sequence[str], look: Mapping[str, Look], extra: S
     ]
     handles = [*lines, *extra]
     if handles:
-        # Inches of each entry, at the size of a legend's letters.
+        # The width of each entry in inches, for the font size of legends.
         widths = [0.6 + 0.072 * max(map(len, str(handle.get_label()).split("\n"))) for handle in handles]
         fig.legend(handles=handles, loc="outside upper left", ncols=_columns(widths, fig.get_figwidth()))
 
 
 def _columns(widths: Sequence[float], room: float) -> int:
-    """The most columns, at most four, in which entries of these widths fit side by side, dealt down each column."""
+    """The largest number of columns, at most four, in which entries of these widths fit, filled column by column."""
     for columns in range(min(4, len(widths)), 1, -1):
         lines = -(-len(widths) // columns)
         if sum(max(widths[k : k + lines]) for k in range(0, len(widths), lines)) <= room:
@@ -215,7 +215,7 @@ def _columns(widths: Sequence[float], room: float) -> int:
 
 
 def metric_label(name: str) -> str:
-    """`balanced_accuracy` as an axis says it."""
+    """The label of a metric on an axis, such as `balanced accuracy`."""
     known = {
         "auc_macro": "AUC, macro",
         "fd_domain": "FD (domain)",
@@ -236,6 +236,6 @@ def bounded(metric: str) -> bool:
 
 
 def seed_values(rows: Sequence[Mapping[str, Any]], column: str) -> list[float]:
-    """Finite values of `column` in the rows that are done."""
+    """The finite values of `column` in the rows that are done."""
     values = (number(row.get(column)) for row in rows if row["status"] == "done")
     return [value for value in values if value is not None]

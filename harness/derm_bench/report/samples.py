@@ -1,4 +1,4 @@
-"""Sheets of images: a strip that names the class, then the images in rows, with words beside and below them."""
+"""Sheets of images: a header with the class, then the images in rows, with labels beside and captions below them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
 
 INK, QUIET, PAPER, STRIP = (24, 24, 24), (96, 96, 96), (255, 255, 255), (236, 238, 241)
 GAP = 3
-LINE = 18  # pixels of a line of small letters
+LINE = 18  # height of a line of small text, in pixels
 
 
 def label_grid(
     images: np.ndarray, title: str, subtitle: str, path: Path, columns: int = 8, scale: float | None = None
 ) -> None:
-    """Writes a PNG contact sheet: `title` (the class) and `subtitle` on top, then the images by rows.
+    """Writes a PNG contact sheet: `title` (the class) and `subtitle` on top, then the images row by row.
 
-    images: uint8 [n,3,S,S], n >= 1. scale: side of a tile over S; default so that a sheet is about 800 pixels
-    wide. Raises ValueError for another shape or dtype.
-    """
+    images: uint8 [n,3,S,S], n >= 1. scale: the side of a tile divided by S; by default a sheet is about 800 pixels
+    wide. Raises ValueError for another shape or dtype."""
     if not len(images):
         raise ValueError("a contact sheet needs at least one image")
     columns = min(columns, len(images))
@@ -33,7 +32,7 @@ def label_grid(
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a sheet: images uint8 [3,S,S], of any sides, a label beside them (`700 updates`) and a few letters
+    """A row of a sheet: images uint8 [3,S,S] of any sizes, a label beside them (`700 updates`), and a short caption
     below each."""
 
     images: Sequence[np.ndarray] | np.ndarray
@@ -51,11 +50,11 @@ def row_sheet(
     note: str = "",
     scale: float | None = None,
 ) -> None:
-    """Writes a PNG sheet of rows: `title` and `subtitle` on top, then `heads`, a word a column, the rows with their
+    """Writes a PNG sheet of rows: `title` and `subtitle` on top, then `heads` (one per column), the rows with their
     labels and captions, and `note` below.
 
-    All tiles are as large as the first: `scale` times its image, by default so that a sheet is about 800 pixels wide.
-    Raises ValueError without an image, or for one that is not uint8 [3,S,S].
+    All tiles have the size of the first: `scale` times its image, by default such that a sheet is about 800 pixels
+    wide. Raises ValueError if there is no image, or if one is not uint8 [3,S,S].
     """
     if not any(len(row.images) for row in rows):
         raise ValueError("a sheet needs at least one row of images")
@@ -129,7 +128,7 @@ def _page(width: int, height: int, title: str, subtitle: str) -> tuple[Image.Ima
 
 
 def _wrapped(words: str, width: int, size: int) -> list[str]:
-    """Lines that are no wider than `width`, broken between words."""
+    """The lines of a text that is broken between words so that no line is wider than `width`."""
     font = _font(size)
     lines: list[str] = []
     for word in words.split():

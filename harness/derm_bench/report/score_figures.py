@@ -1,4 +1,4 @@
-"""Figures of classification scores: dots with intervals, confusion matrices, ROC curves, reliability."""
+"""Figures of classification scores: dots with intervals, confusion matrices, ROC curves and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _dot(
 
 
 def forest(data: ReportData, group: Group) -> Figure:
-    """The primary metric of each strategy, one panel per classifier; a dashed line at the mean of the first
+    """The primary metric of each strategy, one panel per classifier, with a dashed line at the mean of the first
     baseline."""
     look = plots.looks(data)
     strategies, classifiers = arms(data, group)
@@ -63,7 +63,7 @@ def forest(data: ReportData, group: Group) -> Figure:
 
 
 def deltas(data: ReportData, group: Group, baseline: str) -> Figure | None:
-    """Paired differences of the primary metric to one baseline, with the margin shaded; None without any."""
+    """Paired differences of the primary metric to one baseline, with the margin shaded; None if there are none."""
     look = plots.looks(data)
     rows = [
         row
@@ -98,7 +98,7 @@ def _difference(data: ReportData) -> str:
 
 
 def _axis(data: ReportData, label: str) -> str:
-    """A label that says where lower is better; that higher is, readers expect."""
+    """A label that says so if lower is better; readers expect higher values to be better."""
     return f"{label}, lower is better" if data.higher_is_better(data.primary) is False else label
 
 
@@ -125,7 +125,7 @@ def recalls(data: ReportData, group: Group, classifier: str, classes: Sequence[s
 def runs_of(
     data: ReportData, group: Group, strategy: str, classifier: str, scored: Mapping[Any, Scored]
 ) -> list[Scored]:
-    """Predictions of the done runs of an arm."""
+    """The predictions of the finished runs of an arm."""
     cells = [
         row["cell"]
         for row in data.of_group(data.results, group)
@@ -135,7 +135,7 @@ def runs_of(
 
 
 def mean_confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
-    """Mean counts over runs, float64 [classes, classes]: true class by row, predicted by column."""
+    """Mean counts over runs, float64 [classes, classes], with the true class by row and the predicted by column."""
     import numpy as np
 
     total = np.zeros((classes, classes))
@@ -146,8 +146,8 @@ def mean_confusion(runs: Sequence[Scored], classes: int) -> np.ndarray:
 
 
 def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence[str]) -> Figure:
-    """Confusion matrices, one panel per strategy: colour and first number are the share of the true class, the
-    number below is the mean count over seeds."""
+    """Confusion matrices, one panel per strategy. The colour and the upper number are the share of the true class, and
+    the lower number is the mean count over seeds."""
     import numpy as np
 
     k = len(classes)
@@ -206,15 +206,15 @@ def confusions(panels: Sequence[tuple[str, Sequence[Scored]]], classes: Sequence
 
 
 def roc(run: Scored, position: int, at: np.ndarray) -> np.ndarray | None:
-    """True positive rates of one class against the rest at the false positive rates `at`; None where the
-    test set lacks positives or negatives."""
+    """The true positive rates of one class against the rest at the false positive rates `at`; None if the test set has
+    no positives or no negatives."""
     import numpy as np
 
     try:
         fpr, tpr = roc_points(run.labels, run.proba, position)
     except ValueError:
         return None
-    # At a vertical step the upper end counts: rising offsets keep both ends apart for the interpolation.
+    # The upper end of a vertical step counts: increasing offsets separate its ends for the interpolation.
     return np.interp(at, fpr + 1e-12 * np.arange(len(fpr)), tpr)
 
 
@@ -226,7 +226,7 @@ def roc_curves(
 ) -> Figure:
     """One-vs-rest ROC curves, one panel per class: the mean over seeds of the curves of each strategy.
 
-    aucs: the mean AUC by (strategy, class), written into each panel."""
+    aucs: the mean AUC by (strategy, class), shown in each panel."""
     import numpy as np
 
     at = np.linspace(0, 1, 201)
@@ -261,7 +261,7 @@ def reliability(
     look: Mapping[str, Look],
     bins: int = 10,
 ) -> Figure:
-    """Accuracy against mean confidence of the predicted class in `bins` bins of equally many images, seeds
+    """Accuracy against the mean confidence of the predicted class, in `bins` bins of equally many images with seeds
     pooled; one panel per classifier."""
     import numpy as np
 

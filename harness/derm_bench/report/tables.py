@@ -1,4 +1,4 @@
-"""How tables spell numbers, and tables as Markdown."""
+"""Formats numbers for tables, and tables as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from derm_bench.report.data import Row, number, same
 
 
 def planned(results: Sequence[Row], group: Sequence[str], strategy: str, classifier: str) -> list[Row]:
-    """All planned runs of an arm, finished or not; group is (dataset, train_fraction, test_set)."""
+    """All planned runs of an arm, finished or not; `group` is (dataset, train_fraction, test_set)."""
     wanted = (*group, strategy, classifier)
     keys = ("dataset", "train_fraction", "test_set", "strategy", "classifier")
     return [
@@ -18,7 +18,8 @@ def planned(results: Sequence[Row], group: Sequence[str], strategy: str, classif
 
 
 def plus_minus(row: Row, digits: int = 3) -> str:
-    """`0.712 ± 0.034`: mean and half-width of the interval; the mean alone for one seed, a dash for none."""
+    """The mean and half-width of the interval, `0.712 ± 0.034`; the mean alone for one seed, and a dash without
+    seeds."""
     mean, low, high = (number(row.get(name)) for name in ("mean", "ci_low", "ci_high"))
     if mean is None:
         return "–"
@@ -30,7 +31,7 @@ def plus_minus(row: Row, digits: int = 3) -> str:
 
 
 def difference(row: Row, digits: int = 3) -> str:
-    """`+0.021 [-0.004, +0.046]`: delta and its interval; '' where nothing is compared."""
+    """The difference and its interval, `+0.021 [-0.004, +0.046]`; '' without a comparison."""
     delta, low, high = (number(row.get(name)) for name in ("delta", "delta_ci_low", "delta_ci_high"))
     if delta is None:
         return ""
@@ -39,7 +40,7 @@ def difference(row: Row, digits: int = 3) -> str:
 
 
 def done_of_planned(runs: Sequence[Row]) -> str:
-    """`3` when every planned run is done, else `2 of 3`."""
+    """`3` if every planned run is done, otherwise `2 of 3`."""
     done = sum(row["status"] == "done" for row in runs)
     return str(done) if done == len(runs) else f"{done} of {len(runs)}"
 
@@ -52,14 +53,14 @@ _MARKDOWN = {ord(mark): f"\\{mark}" for mark in "\\`*_[]|#~$"} | {
 
 
 def markdown_escape(value: Any) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """The value as escaped Markdown text on one line."""
     return " ".join(str(value).split()).translate(_MARKDOWN)
 
 
 def markdown_table(
     header: Sequence[str], rows: Iterable[Sequence[Any]], escape: Callable[[Any], str] = markdown_escape
 ) -> str:
-    """A pipe table. Columns whose every filled cell starts like a number are aligned right."""
+    """A Markdown table. Columns in which all non-empty cells start like a number are aligned to the right."""
     cells = [[escape("" if value is None else value) for value in row] for row in rows]
     right = [
         all(row[k][:1] in "+-–0123456789." for row in cells if row[k]) and bool(cells)

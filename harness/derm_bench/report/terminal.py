@@ -1,4 +1,4 @@
-"""The table that `run` prints: scores of all strategies, or of the images where no classifier is trained."""
+"""The table that `run` prints: the scores of all strategies, or of the images if no classifier is trained."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def summarise_for_terminal(data: ReportData) -> Table:
-    """`terminal_table` of a run; `fidelity_table` where it has no cell."""
+    """The `terminal_table` of a run, or its `fidelity_table` if it has no cells."""
     return terminal_table(data) if data.results else fidelity_table(data.fidelity)
 
 
 def terminal_table(data: ReportData) -> Table:
-    """A section per data set, training fraction and test set, with one row per strategy and classifier: the primary
-    metric as mean ± half-width of its interval, the seeds that are done of those planned, and the paired difference
-    to the first baseline."""
+    """One section per data set, training fraction and test set, with one row per strategy and classifier: the primary
+    metric as mean ± half-width of its interval, the number of finished and planned seeds, and the paired difference to
+    the first baseline."""
     from rich.table import Table
     from rich.text import Text
 
@@ -45,7 +45,9 @@ def terminal_table(data: ReportData) -> Table:
             table.add_row(*map(Text, cells), style=style, end_section=position == len(arms) - 1)
     missing = sum(row["status"] != "done" for row in data.results)
     if missing:
-        table.caption = Text(f"{missing} of {len(data.results)} rows are not done; results.csv says why")
+        table.caption = Text(
+            f"{missing} of {len(data.results)} rows are not done; results.csv gives the reasons"
+        )
     return table
 
 
@@ -56,7 +58,7 @@ def _scores(
     runs: Sequence[Row],
     versus: Sequence[str],
 ) -> list[str]:
-    """The cells of one row after its names."""
+    """The cells of one row after the strategy and classifier."""
     own = [
         row
         for row in data.of_group(data.summary, group)
@@ -67,8 +69,8 @@ def _scores(
 
 
 def fidelity_table(fidelity: Sequence[Row]) -> Table:
-    """One row per data set, fraction, strategy and class: the mean over seeds of the last values of each metric.
-    Controls come last, to be read against."""
+    """One row per data set, fraction, strategy and class with the mean over seeds of the last values of each metric.
+    Controls come last, for comparison."""
     from rich.table import Table
     from rich.text import Text
 

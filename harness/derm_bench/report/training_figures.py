@@ -1,5 +1,4 @@
-"""Figures of what went in: loss curves, composition of the training sets, fidelity of the synthetic
-images."""
+"""Figures of training: loss curves, composition of the training sets, and fidelity of the synthetic images."""
 
 from __future__ import annotations
 
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 300
-"""Points that a curve is thinned to, by averaging neighbours."""
+"""The maximum number of points of a curve; more points are averaged in windows."""
 
 CONTROLS = {"real-holdout": ("#202020", "-", "real-holdout"), "noise": ("#808080", (0, (1, 1.5)), "noise")}
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """x and y in the order of x, averaged in windows of equal size where there are more than `POINTS`."""
+    """x and y in the order of x, averaged in windows of equal size if there are more than `POINTS` points."""
     ordered = sorted(points)
     lot = -(-len(ordered) // POINTS) or 1
     lots = [ordered[k : k + lot] for k in range(0, len(ordered), lot)]
@@ -61,8 +60,8 @@ def generator_losses(rows: Sequence[Row]) -> Figure | None:
 
 
 def discriminator_outputs(rows: Sequence[Row]) -> Figure | None:
-    """Mean outputs of one generator's discriminator on real and synthetic images against updates; panels and lines as
-    for the losses. None where they are not logged."""
+    """Mean outputs of one generator's discriminator on real and synthetic images against updates, with panels and lines
+    as for the losses. None if they are not logged."""
     return _by_class([row for row in rows if row["metric"] in OUTPUTS], OUTPUTS, "output")
 
 
@@ -96,7 +95,7 @@ def _by_class(rows: Sequence[Row], names: Mapping[str, str], ylabel: str) -> Fig
 def classifier_curves(
     curves: Mapping[str, Sequence[Row]], look: Mapping[str, Look], primary: str
 ) -> Figure | None:
-    """Training loss and the primary metric on validation against updates, one line per seed; curves by strategy."""
+    """Training loss and primary metric on validation against updates, one line per seed. `curves` are by strategy."""
     panels: Sequence[tuple[str, Callable[[Row], bool]]] = (
         ("training loss", lambda r: r["split"] == "train" and "loss" in r["metric"]),
         (
@@ -169,7 +168,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:
-    """Of each generator, class, metric and seed only the row of the last step."""
+    """The rows of the last step of each generator, class, metric and seed."""
     best: dict[Any, Row] = {}
     for row in rows:
         keys = (
@@ -191,7 +190,7 @@ def latest(rows: Sequence[Row]) -> list[Row]:
 def fidelity(
     rows: Sequence[Row], metric: str, strategies: Sequence[str], look: Mapping[str, Look]
 ) -> Figure | None:
-    """One metric of images at the last step, one panel per class, one mark per seed, lines at the controls."""
+    """One image metric at the last step, with one panel per class, one mark per seed, and lines at the controls."""
     from matplotlib.lines import Line2D
 
     last = [r for r in latest(rows) if r["metric"] == metric and number(r["value"]) is not None]
@@ -234,8 +233,8 @@ def fidelity(
 
 
 def _scale(axis: Axis, values: Sequence[float]) -> None:
-    """Makes the axis logarithmic where the noise control, or an untrained generator, would otherwise push all other
-    values together; linear around 0 where a value is not positive."""
+    """Makes the axis logarithmic if the largest value, such as that of the noise control or an untrained generator,
+    would compress all others. If a value is not positive, the axis is linear around 0."""
     small = min((abs(value) for value in values if value), default=0.0)
     negative = max((-value for value in values if value < 0), default=small)
     if not values or max(values) <= 20 * max(small, negative):
@@ -257,8 +256,8 @@ def _scale(axis: Axis, values: Sequence[float]) -> None:
 
 
 def ends(history: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """The last update of each generator by (strategy, class), from history.csv. A fit on several classes is entered
-    under each of their names, as well as under the joined one."""
+    """The last update of each generator by (strategy, class), from history.csv. A fit on several classes has an entry
+    for each class, and one for the joined name."""
     found: dict[tuple[str, str], float] = {}
     for row in history:
         step = number(row["step"])
@@ -276,8 +275,8 @@ def fidelity_steps(
     look: Mapping[str, Look],
     last: Mapping[tuple[str, str], float] | None = None,
 ) -> Figure | None:
-    """One metric of images against the generator's updates, one panel per class, with a line at the value of other real
-    images; None where only one step was scored. last: the update of the end of each fit, as `ends` gives it."""
+    """One image metric against the updates of the generator, with one panel per class and a line at the value of other
+    real images; None if only one step was scored. last: the update at the end of each fit, as `ends` returns it."""
     from matplotlib.lines import Line2D
 
     known = last or {}

@@ -1,4 +1,4 @@
-"""The tables of a report as text, which the HTML and the Markdown page both show."""
+"""The tables of a report as text, for the HTML and the Markdown page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derm_bench.report.training_figures import latest
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval drawn in a table cell: left, width and mean in percent of the cell; colour as in CSS."""
+    """An interval drawn in a table cell: left, width and mean in percent of the cell width, and a CSS colour."""
 
     left: float
     width: float
@@ -23,8 +23,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text. `bars`, where there are any, are shown in a column after the third; `flagged` rows lack planned
-    runs, or something is wrong with them."""
+    """A table of text. `bars`, if any, are shown in a column after the third. `flagged` rows are incomplete or have a
+    problem."""
 
     title: str
     header: Sequence[str]
@@ -75,7 +75,7 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         f"{'' if direction != 'lower is better' else ': below zero is better'}."
     )
     if flagged:
-        note += " Marked rows lack planned runs: the mean over the runs that are left may be too good."
+        note += " In marked rows some planned runs are missing: the mean over the others may be too good."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
 
 
@@ -87,7 +87,7 @@ def _arms(data: ReportData, group: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _bars(rows: Sequence[tuple[Row, str]]) -> list[Bar | None]:
-    """Intervals on one scale, which shows all means and at most their range on either side of them."""
+    """The intervals on a common scale, which shows all means and at most their range on either side."""
     means = [value for row, _ in rows if (value := number(row.get("mean"))) is not None]
     if not means:
         return [None] * len(rows)
@@ -117,7 +117,7 @@ def _bar(row: Row, color: str, low: float, high: float) -> Bar | None:
 
 
 def failures(data: ReportData) -> Table | None:
-    """Every run that is not done, and why; None when all are done."""
+    """The runs that are not done, with the reasons; None if all are done."""
     rows = [
         [r["cell"], r["test_set"], r["status"], r["error"]] for r in data.results if r["status"] != "done"
     ]
@@ -125,12 +125,12 @@ def failures(data: ReportData) -> Table | None:
         return None
     header, note = ["cell", "test set", "status", "reason"], ""
     if len(rows) > 200:
-        note = f"The first 200 of {len(rows)}; results.csv has all."
+        note = f"The first 200 of {len(rows)}; results.csv lists all."
     return Table("", header, rows[:200], note)
 
 
 def warnings(data: ReportData) -> list[str]:
-    """The warnings of the manifest, then those that follow from the tables."""
+    """The warnings of the manifest, then warnings derived from the tables."""
     found = [
         str(entry.get("message", entry) if isinstance(entry, Mapping) else entry)
         for entry in data.manifest.get("warnings") or ()
@@ -146,7 +146,7 @@ def warnings(data: ReportData) -> list[str]:
         )
     elif counts and max(counts) < 5:
         found.append(
-            f"{max(counts)} seeds at most: intervals are wide, and small differences cannot be told from chance."
+            f"{max(counts)} seeds at most: intervals are wide, and small differences may be due to chance."
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:
@@ -175,7 +175,7 @@ def per_class(data: ReportData) -> list[Table]:
 
 
 def all_metrics(data: ReportData) -> list[Table]:
-    """Every metric that is not of a single class, one table per group."""
+    """All metrics that do not refer to a single class, one table per group."""
     metrics = metric_columns(data.results)
     classes = {m.removeprefix("recall_") for m in metrics if m.startswith("recall_")} - {"macro", "weighted"}
 
@@ -206,8 +206,8 @@ def _metric_table(
 
 
 def fidelity(data: ReportData) -> list[Table]:
-    """Metrics of images at the last step, one table per data set, training fraction and metric, with one column per
-    class: first the real-holdout control, last the noise."""
+    """Image metrics at the last step, one table per data set, training fraction and metric, with one column per class.
+    The first row is the real-holdout control, the last one the noise."""
     tables = []
     for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.fidelity):
         rows = latest(data.of_group(data.fidelity, place))
@@ -235,7 +235,7 @@ def _fidelity(data: ReportData, place: Sequence[str], metric: str, rows: Sequenc
     better = data.direction(metric)
     note = f"Mean, and range over seeds{better and f'; {better}'}. Extractor: {extractor or 'not recorded'}; "
     note += f"reference: {reference or 'not recorded'}."
-    header = ["images of", "generator", *(c or "all" for c in classes), "images a side", "seeds"]
+    header = ["images of", "generator", *(c or "all" for c in classes), "images per side", "seeds"]
     return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
 
 
@@ -247,7 +247,7 @@ HEALTH = {
 
 
 def health(data: ReportData) -> Table | None:
-    """How samples compare with training images at the end of each fit, one row per class and seed; None where no
+    """How similar samples are to training images at the end of each fit, one row per class and seed; None if no
     generator was fitted."""
     fitted = data.manifest.get("health") or ()
     shown = [name for name in HEALTH if any(name in row["figures"] for row in fitted)]
@@ -318,7 +318,7 @@ def _count(rows: Iterable[Row]) -> str:
 
 
 def costs(data: ReportData) -> Table | None:
-    """Seconds and memory of a run, means over the done runs of each arm; None without any."""
+    """Seconds and memory per run, as means over the finished runs of each arm; None if no run is done."""
     columns = {
         "updates": "updates", "generator_seconds": "generator s", "generator_seconds_shared": "its share s",
         "train_seconds": "training s", "eval_seconds": "evaluation s", "peak_memory_mb": "memory MB",

@@ -1,1 +1,1 @@
-"""What each stage does: one short function each, called in a worker as `stage(context) -> result`."""
+"""Stage functions, one per kind of stage. A worker calls them as `stage(context) -> result`."""

@@ -1,4 +1,4 @@
-"""What a stage function is handed. This module is under the key of every stage."""
+"""The argument of a stage function. This module is part of the key of every stage."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ HISTORY_COLUMNS = ("step", "images", "epoch", "split", "metric", "value")
 
 
 class PluginLookup(Protocol):
-    """The plugins that a worker has, as stages see them."""
+    """Access of a stage to the plugins of its worker."""
 
     def get(self, kind: str, name: str) -> Any:
         """The spec of a plugin."""
         ...
 
     def options(self, kind: str, name: str, values: Mapping[str, Any]) -> Any:
-        """Values as the plugin's whole options model."""
+        """`values` as the options model of the plugin."""
         ...
 
 
 class Device(NamedTuple):
-    """Where a stage computes: a torch device string, the precision of forward passes, and threads on the CPU."""
+    """The device of a stage: a torch device string, the precision of forward passes, and the number of CPU threads."""
 
     name: str
     precision: Precision
@@ -41,7 +41,7 @@ class Device(NamedTuple):
 
 
 class Checkpoints(NamedTuple):
-    """The folder in which a stage keeps what it needs to go on after an interruption (None: it keeps nothing), and the
+    """The folder in which a stage saves checkpoints, to continue after an interruption (None: it saves none), and the
     seconds between two checkpoints."""
 
     folder: Path | None = None
@@ -52,7 +52,7 @@ NO_CHECKPOINTS = Checkpoints()
 
 
 class Ended(NamedTuple):
-    """How an optional input has ended: its status, its error in words, and its folder where it is done."""
+    """The outcome of an optional input: its status, its error message, and its folder if it is done."""
 
     status: str
     error: str
@@ -61,12 +61,13 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True)
 class StageContext:
-    """All that a stage function gets.
+    """The argument of a stage function.
 
-    params: the record of the stage's kind. local: places of files, by what names them. inputs: folders of finished
-    stages by name. optional: how each stage ended that this one runs after whatever became of it. out: an empty folder
-    to write into. data: the folder of plan-level data. report: takes progress as `{"done", "total", "values"}`. watch:
-    makes what may stop a training of so many updates.
+    params: the parameters, as the record of the stage's kind. local: paths of files, by what refers to them. inputs:
+    folders of finished stages, by name. optional: the outcome of each optional input, by name. out: an empty folder for
+    the output. data: the folder of plan-level data. report: a function that takes progress as
+    `{"done", "total", "values"}`. watch: a function that takes the number of updates of a training and returns the
+    `Watch` that may stop it.
     """
 
     params: Any
@@ -90,21 +91,21 @@ class StageContext:
         return self.machine.precision
 
     def options(self, kind: str, name: str) -> Any:
-        """The options of the stage's plugin, as its model, with paths put back."""
+        """The options of the stage's plugin, as its model, with the paths of files restored."""
         values = merge_paths(self.params.options, self.local.get("paths", {}))
         return self.plugins.options(kind, name, values)
 
     def metric(self, use: Mapping[str, Any], local: Mapping[str, str], task: Task) -> Any:
-        """The object of a metric as the parameters name it; its files are where `local` says."""
+        """Creates the metric that `use` describes; `local` has the paths of its files."""
         spec = self.plugins.get("metric", use["name"])
         return create(spec, self.metric_options(use, local), task)
 
     def metric_options(self, use: Mapping[str, Any], local: Mapping[str, str]) -> Any:
-        """The options of a metric, as its model."""
+        """The options of a metric, as its options model."""
         return self.plugins.options("metric", use["name"], merge_paths(use["options"], local))
 
     def transforms(self, uses: Iterable[Any], task: Task, phase: str) -> list[Any]:
-        """The transforms of one phase among `uses`, in order, made; files that they name are where `local` says."""
+        """Creates the transforms of one phase among `uses`, in order; `local` has the paths of their files."""
         made = []
         places = itertools.chain(self.local.get("transforms", ()), itertools.repeat({}))
         for use, paths in zip(uses, places, strict=False):

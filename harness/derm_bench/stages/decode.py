@@ -1,6 +1,6 @@
-"""Stage `decode`: every image read once, brought to the stored size, preprocessed before or after, kept as uint8.
+"""Stage `decode`: reads every image once, resizes it to the stored size, preprocesses it and stores it as uint8.
 
-Images lie on disk as they are consumed, [N,S,S,3].
+Images are stored in the layout in which they are used, [N,S,S,3].
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Item(NamedTuple):
-    """An image as it is kept: `pixels` [S,S,3], `mask` [S,S,1] or None, and what is known of it."""
+    """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels and the sharpness."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
@@ -40,8 +40,8 @@ class Item(NamedTuple):
 
 
 class Kept:
-    """What is known of the images that could be read, beside their pixels: where each stood in the list, the SHA-256
-    of its pixels, its sharpness."""
+    """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, and its
+    sharpness."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
@@ -55,8 +55,8 @@ class Kept:
 
 
 class Steps(NamedTuple):
-    """Preprocess transforms in their order, cut after the last that has to see images at their own size:
-    `before` they are brought to the stored size, and `after` that."""
+    """Preprocess transforms in their order: `before` runs at the original size of the image, up to the last transform
+    with `before_resize`, and `after` runs at the stored size."""
 
     before: Sequence[Step]
     after: Sequence[Step]
@@ -68,7 +68,7 @@ class Steps(NamedTuple):
 
 
 def decode(context: StageContext) -> dict[str, Any]:
-    """Writes images.npy, masks.npy where every image has one, and index.json."""
+    """Writes images.npy, masks.npy if every image has a mask, and index.json."""
     params: p.Decode = context.params
     lines = (context.data / params.images).read_text().split("\n")
     ids = [line.split("\t")[0] for line in lines]
@@ -112,8 +112,8 @@ def decode(context: StageContext) -> dict[str, Any]:
 
 
 def opened(context: StageContext) -> tuple[Dataset, Steps]:
-    """The reader of the stage's data set, and how its images are preprocessed. They are read whole where a step sees
-    them before they are resized: how small a decoder can make an image depends on the file's format."""
+    """The reader of the stage's data set, and the steps of preprocessing. If a step runs before resizing, images are
+    read at full size, because the reduced sizes that a decoder can produce depend on the file format."""
     params = context.params
     steps = Steps.of(context.transforms(params.preprocess, Task((), params.size), "preprocess"))
     spec = context.plugins.get("dataset", params.dataset)
@@ -123,7 +123,7 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
 
 
 class RowFile:
-    """An .npy file of uint8 rows of one shape, written as they come: the images are never in memory all at once."""
+    """An .npy file of uint8 rows of one shape. Rows are written one by one, so not all images are in memory at once."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
@@ -146,13 +146,15 @@ class RowFile:
             self._header()
 
     def _header(self) -> None:
-        """Of the rows so far; of one length for any number, since numpy leaves room for the first axis to grow."""
+        """Writes the header for the rows so far. Its length is constant, since numpy reserves room for the first
+        axis."""
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
-    """Variance of the Laplacian of the grey image (0..255), low for blurred ones: float64 [N] of uint8 [N,S,S,3]."""
+    """Variance of the Laplacian of the grey image (0..255): float64 [N] from uint8 [N,S,S,3]. Low for blurred
+    images."""
     three = images.sum(axis=3, dtype=np.int32)  # three times the grey
     laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1] + three[:, 1:-1, :-2] + three[:, 1:-1, 2:]
     laplacian -= 4 * three[:, 1:-1, 1:-1]
@@ -169,7 +171,7 @@ def _plain(value: Any) -> Any:
 
 
 def _codes(labels: Sequence[str]) -> list[int]:
-    """Labels of a task as indices into its sorted names; -1 where there is none."""
+    """Labels of a task as indices into its sorted names; -1 for a missing label."""
     names = {name: k for k, name in enumerate(sorted({label for label in labels if label}))}
     return [names.get(label, -1) for label in labels]
 
@@ -177,7 +179,7 @@ def _codes(labels: Sequence[str]) -> list[int]:
 def _read(
     context: StageContext, dataset: Dataset, steps: Steps, ids: Sequence[str]
 ) -> Iterator[Item | Unreadable]:
-    """All images in order, decoded on as many threads as a worker has."""
+    """All images in order, decoded on all threads of the worker."""
     params = context.params
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
@@ -195,7 +197,7 @@ def _read(
 
 @contextlib.contextmanager
 def _one_thread_each(threads: int) -> Iterator[None]:
-    """Images are resized side by side: a team of threads for each would only spin."""
+    """Limits torch to one thread while images are resized in parallel, so that threads do not compete."""
     torch.set_num_threads(1)
     try:
         yield
@@ -222,7 +224,8 @@ def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:
 
 
 def _refuse_misshapen(step: Step, given: np.ndarray, made: Any) -> None:
-    """The mask stays as it is, so the view has to: of the same size, or enlarged before it is resized."""
+    """Raises UserError unless a step keeps the size of the image, or enlarges it before resizing. The mask is not
+    transformed, so the field of view must stay the same."""
     if isinstance(made, np.ndarray) and made.dtype == np.uint8 and made.ndim == 3 and made.shape[2] == 3:
         height, width = made.shape[:2]
         enlarged = abs(height * given.shape[1] / max(1, width) - given.shape[0]) <= 1
@@ -231,7 +234,7 @@ def _refuse_misshapen(step: Step, given: np.ndarray, made: Any) -> None:
     shape = list(made.shape) if isinstance(made, np.ndarray) else type(made).__name__
     raise UserError(
         f"the preprocess transform {type(step).__name__} made {shape} of {list(given.shape)}",
-        hint="it returns uint8 [H,W,3] of the same size; one with before_resize = True may enlarge both sides alike",
+        hint="return uint8 [H,W,3] of the same size; with before_resize = True both sides may be enlarged equally",
     )
 
 
@@ -241,5 +244,5 @@ def _refuse_too_many(unreadable: Sequence[tuple[str, str]], total: int, allowanc
         more = f"; and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
         raise UserError(
             f"{len(unreadable)} of {total} images cannot be read ({named}{more})",
-            hint=f"mend or remove them, or allow a share with clean.unreadable (now {allowance:g})",
+            hint=f"repair or remove them, or allow a share with clean.unreadable (now {allowance:g})",
         )

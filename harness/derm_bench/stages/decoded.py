@@ -1,4 +1,4 @@
-"""The images that a stage reads: decoded ones, joined with the split, cleaned, with what was derived from them."""
+"""The images that a stage reads: decoded images with their split, cleaning and derived data."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def images_of(
     context: StageContext, part: str, *, fraction: float = 1.0, classes: Sequence[str] | None = None
 ) -> ImageSet:
-    """The images of a part (train, val, test, reserve, or all of them), at the stored size, labelled by `classes`
-    (default all) in that order, with the named data that was derived from them."""
+    """The images of a part (train, val, test, reserve, or all), at the stored size, with the named data derived from
+    them. Labels are indices into `classes` (default: all classes)."""
     params: p.View = context.params
     if part == "val" and params.select_on_test:
         part = "test"
@@ -38,7 +38,7 @@ def images_of(
 
 
 def decoded_of(context: StageContext) -> Decoded:
-    """The decoded images with the stage's split, cleaned."""
+    """The decoded images of a stage, with its split and cleaning."""
     params: p.View = context.params
     clean = json.dumps(params.clean, sort_keys=True)
     return _decoded(context.inputs["decode"], context.data / params.split, tuple(params.classes), clean)
@@ -46,7 +46,7 @@ def decoded_of(context: StageContext) -> Decoded:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The output of a decode stage joined with a split. `dropped` names what cleaning set aside, and why."""
+    """The output of a decode stage with a split. `dropped` gives the reason for each image that cleaning removed."""
 
     folder: Path
     split: PlannedSplit
@@ -67,7 +67,8 @@ class Decoded:
         classes: Sequence[str] | None,
         derived: Mapping[str, Path],
     ) -> ImageSet:
-        """The images of some parts that were decoded and not set aside; `derived` are folders of named data."""
+        """The decoded images of some parts, without those that cleaning removed; `derived` are folders of named
+        data."""
         names = tuple(classes) if classes is not None else self.split.classes
         where = sorted(
             i
@@ -97,15 +98,16 @@ class Decoded:
 
 @functools.lru_cache(maxsize=2)
 def _decoded(folder: Path, split: Path, classes: tuple[str, ...], clean: str) -> Decoded:
-    """Kept by a warm worker from one stage to the next: both files are named by their content and never change."""
+    """Cached between the stages of a worker: both files are named by their content and never change."""
     return Decoded.load(folder, read_split(split.read_bytes(), classes), json.loads(clean))
 
 
 def set_aside(
     split: PlannedSplit, index: Mapping[str, Any], position: Mapping[str, int], clean: Mapping[str, Any]
 ) -> dict[str, str]:
-    """What cleaning drops after the split, by id: blurred images, and copies of which the one in test stays,
-    else the one in val, else the first id. The split itself is not made anew."""
+    """The images that cleaning drops after the split, with the reason, by id: blurred images, and all but one of
+    several equal images. The image in test is kept, or else the one in val, or else the first id. The split is not
+    changed."""
     dropped: dict[str, str] = {}
     blurred = clean.get("blurred")
     if blurred is not None:

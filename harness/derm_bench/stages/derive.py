@@ -1,4 +1,4 @@
-"""Stage `derive`: named data made from all images of a data set, or of samples, once for all cells that want it."""
+"""Stage `derive`: named data made from all images of a data set or of a sample, once for all cells that need it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CHUNK = 64
 
 
 def derive(context: StageContext) -> dict[str, Any]:
-    """Writes data.npy [N,...]: one row per image of the input, in their order, as the function of the parameters makes
-    it of uint8 images [n,3,S,S] on the stage's device. Raises UserError where it gives another number of rows, or rows
-    of different shapes."""
+    """Writes data.npy [N,...]: one row per image of the input, in their order. The function that the parameters name
+    computes the rows from uint8 images [n,3,S,S] on the stage's device. Raises UserError if it returns another number
+    of rows, or rows of different shapes."""
     params: p.Derive = context.params
     function = load_object(params.function)
     (folder,) = context.inputs.values()
@@ -33,7 +33,7 @@ def derive(context: StageContext) -> dict[str, Any]:
             made = torch.as_tensor(function(images.contiguous().to(context.device), **params.options))
         if len(made) != len(images) or (rows and made.shape[1:] != rows[0].shape[1:]):
             expected = [len(images), *(rows[0].shape[1:] if rows else ())]
-            raise UserError(f"{params.function} gave {list(made.shape)}, expected {expected}")
+            raise UserError(f"{params.function} returned {list(made.shape)}, expected {expected}")
         rows.append(made.cpu().numpy())
         context.report({"done": min(start + CHUNK, total), "total": total})
     data = np.concatenate(rows) if rows else np.empty((0,), np.float32)

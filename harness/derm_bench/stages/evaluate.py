@@ -1,4 +1,4 @@
-"""Stage `evaluate`: predictions on val and test, kept image by image, and the scores computed from them."""
+"""Stage `evaluate`: the predictions for each image of val and test, and the scores computed from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def evaluate(context: StageContext) -> dict[str, Any]:
     table = pa.concat_tables(
         [predictions("val", val, proba["val"], text), predictions("test", test, proba["test"], text)]
     )
-    # Arrow's own format: a run directory of thousands of cells gathers these without decoding one.
+    # Arrow IPC format: a run directory gathers these files for thousands of cells without decoding them.
     with (
         pa.OSFile(str(context.out / "predictions.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as file,
@@ -59,7 +59,7 @@ def evaluate(context: StageContext) -> dict[str, Any]:
 
 
 def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
-    """float64 [N,K] probabilities, in chunks, with rows that sum to 1."""
+    """Probabilities, float64 [N,K], computed in chunks; each row sums to 1."""
     mean, std = normalisation(classifier)
     pixels = Pixels(images.images, task.device, task.size, mean, std)
     rows = [np.empty((0, len(images.classes)))]
@@ -72,8 +72,8 @@ def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
 def predictions(
     split: str, images: ImageSet, proba: np.ndarray, text: Collection[str] | None = None
 ) -> pa.Table:
-    """The rows of predictions.parquet: names, true and predicted class, probabilities, subgroup columns.
-    `text` names the attributes that hold text (default: those that do here)."""
+    """The rows of predictions.parquet: names, true and predicted class, probabilities, and columns of attributes.
+    `text` names the attributes that hold text (default: those of `images` that do)."""
     text = textual(images) if text is None else text
     names = np.array(images.classes, dtype=object)
     columns = {
@@ -91,7 +91,7 @@ def predictions(
 
 
 def textual(*parts: ImageSet) -> frozenset[str]:
-    """The attributes that hold text in any of these sets, of which one may be empty; the others hold numbers."""
+    """The names of the attributes that hold text in any of these sets, some of which may be empty."""
     return frozenset(
         name
         for part in parts
@@ -101,8 +101,8 @@ def textual(*parts: ImageSet) -> frozenset[str]:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """The column of an attribute: its own name, or `attribute_<name>` where that is the name of another column or
-    reads as a probability."""
+    """The column name of an attribute: its name, or `attribute_<name>` if the name is already used or starts like that
+    of a probability (`p_`)."""
     while name in taken or name in ("cell", "test_set") or name.startswith("p_"):
         name = f"attribute_{name}"
     return name

@@ -1,4 +1,4 @@
-"""Stage `fidelity`: how near synthetic images are to a fixed half of a class's real training images."""
+"""Stage `fidelity`: compares synthetic images with a fixed half of the real training images of a class."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def real_features(context: StageContext) -> dict[str, Any]:
-    """Writes features-<k>.npy float64 [N,D] of the fixed half, one per extractor: computed once for all
-    that is compared with it."""
+    """Writes features-<k>.npy, float64 [N,D], of the fixed half, one file per extractor. They are computed once and
+    used by all comparisons with this half."""
     half, _ = _halves(context)
     for k, features in enumerate(_scorer(context).features(half.images)):
         np.save(context.out / f"features-{k}.npy", features, allow_pickle=False)
@@ -48,7 +48,8 @@ def fidelity(context: StageContext) -> dict[str, Any]:
 
 
 def compared_images(context: StageContext) -> torch.Tensor:
-    """uint8 [N,3,S,S]: the sample's images; the other half of the reals; or uniform pixels, as many as the half."""
+    """The images to compare, uint8 [N,3,S,S]: those of the sample, the other half of the real images, or as many images
+    of uniform noise as the fixed half has."""
     control = context.params.control
     if control is None:
         return load_images(context.inputs["sample"] / "images.npy")
@@ -60,7 +61,7 @@ def compared_images(context: StageContext) -> torch.Tensor:
 
 
 def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
-    """The fixed half of the class's real training images, and the other."""
+    """The two halves of the real training images of the class: the fixed half, and the other one."""
     train, name = images_of(context, "train"), context.params.of_class
     real = train if name == "all" else train.of_classes([name])
     half, holdout = split_halves(real.ids, real.groups)
@@ -68,7 +69,7 @@ def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
 
 
 def _scorer(context: StageContext) -> Scorer:
-    """All metrics of the stage, on the reference network where one of them needs it."""
+    """The scorer of all metrics of the stage, with the reference network if one of them needs it."""
     uses = []
     for use, local in zip(context.params.metrics, context.local["metrics"], strict=True):
         spec = context.plugins.get("metric", use["name"])

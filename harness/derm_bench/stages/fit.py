@@ -1,4 +1,4 @@
-"""Stage `fit`: a generator, fitted once for all cells that need it."""
+"""Stage `fit`: fits a generator, once for all cells that need it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def fit(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result has the mean d_real and d_fake
-    of the end of training, where they were logged. Raises Diverged where training is past use."""
+    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean d_real and
+    d_fake at the end of training, if they were logged. Raises Diverged if the training has diverged."""
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)
@@ -39,7 +39,7 @@ def fit(context: StageContext) -> dict[str, Any]:
             getattr(options, "batch_size", 64),
             image_transforms=context.transforms(options.augment, task, "image"),
         ),
-        epoch_images=len(train),  # as the budget's, whatever the generator makes of them
+        epoch_images=len(train),  # as for the budget, even if the generator changes their number
         snapshots=Snapshots(
             params.snapshots, lambda step, state: save_state(snapshots / f"{step}.safetensors", state)
         ),
@@ -52,6 +52,6 @@ def fit(context: StageContext) -> dict[str, Any]:
         save_state(context.out / "state.safetensors", generator.state())
         context.write_history(run.history())
     if snapshots.is_dir() and checkpoints.folder:
-        # Copied: until the stage is published an interruption still needs them.
+        # Copied, not moved: until the stage is published, a resumed fit still needs them.
         shutil.copytree(snapshots, context.out / "snapshots")
     return {"updates": params.updates, "images": len(train), "health": run.health()}

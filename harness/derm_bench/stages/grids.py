@@ -1,4 +1,4 @@
-"""Stage `grids`: sample grids of a fit, at its end and over its snapshots."""
+"""Stage `grids`: sample grids of a fit, at its end and for its snapshots."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROWS, COLUMNS = 4, 8
 
 
 def grids(context: StageContext) -> dict[str, Any]:
-    """Writes a sheet of the last samples of each class, one over training where the fit kept snapshots, and
-    index.json, which says which is which."""
+    """Writes one sheet per class with samples at the end of the fit, a second one over training if the fit has
+    snapshots, and index.json, which describes the sheets."""
     params: p.Grids = context.params
     drawn: dict[str, dict[str, np.ndarray]] = {}
     for name, folder in context.inputs.items():

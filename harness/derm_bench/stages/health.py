@@ -1,4 +1,4 @@
-"""Stage `health`: a few samples of a fit, measured beside the images it was fitted on; what is past use stops here."""
+"""Stage `health`: compares a few samples of a fit with its training images, and fails for a collapsed generator."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from derm_bench.plan import params as p
     from derm_bench.stages.context import StageContext
 
-TAIL = 200  # rows of the training curves that a failure takes along
+TAIL = 200  # rows of the training curves that are part of a failure
 
 
 def health(context: StageContext) -> dict[str, Any]:
-    """The likeness of samples to training images, by figure, then class; `flags` has sentences about classes where
-    something is wrong. Raises Diverged for a class whose samples are nearly one image, unless the fit was short: after
-    a few updates they always are. Writes nothing."""
+    """Returns how similar samples are to training images, by figure and then by class; `flags` describes in sentences
+    what is wrong with a class. Raises Diverged if the samples of a class are nearly identical, unless the fit was
+    short: after a few updates they always are. Writes no files."""
     params: p.Health = context.params
     spec = context.plugins.get("generator", params.generator)
     generator, task = restored_generator(context, load_state(context.inputs["fit"] / "state.safetensors"))
@@ -44,7 +44,7 @@ def health(context: StageContext) -> dict[str, Any]:
 
 
 def _curve(history: Path) -> list[list[int | str | float]]:
-    """The end of the fit's training curves, `[step, metric, value]` each."""
+    """The last points `[step, metric, value]` of the fit's training curves."""
     with history.open(newline="") as handle:
         rows = [[int(row["step"]), row["metric"], float(row["value"])] for row in csv.DictReader(handle)]
     return rows[-TAIL:]

@@ -1,4 +1,4 @@
-"""Stage `analyse` of the latent space: images on the way from one noise to another."""
+"""Stage `interpolation`: images between two samples, made by interpolating their noise."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ROWS, STEPS = 4, 8
 
 
 def interpolate(context: StageContext) -> dict[str, Any]:
-    """Writes a sheet per class, each row of which leads from one sample to another in equal steps, and index.json. No
-    sheet for a generator that does not sample from noise (`derm_bench.specs.Generator`)."""
+    """Writes one sheet per class, with rows that lead from one sample to another in equal steps, and index.json. A
+    generator that does not sample from noise (`derm_bench.specs.Generator`) gets no sheets."""
     params: p.Interpolation = context.params
     generator, _ = restore(context, load_state(context.inputs["fit"] / "state.safetensors"))
     sheets = SheetIndex(context.out)
@@ -51,7 +51,8 @@ def interpolate(context: StageContext) -> dict[str, Any]:
 def rows_between(
     generator: Any, label: int | None, seed: int, device: str, rows: int = ROWS, steps: int = STEPS
 ) -> torch.Tensor:
-    """uint8 [rows,steps,3,S,S]: from image k of `sample`, asked for 2*rows under `seed`, to image rows + k."""
+    """Interpolated images, uint8 [rows,steps,3,S,S]. Row k leads from image k to image rows + k of the 2*rows images
+    that `sample` gives under `seed`."""
     for part in generator.parts().values():
         part.eval()
     path = getattr(generator, "between", between)

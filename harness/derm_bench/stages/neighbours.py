@@ -1,4 +1,4 @@
-"""Stages `analyse` of nearest neighbours: the real training images that a generator's samples are nearest to."""
+"""Stage `neighbours`: the real training images that are nearest to the samples of a generator."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 RANKS = ("nearest", "2nd", "3rd")
-# Training images, evenly chosen, whose own nearest neighbour says what distance is usual.
+# The number of training images, evenly chosen, from whose nearest neighbours the usual distance is computed.
 USUAL_OF = 64
-CHUNK = 512  # images that are compared at once
+CHUNK = 512  # number of images that are compared at once
 
 
 def neighbours(context: StageContext) -> dict[str, Any]:
-    """Writes a sheet per class: samples, and below each the training images that are nearest to it, among those of the
-    fit's classes and fraction; index.json; and neighbours.json with `distance`, what is measured, `usual`, the median
-    distance of a training image to its own nearest one, and `classes`: ids and distances of each sample's neighbours.
+    """Writes one sheet per class, index.json and neighbours.json.
 
-    Distances are Euclidean in features of the reference network; where the matrix has no metric on that network, they
-    are root mean square differences of pixels (0..255).
+    A sheet shows samples, and below each sample the nearest training images among the classes and the fraction of the
+    fit. neighbours.json contains `distance` (a description of the distance), `usual` (the median distance of a training
+    image to its nearest training image) and `classes` (ids and distances of each sample's neighbours).
+
+    Distances are Euclidean in features of the reference network. If no metric of the matrix uses that network, they are
+    root mean square differences of pixels (0..255).
     """
     params: p.Neighbours = context.params
     real = images_of(context, "train", fraction=params.fraction, classes=params.fit_classes)
@@ -53,9 +55,9 @@ def neighbours(context: StageContext) -> dict[str, Any]:
         row_sheet(
             rows,
             f"class {label}",
-            f"{params.title}: samples, and below each the real training images nearest to it",
+            f"{params.title}: samples, and below each sample its nearest real training images",
             sheets.add(label, "neighbours", real=True, licence=params.licence),
-            note=f"Distance in {space.words}; training images lie {usual:.2f} from their own nearest (median). "
+            note=f"Distance in {space.words}; median distance of a training image to its nearest one: {usual:.2f}. "
             f"Real images: {params.licence or 'licence not stated'}.",
         )
     sheets.write()
@@ -65,14 +67,14 @@ def neighbours(context: StageContext) -> dict[str, Any]:
 
 
 def nearest(points: torch.Tensor, known: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Places int64 and distances float64 [M,k] of the `k` nearest of `known` [N,...] to each of `points` [M,...],
-    nearest first; [M,N] where N < k. Exact for integers: equal images lie at 0."""
+    """Indices, int64, and distances, float64 [M,k], of the `k` nearest of `known` [N,...] to each of `points` [M,...],
+    nearest first; [M,N] if N < k. Exact for integers: equal images have distance 0."""
     lengths, where = distances(points, known).sort(dim=1, stable=True)
     return where[:, :k], lengths[:, :k]
 
 
 def distances(points: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Euclidean distances float64 [M,N] of [M,...] and [N,...], in chunks."""
+    """Euclidean distances, float64 [M,N], between [M,...] and [N,...], computed in chunks."""
     x = points.double().flatten(1)
     squares = []
     for part in known.split(CHUNK):
@@ -82,8 +84,8 @@ def distances(points: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
 
 
 def usual_distance(known: torch.Tensor) -> float:
-    """Median distance of one of `known` [N,...] to its nearest other one, over at most `USUAL_OF` evenly chosen; 0
-    where there is no other."""
+    """Median distance of an image of `known` [N,...] to its nearest other image, over at most `USUAL_OF` evenly chosen
+    images; 0 if N < 2."""
     if len(known) < 2:
         return 0.0
     chosen = torch.linspace(0, len(known) - 1, min(len(known), USUAL_OF)).round().long()
@@ -93,7 +95,8 @@ def usual_distance(known: torch.Tensor) -> float:
 
 
 class _Features:
-    """Distances in features of the reference network, which other stages fitted and computed for training images."""
+    """Distances in features of the reference network. Other stages compute the network and the features of training
+    images."""
 
     words, scale = "features of the reference network", 1.0
 
@@ -109,7 +112,7 @@ class _Features:
 
 
 class _Pixels:
-    """Distances of pixels."""
+    """Distances between pixels."""
 
     words = "pixels (0 to 255, root mean square)"
 
@@ -122,7 +125,7 @@ class _Pixels:
 
 
 def _real_rows(real: ImageSet, where: torch.Tensor, lengths: torch.Tensor, label: str) -> list[Row]:
-    """A row a rank: the images, with their distance and, where it is not the samples' own, their class."""
+    """One row per rank: the images with their distance, and with their class if it differs from that of the samples."""
     rows = []
     for rank, places, values in zip(RANKS, where.T.tolist(), lengths.T.tolist(), strict=False):
         names = [real.classes[int(real.labels[i])] for i in places]

@@ -1,4 +1,4 @@
-"""Stage `analyse` of preprocessing: training images as they were read and after each step."""
+"""Stage `preprocessing`: training images as read and after each step of preprocessing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from derm_bench.plan import params as p
     from derm_bench.stages.context import StageContext
 
-# Side in pixels at which images are shown that are not yet at the stored size.
+# The side in pixels at which images before resizing are shown.
 TILE = 160
 
 
 def preprocessing(context: StageContext) -> dict[str, Any]:
-    """Writes a sheet per class with one row per image and one column per step, in the order in which the decode stage
-    takes them, and index.json."""
+    """Writes index.json, and one sheet per class with one row per image and one column per step, in the order of the
+    decode stage."""
     params: p.Preprocessing = context.params
     dataset, steps = opened(context)
     heads = columns([use["name"] for use in params.preprocess], len(steps.before), params.size)
@@ -50,13 +50,13 @@ def preprocessing(context: StageContext) -> dict[str, Any]:
 
 
 def columns(names: Sequence[str], before: int, size: int) -> list[str]:
-    """What each state of an image is called: `before` of the steps come before it is resized."""
+    """The names of the states of an image; `before` is the number of steps that run before resizing."""
     return ["as read", *names[:before], f"at {size} px", *names[before:]]
 
 
 def after_each_step(pixels: np.ndarray, steps: Steps, size: int, how: Any) -> Iterator[np.ndarray]:
-    """An image uint8 [H,W,3] as read, after each step and after resizing, as `columns` names them: uint8 [S,S,3], of
-    side `TILE` before it is resized and `size` after. The last is what is trained on."""
+    """The states of an image uint8 [H,W,3] that `columns` names: as read, after each step and after resizing. Each is
+    uint8 [S,S,3], with side `TILE` before resizing and `size` afterwards. The last state is used for training."""
     yield fit_square(pixels, None, TILE, how)[0]
     for step in steps.before:
         pixels = step(pixels)

@@ -1,4 +1,4 @@
-"""Stage `fit` of the `_domain` reference network: once a split, on the whole of train."""
+"""Stage `reference`: fits the reference network of `_domain` metrics, once per split, on all of train."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reference(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors."""
+    """Fits the reference network and writes state.safetensors."""
     train = images_of(context, "train")
     save_state(context.out / "state.safetensors", fit_reference(train, context.device))
     return {"images": len(train)}

@@ -1,4 +1,4 @@
-"""What a plugin requires, made anew from the stages that fitted it, and the task that hands it in."""
+"""Restores the requirements of a plugin from the stages that fitted them, and puts them into its task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
-    """The task of a stage's plugin, with all that it requires as inputs."""
+    """The task of a stage's plugin, with all its requirements as inputs."""
     inputs: dict[str, Any] = {}
     tasks: dict[str, Task] = {}
     parts: dict[str, str] = {}
@@ -44,7 +44,7 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
 
 
 def restored_generator(context: StageContext, state: Mapping[str, torch.Tensor]) -> tuple[Generator, Task]:
-    """The generator of a fit, or of a stage that samples from one, in the state that the fit left; and its task."""
+    """The generator of a fit, or of a stage that reads one, restored from the state of the fit; and its task."""
     params = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)
@@ -55,7 +55,7 @@ def restored_generator(context: StageContext, state: Mapping[str, torch.Tensor])
 
 
 def restored_classifier(context: StageContext, state: Mapping[str, torch.Tensor]) -> tuple[Classifier, Task]:
-    """The classifier of a training, or of its evaluation, in the state that the training left; and its task."""
+    """The classifier of a training, or of its evaluation, restored from the state of the training; and its task."""
     params = context.params
     spec = context.plugins.get("classifier", params.classifier)
     options = context.options("classifier", params.classifier)
@@ -66,7 +66,7 @@ def restored_classifier(context: StageContext, state: Mapping[str, torch.Tensor]
 
 
 def normalisation(classifier: Classifier) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of pixels in [0,1] with which a classifier's images are normalised."""
+    """The mean and standard deviation, for pixels in [0,1], that normalise the images of a classifier."""
     return getattr(classifier, "mean", HALF), getattr(classifier, "std", HALF)
 
 
@@ -76,14 +76,14 @@ def parameters_of(folder: Path) -> SimpleNamespace:
 
 
 def class_folders(context: StageContext, prefix: str) -> Iterator[tuple[str, Path]]:
-    """(class, folder) of the sample stages among a stage's inputs that are called `<prefix><class>`."""
+    """(class, folder) of the inputs with names `<prefix><class>`, which are sample stages."""
     for name, folder in sorted(context.inputs.items()):
         if name.startswith(prefix):
             yield name.removeprefix(prefix), folder
 
 
 def derived_rows(context: StageContext, label: str, n: int) -> dict[str, torch.Tensor]:
-    """The named data that was derived from the `n` samples of a class."""
+    """The named data derived from the `n` samples of a class."""
     found = {}
     for name, folder in context.inputs.items():
         if name.startswith(DERIVED_SYNTHETIC):
@@ -94,8 +94,8 @@ def derived_rows(context: StageContext, label: str, n: int) -> dict[str, torch.T
 
 
 def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], size: int) -> ImageSet:
-    """All images of the sample stages `<prefix><class>`, each its own group; those of a class that is none of
-    `classes` (a generator that tells none apart calls it `all`) are labelled -1."""
+    """All images of the sample stages `<prefix><class>`, each image with a group of its own. Images of a class that is
+    not in `classes`, such as `all` of a generator that does not distinguish classes, are labelled -1."""
     pixels, labels, names = [torch.empty(0, 3, size, size, dtype=torch.uint8)], [], []
     derived: list[dict[str, torch.Tensor]] = []
     for label, folder in class_folders(context, prefix):
@@ -110,7 +110,7 @@ def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], si
 
 
 def _upstream(context: StageContext, name: str) -> StageContext:
-    """The stage that made an input, seen from here: its parameters, and of its inputs what it required in turn."""
+    """The context of the stage that made a required input: its parameters, and those of its inputs that it required."""
     below = f"{NEEDED}{name}/"
     return replace(
         context,

@@ -1,4 +1,4 @@
-"""Sets torch up in the process that runs stages."""
+"""Configures torch in the process that runs stages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from derm_bench.training.precision import allow_tf32
 
 
 def prepare(device: str, threads: int, precision: str = "fp32") -> None:
-    """Fixed threads (results depend on their number), the plain, repeatable kernels where there is a choice, and on a
-    CUDA device TF32 if and only if `precision` is `tf32`: under `fp32` no product is rounded to it, nor under `bf16`
-    what stays in float32."""
+    """Sets the number of threads, on which results depend, makes torch flush denormal numbers to zero, and selects the
+    CUDA device.
+
+    On a CUDA device TF32 is used if and only if `precision` is `tf32`: products are not rounded to TF32 under `fp32`,
+    nor are the products that stay in float32 under `bf16`.
+    """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)

@@ -1,4 +1,4 @@
-"""Stage `sample`: images from a fitted generator, in chunks, so that fewer images are a prefix of more."""
+"""Stage `sample`: images from a fitted generator, in chunks, so that a smaller sample is a prefix of a larger one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 128
 
 
 def sample(context: StageContext) -> dict[str, Any]:
-    """Writes images.npy uint8 [n,S,S,3] at the stored size and samples.json."""
+    """Writes images.npy, uint8 [n,S,S,3] at the stored size, and samples.json."""
     params: p.Sample = context.params
     step = params.snapshot
     name = "state.safetensors" if step is None else f"snapshots/{step}.safetensors"
@@ -32,7 +32,7 @@ def sample(context: StageContext) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"the generator has no snapshot at update {step}",
-            hint="set snapshots.every so that it divides it",
+            hint="set snapshots.every to a divisor of it",
         )
     generator, train = restore(context, load_state(path))
     classes = list(params.fit_classes)
@@ -58,7 +58,8 @@ def sample(context: StageContext) -> dict[str, Any]:
 
 
 def _checked(drawn: Samples, n: int) -> torch.Tensor:
-    """Refuses what is not uint8 [n,3,S,S] with attributes for each: mistakes stop here, before a classifier."""
+    """Returns the images. Raises TypeError unless they are uint8 [n,3,S,S] and each attribute has one value per
+    image."""
     images = drawn.images
     if (
         not isinstance(images, torch.Tensor)

@@ -1,4 +1,4 @@
-"""The images that a generator is shown: while it is fitted, and afterwards where it samples from them."""
+"""The training images of a generator: for the fit, and afterwards for generators that sample from them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def training_images(context: StageContext, size: int) -> ImageSet:
-    """What the generator may see: its classes of train (or reserve, or with a permit all, or what another generator
-    made), at its size."""
+    """The training images of a generator at its size, of its classes: train, reserve, all parts (if the protocol
+    permits it), or the samples of another generator."""
     params: p.Generating = context.params
     if params.reads == "samples":
         return synthetic_set(context, DATA, params.fit_classes, size)
@@ -30,7 +30,8 @@ def training_images(context: StageContext, size: int) -> ImageSet:
 
 
 def restore(context: StageContext, state: Mapping[str, torch.Tensor]) -> tuple[Generator, ImageSet | None]:
-    """A generator in the state that a fit left, and its training images where it samples from them."""
+    """The generator restored from the state of a fit, and its training images (None if it does not sample from
+    them)."""
     spec = context.plugins.get("generator", context.params.generator)
     generator, task = restored_generator(context, state)
     return generator, training_images(context, task.size) if spec.conditions_on != "none" else None

@@ -1,4 +1,4 @@
-"""The metric by which a training selects on validation: a built-in one by its formula alone, or a plugin's."""
+"""The metric by which a training selects on validation: a built-in formula, or a metric plugin."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def primary_metric(context: StageContext, classes: Sequence[str]) -> Score:
-    """(labels, probabilities, groups) of the validation images -> the primary metric. Validation stands for the test
-    set, and fixes thresholds as well. Its formula is under the training's key, those of other metrics are not."""
+    """A function that computes the primary metric from (labels, probabilities, groups) of the validation images.
+
+    The validation images are used as the test set and also determine thresholds. Only the formula of the primary metric
+    is part of the training's key, not those of other metrics.
+    """
     params: p.Train = context.params
     primary, names = params.primary, tuple(classes)
     if "function" in primary:

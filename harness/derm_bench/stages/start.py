@@ -1,4 +1,4 @@
-"""Starts a classifier from the same network trained on another data set: matrix key `init`."""
+"""Initialises a classifier with the same network trained on another data set (matrix key `init`)."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def start_from(classifier: Classifier, spec: ClassifierSpec, options: Any, task: Task, folder: Path) -> None:
-    """Loads what the training in `folder` left. Where its classes are others, whatever depends on the classes stays as
-    it was initialised. Raises UserError where the rest does not fit."""
+    """Loads the state of the training in `folder`. If that training has other classes, the parts that depend on the
+    classes keep their initial values. Raises UserError if the other parts do not match."""
     state = load_state(folder / "state.safetensors")
     origin = f"the network trained for `init` ({parameters_of(folder).split[:12]})"
     own = classifier.state()
     if not own:
-        raise UserError(f"'{spec.name}' trains no network of its own that `init` could start")
+        raise UserError(f"'{spec.name}' has no network of its own that `init` could initialise")
     heads: set[str] = set()
     if tuple(parameters_of(folder).classes) != task.classes:
         heads = class_dependent(own, spec, options, task)
         if heads == set(own):
-            raise UserError(f"all of '{spec.name}' depends on the classes, so {origin} starts nothing of it")
+            raise UserError(f"all of '{spec.name}' depends on the classes, so {origin} cannot initialise it")
     problems = compare_keys(_without(own, heads), _without(state, heads))
     if problems:
         raise UserError(
-            f"{origin} does not fit '{spec.name}' here: {'; '.join(problems)}",
+            f"{origin} does not match '{spec.name}': {'; '.join(problems)}",
             hint="give both the same size (init.dataset.size, or input_size of the classifier)",
         )
     classifier.load_state({key: own[key] if key in heads else state[key] for key in own})
@@ -45,8 +45,8 @@ def start_from(classifier: Classifier, spec: ClassifierSpec, options: Any, task:
 def class_dependent(
     own: Mapping[str, torch.Tensor], spec: ClassifierSpec, options: Any, task: Task
 ) -> set[str]:
-    """The entries of a classifier's state that have another shape, or are not there, with one class more: its head,
-    found without knowing the network."""
+    """The keys of a classifier's state that are missing or have another shape when one class is added. They are the
+    head of the network, which is found without knowing its structure."""
     wider: Classifier = create(spec, options, replace(task, classes=(*task.classes, "one more")))
     other = wider.state()
     return {key for key, value in own.items() if key not in other or other[key].shape != value.shape}

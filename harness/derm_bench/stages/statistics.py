@@ -1,4 +1,4 @@
-"""Stage `statistics`: the arms of a run compared, from the scores of all cells, failed ones among them."""
+"""Stage `statistics`: compares the arms of a run by the scores of all cells, including failed cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a run as a stage sees them: from the plan's rows, and from what became of the stages behind them."""
+"""The tables of a run inside a stage, built from the rows of the plan and the outcomes of other stages."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def run_stages(context: StageContext) -> RunStages:
-    """The rows of the plan, which the stage's parameters name by their digest."""
+    """The rows of the plan, which the parameters of the stage refer to by their digest."""
     return stages_of(json.loads((context.data / context.params.rows).read_bytes()))
 
 
 class EndedRecords:
-    """How the optional inputs of a stage have ended (`derm_bench.rundir.records.Records`). What they took is unknown
-    here: times are no part of what statistics and figures are made of."""
+    """The outcomes of the optional inputs of a stage (`derm_bench.rundir.records.Records`). Their times are not known
+    here: statistics and figures do not use times."""
 
     def __init__(self, ended: Mapping[str, Ended]) -> None:
         self._ended = ended

@@ -1,4 +1,4 @@
-"""Stage `train`: a classifier on real and synthetic images, under the budget that every arm gets."""
+"""Stage `train`: trains a classifier on real and synthetic images, with the same budget for every arm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def train(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors and history.csv; the result counts what was trained on."""
+    """Writes state.safetensors and history.csv. The result contains the numbers of images that were used."""
     params: p.Train = context.params
     spec = context.plugins.get("classifier", params.classifier)
     options = context.options("classifier", params.classifier)
@@ -65,7 +65,7 @@ def train(context: StageContext) -> dict[str, Any]:
 def classifier_run(
     context: StageContext, options: Any, classifier: Classifier, task: Task, images: ImageSet, val: ImageSet
 ) -> StageRun:
-    """The run of a classifier: its budget, augmentation, balance and evaluations come from the matrix."""
+    """The run of a classifier, with the budget, augmentation, balance and selection of the matrix."""
     params: p.Train = context.params
     mean, std = normalisation(classifier)
     return StageRun(
@@ -98,7 +98,7 @@ def classifier_run(
 
 
 def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """The synthetic training images of all classes, and the last share of each class, which `holdout` keeps out."""
+    """(synthetic training images of all classes, held-out images: the last share `holdout` of each class)."""
     params: p.Train = context.params
     kept, held = [], []
     for label, folder in class_folders(context, SYNTHETIC):
@@ -113,7 +113,7 @@ def synthetic_images(context: StageContext, real: ImageSet) -> tuple[ImageSet, I
 
 
 def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
-    """Synthetic images of one class, each its own group, under names that no real image has."""
+    """Synthetic images of one class, each with a group of its own, with ids that no real image has."""
     n = len(pixels)
     names = tuple(f"synthetic/{label}/{k:06d}" for k in range(n))
     labels = torch.full((n,), like.classes.index(label), dtype=torch.int64)
@@ -121,7 +121,8 @@ def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
 
 
 def joined(*sets: ImageSet) -> ImageSet:
-    """Several sets of the same classes as one; columns and named data that not all of them have are left out."""
+    """Several sets with the same classes, joined. Attributes, masks, auxiliary labels, and named data that not all sets
+    have are left out."""
     filled = [s for s in sets if len(s)] or sets[:1]
     return replace(
         sets[0],
@@ -141,5 +142,5 @@ def joined(*sets: ImageSet) -> ImageSet:
 
 
 def counts(images: ImageSet) -> Mapping[str, int]:
-    """Images per class."""
+    """The number of images per class."""
     return {name: int((images.labels == k).sum()) for k, name in enumerate(images.classes)}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def training_features(context: StageContext) -> dict[str, Any]:
-    """Writes features.npy float64 [N,D] and ids.json of all training images, in features of the reference network:
-    once a split, for all generators whose samples are looked up in them."""
+    """Writes features.npy, float64 [N,D], with the reference features of all training images, and ids.json. Done once
+    per split, for all generators whose samples are compared with these images."""
     train = images_of(context, "train")
     np.save(
         context.out / "features.npy", reference_network(context).features(train.images), allow_pickle=False
