@@ -1,4 +1,4 @@
-"""The setting of one run of compare.py: device, precision, sizes, and how a side is started."""
+"""The settings of one run of compare.py: device, precision, sizes, and how a side is started."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ THREADS = 2
 
 @dataclass
 class Bench:
-    """device: as torch names it; precision: of our side; quick: small sizes; folder: for all that is made;
-    benchopt: an executable, where it is not beside this Python or on the path."""
+    """The settings of a run.
+
+    device: a torch device string. precision: precision of our side. quick: whether to use small sizes. folder: folder
+    for all created files. benchopt: an executable, if it is neither next to this Python nor on the path.
+    """
 
     folder: Path
     device: str = "cpu"
@@ -42,19 +45,19 @@ class Bench:
 
     @property
     def kind(self) -> str:
-        """cpu or cuda."""
+        """The device type, cpu or cuda."""
         return self.device.partition(":")[0]
 
     def sizes(self, row: Row) -> Mapping[str, int]:
         return row.quick if self.quick else row.full
 
     def arguments(self, row: Row) -> list[str]:
-        """The flags that both sides of a row get; makes the row's material."""
+        """Create the input files of a row and return the flags for both sides."""
         flags = {"device": self.device, "threads": self.threads, **row.arguments(self, self.sizes(row))}
         return [word for name, value in flags.items() for word in (f"--{name}", str(value))]
 
     def ours(self, row: Row, arguments: Sequence[str]) -> Side:
-        """A run of our side, with the allocator that derm-bench's workers get."""
+        """Run our side, with the memory allocator of the workers of derm-bench."""
         tuned = MALLOC if self.kind == "cpu" else {}
         places = {
             "DERM_BENCH_CACHE": str(self.folder / "cache"),
@@ -67,14 +70,14 @@ class Bench:
         return self._run(f"baselines.row{row.number}", arguments, {})
 
     def executable(self, name: str) -> Path | None:
-        """A named program: the one given, beside this Python, or on the path."""
+        """Return the path of a program: the given one, or next to this Python, or on the path."""
         if name == "benchopt" and self.benchopt:
             return self.benchopt.absolute()
         found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
         return Path(found) if found else None
 
     def missing(self, row: Row) -> list[str]:
-        """What a row's baseline needs and this machine lacks."""
+        """Return the requirements of the baseline of a row that are not installed."""
         return [
             name
             for name in row.needs
@@ -92,7 +95,7 @@ class Bench:
 
 
 def probe(kind: str) -> str:
-    """The precision that trains faster here, measured as `doctor --probe` does; nothing is saved."""
+    """Return the precision that trains faster on this machine, as `doctor --probe` measures it, without saving it."""
     done = subprocess.run(
         [sys.executable, "-m", "derm_bench.training.probe", kind],
         capture_output=True,
@@ -105,7 +108,7 @@ def probe(kind: str) -> str:
 
 
 def machine(bench: Bench) -> dict[str, Any]:
-    """What the figures belong to."""
+    """Return a description of the machine and the versions that the figures apply to."""
     import torch
 
     cpu = platform.processor() or platform.machine()

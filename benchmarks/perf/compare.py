@@ -1,9 +1,9 @@
-"""Runs the rows of the performance table beside their baselines, A B A B, and prints ratio, spread and parity.
+"""Run the rows of the performance table and their baselines, A B A B, and print ratio, spread and parity.
 
     python benchmarks/perf/compare.py [--row N]... [--quick] [--json] [--guard FILE] [--save FILE]
 
-Exit codes: 0; 1 where parity failed, a side failed, or the guard found a ratio fallen by more than a quarter; 2 for
-wrong flags.
+Exit codes: 0 for success; 1 if parity or a side failed, or if --guard found a ratio that fell by more than a quarter; 2
+for invalid flags.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rows import LATER, ROWS, Measure, Row
 
 from derm_bench.machine import cuda_devices
 
-MEMORY_TARGET = 1.2  # our peak against the baseline's, on the CPU
+MEMORY_TARGET = 1.2  # our peak memory relative to the baseline, on the CPU
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given.json:
         Console(width=None if sys.stdout.isatty() else 150).print(table(lines))
     ratios = {str(line["row"]): line["ratio"] for line in lines if line["ratio"]}
-    kind = bench.kind + (" quick" if bench.quick else "")  # small sizes have ratios of their own
+    kind = bench.kind + (" quick" if bench.quick else "")  # small sizes have separate ratios
     if given.save:
         _save_ratios(given.save, kind, ratios, where)
     worse = fallen(ratios, earlier.get(kind, {}).get("ratios", {}))
@@ -56,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure_all(
     bench: Bench, numbers: Sequence[int], pairs: int | None, as_json: bool
 ) -> tuple[list[dict[str, Any]], bool]:
-    """A line a row, and whether none of those that could be measured failed; says on stderr what is left out."""
+    """Return one line per row, and whether all measured rows succeeded. Skipped rows are listed on stderr."""
     lines, complete = [], True
     for number in numbers:
         reason = left_out(bench, number)
         if reason:
-            say(f"row {number} is left out: {reason}")
+            say(f"row {number} is skipped: {reason}")
             continue
         began = time.perf_counter()
         try:
@@ -78,18 +78,18 @@ def measure_all(
 
 
 def left_out(bench: Bench, number: int) -> str:
-    """Why a row cannot be measured here; empty where it can."""
+    """Return why a row cannot be measured on this machine, or an empty string."""
     if number in LATER:
-        return f"it comes with its generator, {LATER[number]}"
+        return f"its generator is not available yet: {LATER[number]}"
     row = ROWS[number]
     if bench.kind == "cuda" and not row.on_gpu:
-        return "it has no column for a GPU; use --device cpu"
+        return "it is not measured on a GPU; use --device cpu"
     missing = bench.missing(row)
     return f"its baseline needs {', '.join(missing)}: pip install '.[perf]'" if missing else ""
 
 
 def measure(bench: Bench, row: Row, pairs: int | None = None) -> dict[str, Any]:
-    """Runs the pairs of one row, then its parity check. Raises SideFailed."""
+    """Run the pairs of one row, then its parity check. Raises SideFailed."""
     arguments = bench.arguments(row)
     ours, baseline = alternate(
         lambda: bench.ours(row, arguments),
@@ -107,7 +107,7 @@ def measure(bench: Bench, row: Row, pairs: int | None = None) -> dict[str, Any]:
 def line_of(
     bench: Bench, row: Row, ours: Sequence[Side], baseline: Sequence[Side], parity: Parity
 ) -> dict[str, Any]:
-    """What --json prints of a row: its first measure, `also` the others, memory and parity."""
+    """Return the JSON line of a row: its first measure, the others under `also`, memory and parity."""
     first, *others = [_measured(measure, bench.kind, ours, baseline) for measure in row.measures]
     peaks = [max(side.peak_mb for side in sides) for sides in (ours, baseline)]
     return {
@@ -151,7 +151,7 @@ def _parity(bench: Bench, row: Row, ours: Side, baseline: Side) -> Parity:
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Table:
-    """A line a measure; ratio and target are ours against the baseline, so above 1 is better."""
+    """Return a table with one line per measure. Ratio and target compare ours to the baseline; above 1 is better."""
     out = Table(
         "row", "metric", "ours", "baseline", "ratio", "spread", "target", "MB ours / theirs", "parity"
     )
@@ -193,7 +193,7 @@ def _read_ratios(path: Path) -> dict[str, Any]:
 
 
 def _save_ratios(path: Path, kind: str, ratios: dict[str, float], where: dict[str, Any]) -> None:
-    """Adds the ratios of a device type and size to the file; rows that were not measured keep theirs."""
+    """Add the ratios of a device type and size to the file. Rows that were not measured keep their ratios."""
     known = _read_ratios(path) if path.exists() else {}
     kept = known.get(kind, {}).get("ratios", {})
     known[kind] = {"machine": where, "ratios": kept | ratios}
@@ -203,21 +203,23 @@ def _save_ratios(path: Path, kind: str, ratios: dict[str, float], where: dict[st
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     known = sorted([*ROWS, *LATER])
-    parser.add_argument("--row", type=int, action="append", choices=known, help="may be given several times")
+    parser.add_argument("--row", type=int, action="append", choices=known, help="the row to run; repeatable")
     parser.add_argument(
-        "--quick", action="store_true", help="small sizes: all rows within 20 minutes on 2 cores"
+        "--quick", action="store_true", help="use small sizes: all rows take at most 20 minutes on 2 cores"
     )
-    parser.add_argument("--json", action="store_true", help="a line of JSON a row")
-    parser.add_argument("--pairs", type=int, help="instead of the row's own number, 5 for most")
-    parser.add_argument("--device", help="cpu or cuda:N; default a GPU where there is one")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON per row")
+    parser.add_argument("--pairs", type=int, help="number of pairs (default: set by the row, mostly 5)")
+    parser.add_argument("--device", help="cpu or cuda:N (default: a GPU if there is one)")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], help="of our side; default what a probe finds faster"
+        "--precision",
+        choices=["fp32", "bf16"],
+        help="precision of our side (default: the faster one in a probe)",
     )
-    parser.add_argument("--benchopt", type=Path, help="an executable of benchopt in another environment")
+    parser.add_argument("--benchopt", type=Path, help="path of a benchopt executable in another environment")
     parser.add_argument(
-        "--guard", type=Path, help="JSON of earlier ratios; exit 1 where one fell by over a quarter"
+        "--guard", type=Path, help="JSON file of earlier ratios; exit 1 if one fell by more than a quarter"
     )
-    parser.add_argument("--save", type=Path, help="write the ratios there, for --guard")
+    parser.add_argument("--save", type=Path, help="JSON file to write the ratios to, for --guard")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""What the rows work on, made once a run: phantom JPEGs, arrays of images, Inception weights, features."""
+"""The input files of the rows, created once per run: phantom JPEGs, image arrays, Inception weights, features."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 WIDTH, HEIGHT = 600, 450
 QUALITY = 90
-RENDERED = 192  # different phantoms; further images are flips of them with other noise
+RENDERED = 192  # number of distinct phantoms; further images are flips of them with other noise
 
 
 class Material:
-    """Files in one folder; each is made when it is first asked for."""
+    """Input files in one folder, each created at its first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def jpegs(self, images: int, name: str = "jpegs") -> Path:
-        """A folder a class of `images` JPEGs of 600 x 450 with the grain of a camera."""
+        """Return a root with one folder per class and a total of `images` JPEGs of 600 x 450 with camera grain."""
         root = self.folder / f"{name}-{images}"
         if not root.exists():
             self._write_jpegs(root, images)
         return root
 
     def split_jpegs(self, train: int, test: int) -> Path:
-        """train/class/* and test/class/*, of different lesions."""
+        """Return a root with train/class/* and test/class/*, with different lesions."""
         root = self.folder / f"split-{train}-{test}"
         if not root.exists():
             whole = self.jpegs(train + test, "whole")
@@ -46,7 +46,7 @@ class Material:
         return root
 
     def images(self, count: int, size: int = 64) -> Path:
-        """uint8 [count,3,size,size] as .npy."""
+        """Return a .npy file with uint8 [count,3,size,size]."""
         path = self.folder / f"images-{count}-{size}.npy"
         if not path.exists():
             small = [fit_square(pixels, None, size, "squash")[0] for pixels, _ in self._rendered]
@@ -55,8 +55,8 @@ class Material:
         return path
 
     def halves(self, count: int) -> Path:
-        """As `images` of 64 px, the second half of them darker: between halves that are alike KID is nearly 0, and
-        what two ways to compute it differ by is rounding."""
+        """Return a .npy file like `images` of 64 px, with a darker second half. Between similar halves, KID would be
+        nearly 0 and two implementations would differ mainly by rounding."""
         path = self.folder / f"halves-{count}.npy"
         if not path.exists():
             images = np.load(self.images(count), allow_pickle=False)
@@ -65,14 +65,15 @@ class Material:
         return path
 
     def inception(self) -> Path:
-        """Random weights in torch-fidelity's file format: the published ones cannot be had everywhere."""
+        """Return random weights in the file format of torch-fidelity, as the published ones are not available
+        everywhere."""
         path = self.folder / "weights-inception-2015-12-05-6726825d.pth"
         if not path.exists():
             random_inception(path)
         return path
 
     def features(self, count: int) -> Path:
-        """float32 [2,count,2048] as .npy: two sets that differ a little, with correlated columns."""
+        """Return a .npy file with float32 [2,count,2048]: two slightly different sets with correlated columns."""
         path = self.folder / f"features-{count}.npy"
         if not path.exists():
             rng = np.random.default_rng(0)
@@ -109,13 +110,13 @@ class Material:
 
 
 def random_inception(path: Path) -> None:
-    """Writes seeded random values in the layout of the published weights, of a size that keeps signals alive."""
+    """Write seeded random values in the layout of the published weights, scaled so that signals do not vanish."""
     import torch
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     class Bare(FeatureExtractorInceptionV3):
         def load_state_dict(self, state_dict, *args, **kwargs):
-            """Keeps the random initial values."""
+            """Keep the random initial values."""
 
     nothing = io.BytesIO()
     torch.save({}, nothing)

@@ -1,4 +1,4 @@
-"""One process beside the other, A B A B: runs them, watches their memory, and reduces the pairs to a ratio."""
+"""Run two processes alternately, A B A B, measure their memory, and reduce the pairs to a ratio."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 SAMPLE_SECONDS = 0.25
-FALL = 0.25  # what a ratio may fall by before the guard speaks
+FALL = 0.25  # relative decrease of a ratio at which --guard reports it
 
 
 class SideFailed(Exception):
-    """A side ended with an error; the message holds what it said last."""
+    """A side ended with an error. The message contains the end of its output."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """What one process came to: the values it printed, its wall time, its peak memory in MB."""
+    """The result of one process: the values it printed, its wall time, its peak memory in MB."""
 
     values: dict[str, Any]
     seconds: float
@@ -34,7 +34,7 @@ class Side:
 
 
 class Comparison(NamedTuple):
-    """Medians of both sides, and ours against the baseline: above 1 is better, whatever the measure.
+    """Medians of both sides, and the ratio of ours to the baseline, above 1 if ours is better.
 
     spread: (largest - smallest ratio of a pair) / median ratio.
     """
@@ -46,9 +46,9 @@ class Comparison(NamedTuple):
 
 
 def compare(ours: Sequence[float], baseline: Sequence[float], *, lower_is_better: bool = False) -> Comparison:
-    """Reduces equally many values of both sides, pair by pair; the ratio is the median of the pairs' ratios.
+    """Reduce equally many values of both sides, pair by pair. The ratio is the median of the ratios of the pairs.
 
-    Raises ValueError where the pairs are none, uneven or not positive.
+    Raises ValueError if there are no pairs, if the lengths differ, or if a value is not positive.
     """
     if not ours or len(ours) != len(baseline) or min(*ours, *baseline) <= 0:
         raise ValueError(f"pairs of positive values are needed, not {list(ours)} and {list(baseline)}")
@@ -62,7 +62,7 @@ def compare(ours: Sequence[float], baseline: Sequence[float], *, lower_is_better
 def alternate(
     ours: Callable[[], Side], baseline: Callable[[], Side], pairs: int
 ) -> tuple[list[Side], list[Side]]:
-    """Runs A B A B ..., ours first, so that a machine that slows down slows both."""
+    """Run A B A B ..., ours first, so that a machine that slows down affects both sides."""
     done: tuple[list[Side], list[Side]] = ([], [])
     for _ in range(pairs):
         done[0].append(ours())
@@ -71,7 +71,7 @@ def alternate(
 
 
 def fallen(measured: dict[str, float], earlier: dict[str, float]) -> list[str]:
-    """A sentence for every row whose ratio fell by more than a quarter. Rows of only one of both are passed over."""
+    """Return one message per row whose ratio fell by more than a quarter. Rows that only one side has are ignored."""
     return [
         f"row {row}: the ratio fell from {earlier[row]:.2f} to {ratio:.2f}"
         for row, ratio in measured.items()
@@ -80,7 +80,7 @@ def fallen(measured: dict[str, float], earlier: dict[str, float]) -> list[str]:
 
 
 def run_side(module: str, arguments: Sequence[str], environment: dict[str, str]) -> Side:
-    """Runs `python -m module arguments` in this folder; the last line it prints is JSON with its values.
+    """Run `python -m module arguments` in this folder. The last line of its output is JSON with its values.
 
     Raises SideFailed.
     """
@@ -104,7 +104,8 @@ def run_side(module: str, arguments: Sequence[str], environment: dict[str, str])
 
 
 class Watch:
-    """Samples the summed PSS of a process and all below it while the `with` block lasts; 0 where Linux has none."""
+    """Sample the summed PSS of a process and its descendants during the `with` block; 0 if Linux does not provide
+    it."""
 
     def __init__(self, pid: int) -> None:
         self.pid, self.peak_mb = pid, 0.0
@@ -125,7 +126,7 @@ class Watch:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """Return the ids of a process and its descendants."""
     found, waiting = [], [pid]
     while waiting:
         one = waiting.pop()
@@ -133,15 +134,15 @@ def family(pid: int) -> list[int]:
         for children in Path(f"/proc/{one}/task").glob("*/children"):
             try:
                 waiting += map(int, children.read_text().split())
-            except OSError:  # the thread is over
+            except OSError:  # the thread has ended
                 continue
     return found
 
 
 def pss_mb(pid: int) -> float:
-    """Proportional set size of one process: shared pages are divided among those that map them."""
+    """Return the proportional set size of one process, in which shared pages are divided among their users."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:  # it is over, or belongs to somebody else
+    except OSError:  # the process has ended, or belongs to another user
         return 0.0
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024

@@ -1,4 +1,4 @@
-"""Whether both sides compute the same, row by row. Bounds are stated here; what was seen is in README.md."""
+"""Checks that both sides of a row compute the same. Bounds are defined here; README.md has the observed values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 STEPS = 50
 # Largest relative difference of a loss over the first 50 steps, by the precision of our side.
 LOSS_BOUND = {"fp32": 3e-3, "bf16": 3e-2}
-# At its usual learning rate a GAN is chaotic: a plain fp32 loop and the same loop in channels_last part by a tenth
-# within 20 steps, because Adam divides small gradients by their own size. At this one the paths stay comparable.
+# At the usual learning rate, a GAN is chaotic: the losses of an fp32 loop and of the same loop in channels_last differ
+# by a tenth within 20 steps, because Adam divides small gradients by their size. At this rate they stay comparable.
 CALM = 5e-6
 VALUE_BOUND = 1e-3
 BF16_FID_BOUND = 2e-2
-# Mean absolute difference in grey levels of 255: ours decodes a JPEG near its final size, the other whole.
+# Mean absolute difference in grey levels of 255. Our side decodes a JPEG near its final size, the other in full size.
 PIXEL_BOUND = 4.0
 
 
 class Parity(NamedTuple):
-    """`passed` is None where there is nothing to compare."""
+    """The result of a check. `passed` is None if there is nothing to compare."""
 
     passed: bool | None
     text: str
@@ -38,7 +38,7 @@ NOTHING = Parity(None, "-")
 
 
 def losses(bench: Bench, row: Row) -> Parity:
-    """Records 50 steps of our side, replays them in the plain fp32 loop, and compares each loss."""
+    """Record 50 steps of our side, replay them in the fp32 loop of the baseline, and compare each loss."""
     record = bench.folder / f"row{row.number}.safetensors"
     flags = ["--updates", str(STEPS), "--batch", str(bench.sizes(row)["parity_batch"]), "--lr", str(CALM)]
     arguments = [*bench.arguments(row), *flags]
@@ -51,8 +51,8 @@ def losses(bench: Bench, row: Row) -> Parity:
 def judge_losses(
     ours: Mapping[str, Sequence[float]], plain: Mapping[str, Sequence[float]], bound: float, precision: str
 ) -> Parity:
-    """Passes where both have equally many losses and none is farther than `bound` from its twin, as a share of its
-    size or of the curve's median size: a critic's loss crosses zero."""
+    """Pass if both sides have equally many losses and each pair differs by at most `bound`, relative to the loss or to
+    the median size of the curve if that is larger, as the loss of a critic crosses zero."""
     if {name: len(values) for name, values in ours.items()} != {n: len(v) for n, v in plain.items()}:
         return Parity(False, "the sides logged different losses")
     largest = max(_apart(ours[name], plain[name]) for name in ours)
@@ -67,7 +67,7 @@ def _apart(ours: Sequence[float], plain: Sequence[float]) -> float:
 
 
 def features(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Parity:
-    """FID and KID of the images, FID of the stored features, to 1e-3; FID of features in bf16 to 2e-2."""
+    """Compare FID and KID of the images and FID of the stored features, to 1e-3, and FID of bf16 features, to 2e-2."""
     pairs = [
         (ours[where][name], plain[where][name])
         for where in ("of_images", "of_stored")
@@ -83,7 +83,7 @@ def features(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str
 
 
 def pixels(bench: Bench, row: Row) -> Parity:
-    """The first decoded images against PIL's Resize."""
+    """Compare the first decoded images with the Resize of PIL."""
     files = [bench.folder / f"pixels-{side}.npy" for side in ("ours", "baseline")]
     arguments = bench.arguments(row)
     bench.ours(row, [*arguments, "--epoch", "1", "--pixels", str(files[0])])
@@ -94,7 +94,7 @@ def pixels(bench: Bench, row: Row) -> Parity:
 
 
 def cells(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, Any]) -> Parity:
-    """As many cells with equal counts, and a mean of the primary metric within the spread over cells."""
+    """Compare the number and the counts of cells, and the mean of the primary metric within the spread over cells."""
     names = ("n_train_real", "n_train_synthetic", "n_test")
     counted = [
         sorted(tuple(cell[name] for name in names) for cell in side["cells"]) for side in (ours, plain)
@@ -110,7 +110,7 @@ def cells(bench: Bench, row: Row, ours: Mapping[str, Any], plain: Mapping[str, A
 
 
 def difference(a: float, b: float) -> float:
-    """|a - b| / |b|."""
+    """Return |a - b| / |b|."""
     return abs(a - b) / max(abs(b), 1e-12)
 
 

@@ -16,7 +16,7 @@ Sizes = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure that both sides print under `key`; `targets` are ratios by device type, above 1 is better."""
+    """One figure that both sides print under `key`. `targets` are ratios by device type; above 1 is better."""
 
     key: str
     name: str
@@ -28,8 +28,8 @@ class Measure:
 class Row:
     """One row; its sides are `ours/row<number>.py` and `baselines/row<number>.py`.
 
-    measures: the first gives the row's ratio. arguments: flags of both sides. check: parity from runs of its
-    own; judge: parity from the values of the last pair. needs: modules or executables of the baseline.
+    measures: the first one gives the ratio of the row. arguments: flags for both sides. check: parity check with
+    separate runs. judge: parity check on the values of the last pair. needs: modules or executables of the baseline.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Row:
 
 
 def _rate(name: str, key: str, cpu: float, cuda: float) -> tuple[Measure, ...]:
-    """The rate that counts, then the other one of `rate` (from the first byte on) and `steady`."""
+    """Return the main rate, followed by the other one of `rate` (from the first byte on) and `steady`."""
     other = {"rate": "steady", "steady": "rate"}[key]
     names = {"rate": "from the first byte read", "steady": "steady rate"}
     return (
@@ -189,7 +189,8 @@ ROWS = {
                 Measure("help_seconds", "--help, s", {"cpu": 3}, True),
                 Measure("plan_seconds", "plan of many cells, s", {}, True),
             ),
-            # As many cells in both: with fewer the start, the tables and the figures of a run are most of it.
+            # Equally many cells on both sides. With fewer, the start, the tables and the figures of a run would
+            # dominate.
             quick={"cells": 1000, "planned": 10_000, "pairs": 2},
             full={"cells": 1000, "planned": 10_000, "pairs": 5},
             arguments=_overhead,

@@ -1,4 +1,4 @@
-"""What every side shares: its command line, the clock, and the line it prints."""
+"""The common parts of all sides: the command line, the clock, and the output line."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from typing import Any
 
 
 def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
-    """Parses the flags of a side and sets torch's threads. `extra` adds flags by name with their defaults."""
+    """Parse the flags of a side and set the number of torch threads. `extra` adds flags by name with defaults."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], default="fp32", help="baselines know fp32 only"
+        "--precision", choices=["fp32", "bf16"], default="fp32", help="baselines support only fp32"
     )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--updates", type=int, default=50)
-    parser.add_argument("--warmup", type=int, default=3, help="updates before the steady rate is taken")
-    parser.add_argument("--record", type=Path, help="ours: write batches, initial weights and losses there")
-    parser.add_argument("--replay", type=Path, help="baselines: train on what was recorded, print the losses")
+    parser.add_argument("--warmup", type=int, default=3, help="updates before the steady rate is measured")
+    parser.add_argument(
+        "--record", type=Path, help="ours: file to write batches, initial weights and losses to"
+    )
+    parser.add_argument(
+        "--replay", type=Path, help="baselines: file of --record to train on; prints the losses"
+    )
     for name, default in extra.items():
         kind = Path if default is None else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
     given = parser.parse_args()
-    # A side that only starts others does without torch, and without its memory.
+    # A side that only starts other processes does not import torch, to save memory.
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(given.threads)
     return given
 
 
 class Clock:
-    """Seconds from its making to the end, and from the end of the warm-up to the end."""
+    """Measures the seconds since its creation and since the end of the warm-up."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -44,13 +48,13 @@ class Clock:
         self.warm = now(self.device)
 
     def rates(self, images: int, images_after_warmup: int) -> dict[str, float]:
-        """`rate`: images a second from the first byte read to the last update; `steady`: after the warm-up."""
+        """Return images per second: `rate` from the first byte read to the last update, `steady` after the warm-up."""
         end = now(self.device)
         return {"rate": images / (end - self.began), "steady": images_after_warmup / (end - self.warm)}
 
 
 def now(device: str) -> float:
-    """The time when all that was asked of the device is done."""
+    """Return the current time after all pending work of the device is done."""
     if device.startswith("cuda"):
         import torch
 
@@ -59,5 +63,5 @@ def now(device: str) -> float:
 
 
 def report(**values: Any) -> None:
-    """Prints the line that compare.py reads."""
+    """Print the line that compare.py reads."""
     print(json.dumps(values))

@@ -1,4 +1,4 @@
-"""Micro-benchmarks of single pieces, for work on one of them: `pytest benchmarks/perf`. They guard nothing."""
+"""Micro-benchmarks of single components, for local optimisation: `pytest benchmarks/perf`. They have no bounds."""
 
 from __future__ import annotations
 

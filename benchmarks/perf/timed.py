@@ -1,4 +1,4 @@
-"""Row 10's stopwatch on both sides: a command from its start to its end."""
+"""Wall time of commands, for both sides of row 10."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HELP_RUNS = 5
 
 
 def timed(command: list[str], folder: Path, **environment: str) -> float:
-    """Seconds of a command run in `folder`; SystemExit with the end of its output where it fails."""
+    """Run a command in `folder` and return its seconds. Raises SystemExit with the end of its output if it fails."""
     log = folder / "log.txt"
     began = time.perf_counter()
     with log.open("w") as handle:
@@ -25,6 +25,6 @@ def timed(command: list[str], folder: Path, **environment: str) -> float:
 
 
 def timed_help(command: list[str], folder: Path, **environment: str) -> float:
-    """Seconds of `command --help`, the quickest of five once it has run."""
+    """Return the seconds of `command --help`, the fastest of five after a first run."""
     runs = [timed([*command, "--help"], folder, **environment) for _ in range(1 + HELP_RUNS)]
     return min(runs[1:])

@@ -1,4 +1,4 @@
-"""Row 8's frame on both sides: an epoch served by a fresh process, and again by another one."""
+"""The two epochs of row 8, each in a new process, for both sides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from side import report
 
 
 def twice(module: str, images: int) -> None:
-    """Runs `module --epoch` twice with this process's flags and prints the first rate and both times."""
+    """Run `module --epoch` twice with the flags of this process, and print the first rate and both times."""
     command = [sys.executable, "-m", module, *sys.argv[1:], "--epoch", "1"]
     first, warm = (
         json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -108,7 +108,9 @@ def test_an_option_of_training_is_refused_by_name(in_process, write_matrix, opti
     refused = in_process("plan", write_matrix(with_ensemble(**{option: value})))
     assert refused.code == 2 and "Traceback" not in refused.err
     assert f"classifiers.1.{option}" in refused.err
-    assert f"ensemble trains nothing, so {option} has no effect: set it on each of its `members`" in refused.err
+    assert (
+        f"ensemble trains nothing, so {option} has no effect: set it on each of its `members`" in refused.err
+    )
 
 
 def test_a_preset_for_all_classifiers_skips_an_ensemble(in_process, write_matrix):

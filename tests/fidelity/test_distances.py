@@ -113,5 +113,5 @@ def test_too_few_images_have_no_interval_and_one_has_no_distance(distance):
     assert math.isfinite(few.value) and math.isnan(few.low) and math.isnan(few.high)
     with pytest.raises(ValueError, match="two images per side, not 1 and 5"):
         distance(normal(1, 4, 0), normal(5, 4, 1))
-    with pytest.raises(ValueError, match="of one D"):
+    with pytest.raises(ValueError, match="equal D"):
         distance(normal(5, 4, 0), normal(5, 3, 1))

@@ -32,7 +32,7 @@ LONG = {"at": AT | {"strategy": "x" * 300}, "key": KEY, "health": KEY, "pictures
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """A folder with a run directory of somebody else (`run`), a store (`store`) and what is nobody's business
+    """A folder with an untrusted run directory (`run`), a store (`store`) and files that must not be touched
     (`victim`)."""
     tmp_path = tmp_path / "world"
     monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
@@ -193,7 +193,7 @@ def png(width: int, height: int) -> bytes:
 
 def test_sizes_are_bounded_before_anything_is_read(world, capsys, monkeypatch):
     monkeypatch.setattr(files, "MANIFEST_BYTES", 1000)
-    with pytest.raises(UserError, match="more than the 1,000"):
+    with pytest.raises(UserError, match="more than the limit of 1,000"):
         read_json(world / "run/manifest.json", files.MANIFEST_BYTES)
     with (world / "run/manifest.json").open("a") as file:
         file.truncate(65 * 2**20)
@@ -265,7 +265,7 @@ def test_predictions_that_are_none_are_refused(world, capsys, content):
 def test_a_file_is_never_written_through_a_link(tmp_path):
     (tmp_path / "victim").write_text("mine")
     (tmp_path / "report.html").symlink_to(tmp_path / "victim")
-    with pytest.raises(UserError, match="no ordinary file"), replacing(tmp_path / "report.html"):
+    with pytest.raises(UserError, match="not a regular file"), replacing(tmp_path / "report.html"):
         raise AssertionError("must not come here")
     assert (tmp_path / "victim").read_text() == "mine" and (tmp_path / "report.html").is_symlink()
 

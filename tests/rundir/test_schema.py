@@ -71,12 +71,18 @@ def test_a_table_reads_back_as_it_was_written(whole_run, name):
     [
         ("dataset,real\nham,1\n", "lacks the columns"),
         ("{header},more\n", "other columns"),
-        ("{header}\nham,1.0,a,,0,0,train,mel,many,0\n", "'real' holds what is no integer"),
-        ("{header}\nham,half,a,,0,0,train,mel,1,0\n", "'train_fraction' holds what is no real"),
+        (
+            "{header}\nham,1.0,a,,0,0,train,mel,many,0\n",
+            "'real' has a value that is not of the dtype integer",
+        ),
+        (
+            "{header}\nham,half,a,,0,0,train,mel,1,0\n",
+            "'train_fraction' has a value that is not of the dtype real",
+        ),
         ("{header}\n" + "x" * 300 + ",1.0,a,,0,0,train,mel,1,0\n", "more than 255"),
-        ("{header}\nham,1.0,a,,0,0,train,mel,1,0,5,6\n", "no CSV table"),
-        ("\xff\xfe", "no CSV table"),
-        ("", "no CSV table"),
+        ("{header}\nham,1.0,a,,0,0,train,mel,1,0,5,6\n", "not a valid CSV table"),
+        ("\xff\xfe", "not a valid CSV table"),
+        ("", "not a valid CSV table"),
     ],
     ids=[
         "columns missing",

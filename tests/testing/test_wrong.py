@@ -45,7 +45,7 @@ BROKEN = {
     "net-constant": ("images_make_a_difference", "depend on the images"),
     "net-trains-on-val": ("validation_images_are_not_trained_on", "run.batches(train) alone"),
     "net-unevaluated": ("evaluates_after_every_update", "after every update"),
-    "net-aliased": ("kept_states_are_copies", "give copies"),
+    "net-aliased": ("kept_states_are_copies", "pass copies"),
     "data-twice": ("columns_run_parallel", "'i0' is listed twice"),
     "data-empty-class": ("every_class_has_images", "without images ['c']"),
     "data-unstable": ("describes_the_same_every_time", "sort listings"),
@@ -139,7 +139,7 @@ def test_what_requires_other_plugins_is_fitted_once_stand_ins_are_given(subjects
     )
     said = {verdict.rule: verdict for verdict in check(needy)}
     assert said["state_round_trip"].status == "skipped"
-    assert "it requires grader of other plugins" in said["state_round_trip"].message
+    assert "the plugin requires grader of other plugins" in said["state_round_trip"].message
     assert not [v for v in check(replace(needy, inputs={"grader": object()})) if v.status == "failed"]
 
 

@@ -62,7 +62,7 @@ class DCGAN:
         self.optimizerG = torch.optim.Adam(self.netG.parameters(), **adam)
 
     def step(self, real, z):
-        """One update of D, then one of G; returns both losses."""
+        """Update D, then G. Returns both losses."""
         ones = torch.ones(len(real), 1, device=self.device)
         zeros = torch.zeros(len(real), 1, device=self.device)
 

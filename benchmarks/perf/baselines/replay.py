@@ -1,10 +1,10 @@
-"""Trains on recorded batches from recorded weights, so that losses can be compared step by step."""
+"""Train on recorded batches from recorded weights, so that losses can be compared step by step."""
 
 from safetensors.torch import load_file
 
 
 def load_recorded(path, device, **nets):
-    """Loads weights into `nets` in the order of their state, and returns the recorded batches by name."""
+    """Load weights into `nets` in the order of their state, and return the recorded batches by name."""
     recorded = {name: tensor.to(device) for name, tensor in load_file(path).items()}
     for name, net in nets.items():
         values = [recorded.pop(key) for key in sorted(recorded) if key.startswith(f"{name}/")]
@@ -14,7 +14,7 @@ def load_recorded(path, device, **nets):
 
 
 def replay_gan(path, gan, device):
-    """Losses of D and G of each recorded step."""
+    """Return the losses of D and G for each recorded step."""
     recorded = load_recorded(path, device, generator=gan.netG, discriminator=gan.netD)
     losses = [gan.step(real, z) for real, z in zip(recorded["images"], recorded["z"], strict=True)]
     return {"loss_d": [float(d) for d, _ in losses], "loss_g": [float(g) for _, g in losses]}

@@ -1,4 +1,4 @@
-"""DCGAN as the tutorial has it: ImageFolder of JPEGs, PIL transforms, two DataLoader workers, fp32, loop Adam."""
+"""DCGAN as in the tutorial: ImageFolder of JPEGs, PIL transforms, two DataLoader workers, fp32, for-loop Adam."""
 
 import sys
 

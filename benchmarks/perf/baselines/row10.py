@@ -1,4 +1,4 @@
-"""The same of benchopt: a run of as many solvers that do nothing, again from its cache, and `--help`."""
+"""Overhead of benchopt: a run of no-op solvers, a second run from its cache, and `--help`."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The DCGAN step alone: images already on the device as fp32 tensors, eager loop, foreach Adam."""
+"""The DCGAN step alone, with images on the device as fp32 tensors, an eager loop and foreach Adam."""
 
 import sys
 

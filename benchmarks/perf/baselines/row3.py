@@ -1,4 +1,4 @@
-"""WGAN-GP with DCGAN-sized nets, an eager fp32 loop: a step of G after every fifth of the critic."""
+"""WGAN-GP with DCGAN-sized nets in an eager fp32 loop, with one step of G after every five steps of the critic."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A timm classifier at 64 px as timm's train script has it: PIL augmentation, two DataLoader workers, fp32, SGD."""
+"""A timm classifier at 64 px as in timm's train script: PIL augmentation, two DataLoader workers, fp32, SGD."""
 
 import sys
 

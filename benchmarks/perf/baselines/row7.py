@@ -51,11 +51,11 @@ def main():
     of_stored = fid_and_kid(stored[0], stored[1], kid_subset_size=size)
     statistics_seconds = now(opt.device) - began
     half = len(features) // 2
-    # One subset of all: the only setting in which KID does not depend on which images are drawn.
+    # A single subset with all images, the only setting in which KID does not depend on random subsets.
     of_images = fid_and_kid(features[:half], features[half:], kid_subsets=1, kid_subset_size=half)
     report(
         rate=len(images) / seconds,
-        bf16_rate=len(images) / seconds,  # it knows float32 only
+        bf16_rate=len(images) / seconds,  # torch-fidelity supports only float32
         statistics_seconds=statistics_seconds,
         of_images=of_images,
         of_stored={"fid": of_stored["fid"]},

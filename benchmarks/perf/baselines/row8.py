@@ -1,4 +1,4 @@
-"""An epoch of JPEG files served by ImageFolder, PIL transforms and two DataLoader workers."""
+"""An epoch of JPEG files loaded by ImageFolder, PIL transforms and two DataLoader workers."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""A whole study cell by cell, each from scratch in a process of its own, as a shell loop over a script does it."""
+"""A whole study in which each cell runs from scratch in a separate process, like a shell loop over a script."""
 
 import itertools
 import json

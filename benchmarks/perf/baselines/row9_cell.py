@@ -1,4 +1,4 @@
-"""One cell of a study, from scratch: fill the smaller classes with DCGANs, train a classifier, score both."""
+"""One cell of a study from scratch: balance the classes with DCGAN samples, train a classifier, score both."""
 
 import timm
 import torch
@@ -68,7 +68,7 @@ def make_samples(opt, images, count):
 
 
 def score_images(opt, synthetic, images):
-    """FID and KID of as many synthetic as real images."""
+    """Return FID and KID of equally many synthetic and real images."""
     n = min(len(synthetic), len(images))
     as_bytes = [x.mul(127.5).add(127.5).round().byte() for x in synthetic[:n]]
     reals = [images[i][0].mul(127.5).add(127.5).round().byte() for i in range(n)]

@@ -1,4 +1,4 @@
-"""The command line, run by this Python."""
+"""The derm-bench command line with this Python."""
 
 import sys
 

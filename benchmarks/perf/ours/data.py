@@ -1,4 +1,4 @@
-"""Images for our sides: a folder of JPEGs through the decode stage, or an array that is there already."""
+"""Images for our side: a folder of JPEGs through the decode stage, or an existing array."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 
 
 def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
-    """The folder's images at `size`: listed and fingerprinted as a plan does, decoded unless `store` has them."""
-    os.environ["DERM_BENCH_CACHE"] = str(store / "fingerprints")  # a fresh store knows no digest of any file
+    """Return the images of a folder at `size`, listed and fingerprinted as in a plan, and decoded unless `store` has
+    them."""
+    os.environ["DERM_BENCH_CACHE"] = str(store / "fingerprints")  # a new store has no file digests
     options = ImageFolderOptions(root=root)
     dataset = ImageFolder(options, Task((), size))
     description = dataset.describe(options)
@@ -37,13 +38,13 @@ def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
         decode(_context(root, out, tuple(description.classes), size, threads))
     label_of = dict(zip(description.ids, description.labels, strict=True))
     ids = tuple(json.loads((out / "index.json").read_text())["ids"])
-    images = load_images(out / "images.npy", range(len(ids)))  # gathered once, as a stage does
+    images = load_images(out / "images.npy", range(len(ids)))  # gathered once, as in a stage
     classes = tuple(description.classes)
     return ImageSet(images, torch.tensor([classes.index(label_of[name]) for name in ids]), classes, ids, ids)
 
 
 def in_memory(path: Path) -> ImageSet:
-    """uint8 images [N,3,S,S] of an .npy file, as one class."""
+    """Return the uint8 images [N,3,S,S] of a .npy file as one class."""
     images = torch.from_numpy(np.load(path, allow_pickle=False))
     names = tuple(map(str, range(len(images))))
     return ImageSet(images, torch.zeros(len(images), dtype=torch.int64), ("all",), names, names)

@@ -16,7 +16,7 @@ from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
 def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
-    """Fits for the given updates and prints the rates; with --record, prints the losses instead."""
+    """Fit for the given updates and print the rates, or the losses with --record."""
     seed_everything(0)
     options = DcganOptions(base=64, batch_size=given.batch, lr=given.lr)
     gan = Dcgan(options, Task(train.classes, train.size, given.device))

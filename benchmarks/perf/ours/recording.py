@@ -1,4 +1,4 @@
-"""Runs that are watched: a clock for the steady rate, and a record of batches, weights and losses for parity."""
+"""Instrumented runs: a clock for the steady rate, and a record of batches, weights and losses for parity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from derm_bench.training.stage_run import StageRun
 
 
 class ClockedRun(StageRun):
-    """A StageRun that tells `clock` when `warmup` updates are over."""
+    """A StageRun that notifies `clock` after `warmup` updates."""
 
     def __init__(self, clock: Clock, warmup: int, **settings: Any) -> None:
         super().__init__(**settings)
@@ -31,7 +31,7 @@ class ClockedRun(StageRun):
 
 
 class RecordedRun(StageRun):
-    """A StageRun that keeps every batch, and the losses that are logged."""
+    """A StageRun that records all batches and logged losses."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -55,7 +55,7 @@ class RecordedRun(StageRun):
 
 
 def initial(**nets: nn.Module) -> dict[str, torch.Tensor]:
-    """Copies of all weights, in the order of each net's state."""
+    """Return copies of all weights, in the order of the state of each net."""
     return {
         f"{name}/{place:04d}": value.detach().cpu().contiguous().clone()
         for name, net in nets.items()
@@ -64,5 +64,5 @@ def initial(**nets: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def write(path: Path, run: RecordedRun, weights: dict[str, torch.Tensor]) -> None:
-    """The file that a baseline replays."""
+    """Write the file that a baseline replays."""
     save_file(weights | {name: torch.stack(values) for name, values in run.kept.items()}, path)

@@ -1,4 +1,4 @@
-"""What the harness costs beside the work: no-op cells, the same cached, `--help`, a plan of 10,000 cells.
+"""Overhead of the harness: no-op cells, the same cells cached, `--help`, and a plan of 10,000 cells.
 
 A no-op cell trains the toy classifier `toy-nothing` for one update and evaluates it: two stages, two records.
 """
@@ -18,7 +18,7 @@ TOYS = Path(__file__).parents[3] / "tests" / "toys"
 
 
 def matrix(name: str, seeds: int, classifiers: int, generators: int) -> dict[str, Any]:
-    """A matrix of no-op cells: seeds x classifiers x (real-only and some generators)."""
+    """Return a matrix of no-op cells: seeds x classifiers x (real-only and some generators)."""
     strategies: list[Any] = ["real-only"]
     for k in range(1, generators + 1):
         generator = {"name": "toy-mean", "budget": {"updates": k}}

@@ -1,4 +1,4 @@
-"""DCGAN on images that are in memory already: the plugin's fit."""
+"""DCGAN on images in memory: the plugin's fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WGAN-GP on DCGAN-sized nets through the training engine: a step of G after every fifth of the critic."""
+"""WGAN-GP on DCGAN-sized nets with the training engine, and one step of G after every five steps of the critic."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class WganGp:
 
 
 def he_init(net: nn.Module) -> None:
-    """He et al. 2015, as WGAN-GP's authors do. Under N(0, 0.02) all scores are about 1e-3 and the loss of G, their
-    mean, is rounding: no path could be compared with another."""
+    """Initialise as in He et al. 2015, like the authors of WGAN-GP. With N(0, 0.02), all scores are about 1e-3, and the
+    loss of G, their mean, is dominated by rounding, so that losses could not be compared."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_uniform_(module.weight, a=0.2 if isinstance(module, nn.Conv2d) else 0.0)
 
 
 def draw(n: int, streams: dict[str, torch.Generator]) -> dict[str, torch.Tensor]:
-    """What a step of the critic draws: z [n,100] in [-1,1], alpha [n,1,1,1] in [0,1]."""
+    """Draw the noise of a critic step: z [n,100] in [-1,1], alpha [n,1,1,1] in [0,1]."""
     z, alpha = streams["z"], streams["alpha"]
     return {
         "z": torch.rand(n, Z, generator=z, device=z.device) * 2 - 1,

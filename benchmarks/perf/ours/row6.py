@@ -17,7 +17,7 @@ from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
 
-AUGMENT = {  # nearest to RandomResizedCrop, flip and colour jitter of timm's create_transform
+AUGMENT = {  # closest to RandomResizedCrop, flip and colour jitter of timm's create_transform
     "hflip": {},
     "scale": {"amount": 0.4},
     "translate": {"fraction": 0.2},

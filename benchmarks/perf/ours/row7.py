@@ -1,5 +1,5 @@
-"""Inception features, and FID and KID from stored features, by the functions of the fidelity stage; features in bf16
-beside them: no reported FID uses those."""
+"""Inception features, and FID and KID from stored features, with the functions of the fidelity stage. Features in bf16
+are measured too, but no reported FID uses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
 
 def values(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """Without intervals, which torch-fidelity does not give."""
+    """Return FID and KID without intervals, which torch-fidelity does not compute."""
     return {
         "fid": frechet_distance(real, fake, groups=0).value,
         "kid": kernel_distance(real, fake, groups=0).value,

@@ -1,4 +1,4 @@
-"""An epoch of JPEG files served: decoded into the store first, read from there after a restart."""
+"""An epoch of JPEG files, first decoded into the store, then read from the store after a restart."""
 
 from __future__ import annotations
 

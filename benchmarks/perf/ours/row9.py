@@ -1,4 +1,4 @@
-"""The same study as one matrix: `derm-bench run`."""
+"""A whole study as one matrix with `derm-bench run`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from derm_bench.store.stage_files import read_stage
 
 
 def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
-    """Generator option sets x classifiers x seeds, metrics on Inception features."""
+    """Return a matrix of generator option sets x classifiers x seeds, with metrics on Inception features."""
     options = {
         "name": "dcgan",
         "base": 64,
@@ -51,9 +51,9 @@ def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def sharing(store: Path) -> float:
-    """Seconds of the stages of all cells had each cell run its own, over the seconds of all stages once. A cell needs
-    what its evaluation comes from, and the health and the scores of its generator; figures are left out on both
-    sides."""
+    """Return the ratio of the seconds of all stages if each cell ran its stages separately to the seconds of all stages
+    run once. A cell needs all stages that its evaluation depends on, and the health and fidelity stages of its
+    generator. Figures are excluded from both."""
     stages = {place.name: read_stage(place) for place in (store / "objects").glob("*/*")}
     seconds = {key: stage["attempt"]["seconds"] for key, stage in stages.items()}
 

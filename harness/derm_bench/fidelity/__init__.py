@@ -1,1 +1,1 @@
-"""How close synthetic images come to real ones: the reference network, distances, halves, rows."""
+"""Fidelity of synthetic images: the reference network, distances to real images, halves, rows."""

@@ -1,9 +1,9 @@
 """Frechet and kernel distances between two sets of features, each with an interval.
 
-Features are float64 [N,D]. Both intervals are a delete-a-group jackknife: the images of each side are dealt
-into 20 groups (fewer below 20 images), the distance is taken again without one group of both sides at a
-time, and the spread of those values gives Student's t interval around the distance. A bootstrap would
-repeat images, which a Frechet distance mistakes for a smaller sample and answers with a larger value.
+Features are float64 [N,D]. Both intervals are delete-a-group jackknife intervals: the images of each side are divided
+into 20 groups (fewer below 20 images), the distance is computed again with one group of each side left out at a time,
+and the spread of these values gives Student's t interval around the distance. A bootstrap is not used because it
+repeats images, which increases a Frechet distance as a smaller sample would.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-# Which images of each side.
+# Indices of images of each side.
 Pair = tuple[Indices, Indices]
 
 GROUPS = 20
-# Matrices up to this side are decomposed to the last digit.
+# Matrices up to this size are decomposed exactly.
 EXACT = 512
-# Images per block of the kernel matrix, all of which need not fit into memory.
+# Images per block of the kernel matrix, which may be larger than memory.
 ROWS = 1024
-# Up to this many images per side all pairs are taken; beyond it pairs within subsets of about the size that KID's
-# authors use.
+# Up to WHOLE images per side, all pairs are used; beyond it, pairs within subsets of about SUBSET images, the size that
+# the authors of KID use.
 WHOLE, SUBSET = 2000, 1000
 ALPHA = 0.05
 
 
 class Interval(NamedTuple):
-    """A value with the bounds of its 95% interval; bounds are NaN where there are too few images for one."""
+    """A value with the bounds of its 95% interval. Bounds are NaN if there are too few images."""
 
     value: float
     low: float
@@ -41,14 +41,14 @@ class Interval(NamedTuple):
 
 
 def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: str = "cpu") -> Interval:
-    """Squared Frechet distance of the Gaussians fitted to the features (Heusel et al. 2017, eq. 6):
+    """Return the squared Frechet distance of the Gaussians fitted to the features (Heusel et al. 2017, eq. 6):
 
         |m_r - m_f|^2 + Tr(S_r + S_f - 2 (S_r S_f)^(1/2))
 
-    S are the plain sample covariances (denominator N - 1), without shrinkage: for N < D they are singular,
-    which the formula allows, and the value is biased upwards by about as much as two samples of real images
-    differ. Compare only values of equal N. `groups=0` leaves the interval out; `device` computes, in float64.
-    Raises ValueError below two images per side.
+    S are the sample covariances (denominator N - 1), without shrinkage. For N < D they are singular, which the formula
+    allows, and the value is biased upwards by about the difference of two samples of real images. Compare only values
+    of equal N. `groups=0` omits the interval. The computation runs on `device` in float64. Raises ValueError for fewer
+    than two images per side.
     """
     require_sides(real, fake)
     dealt = deal(len(real), len(fake), groups)
@@ -60,12 +60,14 @@ def frechet_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: s
 
 
 def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: str = "cpu") -> Interval:
-    """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 (KID, Binkowski et al. 2018, sect. 4).
+    """Return the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 (KID, Binkowski et al. 2018, sect.
+    4).
 
-    The unbiased estimator over all images: what the customary mean over random subsets converges to, with
-    less variance and no subset size to choose. It is negative about half of the time for equal distributions.
-    Beyond 2,000 images per side, where all pairs would take long, it is the mean over disjoint subsets of some 1,000.
-    `groups=0` leaves the interval out; `device` computes, in float64. Raises ValueError below two images per side.
+    This is the unbiased estimator over all images, to which the customary mean over random subsets converges. It has
+    less variance and no subset size. It is negative about half of the time for equal distributions. Above 2,000 images
+    per side, where all pairs would take long, it is the mean over disjoint subsets of about 1,000 images. `groups=0`
+    omits the interval. The computation runs on `device` in float64. Raises ValueError for fewer than two images per
+    side.
     """
     require_sides(real, fake)
     if max(len(real), len(fake)) > WHOLE:
@@ -80,7 +82,7 @@ def kernel_distance(real: Floats, fake: Floats, groups: int = GROUPS, device: st
 
 
 def _over_subsets(real: Floats, fake: Floats, groups: int, device: str) -> Interval:
-    """The mean of the estimator over disjoint subsets, whose jackknife is the interval."""
+    """Return the mean of the estimator over disjoint subsets, with the jackknife interval over the subsets."""
     count = max(1, min(-(-max(len(real), len(fake)) // SUBSET), min(len(real), len(fake)) // 2))
     rng = np.random.default_rng(0)
     parts = [
@@ -98,7 +100,7 @@ def _over_subsets(real: Floats, fake: Floats, groups: int, device: str) -> Inter
 
 def require_sides(real: Floats, fake: Floats) -> None:
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise ValueError(f"features must be [N,D] of one D, not {real.shape} and {fake.shape}")
+        raise ValueError(f"features must be [N,D] with equal D, not {real.shape} and {fake.shape}")
     if min(len(real), len(fake)) < 2:
         raise ValueError(f"a distance needs two images per side, not {len(real)} and {len(fake)}")
 
@@ -107,9 +109,12 @@ def require_sides(real: Floats, fake: Floats) -> None:
 
 
 class _Wide:
-    """Fewer images than features. Tr (S_r S_f)^(1/2) is the sum of the singular values of C_r C_f', C the centred
-    features over sqrt(N - 1): as wide as there are images. Products of images are taken once; leaving images out
-    takes rows and columns of them away and centres what is left."""
+    """The Frechet distance for fewer images than features.
+
+    Tr (S_r S_f)^(1/2) is the sum of the singular values of C_r C_f', where C are the centred features over
+    sqrt(N - 1), a matrix whose size is the number of images. Products of images are computed once. To leave images out,
+    their rows and columns are removed and the rest is centred.
+    """
 
     def __init__(self, real: torch.Tensor, fake: torch.Tensor) -> None:
         self.real, self.fake = real, fake
@@ -128,7 +133,8 @@ class _Wide:
 
 
 class _Tall:
-    """More images than features: means and covariances from sums, of which leaving images out subtracts a share."""
+    """The Frechet distance for more images than features: means and covariances are computed from sums, from which the
+    terms of left-out images are subtracted."""
 
     def __init__(self, real: torch.Tensor, fake: torch.Tensor) -> None:
         self.sides = [_Moments(real), _Moments(fake)]
@@ -148,7 +154,7 @@ class _Tall:
 
 
 class _Moments:
-    """Sums of features, and of their products, about a fixed centre (which keeps digits: the mean of all)."""
+    """Sums of features and of their products, relative to the mean of all images for numerical precision."""
 
     def __init__(self, features: torch.Tensor) -> None:
         self.centre = features.mean(0)
@@ -156,7 +162,7 @@ class _Moments:
         self.n, self.total, self.products = len(features), around.sum(0), _square(around)
 
     def minus(self, features: torch.Tensor) -> _Moments:
-        """Of the images that are not these."""
+        """Return the moments without the images of these features."""
         rest = copy.copy(self)
         around = features - self.centre
         rest.n = self.n - len(features)
@@ -170,12 +176,12 @@ class _Moments:
 
     @property
     def covariance(self) -> torch.Tensor:
-        """Denominator N - 1."""
+        """Return the covariance (denominator N - 1)."""
         return (self.products - torch.outer(self.total, self.total) / self.n) / (self.n - 1)
 
 
 def _square(rows: torch.Tensor) -> torch.Tensor:
-    """rows' rows; NumPy uses the symmetry and takes half of torch's time on the CPU."""
+    """Return rows' rows. On the CPU, NumPy uses the symmetry and takes half the time of torch."""
     if rows.is_cuda:
         return rows.T @ rows
     array = rows.numpy()
@@ -189,8 +195,8 @@ def _others(side: torch.Tensor, gone: Indices) -> torch.Tensor:
 
 
 def _nuclear_norm(matrix: torch.Tensor) -> float:
-    """The sum of the singular values; of a large matrix as roots of the eigenvalues of its square, which takes a
-    fraction of the time and is good to some 1e-8 of the largest for each."""
+    """Return the sum of the singular values. For a large matrix they are the roots of the eigenvalues of its square,
+    which takes a fraction of the time and is exact to about 1e-8 of the largest value."""
     if min(matrix.shape) <= EXACT:
         return float(torch.linalg.svdvals(matrix).sum())
     square = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
@@ -198,9 +204,9 @@ def _nuclear_norm(matrix: torch.Tensor) -> float:
 
 
 def _root_trace(s: torch.Tensor, t: torch.Tensor) -> float:
-    """Tr (S T)^(1/2), from a factor S = L L' and the symmetric L' T L, which has the eigenvalues of S T."""
+    """Return Tr (S T)^(1/2), from a factor S = L L' and the symmetric L' T L, which has the eigenvalues of S T."""
     factor, failed = torch.linalg.cholesky_ex(s)
-    if bool(failed):  # features that never vary make a covariance singular
+    if bool(failed):  # constant features make a covariance singular
         values, vectors = torch.linalg.eigh(s)
         factor = vectors * values.clamp(min=0).sqrt()
     return float(torch.linalg.eigvalsh(factor.T @ t @ factor).clamp(min=0).sqrt().sum())
@@ -210,10 +216,10 @@ def _root_trace(s: torch.Tensor, t: torch.Tensor) -> float:
 
 
 class _KernelSums(NamedTuple):
-    """Kernel values summed by pairs of groups, so that a distance without a group is a sum of few numbers.
+    """Kernel values summed by pairs of groups, so that a distance without a group is a sum of few values.
 
-    rr, ff, rf: float64 [G,G], the diagonal of images with themselves left out of rr and ff; n_real, n_fake:
-    float64 [G] images per group.
+    rr, ff, rf: float64 [G,G]; rr and ff exclude the pairs of an image with itself. n_real, n_fake: float64 [G], images
+    per group.
     """
 
     rr: Floats
@@ -236,7 +242,7 @@ class _KernelSums(NamedTuple):
 
 
 def _within(groups: list[torch.Tensor]) -> Floats:
-    """Sums over pairs of one side: the table is symmetric, so half of it is computed."""
+    """Return the sums over pairs of one side. The table is symmetric, so only half of it is computed."""
     table = np.zeros((len(groups), len(groups)))
     for a, x in enumerate(groups):
         own = float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum())
@@ -249,7 +255,7 @@ def _within(groups: list[torch.Tensor]) -> Floats:
 
 
 def _kernel_sum(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Sum of (x.y / D + 1)^3 over all pairs, some thousand rows at a time."""
+    """Return the sum of (x.y / D + 1)^3 over all pairs, computed in blocks of rows."""
     total = 0.0
     for rows in x.split(ROWS):
         k = torch.addmm(x.new_ones(()), rows, y.T, alpha=1 / x.shape[1])
@@ -261,7 +267,7 @@ def _kernel_sum(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def deal(n_real: int, n_fake: int, groups: int) -> list[tuple[Indices, Indices]]:
-    """Images of each side dealt into `groups` groups, none empty; no groups where three cannot be made."""
+    """Divide the images of each side into `groups` non-empty groups. Returns none if fewer than three are possible."""
     count = min(groups, n_real, n_fake)
     if count < 3:
         return []
@@ -271,7 +277,7 @@ def deal(n_real: int, n_fake: int, groups: int) -> list[tuple[Indices, Indices]]
 
 
 def jackknife(value: float, deleted: list[float]) -> tuple[float, float]:
-    """Bounds value +- t se, se^2 = (G-1)/G sum (d_g - mean d)^2, t on G - 1 degrees of freedom."""
+    """Return the bounds value +- t se, se^2 = (G-1)/G sum (d_g - mean d)^2, t on G - 1 degrees of freedom."""
     from scipy.special import stdtrit
 
     groups = len(deleted)

@@ -1,4 +1,4 @@
-"""Two halves of a class's real images that share no group: to compare with, and held out."""
+"""Two halves of the real images of a class that share no group: the comparison half and the holdout half."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MAX_IMAGES = 2000
 def split_halves(
     ids: Sequence[str], groups: Sequence[str], seed: int = 0, limit: int = MAX_IMAGES
 ) -> tuple[list[int], list[int]]:
-    """Positions (comparison half, holdout half), sorted, equally many: n = min(half, `limit`) on both sides.
+    """Return sorted positions (comparison half, holdout half) of equal length n = min(half, `limit`).
 
-    Whole groups (lesion, patient) go to the half that has fewer images, the largest groups first, equal
-    ones by a digest of seed and name; so the halves depend on the names alone, not on the order of the
-    images. Where groups allow no second half of two images, the comparison half keeps what it
-    has and the holdout is empty.
+    Whole groups (lesion, patient) are added to the half with fewer images, the largest groups first, and groups of
+    equal size in the order of a digest of seed and name. The halves therefore depend on the names alone, not on the
+    order of the images. If the groups do not allow a second half of at least two images, the comparison half keeps its
+    images and the holdout half is empty.
     """
     count = Counter(groups)
     order = sorted(count, key=lambda group: (-count[group], _digest(seed, group)))

@@ -1,5 +1,4 @@
-"""How samples lie among themselves and to real images, pixel by pixel. Only measures: `derm_bench.training.health` has
-the thresholds."""
+"""Pixel distances of samples to each other and to real images. The thresholds are in `derm_bench.training.health`."""
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ COMPARED = 64  # images per side
 
 @dataclass(frozen=True)
 class Likeness:
-    """Distances of samples, each relative to the same distance of real images: 1 is as real images.
+    """Distances of samples, each divided by the same distance of real images, so that real images have the value 1.
 
-    distance_ratio: mean distance of two samples, pixel by pixel. coarse_ratio: the same at 4x4 pixels, where noise and
-    fine patterns vanish. nearest_ratio: median distance of a sample to its nearest real image, relative to the median
-    distance of a real image to its nearest other one. Of 64 images per side.
+    distance_ratio: mean pixel distance of two samples. coarse_ratio: the same at 4x4 pixels, where noise and fine
+    patterns vanish. nearest_ratio: median distance of a sample to its nearest real image, relative to the median
+    distance of a real image to its nearest other real image. 64 images per side are used.
     """
 
     distance_ratio: float
@@ -35,8 +34,8 @@ FIGURES = tuple(field.name for field in fields(Likeness))
 
 
 def likeness(samples: torch.Tensor, real: torch.Tensor) -> Likeness | None:
-    """The likeness of samples uint8 [n,3,S,S] to real images uint8 [m,3,S,S]. None where there is nothing to compare:
-    real images that do not differ, fewer than two samples or fewer than three real images."""
+    """Return the likeness of samples uint8 [n,3,S,S] to real images uint8 [m,3,S,S]. Returns None if there are fewer
+    than two samples or fewer than three real images, or if the real images do not differ."""
     if len(samples) < 2 or len(real) < 3:
         return None
     ours, theirs = _compared(samples), _compared(real)
@@ -54,16 +53,17 @@ def likeness(samples: torch.Tensor, real: torch.Tensor) -> Likeness | None:
 def sample_likeness(
     spec: GeneratorSpec, generator: Generator, train: ImageSet, seed: int
 ) -> dict[str, dict[str, float]]:
-    """The likeness of 64 samples per class to its training images: class -> figure (`FIGURES`) -> value. The
-    class is `all` where the generator does not distinguish classes. Classes for which there is nothing to
-    compare are left out, and all of them where the samples are not uint8 [64,3,H,W]: the sample stage refuses those.
+    """Return the likeness of 64 samples of each class to its training images: class -> figure (`FIGURES`) -> value.
+
+    The class is `all` if the generator does not distinguish classes. Classes without a likeness are left out. The
+    result is empty if the samples are not uint8 [64,3,H,W], which the sample stage refuses.
     """
     names = dict(enumerate(train.classes))
     labels: list[int | None] = list(names) if spec.conditional or len(names) == 1 else [None]
     found: dict[str, dict[str, float]] = {}
     for label in labels:
         real = train.images if label is None else train.images[train.labels == label]
-        # total=0: none of these samples is kept, so a generator that has fewer images may repeat them.
+        # total=0: these samples are not kept, so a generator with a finite number of images may repeat them.
         request = SampleRequest(label, COMPARED, child_seed(seed, "health") % 2**31, total=0)
         seed_everything(request.seed)
         images = generator.sample(request, train if spec.conditions_on != "none" else None).images
@@ -81,16 +81,16 @@ def sample_likeness(
 
 
 def _compared(images: torch.Tensor) -> torch.Tensor:
-    """Images spread evenly over the set, 64 at most, float32 in [0,1], contiguous as sums over them depend on it."""
+    """Return at most 64 images spread evenly over the set, float32 in [0,1], contiguous for reproducible sums."""
     rows = torch.linspace(0, len(images) - 1, min(len(images), COMPARED)).round().long()
     return images.cpu()[rows].contiguous().float() / 255
 
 
 def _coarse(images: torch.Tensor) -> torch.Tensor:
-    """Means over the cells of a 4x4 grid."""
+    """Return the means over the cells of a 4x4 grid."""
     return torch.nn.functional.adaptive_avg_pool2d(images, min(COARSE, images.shape[-1]))
 
 
 def _mean_distance(images: torch.Tensor) -> float:
-    """Over all pairs."""
+    """Return the mean distance over all pairs."""
     return float(torch.nn.functional.pdist(images.flatten(1)).mean())

@@ -1,9 +1,9 @@
 """The reference network of the `_domain` metrics: a small residual network at 64 px, fitted to the training split.
 
-It learns the classes and, since features must be useful for data with one class or few images too, two tasks that
-need no labels: by which quarter turn an image was rotated, and whether it was blurred, made noisy or shuffled in
-blocks. Architecture, seed and updates are fixed, so that values of one split can be compared. Changing parameters or
-features changes the protocol version.
+It learns to predict the classes. Since features must be useful for data with one class or few images too, it also
+learns two tasks that need no labels: the quarter turn by which an image was rotated, and the corruption of an image
+(none, blur, noise or shuffled blocks). Architecture, seed and number of updates are fixed, so that values of one split
+can be compared. A change of parameters or features requires a new protocol version.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CORRUPTIONS = 4
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2016, pre-activation), halving the side."""
+    """Two 3x3 convolutions with a shortcut (He et al. 2016, pre-activation), which halve the side."""
 
     def __init__(self, fan_in: int, fan_out: int) -> None:
         super().__init__()
@@ -51,10 +51,10 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """float32 [N,3,64,64] in [-1,1] -> features [N,96]: means over the maps of its two depths.
+    """The network: float32 [N,3,64,64] in [-1,1] -> features [N,96], the means of its feature maps at two depths.
 
-    `classes`, `turns` and `corruptions` are linear heads on them, used while fitting only; `mean` and `std`
-    (of the features over training images) put features on one scale.
+    `classes`, `turns` and `corruptions` are linear heads on the features, used only while fitting. `mean` and `std` of
+    the features over training images are used to standardise features.
     """
 
     mean: Tensor
@@ -79,7 +79,7 @@ class Network(nn.Module):
 
 
 class Reference:
-    """The extractor `domain`: uint8 images [N,3,H,W] -> float64 features [N,96] (NumPy), each of mean 0 and
+    """The extractor `domain`: uint8 images [N,3,H,W] -> float64 features [N,96] (NumPy), with mean 0 and standard
     deviation 1 over the training images. Images of another size are resized to 64 px, bilinear, antialiased.
     """
 
@@ -93,14 +93,14 @@ class Reference:
     def load(
         cls, state: Mapping[str, Tensor], classes: int | tuple[str, ...], device: str | torch.device = "cpu"
     ) -> Reference:
-        """From the state dict that `fit_reference` returned and the classes (or their number) of its data."""
+        """Create the extractor from the state dict of `fit_reference` and the classes (or their number) of its data."""
         network = Network(classes if isinstance(classes, int) else len(classes))
         network.load_state_dict(dict(state))
         return cls(network, device)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> NDArray[np.float64]:
-        """Features of images [N,3,H,W] uint8; float32 without TF32 inside the network."""
+        """Return the features of uint8 images [N,3,H,W]. The network runs in float32 without TF32."""
         with full_float32():
             parts = [
                 self.network(_normalised(resize_images(part, SIZE).to(self.device))).double()
@@ -114,10 +114,10 @@ class Reference:
 
 
 def fit_reference(train: ImageSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:
-    """Fits the network to the whole training split, in about 10 s on a core. Returns its state dict (CPU).
+    """Fit the network to the whole training split, in about 10 s on one core. Returns its state dict on the CPU.
 
-    Classes are drawn equally often. The same images give the same state on the CPU, whatever the number of threads and
-    the layout of the images in memory. TF32 is not used. Raises ValueError without images.
+    Classes are drawn equally often. On the CPU, the same images give the same state for any number of threads and any
+    memory layout of the images. TF32 is not used. Raises ValueError if there are no images.
     """
     if not len(train):
         raise ValueError("the reference network needs training images")
@@ -152,7 +152,7 @@ def _fit(train: ImageSet, device: str | torch.device) -> dict[str, Tensor]:
 
 
 def distort(images: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Random 56 px crops and flips of uint8 [N,3,64,64], then for each image a quarter turn and a corruption.
+    """Apply random 56 px crops and flips to uint8 [N,3,64,64], then a quarter turn and a corruption to each image.
 
     Returns uint8 [N,3,56,56], turns int64 [N] in 0..3, corruptions int64 [N] (none, blur, noise, blocks).
     """
@@ -174,7 +174,7 @@ def distort(images: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor, Tens
 
 
 def _blurred(images: Tensor, _: torch.Generator) -> Tensor:
-    """A Gaussian blur of sigma 1.2 px."""
+    """Apply a Gaussian blur of sigma 1.2 px."""
     offsets = torch.arange(-3, 4, dtype=torch.float32)
     kernel = torch.exp(-(offsets**2) / (2 * 1.2**2))
     kernel = (kernel / kernel.sum()).expand(3, 1, 1, 7)
@@ -184,13 +184,13 @@ def _blurred(images: Tensor, _: torch.Generator) -> Tensor:
 
 
 def _noisy(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Gaussian noise of deviation 10 (of 255)."""
+    """Add Gaussian noise of standard deviation 10 (of 255)."""
     noise = torch.randn(images.shape, generator=draw) * 10
     return (images.float() + noise).round_().clamp_(0, 255).byte()
 
 
 def _shuffled(images: Tensor, draw: torch.Generator) -> Tensor:
-    """The 16 blocks of 14 px in another order, the same for all."""
+    """Permute the 16 blocks of 14 px, in the same order for all images."""
     n, side = len(images), CROP // 4
     blocks = images.reshape(n, 3, 4, side, 4, side).permute(0, 2, 4, 1, 3, 5).reshape(n, 16, 3, side, side)
     blocks = blocks[:, torch.randperm(16, generator=draw)].reshape(n, 4, 4, 3, side, side)
@@ -199,7 +199,7 @@ def _shuffled(images: Tensor, draw: torch.Generator) -> Tensor:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The network is too small to gain from threads, which would also change the order of its sums."""
+    """Use one thread within the block: more would not be faster and would change the order of sums."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -210,14 +210,14 @@ def _one_thread() -> Iterator[None]:
 
 @torch.inference_mode()
 def _set_moments(network: Network, images: Tensor, device: str | torch.device) -> None:
-    """Mean and deviation of the features over up to 2048 training images, evenly chosen."""
+    """Set the mean and standard deviation of the features over up to 2048 evenly spaced training images."""
     index = torch.linspace(0, len(images) - 1, min(len(images), MOMENTS_OF)).long()
     network.eval()
     parts = [network(_normalised(part.to(device))).double() for part in images[index].split(256)]
     out = torch.cat(parts)
     spread = out.std(0, unbiased=False)
     network.mean.copy_(out.mean(0))
-    # A feature that hardly varies over the reals would blow up what little a fake differs in it.
+    # Without a lower bound, a feature that hardly varies over the reals would magnify small differences.
     network.std.copy_(spread.clamp(min=max(float(spread.mean()) * 0.1, 1e-6)))
 
 

@@ -1,4 +1,4 @@
-"""From images to rows: features, computed once per extractor and set of images, and every metric on them."""
+"""Compute metric rows from images: features once per extractor and set of images, and all metrics on them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ UNKNOWN = (math.nan, math.nan, math.nan)
 
 
 def extract(extractor: Extractor, images: torch.Tensor) -> Floats:
-    """Features float64 [N,D] of uint8 images [N,3,H,W]. Raises UserError for NaN, infinity and other shapes."""
-    # Contiguous: an extractor's rounding may depend on how images lie in memory.
+    """Return features float64 [N,D] of uint8 images [N,3,H,W]. Raises UserError for NaN, infinity and other shapes."""
+    # Contiguous, as the rounding of an extractor may depend on the memory layout.
     parts = [_array(extractor(part.contiguous())) for part in images.split(CHUNK)]
     features = np.concatenate(parts) if parts else np.empty((0, 0))
     if features.ndim != 2 or len(features) != len(images):
         name = _name(extractor)
-        raise UserError(f"extractor {name} gave {features.shape} for {len(images)} images, not [N,D]")
+        raise UserError(f"extractor {name} returned {features.shape} for {len(images)} images, not [N,D]")
     broken = int((~np.isfinite(features)).any(1).sum())
     if broken:
         raise UserError(
             f"extractor {_name(extractor)}: NaN or infinite features for {broken} of {len(images)} images",
-            hint="its weights are damaged or are not the ones it expects",
+            hint="the weights are damaged or belong to another network",
         )
     return features
 
@@ -45,11 +45,11 @@ def score(
     extractor: Extractor,
     metrics: Mapping[str, Any],
 ) -> list[Row]:
-    """Rows `metric, value, ci_low, ci_high, extractor, n_real, n_synthetic` of metrics on one extractor.
+    """Return rows `metric, value, ci_low, ci_high, extractor, n_real, n_synthetic` of the metrics of one extractor.
 
-    Each side is uint8 images, or the features that `extract` gave for them. Metrics, by name, have
-    `compute(real, synthetic) -> {name: float}`, or with intervals `intervals(real, synthetic) ->
-    {name: (value, low, high)}`. Below two images per side every value is NaN.
+    Each side is either uint8 images or features from `extract`. metrics: name -> object with `compute(real, synthetic)
+    -> {name: float}` or, with intervals, `intervals(real, synthetic) -> {name: (value, low, high)}`. For fewer than two
+    images per side, all values are NaN.
     """
     a, b = _features(real, extractor), _features(synthetic, extractor)
     shared = {"extractor": _name(extractor), "n_real": len(a), "n_synthetic": len(b)}
@@ -62,12 +62,12 @@ def score(
 
 
 class Scorer:
-    """All image metrics of a matrix. Metrics with equal options share one extractor and its features.
+    """All image metrics of a matrix. Metrics with the same extractor and options share its features.
 
         scorer = Scorer([(spec, options), ...], task, reference)
         rows = scorer.rows(scorer.features(real), scorer.features(synthetic))
 
-    `reference` is needed where a metric's extractor is `domain`. `task.device` is where extractors run.
+    `reference` is required if the extractor of a metric is `domain`. Extractors run on `task.device`.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class Scorer:
             self._groups[made[key]][1][spec.name] = create(spec, options, task)
 
     def __len__(self) -> int:
-        """How many extractors there are."""
+        """Return the number of extractors."""
         return len(self._groups)
 
     def features(self, images: torch.Tensor) -> list[Floats]:
-        """Features of uint8 images [N,3,H,W], one array for each extractor."""
+        """Return the features of uint8 images [N,3,H,W], one array per extractor."""
         return [extract(extractor, images) for extractor, _ in self._groups]
 
     def rows(self, real: Sequence[Floats], synthetic: Sequence[Floats]) -> list[Row]:
-        """Rows of all metrics from the features of both sides."""
+        """Return the rows of all metrics from the features of both sides."""
         out = []
         for (extractor, metrics), a, b in zip(self._groups, real, synthetic, strict=True):
             out += score(a, b, extractor, metrics)

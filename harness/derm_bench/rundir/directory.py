@@ -1,4 +1,4 @@
-"""Writes a whole run directory, and reads one that may be somebody else's."""
+"""Write a whole run directory, and read one that may come from another user."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = (*(table.file for table in TABLES.values()), PREDICTIONS.file, MANIFEST, *REPORTS)
-"""The files of a run directory that are in no folder of it."""
+"""The files at the top level of a run directory."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run directory as it was read, or as it was just written: `predictions` is None where there are none."""
+    """The contents of a run directory that was read or just written. `predictions` is None if there is no such file."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -46,7 +46,7 @@ class RunFiles:
 
 
 def prepare_out(out: Path, matrix_name: str) -> None:
-    """Makes the run directory, or refuses one that is not a run of this matrix, or that has links in it."""
+    """Create the run directory. Raises UserError if it exists and holds another run, other files or links."""
     manifest = out / MANIFEST
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def prepare_out(out: Path, matrix_name: str) -> None:
             hint="give another --out",
         ) from error
     if not entries:
-        # Says whose folder it is from the first moment: a run killed before its tables are whole can go on.
+        # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
         write_json({"schema": SCHEMA, "matrix": {"name": matrix_name}}, manifest)
         return
     check_directory(out, NAMES)
@@ -68,7 +68,7 @@ def prepare_out(out: Path, matrix_name: str) -> None:
         name = read_json(manifest)["matrix"]["name"]
     except (OSError, UserError, KeyError, TypeError):
         raise UserError(
-            f"{out.absolute()} is not empty and no run directory",
+            f"{out.absolute()} is not empty and is not a run directory",
             hint="give an empty or new folder with --out",
         ) from None
     if name != matrix_name:
@@ -80,9 +80,13 @@ def prepare_out(out: Path, matrix_name: str) -> None:
 
 @dataclass(frozen=True)
 class Writing:
-    """What is written beside the tables: `provenance` of versions and machine (`manifest.PROVENANCE`), the `metrics`
-    of plugins that the matrix names, or the directions kept from a manifest, the CSV of each split by its digest,
-    `statuses` (status and error) of the stages that are not done, and the `summary` of the statistics stage."""
+    """What is written in addition to the tables.
+
+    provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
+    not done. splits: the CSV file of each split, by digest. metrics: the plugin metrics that the matrix names.
+    directions: the metric directions of an existing manifest, used instead of `metrics`. summary: the table that the
+    statistics stage computed.
+    """
 
     provenance: Mapping[str, Any]
     statuses: Mapping[str, Mapping[str, str]]
@@ -93,7 +97,7 @@ class Writing:
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
-    """Writes everything but the figures and the reports; returns what was written, the tables as frames."""
+    """Write all files except the figures and the reports. Returns the contents, with the tables as frames."""
     check_directory(out, NAMES)
     tables = build_tables(stages, records, writing.summary)
     for name, table in TABLES.items():
@@ -111,7 +115,7 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
 
 
 def write_splits(stages: RunStages, contents: Mapping[str, bytes], folder: Path) -> None:
-    """Fills splits/ anew: one CSV file per split, exactly the bytes whose SHA-256 is its digest."""
+    """Replace the folder splits/: one CSV file per split, whose SHA-256 is the digest of the split."""
     emptied(folder)
     names = FileNames()
     for split in stages.splits:
@@ -120,10 +124,10 @@ def write_splits(stages: RunStages, contents: Mapping[str, bytes], folder: Path)
 
 
 def read_run(folder: Path) -> RunFiles:
-    """Reads a run directory from its own files.
+    """Read a run directory from its own files.
 
-    Raises UserError where it is no run directory, of another schema, holds links, or anything in it is not as
-    `docs/run-directory.md` says.
+    Raises UserError if the folder is not a run directory, has another schema, contains links, or differs from the
+    layout in `docs/run-directory.md`.
     """
     if not folder.is_dir():
         raise UserError(f"no run directory: {folder.absolute()}", hint="give the folder that `run` wrote")
@@ -135,7 +139,7 @@ def read_run(folder: Path) -> RunFiles:
             tables[name] = read_csv(folder / table.file, table)
         except FileNotFoundError:
             raise UserError(
-                f"no whole run directory: it has no {table.file}: {folder}",
+                f"the run directory is incomplete, it has no {table.file}: {folder}",
                 hint="run the matrix again: the run was stopped before its tables were written",
             ) from None
     predictions = folder / PREDICTIONS.file

@@ -1,4 +1,4 @@
-"""Tables as pandas frames with the schema's dtypes: from rows, to rows, to CSV files and back."""
+"""Tables as pandas frames with the schema's dtypes: conversion from and to rows and CSV files."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _CONVERT: Mapping[Dtype, tuple[Callable[[Any], Any], Any]] = {
 }
 LONGEST = {"cell": 2000, "error": 100_000, "reference": 2000, "extractor": 2000, "protocol": 2000}
 LONGEST_NAME = 255
-"""Characters of a name in a table that somebody else may have written; `LONGEST` says where there may be more."""
+"""The maximum length of a text value when an untrusted table is read; `LONGEST` has the exceptions by column."""
 
 
 def make_frame(rows: Iterable[Row], table: Table, more: Sequence[str] = ()) -> pd.DataFrame:
-    """A frame of `rows` with the table's columns and `more` after them. What a row lacks is missing (text: empty)."""
+    """Return a frame of `rows` with the columns of the table, followed by `more`. A value that a row lacks is missing
+    (empty in a text column)."""
     import pandas as pd
 
     kept = list(rows)
@@ -48,7 +49,7 @@ def make_frame(rows: Iterable[Row], table: Table, more: Sequence[str] = ()) -> p
 
 
 def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame as plain Python values: str, int, float, and None for what is missing."""
+    """Return the rows of a frame as plain Python values: str, int, float, and None for a missing value."""
     columns = []
     for name in frame.columns:
         series = frame[name]
@@ -63,7 +64,7 @@ def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str:
-    """A value as a CSV file holds it: '' for what is missing, floats by `repr`, so that equal numbers look equal."""
+    """Format a value for a CSV file: '' for a missing value, floats by `repr`, so that equal numbers look equal."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -72,7 +73,7 @@ def text(value: Any) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Writes a frame as CSV, whole or not at all: floats by `repr`, '' for what is missing."""
+    """Write a frame as CSV atomically, with floats by `repr` and '' for missing values."""
     columns = []
     for name in frame.columns:
         series = frame[name]
@@ -87,10 +88,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_csv(path: Path, table: Table) -> pd.DataFrame:
-    """A table from its CSV file, with the schema's dtypes.
+    """Read a table from its CSV file, with the dtypes of the schema.
 
-    Raises UserError for what is no such table: a link, other columns, a word where a number belongs, a name of more
-    than 255 characters; FileNotFoundError where there is none.
+    Raises UserError if the file is a link, has other columns, has text in a numeric column or a name of more than 255
+    characters, and FileNotFoundError if it does not exist.
     """
     import pandas as pd
 
@@ -99,13 +100,13 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
         os.fdopen(descriptor, "rb", closefd=False) as file,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # of a first row that is too long
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # raised if the first row is too long
         try:
             found = pd.read_csv(
                 file, dtype=str, keep_default_na=False, na_filter=False, index_col=False, encoding="utf-8"
             )
         except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            raise UserError(f"no CSV table: {error}", file=path) from error
+            raise UserError(f"not a valid CSV table: {error}", file=path) from error
     names = tuple(found.columns)
     if names[: len(table.names)] != table.names or (len(names) > len(table.names) and not table.more):
         absent = [name for name in table.names if name not in names]
@@ -115,12 +116,12 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
 
 
 def _typed(series: pd.Series[Any], dtype: Dtype, name: str, path: Path) -> pd.Series[Any]:
-    """A column of text as the schema's dtype."""
+    """Convert a column of text to the dtype of the schema."""
     import pandas as pd
 
     if len(name) > LONGEST_NAME or (series.str.len() > LONGEST.get(name, LONGEST_NAME)).any():
         raise UserError(
-            f"the column '{name[:LONGEST_NAME]}' has a name of more than {LONGEST.get(name, LONGEST_NAME)} "
+            f"the column '{name[:LONGEST_NAME]}' has a name or a value of more than {LONGEST.get(name, LONGEST_NAME)} "
             "characters",
             file=path,
         )
@@ -131,4 +132,5 @@ def _typed(series: pd.Series[Any], dtype: Dtype, name: str, path: Path) -> pd.Se
         values = [convert(word) if word else missing for word in series.tolist()]
         return pd.Series(values, dtype=PANDAS[dtype])
     except (ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"the column '{name}' holds what is no {dtype}: {error}", file=path) from error
+        message = f"the column '{name}' has a value that is not of the dtype {dtype}: {error}"
+        raise UserError(message, file=path) from error

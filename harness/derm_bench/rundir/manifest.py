@@ -1,4 +1,4 @@
-"""manifest.json: what was run, on what, with which versions; the digests of the other files."""
+"""manifest.json: the matrix, the machine, the versions, and the digests of the other files."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from derm_bench.specs import MetricSpec
 MANIFEST = "manifest.json"
 REPORTS = ("report.md", "report.html")
 PROVENANCE = ("derm_bench", "protocol_version", "command", "distributions", "machine", "git")
-"""The keys of the manifest that are known before anything runs, and kept when tables are rebuilt."""
+"""The manifest keys that are known before a run starts, and that are kept when tables are rebuilt."""
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 Directions = dict[str, dict[str, Any]]
-"""`{"higher_is_better": bool, "level": "predictions" | "images"}` by metric."""
+"""Metric name -> `{"higher_is_better": bool, "level": "predictions" | "images"}`."""
 
 
 def metric_directions(tables: Tables, classes: Iterable[str], specs: Sequence[MetricSpec]) -> Directions:
-    """Which way is better for every metric of the tables. `classes` are those of the data sets, `specs` the metrics of
-    plugins that the matrix names. A metric that a spec does not name is taken for that of the spec whose name it
-    begins with; one that belongs to none is left out."""
+    """Return the direction of every metric of the tables.
+
+    classes: the classes of the data sets. specs: the plugin metrics that the matrix names. A column that is not named
+    after a spec belongs to the spec whose name, with an underscore, it begins with; other columns are left out.
+    """
     built_in = set(metric_names(tuple(classes)))
     columns = [name for name in tables["results"].columns if name not in RESULTS.names]
     found: Directions = {}
@@ -60,8 +62,8 @@ def make_manifest(
     metrics: Directions,
     statuses: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """The manifest of a run directory whose other files are written. `statuses` has status and error of the stages
-    that are not done."""
+    """Return the manifest of a run directory whose other files have been written. `statuses` has the status and error
+    of each stage that is not done."""
     manifest = {
         "schema": SCHEMA,
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
@@ -83,8 +85,8 @@ def _sorted(stages: RunStages) -> list[Any]:
 
 
 def seal(out: Path) -> None:
-    """Enters the digests of the figures and the reports into the manifest, once they are there. Those of the other
-    files stay as they are: what somebody has changed since the run is not vouched for."""
+    """Add the digests of the figures and reports to the manifest after they are written. The digests of other files are
+    kept, so that a file changed after the run does not match its digest."""
     manifest = read_json(out / MANIFEST)
     now = {name: digest for name, digest in digests(out, [MANIFEST]).items() if _reported(name)}
     kept = {name: digest for name, digest in manifest.get("files", {}).items() if not _reported(name)}
@@ -96,7 +98,7 @@ def _reported(name: str) -> bool:
 
 
 def table_digests(out: Path) -> dict[str, str]:
-    """Digests of what figures are drawn from: the tables, and what the manifest says of the matrix and the metrics."""
+    """Return the digests of the inputs of the figures: the tables, and the matrix and metrics of the manifest."""
     names = [*(table.file for table in TABLES.values()), PREDICTIONS.file]
     found = {}
     for name in names:
@@ -112,7 +114,7 @@ def table_digests(out: Path) -> dict[str, str]:
 
 
 class _Part(BaseModel):
-    """What a report reads of a manifest; whatever else stands there is only shown."""
+    """Base class of the parts of a manifest that a report uses. Other keys are allowed and only displayed."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -181,17 +183,17 @@ class _Manifest(_Part):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run directory, checked as far as it is used.
+    """Read the manifest of a run directory and check the parts that are used.
 
-    Raises UserError where there is none, where it is of another schema, and where anything in it is not what this
-    version writes; nothing outside of `folder` is read, whatever it names.
+    Raises UserError if there is no manifest, if it has another schema, or if it differs from what this version writes.
+    Nothing outside `folder` is read, whatever paths the manifest contains.
     """
     path = folder / MANIFEST
     try:
         manifest = read_json(path)
     except FileNotFoundError:
         hint = "give the folder that `run` wrote"
-        raise UserError(f"no run directory: it has no {MANIFEST}: {folder}", hint=hint) from None
+        raise UserError(f"not a run directory, it has no {MANIFEST}: {folder}", hint=hint) from None
     if not isinstance(manifest, dict):
         raise UserError("expected a JSON object", file=path)
     schema = manifest.get("schema")

@@ -1,4 +1,4 @@
-"""What a run directory is made of: which stage each row, curve and picture comes from. It is kept in the manifest."""
+"""The stages that each row, curve and picture of a run directory comes from, as the manifest keeps them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 
 @dataclass(frozen=True, slots=True)
 class CellStages:
-    """A cell and its stages: the training, one evaluation per test set, what generators did for it, and the trainings
-    that its own is built on."""
+    """A cell and its stages: the training, one evaluation per test set, the stages of its generators, and the trainings
+    that its training depends on."""
 
     at: Coordinates
     name: Annotated[str, StringConstraints(max_length=LONGEST["cell"])]
@@ -42,7 +42,8 @@ class CellStages:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStage:
-    """A fidelity stage and where its rows belong. `step` is the update of a snapshot, None the end of the fit."""
+    """A fidelity stage and the coordinates of its rows. `step` is the update of a snapshot, or None for the end of the
+    fit."""
 
     at: ClassCoordinates
     step: int | None
@@ -51,7 +52,7 @@ class ScoreStage:
 
 @dataclass(frozen=True, slots=True)
 class FitStage:
-    """The fit of a generator, the stage that checks its health, and those that draw its samples."""
+    """The fit of a generator, its health stage, and the stages that draw its samples."""
 
     at: ClassCoordinates
     key: Key
@@ -61,7 +62,7 @@ class FitStage:
 
 @dataclass(frozen=True, slots=True)
 class CurveStage:
-    """A stage that kept a training curve."""
+    """A stage with a training curve."""
 
     at: CurveCoordinates
     key: Key
@@ -69,7 +70,7 @@ class CurveStage:
 
 @dataclass(frozen=True, slots=True)
 class SplitUse:
-    """A split: its data set, seed, digest and classes. `own`: a data set of the matrix, not of an `init`."""
+    """A split: its data set, seed, digest and classes. `own` is False for a data set that only an `init` uses."""
 
     dataset: Name
     seed: int
@@ -80,10 +81,11 @@ class SplitUse:
 
 @dataclass(frozen=True)
 class RunStages:
-    """All that the tables of a run directory are made of, beside the resolved `matrix` (as JSON has it).
+    """All stages that the tables of a run directory come from, and the resolved `matrix` as JSON values.
 
-    `sheets` draw the preprocessing of each data set, `decodes` decode them; `terms` are licence and citation of each.
-    `origins` are (label, training) of all trainings whose start the manifest tells. `warnings` are the plan's.
+    sheets, decodes: by data set, the stage that draws its preprocessing and the stage that decodes it. terms: licence
+    and citation of each data set. origins: (label, training) of each training whose initial weights the manifest
+    lists. warnings: the warnings of the plan.
     """
 
     matrix: Mapping[str, Any]
@@ -100,7 +102,7 @@ class RunStages:
 
     @classmethod
     def of(cls, plan: Plan) -> RunStages:
-        """The stages of a plan that its run directory shows."""
+        """Return the stages of a plan that its run directory shows."""
         own = {entry.label for entry in plan.matrix.datasets}
         matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
         return cls(
@@ -124,15 +126,15 @@ class RunStages:
         )
 
     def dump(self) -> dict[str, Any]:
-        """As JSON has it, without the matrix; `load` is the reverse."""
+        """Return the stages as JSON values, without the matrix. `load` is the inverse."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)[1:]}
 
     @classmethod
     def load(cls, document: Any, matrix: Mapping[str, Any]) -> RunStages:
-        """Reads what `dump` gave. Raises UserError, in words, for anything else: a key that is not 40 hexadecimal
-        digits, a name of more than 255 characters, a field that is missing or of another type."""
+        """Read the output of `dump`. Raises UserError if a key is not 40 hexadecimal digits, if a name has more than
+        255 characters, or if a field is missing or of the wrong type."""
         if not isinstance(document, dict):
-            raise UserError("`plan` is no map")
+            raise UserError("`plan` is not a map")
         try:
             loaded = _adapter().validate_python(document | {"matrix": matrix})
         except ValidationError as error:
@@ -145,7 +147,7 @@ class RunStages:
         return loaded
 
     def names(self) -> Iterator[str]:
-        """Every label that tables, headings and file names are made of."""
+        """Yield every label that is used in tables, headings and file names."""
         for at in (*(c.at for c in self.cells), *(s.at for s in self.scores), *(f.at for f in self.fits)):
             yield from (at.dataset, at.strategy, at.generator)
             if isinstance(at, ClassCoordinates):
@@ -154,7 +156,7 @@ class RunStages:
             yield from (curve.at.dataset, curve.at.class_name, curve.at.stage, curve.at.role)
 
     def done(self, statuses: Mapping[str, Any]) -> set[str]:
-        """The keys of the stages that tables are read from and that no status speaks against."""
+        """Return the keys of the stages that tables are read from, without those that `statuses` lists."""
         keys = {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
@@ -163,12 +165,13 @@ class RunStages:
 
 @functools.cache
 def _field_names(record: Hashable) -> tuple[str, ...] | None:
-    """The fields of a dataclass; None of anything else. A plan has many thousands of these records."""
+    """Return the field names of a dataclass instance, or None for another value. Fast, as a plan has thousands of
+    them."""
     return tuple(f.name for f in dataclasses.fields(record)) if dataclasses.is_dataclass(record) else None
 
 
 def _plain(value: Any) -> Any:
-    """Records as maps, at any depth."""
+    """Convert dataclass instances to maps, at any depth."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     names = _field_names(cast(Hashable, type(value)))
@@ -227,7 +230,7 @@ def _curves(plan: Plan) -> Iterator[CurveStage]:
 
 
 def curve_of_fit(at: ClassCoordinates, key: str) -> CurveStage:
-    """The training curve of a strategy's generator."""
+    """Return the training curve of a generator of a strategy."""
     place = (at.dataset, at.train_fraction, key[:12], "generator", at.strategy)
     return CurveStage(CurveCoordinates(*place, at.class_name, at.generator_seed), key)
 
@@ -235,19 +238,20 @@ def curve_of_fit(at: ClassCoordinates, key: str) -> CurveStage:
 def curve_of_required(
     dataset: str, fraction: float, role: str, owner: str, class_name: str, seed: int | None, key: str
 ) -> CurveStage:
-    """The training curve of what something else is built on."""
+    """Return the training curve of a model that another training depends on."""
     return CurveStage(CurveCoordinates(dataset, fraction, key[:12], role, owner, class_name, seed), key)
 
 
 def curve_of_cell(at: Coordinates, classifier: str, seed: int, key: str) -> CurveStage:
-    """The training curve of a cell's classifier."""
+    """Return the training curve of the classifier of a cell."""
     name = f"{at.strategy}/{classifier}"
     place = (at.dataset, at.train_fraction, key[:12], "classifier", name, "", seed)
     return CurveStage(CurveCoordinates(*place), key)
 
 
 def _origins(plan: Plan) -> Iterator[tuple[str, str]]:
-    """(label, training) of each cell's classifier and of what it is built on: `label/member 1`, `label/init`."""
+    """Yield (label, training) of each classifier and of the trainings that it depends on, such as `label/member 1` or
+    `label/init`."""
     for planned in plan.cells:
         yield from _origins_of(plan, planned.cell.classifier, planned.train)
 
@@ -256,5 +260,7 @@ def _origins_of(plan: Plan, label: str, key: str) -> Iterator[tuple[str, str]]:
     yield label, key
     for given, other in plan.stages[key].inputs.items():
         name = given.removeprefix(NEEDED)
-        if (given == "init" or name != given) and NEEDED not in name:  # else what `name` requires in turn
+        if (
+            given == "init" or name != given
+        ) and NEEDED not in name:  # otherwise `given` is a requirement of `name`
             yield from _origins_of(plan, f"{label}/{name}", other)

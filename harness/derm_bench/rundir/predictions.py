@@ -1,4 +1,4 @@
-"""predictions.parquet: written from what evaluations kept, and read for figures."""
+"""predictions.parquet: written from the outputs of the evaluation stages, and read for figures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 UNPACKED_BYTES = 8 * 2**30
-"""The most bytes that a predictions file may unpack to."""
+"""The maximum size of a predictions file after decompression."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions of one cell on one test set: labels, predicted int64 [N] (indices into the classes);
-    proba float64 [N,K], rows in class order."""
+    """The predictions of one cell on one test set. labels, predicted: int64 [N], indices into the classes; proba:
+    float64 [N,K], columns in class order."""
 
     labels: np.ndarray
     predicted: np.ndarray
@@ -33,8 +33,8 @@ class Scored:
 
 
 def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
-    """All predictions of finished cells in one file, cell by cell. Rows of `val` belong to no test set: theirs is
-    empty, and they stand once per cell."""
+    """Write the predictions of all finished cells to one file, cell by cell. Rows of `val` occur once per cell, with an
+    empty test set."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -58,15 +58,15 @@ def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
 
 
 def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
-    """Class names, and test predictions by (cell, test_set). Raises UserError for what is no such file: a link, other
-    columns or dtypes, more bytes than are read."""
+    """Return the class names, and the test predictions by (cell, test_set). Raises UserError if the file is a link, is
+    too large, or has other columns or dtypes."""
     import pyarrow as pa
 
     try:
         with opened(path, TABLE_BYTES) as descriptor:
             return _read(descriptor)
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-        raise UserError(f"no predictions of this version: {error}", file=path) from error
+        raise UserError(f"not a valid predictions file: {error}", file=path) from error
 
 
 def _read(descriptor: int) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
@@ -98,7 +98,7 @@ def _read(descriptor: int) -> tuple[tuple[str, ...], dict[tuple[str, str], Score
 
 
 def _coded(column: Any) -> tuple[np.ndarray, list[str]]:
-    """A column of words as places int64 [N] in a list of distinct ones."""
+    """Encode a text column as indices int64 [N] into a list of its distinct values."""
     import numpy as np
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""How the stages behind a run directory stand: what building its tables asks of a store, or of a worker's inputs."""
+"""Protocols for the status and outputs of stages, implemented by the store and by the inputs of a worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 class StageOutcome(Protocol):
-    """How one stage stands. `error` is for a person; `cause` the key of the stage that it was skipped for."""
+    """The outcome of one stage. `error` is a message; `cause` is the key of the stage whose failure caused a skip."""
 
     @property
     def status(self) -> str: ...
@@ -21,21 +21,21 @@ class StageOutcome(Protocol):
 
 
 class Records(Protocol):
-    """Answers for every stage of a run, by its key, in the parent and in a worker alike."""
+    """Access to the records of all stages of a run by key, in the parent process and in a worker."""
 
     def outcome(self, key: str) -> StageOutcome:
-        """How the stage stands."""
+        """Return the outcome of the stage."""
         ...
 
     def result(self, key: str) -> Mapping[str, Any]:
-        """The result of a stage that is done; empty for others."""
+        """Return the result of the stage; empty unless the stage is done."""
         ...
 
     def folder(self, key: str) -> Path | None:
-        """The folder of a finished stage's files; None where there is none."""
+        """Return the folder with the files of a finished stage, or None."""
         ...
 
     def attempt(self, key: str) -> Mapping[str, Any]:
-        """`seconds`, `peak_memory_mb` and `peak_device_mb` of the attempt that finished the stage, else of the last
-        one; empty where that is not known."""
+        """Return `seconds`, `peak_memory_mb` and `peak_device_mb` of the attempt that finished the stage, or else of
+        the last attempt; empty if unknown."""
         ...

@@ -1,4 +1,4 @@
-"""samples/: the sheets of images that stages drew, and index.json, which says what each shows."""
+"""samples/: the sheets of images that stages drew, and index.json, which describes each sheet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from derm_bench.rundir.records import Records
 from derm_bench.rundir.sheet_index import INDEX, Shows
 
 SHEETS = 50_000
-"""The most sheets that an index may list."""
+"""The maximum number of sheets in an index."""
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 File = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[^/\\\x00]+\.png$")]
@@ -28,8 +28,8 @@ File = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[^/\
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of images: the columns are those of `derm_bench.rundir.schema.INDEX_KEYS`, `class` being
-    `class_name`."""
+    """One sheet of images, with the keys of `derm_bench.rundir.schema.INDEX_KEYS` as fields (`class` is
+    `class_name`)."""
 
     file: File
     shows: Shows
@@ -49,7 +49,7 @@ def _adapter() -> TypeAdapter[list[Sheet]]:
 
 
 def write_samples(stages: RunStages, records: Records, folder: Path) -> None:
-    """Fills samples/ anew with the sheets of all generators and of preprocessing, as stages drew them."""
+    """Replace the folder samples/ with the sheets of all generators and of preprocessing."""
     emptied(folder)
     names, entries = FileNames(), []
     several = len({cell.at.dataset for cell in stages.cells} | {fit.at.dataset for fit in stages.fits}) > 1
@@ -66,7 +66,7 @@ def write_samples(stages: RunStages, records: Records, folder: Path) -> None:
 
 
 def _sheets(stages: RunStages, records: Records) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(picture in the store, its entry without a file name) of every sheet."""
+    """Yield, for every sheet, the picture in the store and its index entry without a file name."""
     for label, key in stages.sheets.items():
         head: dict[str, Any] = {"dataset": label, "strategy": None, "generator": None, "seed": None}
         yield from _drawn(records, key, head)
@@ -100,9 +100,9 @@ def _drawn(records: Records, key: str, head: Mapping[str, Any]) -> Iterator[tupl
 
 
 def read_index(folder: Path) -> list[Sheet]:
-    """The sheets of a samples/ folder, as its index lists them; [] where there is no index.
+    """Return the sheets that the index of a samples/ folder lists; [] if there is no index.
 
-    Raises UserError for an index of another form, one that names a file outside of the folder, and too many sheets.
+    Raises UserError for an invalid index, for a file name that leads outside the folder, and for too many sheets.
     """
     path = folder / INDEX
     try:

@@ -1,6 +1,6 @@
-"""What a run directory holds: its files, and the columns of its tables with dtype, unit and meaning.
+"""The layout of a run directory: its files, and the columns of its tables with dtype, unit and meaning.
 
-`docs/run-directory.md` says the same, and a test compares the two.
+`docs/run-directory.md` has the same content, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCHEMA = 1
-"""The version of this layout, stated in the manifest as `schema`. It is raised when readers have to change."""
+"""The version of this layout, stated in the manifest as `schema`. It is increased when readers must change."""
 
 Dtype = Literal["text", "integer", "real"]
 """`text` is never missing but may be empty; `integer` is int64, `real` float64, and both may be missing."""
@@ -18,7 +18,7 @@ Dtype = Literal["text", "integer", "real"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name (`<...>` stands for one column each), dtype, unit ("" for none) and meaning."""
+    """One column: its name (`<...>` stands for any number of columns), dtype, unit ("" for none) and meaning."""
 
     name: str
     dtype: Dtype
@@ -28,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its file, what one row is, its columns in order, and the columns that may follow them."""
+    """One table: its file, the meaning of a row, its columns in order, and the columns that may follow them."""
 
     file: str
     rows: str
@@ -37,24 +37,26 @@ class Table:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns that are always there."""
+        """The names of the columns that every such table has."""
         return tuple(column.name for column in self.columns)
 
     def dtype(self, name: str) -> Dtype:
-        """The dtype of a column; that of the columns that may follow where it is none of the fixed ones."""
+        """Return the dtype of a column. A name that is not in `columns` has the dtype of `more`."""
         known = {column.name: column.dtype for column in self.columns}
         return known[name] if name in known else self.more[0].dtype
 
 
 _DATASET = Column("dataset", "text", "", "Label of the data set.")
-_FRACTION = Column("train_fraction", "real", "share", "Share of the training images that is used, in (0, 1].")
+_FRACTION = Column(
+    "train_fraction", "real", "share", "Share of the training images that are used, in (0, 1]."
+)
 _STRATEGY = Column("strategy", "text", "", "Name of the strategy.")
 _SPLIT_SEED = Column("split_seed", "integer", "", "Seed of the split.")
-_GENERATOR_SEED = Column("generator_seed", "integer", "", "Seed of the generator; missing without one.")
+_GENERATOR_SEED = Column("generator_seed", "integer", "", "Seed of the generator; missing if there is none.")
 
 RESULTS = Table(
     "results.csv",
-    "One row per cell and test set, failed ones too.",
+    "One row per cell and test set, including failed cells.",
     (
         Column(
             "cell", "text", "", "Name of the cell: `<dataset>[@<fraction>]/<strategy>/<classifier>/<seed>`."
@@ -62,36 +64,32 @@ RESULTS = Table(
         _DATASET,
         _FRACTION,
         _STRATEGY,
-        Column("generator", "text", "", "Label of the strategy's generator; empty without one."),
+        Column("generator", "text", "", "Label of the strategy's generator; empty if it has none."),
         Column("classifier", "text", "", "Label of the classifier."),
-        Column("seed", "integer", "", "Seed as the matrix lists it."),
+        Column("seed", "integer", "", "Seed listed in the matrix."),
         _SPLIT_SEED,
         _GENERATOR_SEED,
         Column("classifier_seed", "integer", "", "Seed of the classifier."),
-        Column("protocol", "text", "", "`fair`, or `paper` with what it permitted in brackets."),
+        Column("protocol", "text", "", "`fair`, or `paper` followed by its permits in brackets."),
         Column("test_set", "text", "", "Name of the test set."),
         Column(
             "status", "text", "", "`done`, `failed`, `timeout`, `oom`, `diverged`, `skipped` or `pending`."
         ),
-        Column("error", "text", "", "Why the cell is not done; empty where it is."),
+        Column("error", "text", "", "Why the cell is not done; empty if it is done."),
         Column("n_train_real", "integer", "images", "Real images that the classifier was trained on."),
         Column(
             "n_train_synthetic", "integer", "images", "Synthetic images that the classifier was trained on."
         ),
         Column("n_test", "integer", "images", "Images of the test set."),
         Column("updates", "integer", "updates", "Optimizer steps of the classifier."),
-        Column(
-            "generator_seconds", "real", "s", "Time that fitting and sampling the cell's generators took."
-        ),
+        Column("generator_seconds", "real", "s", "Time to fit and sample the generators of the cell."),
         Column(
             "generator_seconds_shared",
             "real",
             "s",
-            "The same, each stage divided by the cells that share it.",
+            "The same, with the time of each stage divided by the number of cells that share it.",
         ),
-        Column(
-            "train_seconds", "real", "s", "Time of the training and of the trainings that it is built on."
-        ),
+        Column("train_seconds", "real", "s", "Time of the training and of the trainings it depends on."),
         Column("eval_seconds", "real", "s", "Time of the evaluation."),
         Column("peak_memory_mb", "real", "MB", "Peak resident memory of training and evaluation."),
         Column(
@@ -103,7 +101,7 @@ RESULTS = Table(
             "<metric>",
             "real",
             "",
-            "A classification metric; the manifest's `metrics` says which way is better.",
+            "A classification metric; `metrics` in the manifest has its direction.",
         ),
     ),
 )
@@ -114,12 +112,12 @@ SUMMARY = Table(
     (
         _DATASET,
         _FRACTION,
-        Column("test_set", "text", "", "Name of the test set; empty for a metric of images."),
+        Column("test_set", "text", "", "Name of the test set; empty for an image metric."),
         _STRATEGY,
-        Column("classifier", "text", "", "Label of the classifier; empty for a metric of images."),
+        Column("classifier", "text", "", "Label of the classifier; empty for an image metric."),
         Column("metric", "text", "", "Name of the metric."),
-        Column("baseline", "text", "", "What the row compares with; empty in the baseline's own row."),
-        Column("n_seeds", "integer", "seeds", "Distinct finished runs that the mean is taken over."),
+        Column("baseline", "text", "", "The baseline of the comparison; empty in the row of a baseline."),
+        Column("n_seeds", "integer", "seeds", "Number of distinct finished runs in the mean."),
         Column("mean", "real", "", "Mean of the metric over seeds."),
         Column("std", "real", "", "Sample standard deviation (n - 1); missing for one seed."),
         Column("ci_low", "real", "", "Lower end of the mean's Student-t interval."),
@@ -127,20 +125,20 @@ SUMMARY = Table(
         Column("delta", "real", "", "Mean difference to the baseline, paired by seed."),
         Column("delta_ci_low", "real", "", "Lower end of the difference's Student-t interval."),
         Column("delta_ci_high", "real", "", "Upper end of the difference's Student-t interval."),
-        Column("p_value", "real", "", "p value of the comparison; missing where no test was made."),
-        Column("p_holm", "real", "", "The same after Holm's correction."),
+        Column("p_value", "real", "", "p value of the comparison; missing if no test was made."),
+        Column("p_holm", "real", "", "p value after Holm's correction."),
         Column(
             "verdict",
             "text",
             "",
-            "`helps`, `hurts`, `equivalent` or `inconclusive`; empty without a verdict.",
+            "`helps`, `hurts`, `equivalent` or `inconclusive`; empty if there is none.",
         ),
     ),
 )
 
 FIDELITY = Table(
     "fidelity.csv",
-    "One row per generator, seed, class, metric and step; `real-holdout` and `noise` under the strategy `control`.",
+    "One row per generator, seed, class, metric and step. The strategy of `real-holdout` and `noise` is `control`.",
     (
         _DATASET,
         _FRACTION,
@@ -148,13 +146,15 @@ FIDELITY = Table(
         Column("generator", "text", "", "Name of the generator, or of the control."),
         _SPLIT_SEED,
         _GENERATOR_SEED,
-        Column("class", "text", "", "The class; `all` for a generator that does not tell classes apart."),
-        Column("metric", "text", "", "Name of the metric of images."),
+        Column(
+            "class", "text", "", "Name of the class; `all` for a generator that does not distinguish classes."
+        ),
+        Column("metric", "text", "", "Name of the image metric."),
         Column("step", "text", "updates", "Update of the snapshot, or `last` for the end of the fit."),
         Column("value", "real", "", "Value of the metric."),
-        Column("ci_low", "real", "", "Lower end of its interval; missing where the metric gives none."),
-        Column("ci_high", "real", "", "Upper end of its interval; missing where the metric gives none."),
-        Column("extractor", "text", "", "Network whose features are compared."),
+        Column("ci_low", "real", "", "Lower end of the interval; missing if the metric gives none."),
+        Column("ci_high", "real", "", "Upper end of the interval; missing if the metric gives none."),
+        Column("extractor", "text", "", "Network that computes the features."),
         Column("reference", "text", "", "Real images that the synthetic ones are compared with."),
         Column("n_real", "integer", "images", "Real images in the comparison."),
         Column("n_synthetic", "integer", "images", "Synthetic images in the comparison."),
@@ -168,7 +168,7 @@ COMPOSITION = Table(
         _DATASET,
         _FRACTION,
         _STRATEGY,
-        Column("generator", "text", "", "Label of the strategy's generator; empty without one."),
+        Column("generator", "text", "", "Label of the strategy's generator; empty if it has none."),
         _SPLIT_SEED,
         _GENERATOR_SEED,
         Column("split", "text", "", "`train`, `val` or `test`."),
@@ -186,23 +186,28 @@ HISTORY = Table(
         _FRACTION,
         Column("stage", "text", "", "First 12 hexadecimal digits of the stage's key."),
         Column("role", "text", "", "`generator` or `classifier`."),
-        Column("name", "text", "", "Whose network it is: a strategy, or `<strategy>/<classifier>`."),
-        Column("class", "text", "", "Classes that a generator was fitted on, joined by `+`; else empty."),
+        Column("name", "text", "", "Name of the trained network: a strategy, or `<strategy>/<classifier>`."),
+        Column(
+            "class", "text", "", "Classes that a generator was fitted on, joined by `+`; otherwise empty."
+        ),
         Column("seed", "integer", "", "Seed of the generator or classifier."),
         Column("step", "integer", "updates", "Optimizer steps so far."),
         Column("images", "integer", "images", "Training images shown so far."),
         Column("epoch", "real", "epochs", "Passes through the training set so far."),
         Column(
-            "split", "text", "", "`train`: a mean over the steps since the last row; `val`: on validation."
+            "split",
+            "text",
+            "",
+            "`train`: mean over the steps since the previous row; `val`: on the validation images.",
         ),
-        Column("metric", "text", "", "What was measured: a loss, or a classification metric."),
-        Column("value", "real", "", "Its value."),
+        Column("metric", "text", "", "Name of a loss or a classification metric."),
+        Column("value", "real", "", "Value of the metric."),
     ),
 )
 
 PREDICTIONS = Table(
     "predictions.parquet",
-    "One row per cell, test set and image; images of `val` once per cell.",
+    "One row per cell, test set and image. Images of `val` occur once per cell.",
     (
         Column("cell", "text", "", "Name of the cell."),
         Column("split", "text", "", "`val` or `test`."),
@@ -210,10 +215,10 @@ PREDICTIONS = Table(
         Column("image_id", "text", "", "Id of the image in its data set."),
         Column("group", "text", "", "Lesion or patient of the image."),
         Column("label", "text", "", "True class."),
-        Column("predicted", "text", "", "Class of the largest probability."),
+        Column("predicted", "text", "", "Class with the largest probability."),
     ),
     (
-        Column("p_<class>", "real", "probability", "Probability of the class; a row sums to 1."),
+        Column("p_<class>", "real", "probability", "Probability of the class; each row sums to 1."),
         Column(
             "<attribute>",
             "text",
@@ -226,11 +231,11 @@ PREDICTIONS = Table(
 
 SPLITS = Table(
     "splits/<dataset>-s<seed>.csv",
-    "One row per image that the matrix uses, by id. The file's SHA-256 is the split's digest.",
+    "One row per image that the matrix uses, sorted by id. The SHA-256 of the file is the digest of the split.",
     (
         Column("image_id", "text", "", "Id of the image in its data set."),
-        Column("group", "text", "", "Lesion or patient of the image: never in two parts."),
-        Column("label", "text", "", "Class of the image, merged as the matrix says."),
+        Column("group", "text", "", "Lesion or patient of the image; a group is never in two parts."),
+        Column("label", "text", "", "Class of the image, after the matrix's merging of classes."),
         Column("split", "text", "", "`train`, `val`, `test` or `reserve`."),
     ),
 )
@@ -247,31 +252,31 @@ TABLES: Mapping[str, Table] = {
 OTHER_FILES: Mapping[str, str] = {
     "samples/*.png": "Sheets of images: samples of generators, their nearest real neighbours, preprocessing.",
     "samples/index.json": "What each sheet shows.",
-    "manifest.json": "What was run, on what, with which versions; the digests of all other files.",
+    "manifest.json": "The matrix, the machine and the versions of the run, and the digests of the other files.",
     "figures/*.svg": "The figures of the report.",
     "figures/figures.json": "Title and caption of each figure.",
     "report.md": "The report as Markdown, with links to the other files.",
-    "report.html": "The report as one page that needs no network.",
+    "report.html": "The report as one self-contained page.",
 }
-"""The files that are no tables, and what they hold."""
+"""The files that are not tables, and their content."""
 
 MANIFEST_KEYS: Mapping[str, str] = {
     "schema": "Version of this layout.",
     "derm_bench": "Version of derm-bench that wrote the directory.",
-    "protocol_version": "Version of the rules by which stages are keyed.",
+    "protocol_version": "Version of the rules that determine stage keys.",
     "command": "The command line of the run.",
-    "distributions": "Version of every distribution that took part, by name.",
+    "distributions": "Version of every distribution that was used, by name.",
     "machine": "Device, precision, threads, Python and system.",
-    "git": "Commit and dirty flag of the repository that holds the matrix; null outside of one.",
-    "matrix": "The matrix, resolved; `file` is its name without a folder.",
+    "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
+    "matrix": "The resolved matrix; `file` is its file name without the folder.",
     "datasets": "Licence and citation of each data set, by label.",
-    "metrics": "For each metric of the tables `higher_is_better` and `level` (`predictions` or `images`).",
+    "metrics": "`higher_is_better` and `level` (`predictions` or `images`) of each metric in the tables.",
     "splits": "Digest of each split, by `<dataset>/<seed>`.",
-    "weights": "Where classifiers started that did not start from nothing, with the digest of the weights.",
-    "warnings": "What to know before trusting the tables.",
-    "health": "What samples were like at the end of each fit, one entry per class.",
-    "files": "SHA-256 of every file of the directory but the manifest and the reports.",
-    "plan": "Which stage of the store each row comes from; `report` rebuilds the tables with it.",
+    "weights": "Source and digest of the initial weights of each classifier that did not start from random weights.",
+    "warnings": "Warnings that a reader should know before relying on the tables.",
+    "health": "Health of the samples at the end of each fit, one entry per class.",
+    "files": "SHA-256 of every file of the directory except the manifest.",
+    "plan": "The stage of the store that each row comes from; `report` uses it to rebuild the tables.",
 }
 """The keys of manifest.json."""
 
@@ -281,10 +286,10 @@ INDEX_KEYS: Mapping[str, str] = {
     "dataset": "Label of the data set.",
     "strategy": "Name of the strategy; null for preprocessing.",
     "generator": "Name of the generator; null for preprocessing.",
-    "class": "The class; `all` for a generator that does not tell classes apart.",
+    "class": "Name of the class; `all` for a generator that does not distinguish classes.",
     "seed": "Seed of the generator; null for preprocessing.",
-    "step": "The update whose samples are shown; null for the end of the fit, and for several.",
-    "real": "Whether real images are on the sheet.",
-    "licence": "Licence of the real images; empty without any, or where the data set states none.",
+    "step": "Update whose samples are shown; null for the end of the fit and for several updates.",
+    "real": "Whether the sheet shows real images.",
+    "licence": "Licence of the real images; empty if there are none or if the data set states none.",
 }
 """The keys of each entry of samples/index.json."""

@@ -1,4 +1,4 @@
-"""What a drawing stage states of the sheets that it writes: index.json beside them."""
+"""The index that a drawing stage writes next to its sheets, index.json."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from derm_bench.filenames import FileNames
 
 INDEX = "index.json"
 Shows = Literal["last", "snapshots", "neighbours", "interpolation", "preprocessing"]
-"""What a sheet shows: samples at the end of the fit, samples over training, samples with the real images nearest to
-them, images between two samples, real images after each step of preprocessing."""
+"""The content of a sheet: samples at the end of the fit, samples over training, samples with their nearest real images,
+interpolations between two samples, or real images after each step of preprocessing."""
 
 
 class SheetIndex:
-    """What a drawing stage states of the sheets that it writes into a folder.
+    """The index of the sheets that a drawing stage writes into a folder.
 
     sheets = SheetIndex(context.out)
     label_grid(images, ..., path=sheets.add("mel", "last"))
@@ -28,7 +28,7 @@ class SheetIndex:
         self._entries: list[dict[str, Any]] = []
 
     def add(self, class_name: str, shows: Shows, *, real: bool = False, licence: str = "") -> Path:
-        """Where to write the sheet of a class; it is in the index from now on."""
+        """Add the sheet of a class to the index and return the path to write it to."""
         name = self._names.of(class_name, shows, suffix=".png")
         self._entries.append(
             {
@@ -43,5 +43,5 @@ class SheetIndex:
         return self._folder / name
 
     def write(self) -> None:
-        """Writes index.json."""
+        """Write index.json."""
         (self._folder / INDEX).write_text(json.dumps(self._entries, indent=1), encoding="utf-8")

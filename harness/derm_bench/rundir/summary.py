@@ -1,4 +1,4 @@
-"""The rows of summary.csv from those of results.csv and fidelity.csv: means, intervals, paired differences."""
+"""Compute the rows of summary.csv from results.csv and fidelity.csv: means, intervals, paired differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from derm_bench.rundir.schema import RESULTS, SUMMARY
 from derm_bench.scoring import t_interval
 
 CONTROL = "control"
-"""The strategy under which fidelity.csv keeps its reference rows."""
+"""The strategy name of the reference rows in fidelity.csv."""
 
 Arm = tuple[str, str, str, str, str]
 """(dataset, train_fraction, test_set, strategy, classifier), as text."""
@@ -27,20 +27,21 @@ def summarise(
     offsets: Mapping[str, int] | None = None,
     alpha: float = 0.05,
 ) -> list[dict[str, Any]]:
-    """Rows of summary.csv (`derm_bench.rundir.schema.SUMMARY`), one per arm, metric and baseline.
+    """Return the rows of summary.csv (`derm_bench.rundir.schema.SUMMARY`), one per arm, metric and baseline.
 
-    mean, std (n - 1) and the two-sided 1 - alpha Student-t interval over the `done` rows of an arm; one seed
-    has no std and no interval, none at all has n_seeds 0 and no mean. delta is the mean paired difference,
-    arm minus baseline, with the t-interval over pairs; pairs match on the seed axes that both have, an axis
-    that only one side has being averaged first. p_value, p_holm and verdict stay empty here.
+    mean, std (n - 1) and the two-sided 1 - alpha Student-t interval are taken over the `done` rows of an arm. With one
+    seed, std and interval are missing; without any, n_seeds is 0 and the mean is missing. delta is the mean paired
+    difference, arm minus baseline, with the t-interval over pairs. Pairs match on the seed axes that both arms have;
+    an axis that only one arm has is averaged first. p_value, p_holm and verdict are left empty.
 
-    baselines: strategies (`across: strategy`, the same classifier) or classifiers (`across: classifier`, the
-    same strategy); None: `real-only` where there is one. pairs: (arm, baseline) as maps of strategy,
-    classifier and optionally dataset. offsets: `seed_offset` by strategy, taken off before seeds are matched.
+    baselines: strategies (`across: strategy`, compared under the same classifier) or classifiers (`across:
+    classifier`, compared under the same strategy); None means `real-only`, if the matrix has it. pairs: (arm, baseline)
+    as maps of strategy, classifier and optionally dataset. offsets: `seed_offset` by strategy, subtracted before seeds
+    are matched.
 
-    Metrics of images come from fidelity.csv rows: one row per dataset, train_fraction, strategy and metric, with
-    classifier and test_set empty; over seeds, of the mean over classes at the last step. A seed that lacks a
-    class which another seed has is left out; control rows are not summarised.
+    Image metrics are computed from the rows of fidelity.csv: one row per dataset, train_fraction, strategy and metric,
+    with classifier and test_set empty. The mean over classes at the last step is taken for each seed, and summarised
+    over seeds. A seed that lacks a class which another seed has is left out. Control rows are not summarised.
     """
     arms = _arms(results)
     if baselines is None:
@@ -79,7 +80,7 @@ def _comparisons(
     across: str,
     pairs: Sequence[Sequence[Mapping[str, str]]],
 ) -> list[tuple[str, Arm | None]]:
-    """(label, baseline arm) of every comparison an arm stands in; ('', None) for a baseline's own row."""
+    """Return (label, baseline arm) of every comparison of an arm; ('', None) for the row of a baseline."""
     position = 3 if across == "strategy" else 4
     found: list[tuple[str, Arm | None]] = []
     for name in baselines:
@@ -173,7 +174,7 @@ def _image_rows(fidelity: Sequence[Row], alpha: float) -> list[dict[str, Any]]:
 def _last_steps(
     fidelity: Iterable[Row],
 ) -> dict[tuple[str, str, str, str], dict[tuple[str, str], dict[str, float]]]:
-    """(dataset, train_fraction, strategy, metric) -> seeds -> class -> the value at the last step."""
+    """Map (dataset, train_fraction, strategy, metric) -> seeds -> class -> the value at the last step."""
     steps: dict[tuple[Any, ...], float] = {}
     found: dict[tuple[str, str, str, str], dict[tuple[str, str], dict[str, float]]] = {}
     for row in fidelity:
@@ -188,14 +189,14 @@ def _last_steps(
 
 
 def last_step(row: Row) -> float:
-    """A row's step as a number to order by: a word such as `last`, or nothing, stands for the end of the
+    """Return the step of a row as a sortable number. Text such as `last`, or a missing step, means the end of the
     fit."""
     step = number(row.get("step"))
     return math.inf if step is None else step
 
 
 def number(value: Any) -> float | None:
-    """A value as a finite float; None where it is missing, NaN, infinite or a word."""
+    """Return a value as a finite float, or None if it is missing, NaN, infinite or text."""
     if value is None or value == "":
         return None
     try:
@@ -206,6 +207,6 @@ def number(value: Any) -> float | None:
 
 
 def metric_columns(results: Sequence[Row]) -> list[str]:
-    """The classification metrics of results.csv rows, in the order of its columns."""
+    """Return the classification metrics of rows of results.csv, in column order."""
     fixed = set(RESULTS.names)
     return list(dict.fromkeys(column for row in results for column in row if column not in fixed))

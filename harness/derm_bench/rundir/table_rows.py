@@ -1,4 +1,4 @@
-"""The rows of a plan as statistics and figures read them: short, since a large plan has many thousands of them."""
+"""The rows of a plan in the compact form that statistics and figures read, as a large plan has many thousands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(plan: Plan) -> dict[str, Any]:
-    """The rows as JSON; `stages_of` is the reverse."""
+    """Return the rows as JSON values. `stages_of` is the inverse."""
     own = {entry.label for entry in plan.matrix.datasets}
     return {
         "cells": [_cell(planned) for planned in plan.cells],
@@ -39,7 +39,7 @@ def rows_of(plan: Plan) -> dict[str, Any]:
 
 
 def table_stages(plan: Plan) -> list[str]:
-    """The stages whose outcome and output tables and figures are made of."""
+    """Return the keys of the stages whose outcomes and outputs the tables and figures use."""
     found = itertools.chain(
         (key for planned in plan.cells for key in (planned.train, *planned.evaluations.values())),
         (score.key for score in plan.fidelity),
@@ -50,8 +50,8 @@ def table_stages(plan: Plan) -> list[str]:
 
 
 def stages_of(document: Mapping[str, Any]) -> RunStages:
-    """What tables and figures are made of, from `rows_of` and the matrix. Pictures, and what generators took for a
-    cell, are not in it."""
+    """Return the stages that tables and figures use, from the output of `rows_of` and the matrix. Pictures, and the
+    generator stages of a cell, are not included."""
     cells, curves = [], []
     for row in document["fits"]:
         curves.append(curve_of_fit(ClassCoordinates(*row[:7]), row[7]))

@@ -1,4 +1,4 @@
-"""Builds the tables of a run directory from its stages and how they stand. A failed cell is a row too."""
+"""Build the tables of a run directory from the outcomes of its stages. Failed cells have rows too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_FILE = "summary.parquet"
-"""The file of the statistics stage."""
+"""The output file of the statistics stage."""
 
 Tables = Mapping[str, "pd.DataFrame"]
 """The tables of a run directory by name, as `derm_bench.rundir.schema.TABLES` lists them."""
@@ -30,8 +30,8 @@ Tables = Mapping[str, "pd.DataFrame"]
 def build_tables(
     stages: RunStages, records: Records, summary: pd.DataFrame | None = None
 ) -> dict[str, pd.DataFrame]:
-    """All tables but the predictions, with the dtypes of the schema. `summary` is that of the run's statistics stage;
-    without it it is computed here."""
+    """Return all tables except the predictions, with the dtypes of the schema. `summary` is the table of the statistics
+    stage; if it is None, the summary is computed here."""
     results, fidelity = results_table(stages, records), fidelity_table(stages, records)
     return {
         "results": results,
@@ -43,18 +43,18 @@ def build_tables(
 
 
 def results_table(stages: RunStages, records: Records) -> pd.DataFrame:
-    """results.csv as a frame."""
+    """Return results.csv as a frame."""
     rows = list(result_rows(stages, records))
     return make_frame(rows, RESULTS, metric_columns(stages, rows))
 
 
 def fidelity_table(stages: RunStages, records: Records) -> pd.DataFrame:
-    """fidelity.csv as a frame."""
+    """Return fidelity.csv as a frame."""
     return make_frame(fidelity_rows(stages, records), FIDELITY)
 
 
 def summary_table(stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFrame) -> pd.DataFrame:
-    """summary.csv as a frame, from those of results.csv and fidelity.csv."""
+    """Return summary.csv as a frame, computed from the frames of results.csv and fidelity.csv."""
     matrix = stages.matrix
     compare = matrix["compare"]
     summary = summarise(
@@ -70,14 +70,14 @@ def summary_table(stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFra
 
 
 def read_summary(folder: Path) -> pd.DataFrame:
-    """summary.csv as a frame, as the statistics stage has kept it in its folder."""
+    """Return summary.csv as a frame, from the folder of the statistics stage."""
     import pandas as pd
 
     return pd.read_parquet(folder / SUMMARY_FILE)
 
 
 def metric_columns(stages: RunStages, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The built-in metrics for the classes of all data sets, then what plugins added."""
+    """Return the names of the built-in metrics for the classes of all data sets, followed by those of plugins."""
     classes = dict.fromkeys(name for split in stages.splits if split.own for name in split.classes)
     known = metric_names(tuple(classes))
     added = {name for row in rows for name in row} - set(RESULTS.names) - set(known)
@@ -88,7 +88,7 @@ def metric_columns(stages: RunStages, rows: Sequence[Mapping[str, Any]]) -> list
 
 
 def result_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """The rows of results.csv: one per cell and test set."""
+    """Yield the rows of results.csv: one per cell and test set."""
     shares = Counter(key for cell in stages.cells for key in cell.generated_by)
     protocol = protocol_name(stages.matrix)
     for cell in stages.cells:
@@ -126,13 +126,13 @@ def _result_row(
 
 
 def _train_seconds(records: Records, cell: CellStages) -> float | None:
-    """Seconds of the training, and of those that it is built on: the members of an ensemble, an `init`."""
+    """Return the seconds of the training and of the trainings it depends on: ensemble members, an `init`."""
     found = [records.attempt(key).get("seconds") for key in (cell.train, *cell.trainings)]
     return sum(value for value in found if value is not None) if found[0] is not None else None
 
 
 def _status(records: Records, cell: CellStages, evaluation: str) -> tuple[str, str]:
-    """A cell stands as its training does, and where that is done as its evaluation."""
+    """Return the status and error of the training, or of the evaluation if the training is done."""
     outcome = records.outcome(cell.train)
     if outcome.status != "done":
         return _own_status(outcome, cell.train)
@@ -152,7 +152,7 @@ def _peak(attempts: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def protocol_name(matrix: Mapping[str, Any]) -> str:
-    """`fair`, or `paper` with what it permitted in brackets."""
+    """Return `fair`, or `paper` followed by its permits in brackets."""
     protocol = matrix["protocol"]
     return f"{protocol['name']}[{','.join(protocol['allow'])}]" if protocol["allow"] else protocol["name"]
 
@@ -161,7 +161,7 @@ def protocol_name(matrix: Mapping[str, Any]) -> str:
 
 
 def fidelity_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """The rows of fidelity.csv: the values of each generator, class and step, and of the controls."""
+    """Yield the rows of fidelity.csv: the values of each generator, class and step, and of the controls."""
     for score in stages.scores:
         folder = records.folder(score.key)
         if records.outcome(score.key).status == "done" and folder is not None:
@@ -171,7 +171,7 @@ def fidelity_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any
 
 
 def composition_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """The rows of composition.csv: real and synthetic images of each class in each training set."""
+    """Yield the rows of composition.csv: real and synthetic images of each class in each training set."""
     classes = {(split.dataset, split.seed): split.classes for split in stages.splits}
     seen = set()
     for cell in stages.cells:
@@ -192,7 +192,7 @@ def composition_rows(stages: RunStages, records: Records) -> Iterator[dict[str, 
 
 
 def history_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """The rows of history.csv: the training curves of all generators and classifiers."""
+    """Yield the rows of history.csv: the training curves of all generators and classifiers."""
     for curve in stages.curves:
         folder = records.folder(curve.key)
         if folder is None:
@@ -218,8 +218,8 @@ def _number(word: str, kind: type[int] | type[float]) -> float | None:
 
 
 def health_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """What the samples of every finished generator were like at the end of its fit, one entry per class: `figures` by
-    name, and `flags`, sentences on what is wrong."""
+    """Yield the health of the samples of every finished generator at the end of its fit, one entry per class: `figures`
+    by name, and `flags`, sentences that describe problems."""
     for fit in stages.fits:
         health = {**records.result(fit.key).get("health", {}), **records.result(fit.health).get("health", {})}
         flags = health.pop("flags", {})
@@ -233,7 +233,7 @@ def health_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]
 
 
 def warnings_of(stages: RunStages, records: Records) -> list[str]:
-    """What a reader should know before trusting the tables."""
+    """Return the warnings that a reader should know before relying on the tables."""
     found = list(stages.warnings)
     dropped: Counter[str] = Counter()
     for cell in stages.cells:
@@ -250,7 +250,7 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:
-    """Where classifiers started, by label: the file or the published source, and its digest. Those that started from
-    nothing are not in it."""
+    """Return the initial weights of classifiers by label: the file or the published source, and its digest. Classifiers
+    with random initial weights are left out."""
     found = ((label, records.result(key).get("weights_from")) for label, key in stages.origins)
     return {label: origin for label, origin in found if origin}

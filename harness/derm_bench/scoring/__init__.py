@@ -1,7 +1,7 @@
-"""Classification metrics from labels and probabilities, their names and directions, Student's t interval.
+"""Classification metrics of labels and probabilities, their names and directions, and Student's t interval.
 
-Imports no torch, and numpy only when a metric is computed. Macro scores are plain means over the classes that have test
-images; classes without any are left out of them, and their own values are NaN.
+This package does not import torch, and imports numpy only when a metric is computed. Macro scores are unweighted means
+over the classes that have test images. The values of a class without test images are NaN.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All classification metrics of a test set at once, and single ones by name."""
+"""All classification metrics of a test set, and single metrics by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def metric_of(name: str, classes: Sequence[str]) -> Callable[[Predictions], float]:
-    """The metric called `name` of a data set with these classes. Raises KeyError where there is none."""
+    """Return the metric `name` for a data set with these classes. Raises KeyError if there is no such metric."""
     return metric_at(*metric_path(name, classes))
 
 
@@ -25,12 +25,12 @@ def classification_metrics(
     val_labels: ArrayLike | None = None,
     val_proba: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """All classification metrics of one test set, `metric_names(classes)` as keys; NaN where one is not defined. They
-    are defined in the modules `confusion_matrix`, `ranking`, `probabilities` and `operating_points`.
+    """Return all classification metrics of one test set, with `metric_names(classes)` as keys. Undefined metrics are
+    NaN. The metrics are defined in the modules `confusion_matrix`, `ranking`, `probabilities` and `operating_points`.
 
-    labels: int [N] in 0..K-1; proba: float64 [N,K], rows that sum to 1; val_labels, val_proba: the same of the
-    validation images, which fix the threshold of `sensitivity_at_0.90` (NaN without them).
-    Raises Diverged for NaN or infinite probabilities, ValueError for other arrays than described.
+    labels: int [N] in 0..K-1. proba: float64 [N,K], whose rows sum to 1. val_labels, val_proba: the same for the
+    validation images, which determine the threshold of `sensitivity_at_0.90` (NaN without them).
+    Raises Diverged for NaN or infinite probabilities, and ValueError for invalid arrays.
     """
     predictions = Predictions.checked(labels, proba, classes, val_labels, val_proba)
     return {name: metric_of(name, classes)(predictions) for name in metric_names(classes)}

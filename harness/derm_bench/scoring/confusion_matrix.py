@@ -1,8 +1,9 @@
 """Metrics of the confusion matrix: accuracy, recall, precision, F1, specificity.
 
-Of a class: recall TP/(TP+FN), precision TP/(TP+FP), F1 2TP/(2TP+FP+FN), specificity TN/(TN+FP). A class with test
-images that is never predicted has precision 0. `_macro` is the plain mean over the classes with test images,
-`_weighted` weighs classes by their number of test images. The values of a class without test images are NaN.
+For one class: recall TP/(TP+FN), precision TP/(TP+FP), F1 2TP/(2TP+FP+FN), specificity TN/(TN+FP). A class with test
+images that is never predicted has precision 0. `_macro` is the unweighted mean over the classes with test
+images, and `_weighted` weights classes by their number of test images. The values of a class without test images are
+NaN.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike, k: int) -> Ints:
-    """Counts int64 [k,k]: row is the true class, column the predicted one."""
+    """Return counts int64 [k,k]: rows are true classes, columns predicted classes."""
     import numpy as np
 
     pairs = np.asarray(labels, np.int64) * k + np.asarray(predicted, np.int64)
@@ -30,7 +31,7 @@ def accuracy(predictions: Predictions) -> float:
 
 
 def balanced_accuracy(predictions: Predictions) -> float:
-    """The same as `recall_macro`."""
+    """Return the same value as `recall_macro`."""
     return recall_macro(predictions)
 
 
@@ -59,7 +60,7 @@ def f1_weighted(predictions: Predictions) -> float:
 
 
 def specificity_macro(predictions: Predictions) -> float:
-    """NaN where all images are of one class."""
+    """Return the macro specificity; NaN if all images are of one class."""
     import numpy as np
 
     counts = predictions.once(_counts)
@@ -82,7 +83,7 @@ def f1(predictions: Predictions, k: int) -> float:
 
 
 class _Counts(NamedTuple):
-    """Images per class: in all, predicted right, of that class, predicted as it; and the scores that follow."""
+    """Counts of images for each class, and the scores computed from them."""
 
     n: int
     hit: Ints

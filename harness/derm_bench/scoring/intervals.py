@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def t_interval(values: ArrayLike, alpha: float = 0.05) -> tuple[float, float, int, float, float]:
-    """(mean, sample standard deviation, n, low, high) with Student's t on n - 1 degrees of freedom.
+    """Return (mean, sample standard deviation, n, low, high), with Student's t on n - 1 degrees of freedom.
 
-    One value has no spread: deviation and bounds are NaN. A NaN among the values makes all of them NaN.
+    For a single value, the standard deviation and the bounds are NaN. If a value is NaN, all results but n are NaN.
     """
     import numpy as np
     from scipy.special import stdtrit

@@ -1,7 +1,7 @@
-"""The classification metrics by name: their direction, and the function that computes each. Imports no numpy.
+"""The names of the classification metrics, with their direction and function. This module does not import numpy.
 
-What selects by one metric depends on its function alone: it is handed the import path and the direction, and does not
-import this table, which a new metric changes.
+Code that selects by one metric receives the import path and the direction of this metric and does not import this
+table, so that it depends on one function alone and a new metric does not affect it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 
 class MetricEntry(NamedTuple):
-    """`path`: import path of the function (see `derm_bench.scoring.predictions`), written out so that the source digest
-    of a module that imports this table covers it."""
+    """`path` is the import path of the function (see `derm_bench.scoring.predictions`), written as a literal so that
+    the source digest of a module that imports this table includes it."""
 
     path: str
     higher_is_better: bool = True
@@ -44,26 +44,26 @@ CLASS_METRICS: Mapping[str, MetricEntry] = {
     "f1": MetricEntry("derm_bench.scoring.confusion_matrix:f1"),
     "auc": MetricEntry("derm_bench.scoring.ranking:auc"),
 }
-"""The metrics of a class, called `<metric>_<class>`, in the order of results.csv."""
+"""The metrics of a single class, named `<metric>_<class>`, in the order of results.csv."""
 
 PER_CLASS = tuple(CLASS_METRICS)
 HIGHER_IS_BETTER: Mapping[str, bool] = {name: entry.higher_is_better for name, entry in METRICS.items()}
 
 
 def metric_names(classes: Sequence[str]) -> list[str]:
-    """Columns of results.csv: the metrics of the whole test set, then `recall_<class>` ... `auc_<class>`."""
+    """Return the metric columns of results.csv: whole test set first, then `recall_<class>` ... `auc_<class>`."""
     return [*METRICS, *(f"{metric}_{name}" for metric in CLASS_METRICS for name in classes)]
 
 
 def higher_is_better(name: str) -> bool:
-    """Direction of a classification metric; every metric of a class is better when higher."""
+    """Return the direction of a classification metric. Higher is better for every metric of a single class."""
     return HIGHER_IS_BETTER.get(name, True)
 
 
 def metric_path(name: str, classes: Sequence[str]) -> tuple[str, int | None]:
-    """The import path of a metric's function, and the index of the class that it is of (None: the whole test set).
+    """Return the import path of the function of a metric, and the class index (None for the whole test set).
 
-    Raises KeyError, with the name, where there is no such metric for these classes.
+    Raises KeyError, with the name, if there is no such metric for these classes.
     """
     if name in METRICS:
         return METRICS[name].path, None

@@ -1,4 +1,4 @@
-"""Metrics at a threshold that the validation images fix."""
+"""Metrics at a threshold that is determined on the validation images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SPECIFICITY = 0.90
 
 
 def sensitivity_at_90(predictions: Predictions) -> float:
-    """OvR sensitivity at the lowest threshold that gives at least 90% specificity on validation, the mean over classes
-    with validation negatives; NaN without validation images."""
+    """Return the OvR sensitivity at the lowest threshold with at least 90% specificity on the validation images,
+    averaged over classes with validation negatives; NaN without validation images."""
     if predictions.val_labels is None or predictions.val_proba is None:
         return math.nan
     validation = predictions.val_labels, predictions.val_proba
@@ -23,7 +23,7 @@ def sensitivity_at_90(predictions: Predictions) -> float:
 
 
 def _sensitivity_at(specificity: float, y: Ints, p: Floats, val_y: Ints, val_p: Floats) -> float:
-    """Share of positives at or above the threshold, the mean over classes with validation negatives.
+    """Return the share of positives at or above the threshold, averaged over classes with validation negatives.
 
     The threshold is the lowest validation score that at most 1 - specificity of the negatives reach: the last point
     of scikit-learn's `roc_curve(..., drop_intermediate=False)` with FPR <= 1 - specificity.

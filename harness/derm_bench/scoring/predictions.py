@@ -1,8 +1,8 @@
-"""Predictions: the labels and probabilities that metrics are computed from, checked once. Imports no numpy by itself.
+"""Predictions: the labels and probabilities that metrics are computed from, checked once.
 
-A metric of the whole test set is a function `(Predictions) -> float`, one of a class `(Predictions, k) -> float`; NaN
-where it is not defined. Each lies in a module that imports no other metric, so that a stage can depend on its primary
-metric alone.
+A metric of the whole test set is a function `(Predictions) -> float`, and a metric of a single class is a function
+`(Predictions, k) -> float`. Undefined values are NaN. A module with metrics imports no other metrics, so that a stage
+depends only on its primary metric. This module does not import numpy at the top level.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """labels: int64 [N], indices into `classes`; proba: float64 [N,K], rows that sum to 1; val_labels, val_proba: the
-    same of the validation images, by which thresholds are fixed, None without any. The predicted class is the first
-    largest probability. Make one by `checked`."""
+    """The predictions for a test set. Create them with `checked`.
+
+    labels: int64 [N], indices into `classes`. proba: float64 [N,K], whose rows sum to 1. val_labels, val_proba: the
+    same for the validation images, which determine thresholds, or None. The predicted class is the first class with the
+    largest probability.
+    """
 
     labels: Ints
     proba: Floats
@@ -48,8 +51,8 @@ class Predictions:
         val_labels: ArrayLike | None = None,
         val_proba: ArrayLike | None = None,
     ) -> Predictions:
-        """From array-likes. Raises Diverged for NaN or infinite probabilities, ValueError for arrays of other shapes
-        or values than described above."""
+        """Create predictions from array-likes. Raises Diverged for NaN or infinite probabilities, and ValueError for
+        invalid shapes or values."""
         import numpy as np
 
         y, p = _checked(labels, proba, len(classes))
@@ -58,7 +61,7 @@ class Predictions:
         return cls(y, p, tuple(classes), *_checked(val_labels, val_proba, len(classes)))
 
     def once(self, function: Callable[..., T], *arguments: Any) -> T:
-        """`function(self, *arguments)`, computed at the first call and kept: what several metrics share."""
+        """Return `function(self, *arguments)`, cached after the first call, for results that several metrics share."""
         key = (function, *arguments)
         if key not in self._computed:
             self._computed[key] = function(self, *arguments)
@@ -67,14 +70,14 @@ class Predictions:
 
 
 def metric_at(path: str, k: int | None = None) -> Callable[[Predictions], float]:
-    """The metric function at the import path `module:function`; of class `k` where it is one of a class."""
+    """Return the metric function at the import path `module:function`, bound to class `k` if it is a class metric."""
     module, _, name = path.partition(":")
     function = getattr(importlib.import_module(module), name)
     return function if k is None else lambda predictions: function(predictions, k)
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, exactly rounded; NaN of none."""
+    """Return the exactly rounded mean; NaN for an empty sequence."""
     return math.fsum(values) / len(values) if values else math.nan
 
 

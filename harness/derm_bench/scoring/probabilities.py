@@ -1,4 +1,4 @@
-"""Metrics of the probabilities themselves: log loss, Brier score, calibration error. The lower the better."""
+"""Metrics of the probabilities themselves: log loss, Brier score, calibration error. Lower is better."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ECE_BINS = 15
 
 
 def log_loss(predictions: Predictions) -> float:
-    """The mean of -ln p[label], p clipped to float64's epsilon."""
+    """Return the mean of -ln p[label], with p clipped to the epsilon of float64."""
     import numpy as np
 
     y, p = predictions.labels, predictions.proba
@@ -22,7 +22,7 @@ def log_loss(predictions: Predictions) -> float:
 
 
 def brier(predictions: Predictions) -> float:
-    """The mean of the sum over classes of (p_k - y_k)^2, in [0, 2]."""
+    """Return the mean of the sum over classes of (p_k - y_k)^2, in [0, 2]."""
     import numpy as np
 
     onehot = np.eye(len(predictions.classes))[predictions.labels]
@@ -30,13 +30,13 @@ def brier(predictions: Predictions) -> float:
 
 
 def ece(predictions: Predictions) -> float:
-    """`expected_calibration_error` over 15 bins."""
+    """Return `expected_calibration_error` over 15 bins."""
     return expected_calibration_error(predictions.labels, predictions.proba)
 
 
 def expected_calibration_error(labels: ArrayLike, proba: ArrayLike, bins: int = ECE_BINS) -> float:
-    """The sum over equal-mass bins of the largest probability of |bin|/N * |accuracy - mean confidence|, in [0, 1].
-    Equal confidences share a bin, so the order of the images does not matter."""
+    """Return the sum of |bin|/N * |accuracy - mean confidence| over equal-mass bins of the largest probability, in [0,
+    1]. Equal confidences share a bin, so that the order of the images does not matter."""
     import numpy as np
 
     p = np.asarray(proba, np.float64)

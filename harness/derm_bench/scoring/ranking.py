@@ -1,5 +1,6 @@
-"""Metrics of rankings, one class against the others (OvR): class k makes positives `label == k`, scored by its
-probability. Macro scores are plain means over the classes that have positives and negatives, NaN where none has."""
+"""Ranking metrics of one class against the others (OvR): the positives of class k are `label == k`, and the score is
+the probability of k. Macro scores are unweighted means over the classes that have positives and negatives; NaN if there
+are none."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ PAUC_MIN_TPR = 0.80
 
 
 def auc_macro(predictions: Predictions) -> float:
-    """The area under the ROC curve; ties count half."""
+    """Return the area under the ROC curve; ties count half."""
     return mean([auc(predictions, k) for k in _ranked_classes(predictions)])
 
 
 def auc(predictions: Predictions, k: int) -> float:
-    """The area under the ROC curve of class k; NaN without positives or negatives."""
+    """Return the area under the ROC curve of class k; NaN without positives or negatives."""
     import numpy as np
 
     if k not in _ranked_classes(predictions):
@@ -32,20 +33,21 @@ def auc(predictions: Predictions, k: int) -> float:
 
 
 def average_precision_macro(predictions: Predictions) -> float:
-    """The step sum of (R_i - R_{i-1}) P_i over the thresholds."""
+    """Return the step sum of (R_i - R_{i-1}) P_i over the thresholds."""
     return mean([_average_precision(predictions, k) for k in _ranked_classes(predictions)])
 
 
 def pauc_80(predictions: Predictions) -> float:
-    """The area between the ROC curve and the line TPR = 0.8, in [0, 0.2]."""
+    """Return the area between the ROC curve and the line TPR = 0.8, in [0, 0.2]."""
     curves = [predictions.once(_roc, k) for k in _ranked_classes(predictions)]
     return mean([_area_above(fpr, tpr, PAUC_MIN_TPR) for fpr, tpr in curves])
 
 
 def roc_points(labels: ArrayLike, proba: ArrayLike, k: int) -> tuple[Floats, Floats]:
-    """False and true positive rates (float64, from 0 to 1; one step for tied scores), class k against others.
+    """Return false and true positive rates of class k against the others (float64, from 0 to 1; one step per tied
+    score).
 
-    Raises ValueError where class k has no positives or no negatives.
+    Raises ValueError if class k has no positives or no negatives.
     """
     import numpy as np
 
@@ -56,7 +58,7 @@ def roc_points(labels: ArrayLike, proba: ArrayLike, k: int) -> tuple[Floats, Flo
 
 
 def _ranked_classes(predictions: Predictions) -> list[int]:
-    """Classes with positives and negatives."""
+    """Return the classes with positives and negatives."""
     positives = [(k, predictions.labels == k) for k in range(len(predictions.classes))]
     return [k for k, positive in positives if positive.any() and not positive.all()]
 
@@ -66,7 +68,7 @@ def _roc(predictions: Predictions, k: int) -> tuple[Floats, Floats]:
 
 
 def _cumulative(positive: Flags, score: Floats) -> tuple[Floats, Floats]:
-    """True and false positives when all scores at least as high as each distinct score count as positive."""
+    """Return the numbers of true and false positives at each distinct score as the threshold (inclusive)."""
     import numpy as np
 
     order = np.argsort(-score, kind="stable")
@@ -83,7 +85,7 @@ def _average_precision(predictions: Predictions, k: int) -> float:
 
 
 def _area_above(fpr: Floats, tpr: Floats, floor: float) -> float:
-    """Integral of 1 - FPR over TPR from `floor` to 1, FPR linear between the points of the curve."""
+    """Return the integral of 1 - FPR over TPR from `floor` to 1, with FPR linear between the points of the curve."""
     import numpy as np
 
     first = int(np.searchsorted(tpr, floor))

@@ -1,12 +1,12 @@
-"""The conformance kit: the rules that every plugin must follow, with messages that say what to change.
+"""The conformance kit: rules that every plugin must follow, with messages that explain what to change.
 
     from derm_bench.testing import GeneratorConformance
 
     class TestMyGan(GeneratorConformance):
         plugin = "my-gan"
 
-`derm-bench plugins test NAME_OR_PATH` applies the same rules. Names are imported when used: every pytest
-process loads the package's pytest plugin, and should not import torch for it.
+`derm-bench plugins test NAME_OR_PATH` applies the same rules. Names are imported lazily, because every
+pytest process loads the pytest plugin of this package and should not import torch for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules that data sets, metrics and transforms share, and the observed calls that they look at."""
+"""Rules that data sets, metrics and transforms share, and the recorded calls that they check."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
 from derm_bench.testing.subject import Subject
 from derm_bench.testing.watch import Watch, rng_digest, warm_up
 
-THREADS = 2  # of a worker; fewer where the caller has set fewer
+THREADS = 2  # of a worker; fewer if the caller has set fewer
 CLASSES = ("red", "green", "blue")
 
 
 class CallCase:
-    """A plugin that is called and not fitted. `use` makes the calls of its kind once; rules share the outcome."""
+    """A plugin that is called but not fitted. `use` makes the calls for its kind once, and rules share the outcome."""
 
     def __init__(self, subject: Subject, *, size: int = 32, limits: Limits | None = None) -> None:
         self.subject, self.size, self.limits = subject, size, limits or Limits()
@@ -37,7 +37,7 @@ class CallCase:
         return self.subject.spec
 
     def make(self) -> Any:
-        """A fresh object of the plugin."""
+        """Create a new plugin object."""
         options = self.subject.options()
         task = Task(CLASSES, self.size, inputs=self.subject.inputs_for(options))
         return self.call("create(options, task)", lambda: create(self.spec, options, task))
@@ -47,22 +47,22 @@ class CallCase:
         return self.make()
 
     def call(self, what: str, function: Callable[[], Any]) -> Any:
-        """Calls the plugin's own code while a `Watch` is active."""
+        """Call code of the plugin while a `Watch` is active."""
         with self.watch, plugin_code(f"{self.name}: {what}"):
             return function()
 
     @property
     def may_draw(self) -> bool:
-        """Whether it may draw from the global generators."""
+        """Whether the plugin may draw from the global generators."""
         return False
 
     def use(self) -> Any:
-        """All calls that the harness makes to a plugin of this kind, once."""
+        """Make all calls that the harness makes to a plugin of this kind, once each."""
         raise NotImplementedError
 
     @cached_property
     def used(self) -> tuple[float, bool]:
-        """The seconds that `use` takes the second time, and whether the global generators were drawn from."""
+        """The seconds of a second `use`, and whether it drew from the global generators."""
         self.use()
         before, began = rng_digest(), time.perf_counter()
         self.use()
@@ -73,41 +73,41 @@ class CallCase:
 
 
 def leaves_global_state_alone(case: CallCase) -> None:
-    """No setting of the process is changed, no global generator seeded or drawn from: random numbers come from the
-    generator that is passed in."""
+    """The plugin changes no process settings and neither seeds nor draws from global generators. Random numbers come
+    from the generator that is passed in."""
     _, drawn = case.used
     once = {"os.environ", "sys.path"}
     changed = {*case.watch.changed} - once | {*case.watch.seeded}
     changed |= {"the state of the global random generators"} if drawn and not case.may_draw else set()
     require(
         not changed,
-        f"{case.name}: changes {', '.join(sorted(changed))}, which belongs to the process; draw from the generator "
-        "that is passed in, or from one of your own with a fixed seed, and leave settings as they are",
+        f"{case.name}: changes {', '.join(sorted(changed))}, which the whole process shares; draw from the "
+        "generator that is passed in, or from your own generator with a fixed seed, and do not change settings",
     )
 
 
 def opens_no_file(case: CallCase) -> None:
-    """Only files named in an option of type Path may be read; nothing is written."""
+    """The plugin may read only files that an option of type Path names, and may write nothing."""
     if case.spec.depends_on:
         raise NotApplicable("its `depends_on` names the files that it reads")
     require(
         bool(case.used) and not case.watch.opened,
-        f"{case.name}: opens {'; '.join(sorted(set(case.watch.opened))[:3])}; let an option of type Path name what is "
-        "read (its content then enters the key), and write nothing",
+        f"{case.name}: opens {'; '.join(sorted(set(case.watch.opened))[:3])}; name files to read in "
+        "an option of type Path (their content then enters the key), and write nothing",
     )
 
 
 def picks_no_device(case: CallCase) -> None:
-    """Tensors are on task.device, or on the device of the tensor that is passed in."""
+    """All tensors are on task.device or on the device of the input tensor."""
     picked = sorted(set(case.watch.devices)) if case.used else []
     require(
         not picked,
-        f"{case.name}: picks a device by itself: {'; '.join(picked)}; use task.device, or that of the input",
+        f"{case.name}: selects a device: {'; '.join(picked)}; use task.device or the device of the input",
     )
 
 
 def is_quick(case: CallCase) -> str | None:
-    """One use of small inputs within 3 s on 2 cores."""
+    """One use on small inputs takes at most 3 s on 2 cores."""
     seconds, limit = case.used[0], case.limits.tiny
     message = f"{case.name}: took {seconds:.1f} s on small inputs, the limit is {limit:g} s on 2 cores; make it faster"
     require(seconds <= limit * case.limits.failing, message)

@@ -1,4 +1,4 @@
-"""Test classes to subclass, one per kind of plugin: every rule of the kind is a test method."""
+"""Base classes for tests, one per kind of plugin, in which every rule of the kind is a test method."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from derm_bench.testing.subject import installed
 
 
 class Conformance:
-    """Subclass one of the kinds below, name it `Test...` and set `plugin`.
+    """Base of the classes below. Subclass the one for your kind of plugin, name it `Test...` and set `plugin`.
 
-    plugin: an installed plugin's name. options: on top of preset `tiny` (or of the defaults). size: side in pixels
-    of the phantoms that generators, classifiers and transforms are given. limits: seconds that presets may take.
-    inputs: stand-ins for what the plugin `requires`, by name.
+    plugin: name of an installed plugin. options: options that override preset `tiny` (or the defaults). size: side in
+    pixels of the phantoms for generators, classifiers and transforms. limits: time limits of presets in seconds.
+    inputs: stand-ins for the requirements of the plugin, by name.
     """
 
     kind: ClassVar[str] = ""
@@ -38,7 +38,7 @@ class Conformance:
                 setattr(cls, f"test_{rules.name(rule)}", _test_of(rule))
 
     def case(self) -> Any:
-        """The plugin under test; kept for the class, so that its rules share fits."""
+        """The plugin under test, cached on the class so that its rules share fits."""
         key = json.dumps(dict(self.options), sort_keys=True, default=str)
         if key not in self._cases:
             try:

@@ -26,7 +26,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 class ClassifierCase(FitCase):
-    """A classifier on phantoms of three classes. Its budget, which a matrix would set, is set by the kit."""
+    """A classifier with phantoms of three classes. The kit sets the budget, as a matrix would."""
 
     @cached_property
     def train(self) -> ImageSet:
@@ -66,7 +66,7 @@ class ClassifierCase(FitCase):
         return phantoms(per_class=5, size=self.size, seed=2)
 
     def predict(self, plugin: Any, images: ImageSet, watch: Watch | None = None) -> torch.Tensor:
-        """Probabilities, on the CPU, of images that are normalised as by the harness."""
+        """Return probabilities on the CPU for images normalised as the harness does."""
         parts = list(plugin.parts().values())
         where = next((str(p.device) for part in parts for p in part.parameters()), "cpu")
         mean, std = getattr(plugin, "mean", HALF), getattr(plugin, "std", HALF)
@@ -82,7 +82,7 @@ class ClassifierCase(FitCase):
 
 
 def probabilities_have_the_right_shape(case: ClassifierCase) -> None:
-    """[N,classes], for one image as for several."""
+    """Probabilities have the shape [N,classes], for one and for several images."""
     classes = len(case.train.classes)
     for n in (1, 5):
         shape = list(case.predict(case.first.plugin, case.test.subset(range(n))).shape)
@@ -94,7 +94,7 @@ def probabilities_have_the_right_shape(case: ClassifierCase) -> None:
 
 
 def probabilities_are_float32(case: ClassifierCase) -> None:
-    """Floating point, not class numbers or half precision."""
+    """Probabilities are float32, not class indices or half precision."""
     dtype = case.first.outputs[0].dtype
     require(
         dtype == torch.float32,
@@ -103,10 +103,10 @@ def probabilities_are_float32(case: ClassifierCase) -> None:
 
 
 def probabilities_sum_to_one(case: ClassifierCase) -> None:
-    """Rows in [0,1] that sum to 1."""
+    """Probabilities are in [0,1], and each row sums to 1."""
     proba = case.first.outputs[0].double()
     if proba.ndim != 2:
-        raise NotApplicable("they have the wrong shape")
+        raise NotApplicable("the probabilities have the wrong shape")
     good = proba.isfinite().all() and proba.min() >= 0 and ((proba.sum(-1) - 1).abs() < 1e-4).all()
     require(
         bool(good),
@@ -116,7 +116,7 @@ def probabilities_sum_to_one(case: ClassifierCase) -> None:
 
 
 def an_image_is_predicted_by_itself(case: ClassifierCase) -> None:
-    """Probabilities do not depend on the other images of the batch: test images must not influence each other."""
+    """Probabilities do not depend on the other images of the batch, as test images must not affect each other."""
     plugin, whole = case.first.plugin, case.first.outputs[0]
     parts = [case.predict(plugin, case.test.subset(range(k, k + 5))) for k in range(0, len(case.test), 5)]
     alone = torch.cat(parts)
@@ -128,7 +128,7 @@ def an_image_is_predicted_by_itself(case: ClassifierCase) -> None:
 
 
 def images_make_a_difference(case: ClassifierCase) -> None:
-    """Not all images get the same probabilities."""
+    """Probabilities differ between images."""
     rows = case.first.outputs[0]
     require(
         len(rows) < 2 or bool((rows != rows[:1]).any()),
@@ -138,9 +138,9 @@ def images_make_a_difference(case: ClassifierCase) -> None:
 
 
 def validation_images_are_not_trained_on(case: ClassifierCase) -> None:
-    """The validation images given to `fit` change nothing: selection happens in run.evaluate."""
+    """The validation images passed to `fit` do not change the fit; selection happens in run.evaluate."""
     if not case.deterministic:
-        raise NotApplicable("fits under one seed differ, so that nothing can be compared")
+        raise NotApplicable("fits with the same seed differ, so they cannot be compared")
     other = case.fit(Change(val_seed=9))
     require(
         torch.equal(other.outputs[0], case.first.outputs[0]),
@@ -150,20 +150,20 @@ def validation_images_are_not_trained_on(case: ClassifierCase) -> None:
 
 
 def evaluates_after_every_update(case: ClassifierCase) -> None:
-    """So that all arms are evaluated at the same steps, `select: best` works and curves are drawn."""
+    """run.evaluate is called after every update, which `select: best`, curves and equal evaluation steps require."""
     missing = case.first.run.evaluation_steps - set(case.first.run.evaluated)
     require(
         not missing,
         f"{case.name}: fit() did not call run.evaluate(step, predict, state) at update {sorted(missing)}; call it "
-        "after every update with batch.step, the harness picks the steps",
+        "after every update with batch.step; the harness selects the steps",
     )
 
 
 def kept_states_are_copies(case: ClassifierCase) -> None:
-    """The state given to run.evaluate does not change as training continues, or the best would be the last."""
+    """The state passed to run.evaluate does not change as training continues; otherwise the best would be the last."""
     require(
         all(_equal(kept, copy) for kept, copy in case.first.run.kept),
-        f"{case.name}: the state given to run.evaluate changes as training continues; give copies: "
+        f"{case.name}: the state passed to run.evaluate changes as training continues; pass copies: "
         "{key: value.detach().clone() for key, value in net.state_dict().items()}",
     )
 

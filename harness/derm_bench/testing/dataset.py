@@ -18,7 +18,7 @@ GIVEN = {"train", "val", "test", ""}
 
 
 class DatasetCase(CallCase):
-    """A data set under preset tiny, or under options that name its folder."""
+    """A data set with preset tiny, or with options that name its folder."""
 
     @cached_property
     def description(self) -> DatasetDescription:
@@ -28,7 +28,7 @@ class DatasetCase(CallCase):
 
     @cached_property
     def some(self) -> list[str]:
-        """A few ids, spread over the set."""
+        """A few ids, evenly spaced."""
         ids = list(self.description.ids)
         return ids[:: max(1, len(ids) // READ)][:READ]
 
@@ -48,7 +48,7 @@ class DatasetCase(CallCase):
 
 
 def planner_needs_no_torch(case: DatasetCase) -> None:
-    """The planner calls describe() and fingerprint(): the module of `create` imports no torch."""
+    """The module of `create` does not import torch, as the planner calls describe() and fingerprint()."""
     module = case.spec.create.partition(":")[0]
     heavy = heavy_imports(module)
     require(
@@ -58,69 +58,70 @@ def planner_needs_no_torch(case: DatasetCase) -> None:
 
 
 def columns_run_parallel(case: DatasetCase) -> None:
-    """One label, group and attribute per id; ids are unique."""
+    """There is one label, group and attribute per id, and ids are unique."""
     found, n = case.description, len(case.description.ids)
     columns = {"labels": found.labels, **{f"attributes['{k}']": v for k, v in found.attributes.items()}}
     columns |= {"groups": found.groups} if found.groups is not None else {}
     columns |= {"given_split": found.given_split} if found.given_split is not None else {}
     wrong = [f"{name} has {len(column)}" for name, column in columns.items() if len(column) != n]
-    require(n > 0, f"{case.name}: describe() lists no image; check what the options point at")
+    require(n > 0, f"{case.name}: describe() lists no images; check the paths in the options")
     require(
         not wrong,
-        f"{case.name}: describe() lists {n} ids, but {', '.join(wrong)}; one entry for each id, in order",
+        f"{case.name}: describe() lists {n} ids, but {', '.join(wrong)}; return one entry per id, in order",
     )
     twice = [name for name, count in Counter(found.ids).items() if count > 1]
     require(not twice, f"{case.name}: id '{(twice or [''])[0]}' is listed twice; make ids unique")
     strange = set(found.given_split or ()) - GIVEN
     require(
-        not strange, f"{case.name}: given_split says {sorted(strange)}; write train, val, test or nothing"
+        not strange,
+        f"{case.name}: given_split contains {sorted(strange)}; use train, val, test or an empty string",
     )
 
 
 def every_class_has_images(case: DatasetCase) -> None:
-    """Labels are among the classes, and no class is empty."""
+    """All labels are in the classes, and no class is empty."""
     found = case.description
     unknown = sorted(set(found.labels) - set(found.classes))
     empty = sorted(set(found.classes) - set(found.labels))
     require(
         not unknown,
-        f"{case.name}: label '{(unknown or [''])[0]}' is not among the classes {list(found.classes)}; add it",
+        f"{case.name}: label '{(unknown or [''])[0]}' is not in the classes {list(found.classes)}; add it",
     )
     require(
         not empty and len(set(found.classes)) == len(found.classes) > 1,
-        f"{case.name}: classes are {list(found.classes)}, without images {empty}; list two or more, each once, each "
-        "with images",
+        f"{case.name}: classes are {list(found.classes)}, without images {empty}; list two or more classes, each "
+        "once and each with images",
     )
 
 
 def describes_the_same_every_time(case: DatasetCase) -> None:
-    """Two new objects give equal descriptions and fingerprints, as two runs must."""
+    """Two new objects return equal descriptions and fingerprints, as two runs require."""
     options, again = case.subject.options(), case.make()
     same = case.call("describe()", lambda: again.describe(options)) == case.description
     require(
         same and case.fingerprint(again) == case.fingerprint(case.made),
-        f"{case.name}: a second object gives another description or other fingerprints; sort listings, "
+        f"{case.name}: a second object returns another description or other fingerprints; sort listings, "
         "and seed random draws from the options alone",
     )
 
 
 def fingerprint_covers_every_image(case: DatasetCase) -> None:
-    """A digest of the content for each id: stage keys are made of them."""
+    """fingerprint() returns a digest of the content for each id; stage keys depend on them."""
     prints = case.fingerprint(case.made)
     odd = sorted(set(case.description.ids) ^ set(prints))
     require(
         not odd and all(isinstance(value, str) and value for value in prints.values()),
-        f"{case.name}: fingerprint() and describe() disagree on {odd[:3] or 'what a digest is'}; give a digest of the "
-        "content, a string, for each id",
+        f"{case.name}: fingerprint() and describe() differ for {odd[:3] or 'the type of a digest'}; return a digest of "
+        "the content, a string, for each id",
     )
 
 
 def images_are_rgb(case: DatasetCase) -> None:
-    """uint8 [H,W,3], with a mask uint8 [H,W] of 0 and 255 where there are masks; one per id."""
+    """read() yields one image uint8 [H,W,3] per id, with a mask uint8 [H,W] of 0 and 255 if the set has masks."""
     images = case.read(case.some)
     require(
         len(images) == len(case.some),
-        f"{case.name}: read() of {len(case.some)} ids gave {len(images)}; yield one RawImage or Unreadable each",
+        f"{case.name}: read() of {len(case.some)} ids yielded {len(images)}; yield one RawImage or Unreadable per id",
     )
     for name, image in zip(case.some, images, strict=True):
         if not isinstance(image, Unreadable):
@@ -130,7 +131,7 @@ def images_are_rgb(case: DatasetCase) -> None:
 def _check_image(case: DatasetCase, name: str, image: Any) -> None:
     require(
         isinstance(image, RawImage),
-        f"{case.name}: read() gave {type(image).__name__} for '{name}'; yield RawImage(pixels, mask)",
+        f"{case.name}: read() yielded {type(image).__name__} for '{name}'; yield RawImage(pixels, mask)",
     )
     pixels, mask = image.pixels, image.mask
     require(
@@ -138,18 +139,18 @@ def _check_image(case: DatasetCase, name: str, image: Any) -> None:
         and pixels.dtype == np.uint8
         and pixels.ndim == 3
         and pixels.shape[2] == 3,
-        f"{case.name}: '{name}' has pixels {getattr(pixels, 'dtype', '')} {np.shape(pixels)}; give uint8 [H,W,3]",
+        f"{case.name}: '{name}' has pixels {getattr(pixels, 'dtype', '')} {np.shape(pixels)}; return uint8 [H,W,3]",
     )
     if mask is not None:
         require(
             mask.dtype == np.uint8 and mask.shape == pixels.shape[:2] and set(np.unique(mask)) <= {0, 255},
-            f"{case.name}: the mask of '{name}' is {mask.dtype} {mask.shape}; give uint8 [H,W], 0 or 255, of the "
-            "image's size",
+            f"{case.name}: the mask of '{name}' is {mask.dtype} {mask.shape}; return uint8 [H,W], 0 or 255, of the "
+            "size of the image",
         )
 
 
 def an_image_does_not_depend_on_the_order(case: DatasetCase) -> None:
-    """The same id gives the same pixels, in any order of reading and from any object."""
+    """An id gives the same pixels in any order of reading and from any object."""
     forward = case.read(case.some)
     backward = case.read(case.some[::-1], case.make())[::-1]
     other = [
@@ -160,7 +161,7 @@ def an_image_does_not_depend_on_the_order(case: DatasetCase) -> None:
     require(
         not other,
         f"{case.name}: '{(other or [''])[0]}' has other pixels when ids are read in another order; look images up by "
-        "id, and draw from a generator seeded by it",
+        "id, and draw from a generator that is seeded by the id",
     )
 
 

@@ -1,4 +1,4 @@
-"""Rules that generators and classifiers share, and the fits of a small phantom set that they look at."""
+"""Rules that generators and classifiers share, and the fits on small phantom sets that they check."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from derm_bench.training.seeding import seed_everything
 
 @dataclass
 class Fitted:
-    """A fit that has ended: the plugin, its run, its state and its outputs (one tensor per class, or one)."""
+    """A finished fit: the plugin, its run, its state and its outputs (one tensor per class, or a single one)."""
 
     plugin: Any
     run: RecordedRun
@@ -38,7 +38,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Change:
-    """How a fit differs from the first one."""
+    """The differences of a fit from the first fit."""
 
     seed: int = 0
     device: str = "cpu"
@@ -48,7 +48,7 @@ class Change:
 
 
 class FitCase:
-    """A plugin that is fitted. `size`: side in pixels of the phantoms. Fits are kept, so that rules share them."""
+    """A plugin that is fitted. `size`: side of the phantoms in pixels. Fits are cached, so that rules share them."""
 
     def __init__(
         self, subject: Subject, *, size: int = 32, limits: Limits | None = None, preset: str = "tiny"
@@ -70,31 +70,31 @@ class FitCase:
 
     @property
     def side(self) -> int:
-        """Side in pixels of the plugin's images."""
+        """The side of the plugin's images in pixels."""
         return self.size
 
     @cached_property
     def first(self) -> Fitted:
-        """The `tiny` fit under seed 0."""
+        """The `tiny` fit with seed 0."""
         return self.fit(Change())
 
     @cached_property
     def again(self) -> Fitted:
-        """The same once more, from nothing."""
+        """A second fit like `first`, by a new plugin."""
         return self.fit(Change())
 
     @cached_property
     def repeatable(self) -> bool:
-        """Whether the fitted plugin gives equal outputs twice; if not, its outputs say nothing about a fit."""
+        """Whether the fitted plugin returns equal outputs twice. If not, outputs of fits cannot be compared."""
         return _same(self.outputs(self.first.plugin), self.outputs(self.first.plugin))
 
     @cached_property
     def deterministic(self) -> bool:
-        """Whether two fits under one seed end in the same state."""
+        """Whether two fits with the same seed end in the same state."""
         return not self.differences(self.first, self.again)
 
     def differences(self, one: Fitted, other: Fitted) -> str:
-        """Where two fits differ, in words; empty where they do not."""
+        """Describe how two fits differ; empty if they do not."""
         keys = sorted(one.state.keys() ^ other.state.keys())
         keys += [k for k in one.state if k in other.state and not _same([one.state[k]], [other.state[k]])]
         words = [f"state {', '.join(keys[:3])}" + (" and more" if len(keys) > 3 else "")] if keys else []
@@ -111,15 +111,15 @@ class FitCase:
         raise NotImplementedError
 
     def make(self, change: Change, watch: Watch) -> Any:
-        """A fresh plugin, as a stage makes one: everything is seeded first."""
+        """Create a new plugin as a stage does, after seeding all generators."""
         task = self.task(change.device)
         seed_everything(change.seed)
         with watch, plugin_code(f"{self.name}: create(options, task)"):
             return create(self.spec, self.options, task)
 
     def fit(self, change: Change) -> Fitted:
-        """Creates and fits the plugin and takes its outputs, while a `Watch` is active. Raises ConformanceError where
-        the plugin raises."""
+        """Create and fit the plugin and compute its outputs, while a `Watch` is active. Raises ConformanceError if the
+        plugin raises."""
         allowed = [value for _, value in self.options if isinstance(value, Path)]
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
         prepare(change.device, min(THREADS, torch.get_num_threads()))
@@ -149,34 +149,34 @@ class FitCase:
 
 
 def equal_seeds_give_equal_fits(case: FitCase) -> None:
-    """Two fits under one seed end in the same state and outputs, bitwise on the CPU."""
+    """Two fits with the same seed have bitwise equal states and outputs on the CPU."""
     different = case.differences(case.first, case.again)
     require(
         not different,
-        f"{case.name}: two fits under one seed differ in {different}; draw from torch's, NumPy's or Python's global "
-        "generators (the harness seeds them), or from derm_bench.training.seeding.stream(run.seed, NAME) and no other",
+        f"{case.name}: two fits with the same seed differ in {different}; draw only from the global generators of "
+        "torch, NumPy or Python (the harness seeds them), or from derm_bench.training.seeding.stream(run.seed, NAME)",
     )
 
 
 def other_seeds_give_other_fits(case: FitCase) -> None:
-    """A fit under another seed ends elsewhere."""
+    """A fit with another seed has another result."""
     if not case.first.state:
-        raise NotApplicable("it has no state to fit")
+        raise NotApplicable("the plugin has no state to fit")
     other = case.fit(Change(seed=1))
     require(
         bool(case.differences(case.first, other)),
-        f"{case.name}: fits under seeds 0 and 1 are the same; do not seed inside the plugin, and let initial weights "
+        f"{case.name}: fits with seeds 0 and 1 are the same; do not seed inside the plugin, and make initial weights "
         "and noise depend on the global generators or on run.seed",
     )
 
 
 def state_round_trip(case: FitCase) -> None:
-    """A new plugin with the state loaded from a file gives the outputs of the fitted one."""
+    """A new plugin with the state loaded from a file returns the outputs of the fitted plugin."""
     if not case.repeatable:
-        raise NotApplicable("equal requests give other outputs, so that nothing can be compared")
+        raise NotApplicable("equal requests give different outputs, so they cannot be compared")
     with (
         temporary() as folder,
-        plugin_code(f"{case.name}: state() to a file, load_state() in a fresh plugin"),
+        plugin_code(f"{case.name}: state() to a file, load_state() in a new plugin"),
     ):
         path = Path(folder) / "state.safetensors"
         save_state(path, case.first.state)
@@ -185,95 +185,97 @@ def state_round_trip(case: FitCase) -> None:
     outputs = case.outputs(fresh)
     require(
         _same(outputs, case.first.outputs),
-        f"{case.name}: after load_state(state()) a fresh plugin gives other outputs; put every tensor that outputs "
-        "depend on into state(), buffers too (ModulePlugin does so for all of parts())",
+        f"{case.name}: after load_state(state()) a new plugin gives other outputs; put every tensor that outputs "
+        "depend on into state(), including buffers (ModulePlugin does so for all parts())",
     )
 
 
 def interrupt_and_resume(case: FitCase) -> str | None:
-    """A fit interrupted after a checkpoint and resumed ends bitwise as the uninterrupted one, on the CPU."""
+    """A fit that is interrupted after a checkpoint and resumed is bitwise equal to an uninterrupted fit on the CPU."""
     if not case.first.run.taken:
-        raise NotApplicable("it takes no batches, so there is nothing to resume")
+        raise NotApplicable("the fit takes no batches, so there is nothing to resume")
     if not case.first.run.checkpointed:
         return (
-            "fit() never calls run.checkpoint: an interrupted fit starts from the beginning. End the loop with "
-            "run.checkpoint(batch.step, live.state), and before it live.load(run.resume())"
+            "fit() never calls run.checkpoint: an interrupted fit starts from the beginning. Call "
+            "live.load(run.resume()) before the loop and run.checkpoint(batch.step, live.state) at the end of its body"
         )
     if not case.deterministic:
-        raise NotApplicable("fits under one seed differ, so that nothing can be compared")
-    require(case.first.run.budget > 1, f"{case.name}: preset tiny needs 2 updates or more, to be cut in two")
+        raise NotApplicable("fits with the same seed differ, so they cannot be compared")
+    require(
+        case.first.run.budget > 1, f"{case.name}: preset tiny needs 2 updates or more to test an interruption"
+    )
     resumed = interrupted_fit(case, case.first.run.budget // 2)
     different = case.differences(case.first, resumed)
     if case.first.run.history() != resumed.run.history():
         different = ", ".join(filter(None, [different, "the logged curves"]))
     require(
         not different,
-        f"{case.name}: a fit that was interrupted and resumed differs from an uninterrupted one in {different}; give "
-        "run.checkpoint all that the loop changes (weights, optimizers, schedules, averages, generators, counters), "
-        "as TrainingState does, and load it from run.resume() before run.batches",
+        f"{case.name}: a fit that was interrupted and resumed differs from an uninterrupted one in {different}; pass "
+        "run.checkpoint everything that the loop changes (weights, optimizers, schedules, averages, generators, "
+        "counters), as TrainingState does, and load it from run.resume() before run.batches",
     )
     return None
 
 
 def interrupted_fit(case: FitCase, at: int) -> Fitted:
-    """A fit that is interrupted after the checkpoint of update `at` and resumed by a new plugin and run."""
+    """Return a fit that is interrupted after the checkpoint of update `at` and resumed by a new plugin and run."""
     with temporary() as folder:
         try:
             case.fit(Change(folder=Path(folder), die_at=at))
         except Interrupted:
             return case.fit(Change(folder=Path(folder)))
     raise ConformanceError(
-        f"{case.name}: the interruption did not end fit(); call run.checkpoint after every update, and let exceptions "
-        "that are no Exception pass"
+        f"{case.name}: the interruption did not end fit(); call run.checkpoint after every update, and do not "
+        "catch BaseException"
     )
 
 
 def takes_the_whole_budget(case: FitCase) -> None:
-    """A fit that trains takes exactly the number of batches that every arm is given."""
+    """A fit with batches takes exactly `run.budget` of them, the number of all arms."""
     run = case.first.run
     if not run.taken and (case.subject.kind == "generator" or not case.first.state):
-        raise NotApplicable("it takes no batches, and has no state to train")
+        raise NotApplicable("the fit takes no batches, and the plugin has no state to train")
     require(
         run.taken == run.budget,
-        f"{case.name}: fit() took {run.taken} of {run.budget} batches; training data comes only as "
-        "`for batch in run.batches(train)`, which stops at the budget: leave the loop no earlier",
+        f"{case.name}: fit() took {run.taken} of {run.budget} batches; loop with "
+        "`for batch in run.batches(train)`, which stops at the budget, and do not leave the loop earlier",
     )
 
 
 def uses_nothing_but_the_protocol(case: FitCase) -> None:
-    """Only what derm_bench.run.Run documents is used of `run`: no access to the test set or the harness."""
+    """fit() uses only the documented attributes of derm_bench.run.Run, and so cannot reach the test set."""
     touched = sorted(set(case.first.shown.touched))
     require(
         not touched,
-        f"{case.name}: fit() uses {', '.join(touched)} of the run; use only what derm_bench.run.Run "
-        "documents, so that no plugin can see the test set",
+        f"{case.name}: fit() uses {', '.join(touched)} of the run; use only the attributes that "
+        "derm_bench.run.Run documents, so that no plugin can see the test set",
     )
 
 
 def leaves_global_state_alone(case: FitCase) -> None:
-    """No setting of the process is changed, no global generator seeded. Drawing from one is allowed: dropout does."""
+    """The plugin changes no process settings and seeds no global generator. It may draw from them, as dropout does."""
     first, imported = case.first.watch, case.importing
-    # A library may set its environment once, when it is first used: the plugin is not responsible for that.
+    # A library may change its environment at first use, for which the plugin is not responsible.
     once = {"os.environ", "sys.path"}
     changed = {*imported.changed} - once | {*first.changed} - (once - {*case.again.watch.changed})
     changed |= {*first.seeded, *imported.seeded}
     require(
         not changed,
-        f"{case.name}: changes {', '.join(sorted(changed))}, which belongs to the process; "
-        "use a torch.Generator of your own (derm_bench.training.seeding.stream) instead of seeding, and leave "
-        "settings as they are",
+        f"{case.name}: changes {', '.join(sorted(changed))}, which the whole process shares; "
+        "use your own torch.Generator (derm_bench.training.seeding.stream) instead of seeding, and do not change "
+        "settings",
     )
 
 
 def opens_no_file(case: FitCase) -> None:
-    """Data comes from the harness; files named in an option of type Path may be read."""
+    """The plugin reads only files that an option of type Path names; data comes from the harness."""
     if getattr(case.spec, "commands", None):
-        raise NotApplicable("its fit runs external programs, which are given files")
+        raise NotApplicable("the fit runs external programs, which read and write files")
     opened = [*case.importing.opened, *case.first.watch.opened]
     require(
         not opened,
-        f"{case.name}: opens {'; '.join(sorted(set(opened))[:3])}; a plugin opens no file of its own: take images from "
-        "`train`, weights from an option of type Path, and write through run.log, run.snapshot and run.checkpoint",
+        f"{case.name}: opens {'; '.join(sorted(set(opened))[:3])}; a plugin must not open other files: take images "
+        "from `train`, weights from an option of type Path, and write through run.log, run.snapshot and run.checkpoint",
     )
 
 
@@ -282,30 +284,30 @@ def picks_no_device(case: FitCase) -> None:
     picked = sorted({*case.importing.devices, *case.first.watch.devices})
     require(
         not picked,
-        f"{case.name}: picks a device by itself: {'; '.join(picked)}; use task.device and run.device alone",
+        f"{case.name}: selects a device: {'; '.join(picked)}; use only task.device and run.device",
     )
     _parts_on(case, case.first.plugin, "cpu")
 
 
 def tiny_is_quick(case: FitCase) -> str | None:
-    """Preset tiny is created, fitted and used within 3 s on 2 cores."""
+    """Creating, fitting and using preset tiny takes at most 3 s on 2 cores."""
     seconds = min(case.first.seconds, case.again.seconds)
     return _within(case, "tiny", seconds, case.limits.tiny)
 
 
 @slow
 def smoke_is_quick(case: FitCase) -> str | None:
-    """Preset smoke is created, fitted and used within 60 s on 2 cores."""
+    """Creating, fitting and using preset smoke takes at most 60 s on 2 cores."""
     if "smoke" not in case.spec.presets:
-        raise NotApplicable("it has no preset smoke")
+        raise NotApplicable("the plugin has no preset smoke")
     larger = type(case)(case.subject, size=case.size, preset="smoke")
     return _within(case, "smoke", larger.first.seconds, case.limits.smoke)
 
 
 def runs_on_a_gpu(case: FitCase) -> None:
-    """The same works on a CUDA device, if there is one."""
+    """The plugin works on a CUDA device, if there is one."""
     if not torch.cuda.is_available():
-        raise NotApplicable("there is no CUDA device here")
+        raise NotApplicable("there is no CUDA device")
     fitted = case.fit(Change(device="cuda:0"))
     _parts_on(case, fitted.plugin, "cuda")
     require(

@@ -24,7 +24,7 @@ N = 8  # samples per request
 
 
 class GeneratorCase(FitCase):
-    """A generator on phantoms of three classes, or of one if it is unconditional."""
+    """A generator with phantoms of three classes, or of one class if it is unconditional."""
 
     @property
     def side(self) -> int:
@@ -50,7 +50,7 @@ class GeneratorCase(FitCase):
         plugin.fit(self.train, run)
 
     def outputs(self, plugin: Any, watch: Watch | None = None) -> list[torch.Tensor]:
-        """Samples of every class."""
+        """Return samples of every class."""
         labels = range(len(self.train.classes))
         drawn = [self.draw(plugin, label, watch=watch).images for label in labels]
         return [images.cpu() if isinstance(images, torch.Tensor) else torch.empty(0) for images in drawn]
@@ -58,7 +58,7 @@ class GeneratorCase(FitCase):
     def draw(
         self, plugin: Any, label: int = 0, n: int = N, seed: int = 5, watch: Watch | None = None
     ) -> Samples:
-        """One chunk, requested as by the sample stage."""
+        """Draw one chunk of samples, with a request like that of the sample stage."""
         seed_everything(seed)
         given = self.train if self.spec.conditions_on != "none" else None
         with watch or nullcontext(), plugin_code(f"{self.name}: sample({n} of label {label})"):
@@ -76,7 +76,7 @@ class GeneratorCase(FitCase):
 
 
 def samples_have_the_right_shape(case: GeneratorCase) -> None:
-    """[n,3,size,size], for one image as for several."""
+    """Samples have the shape [n,3,size,size], for one and for several images."""
     for n in (1, N):
         shape = tuple(case.draw(case.fitted.plugin, n=n).images.shape)
         require(
@@ -87,21 +87,21 @@ def samples_have_the_right_shape(case: GeneratorCase) -> None:
 
 
 def samples_are_uint8(case: GeneratorCase) -> None:
-    """Pixels are uint8."""
+    """Samples are uint8."""
     dtype = case.fitted.outputs[0].dtype
     require(
         dtype == torch.uint8,
-        f"{case.name}: samples are {dtype}, expected torch.uint8; from [-1,1] write "
+        f"{case.name}: samples are {dtype}, expected torch.uint8; to convert from [-1,1] use "
         "images.mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)",
     )
 
 
 def samples_span_the_pixel_range(case: GeneratorCase) -> None:
-    """Pixels are 0 to 255, not 0 to 1."""
+    """Pixels range from 0 to 255, not from 0 to 1."""
     brightest = max(float(images.max()) if images.numel() else 0.0 for images in case.fitted.outputs)
     require(
         brightest > 1.0 or case.fitted.outputs[0].dtype != torch.uint8,
-        f"{case.name}: no pixel of {N} samples is above {brightest:g}; uint8 images go from 0 to 255: scale before "
+        f"{case.name}: no pixel of {N} samples is above {brightest:g}; uint8 images range from 0 to 255: scale before "
         "the conversion (from [0,1] times 255, from [-1,1] times 127.5 plus 127.5)",
     )
 
@@ -113,14 +113,16 @@ def equal_requests_give_equal_samples(case: GeneratorCase) -> None:
     require(
         one.shape == other.shape and torch.equal(one, other),
         f"{case.name}: the same request gave other samples the second time; draw noise from "
-        "stream(request.seed, NAME) anew in every call of sample(), and switch to eval mode",
+        "a new stream(request.seed, NAME) in every call of sample(), and switch to eval mode",
     )
 
 
 def other_requests_give_other_samples(case: GeneratorCase) -> None:
-    """Requests with other seeds give other samples; a finite generator has a fixed order instead."""
+    """Requests with different seeds give different samples, unless the generator is finite and has a fixed order."""
     if case.spec.finite:
-        raise NotApplicable("it has a finite number of images, in an order that the fit fixes")
+        raise NotApplicable(
+            "the generator has a finite number of images, in an order that the fit determines"
+        )
     plugin = case.fitted.plugin
     one, other = case.draw(plugin, seed=5).images, case.draw(plugin, seed=6).images
     require(
@@ -130,15 +132,15 @@ def other_requests_give_other_samples(case: GeneratorCase) -> None:
 
 
 def classes_differ(case: GeneratorCase) -> None:
-    """A conditional generator gives other samples for another class."""
+    """A conditional generator gives different samples for different classes."""
     if not case.spec.conditional:
-        raise NotApplicable("it is unconditional: the harness fits one for each class")
+        raise NotApplicable("the generator is unconditional: the harness fits one per class")
     red, green, blue = case.fitted.outputs
     same = [a for a, b in ((0, green), (1, blue)) if torch.equal((red, green)[a], b)]
     require(
         not same,
         f"{case.name}: samples of label {', '.join(f'{k} and {k + 1}' for k in same)} are the same; make them depend "
-        "on request.label, or leave `conditional=True` out of the spec",
+        "on request.label, or remove `conditional=True` from the spec",
     )
 
 

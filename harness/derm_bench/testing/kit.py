@@ -1,4 +1,4 @@
-"""All rules by kind, and checking a plugin against all of them."""
+"""The rules of each kind, and functions that check a plugin against them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one rule for one plugin. `warning`: the rule is kept, but `message` should be read."""
+    """The outcome of one rule for one plugin. `warning`: the plugin passes, but `message` describes a concern."""
 
     kind: str
     plugin: str
@@ -46,7 +46,7 @@ def rules_of(kind: str) -> tuple[Rule, ...]:
 def check(
     subject: Subject, *, size: int = 32, limits: Limits | None = None, slow: bool = True
 ) -> Iterator[Outcome]:
-    """The outcome of each rule of the subject's kind, as soon as it is known."""
+    """Yield the outcome of each rule for the kind of the subject, as soon as it is known."""
     spec = subject.spec
     try:
         case = CASES[subject.kind](subject, size=size, limits=limits)
@@ -61,7 +61,7 @@ def check(
 def check_target(
     target: str, given: Mapping[str, Any], *, size: int = 32, slow: bool = True
 ) -> Iterator[Outcome]:
-    """The outcomes for every plugin that `target` names: a path where there is one, else an installed plugin."""
+    """Yield the outcomes for every plugin of `target`, an existing path or the name of an installed plugin."""
     with ExitStack() as stack:
         path = Path(target)
         subjects = stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given)

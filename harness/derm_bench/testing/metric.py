@@ -18,11 +18,11 @@ N, D = 64, 12
 
 
 class MetricCase(CallCase):
-    """A metric on generated probabilities, or on features of phantoms or of a normal distribution."""
+    """A metric with generated probabilities, or with features of phantoms or of a normal distribution."""
 
     @cached_property
     def made(self) -> Any:
-        """The metric. Where its `preflight` reports something missing (such as weights), the rules do not apply."""
+        """The metric. If its `preflight` reports something missing (such as weights), the rules do not apply."""
         options = self.subject.options()
         if self.spec.preflight:
             with plugin_code(f"{self.name}: preflight"):
@@ -32,7 +32,7 @@ class MetricCase(CallCase):
         return self.make()
 
     def arguments(self, quality: float, seed: int = 0) -> tuple[Any, ...]:
-        """The arguments of compute() for a model or generator between useless (0) and perfect (1)."""
+        """Return arguments of compute() for a model or generator of a `quality` from useless (0) to perfect (1)."""
         rng = np.random.default_rng(seed)
         if self.spec.level == "predictions":
             labels = np.arange(N) % len(CLASSES)
@@ -47,7 +47,7 @@ class MetricCase(CallCase):
 
     @cached_property
     def _features(self) -> tuple[Any, ...]:
-        _ = self.made  # raises NotApplicable where something is missing
+        _ = self.made  # raises NotApplicable if something is missing
         with plugin_code(f"{self.name}: extractor"):
             extract = load_object(self.spec.extractor)(self.subject.options(), "cpu")
             return tuple(extract(phantoms(per_class=8, seed=seed).images) for seed in (0, 1))
@@ -61,17 +61,17 @@ class MetricCase(CallCase):
 
 
 def values_are_numbers(case: MetricCase) -> None:
-    """{name: float}, finite, and one of them bears the metric's name."""
+    """compute() returns finite values {name: float}, one of them under the name of the metric."""
     values = case.compute()
     odd = {k: v for k, v in values.items() if not isinstance(v, (int, float)) or not math.isfinite(v)}
     require(
         not odd and bool(values) and all(isinstance(name, str) for name in values),
-        f"{case.name}: compute() returned {odd or values}; return {{name: float}}, finite where it is defined "
-        "(write float(value) around an array's element)",
+        f"{case.name}: compute() returned {odd or values}; return {{name: float}} with finite values "
+        "(convert an array element with float(value))",
     )
     require(
         case.name in values or len(values) > 1,
-        f"{case.name}: compute() named its value '{next(iter(values))}'; name it '{case.name}', as the spec does",
+        f"{case.name}: compute() named its value '{next(iter(values))}'; name it '{case.name}' as in the spec",
     )
 
 
@@ -79,29 +79,29 @@ def equal_inputs_give_equal_values(case: MetricCase) -> None:
     """A second call with the same arguments gives the same values."""
     require(
         repr(case.compute()) == repr(case.compute()),  # which holds for NaN too
-        f"{case.name}: equal inputs gave other values the second time; seed what is drawn with a fixed number",
+        f"{case.name}: equal inputs gave other values the second time; use a fixed seed for random numbers",
     )
 
 
 def inputs_stay_as_they_are(case: MetricCase) -> None:
-    """The arrays that are passed in are not changed: other metrics read them."""
+    """The input arrays are not changed, as other metrics read them."""
     arguments = case.arguments(0.5)
     before = [value.copy() for value in arguments if isinstance(value, np.ndarray)]
     case.call("compute()", lambda: case.made.compute(*arguments))
     after = [value for value in arguments if isinstance(value, np.ndarray)]
     require(
         all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)),
-        f"{case.name}: compute() changes the arrays it is given; work on a copy",
+        f"{case.name}: compute() changes its input arrays; work on a copy",
     )
 
 
 def better_is_better(case: MetricCase) -> None:
     """A nearly perfect input scores better than a useless one, in the direction of the spec's `higher_is_better`."""
     if case.spec.extractor not in ("", "domain"):
-        raise NotApplicable("its features come from its own extractor")
+        raise NotApplicable("the metric has its own extractor")
     good, bad = (case.compute(quality).get(case.name) for quality in (0.95, 0.0))
     if good is None or bad is None:
-        raise NotApplicable("it computes several values, none under its own name")
+        raise NotApplicable("the metric computes several values, none of which has its name")
     require(
         (good > bad) == case.spec.higher_is_better and good != bad,
         f"{case.name}: {good:.3g} for a nearly perfect input, {bad:.3g} for a useless one, with higher_is_better="

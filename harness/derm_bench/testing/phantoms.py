@@ -11,7 +11,7 @@ NAMES = ("red", "green", "blue", "yellow")
 
 
 def phantoms(classes: int = 3, per_class: int = 16, size: int = 32, seed: int = 0) -> ImageSet:
-    """`per_class` images of each of 2 to 4 classes, uint8 [N,3,size,size]: a coloured disc on a skin tone."""
+    """Return `per_class` images of each of 2 to 4 classes, uint8 [N,3,size,size]: a coloured disc on a skin tone."""
     generator = torch.Generator().manual_seed(seed)
     n = classes * per_class
     labels = torch.arange(n) % classes

@@ -1,4 +1,4 @@
-"""The pytest plugin: the marker of rules that take longer. Every pytest process loads it, so it is light."""
+"""The pytest plugin, which registers the marker of slow rules. Every pytest process loads it, so it imports little."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ from typing import Any
 
 
 def pytest_configure(config: Any) -> None:
-    """Registers the marker, which `--strict-markers` needs; `-m 'not slow'` leaves out the smoke preset."""
-    config.addinivalue_line("markers", "slow: the conformance kit's rule about preset smoke, up to a minute")
+    """Register the marker, as `--strict-markers` requires. `-m 'not slow'` skips the smoke preset."""
+    config.addinivalue_line(
+        "markers", "slow: the rule of the conformance kit for preset smoke, up to a minute"
+    )

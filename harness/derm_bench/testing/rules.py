@@ -1,4 +1,4 @@
-"""Rules: functions of a case that return, or raise ConformanceError. Imports neither torch nor pytest."""
+"""Rules: functions of a case that return or raise ConformanceError. This module imports neither torch nor pytest."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-# From a case (of the rule's kind) to the message of a warning, or to None where all is well.
+# A function of a case (of the rule's kind) that returns the message of a warning, or None.
 Rule = Callable[[Any], str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])
 SLOW = "_derm_bench_slow"
 
 
 class ConformanceError(AssertionError):
-    """A plugin breaks a rule. The message says what is wrong and what to change."""
+    """A plugin breaks a rule. The message states the problem and what to change."""
 
 
 class ConformanceWarning(UserWarning):
-    """A plugin follows the rules, but something should be checked by its author."""
+    """A plugin follows a rule, but its author should check something."""
 
 
 class NotApplicable(Exception):
-    """A rule does not apply to this plugin, or cannot be checked here; the message is the reason."""
+    """A rule does not apply to this plugin or cannot be checked. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that the presets may take, imports left out. Past a limit there is a warning, past `failing` times the
-    limit an error: machines differ, and CI machines are slow."""
+    """Time limits of the presets in seconds, without imports. A plugin over a limit gets a warning, and over `failing`
+    times the limit an error, since machines differ and CI machines are slow."""
 
     tiny: float = 3.0
     smoke: float = 60.0
@@ -38,7 +38,7 @@ class Limits:
 
 
 def slow(rule: Function) -> Function:
-    """Marks a rule that takes too long for a default test."""
+    """Mark a rule that is too slow for a default test run."""
     setattr(rule, SLOW, True)
     return rule
 
@@ -58,7 +58,7 @@ def require(holds: bool, message: str) -> None:
 
 @contextmanager
 def plugin_code(what: str) -> Iterator[None]:
-    """An exception of the plugin's own code becomes a ConformanceError with its place."""
+    """Convert an exception of the plugin's code to a ConformanceError with file and line."""
     try:
         yield
     except (ConformanceError, NotApplicable):

@@ -18,7 +18,7 @@ class Interrupted(BaseException):
 
 
 class RecordedRun(StageRun):
-    """Counts what a fit uses. `die_at`: the update after whose checkpoint it is interrupted."""
+    """A run that counts calls of a fit. `die_at`: the update after whose checkpoint the fit is interrupted."""
 
     def __init__(self, *, die_at: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -49,8 +49,8 @@ class RecordedRun(StageRun):
 
 
 class Shown:
-    """A run as a plugin sees it. `touched` lists the attributes that were used although derm_bench.run.Run has none of
-    that name."""
+    """A wrapper that a plugin receives as `run`. `touched` lists the used attributes that derm_bench.run.Run does not
+    have."""
 
     def __init__(self, run: RecordedRun) -> None:
         self._run = run

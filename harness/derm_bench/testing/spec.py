@@ -1,4 +1,4 @@
-"""Rules that every kind shares: about the spec, and about what importing the entry module imports."""
+"""Rules that all kinds share: about the spec, and about the imports of the entry module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRESETS = {"generator": ("tiny", "smoke"), "classifier": ("tiny", "smoke")}
 
 
 def entry_module_imports_no_torch(case: Any) -> None:
-    """The parent process reads the specs of all plugins and must start quickly."""
+    """The entry module does not import torch, as the parent process reads all specs and must start quickly."""
     for module in case.subject.entry_modules:
         heavy = heavy_imports(module)
         require(
@@ -30,12 +30,12 @@ def has_a_summary(case: Any) -> None:
     """The spec has a `summary`, which lists and reports show."""
     require(
         bool(case.subject.spec.summary.strip()),
-        f"{case.subject.spec.name}: give the spec a `summary`, one line",
+        f"{case.subject.spec.name}: give the spec a one-line `summary`",
     )
 
 
 def options_are_documented(case: Any) -> None:
-    """Every option of the plugin's own has a description, and a default unless it names a file or folder."""
+    """Every option that the plugin adds has a description, and a default unless it names a file or folder."""
     spec = case.subject.spec
     common = COMMON.get(case.subject.kind, Options).model_fields
     tried = {**spec.presets.get("tiny", {}), **case.subject.given}
@@ -58,8 +58,8 @@ def presets_are_valid(case: Any) -> None:
     missing = [name for name in PRESETS.get(case.subject.kind, ()) if name not in spec.presets]
     require(
         not missing,
-        f"{spec.name}: no preset {' and '.join(missing)}; give the spec presets={{'tiny': ..., 'smoke': ...}}: sizes "
-        "for tests of 3 s and of 60 s",
+        f"{spec.name}: no preset {' and '.join(missing)}; give the spec presets={{'tiny': ..., 'smoke': ...}} with "
+        "sizes for tests of 3 s and of 60 s",
     )
     for preset in spec.presets:
         case.subject.options(preset)
@@ -69,7 +69,7 @@ ABOUT_SPECS = (entry_module_imports_no_torch, has_a_summary, options_are_documen
 
 
 def heavy_imports(module: str) -> str:
-    """The heavy packages that importing `module` imports, found by a new interpreter."""
+    """Return the heavy packages that `module` imports, determined in a new interpreter."""
     return _heavy_imports(module, tuple(sys.path))
 
 

@@ -1,4 +1,4 @@
-"""The plugin under test: found by name, or by the path of a package that is not installed."""
+"""The plugin under test, found by name or by the path of a package that is not installed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ GROUP = "derm_bench"
 
 @dataclass(frozen=True)
 class Subject:
-    """One plugin: its spec, the modules of its distribution's entry points, options given on top of a preset, and
-    stand-ins for what it `requires`."""
+    """One plugin: its spec, the entry modules of its distribution, options that override a preset, and stand-ins for
+    its requirements."""
 
     kind: str
     spec: PluginSpec
@@ -37,7 +37,7 @@ class Subject:
 
     @property
     def package(self) -> str:
-        """The top-level package of the plugin's code."""
+        """The top-level package of the plugin."""
         return self.spec.create.partition(":")[0].partition(".")[0]
 
     @property
@@ -45,7 +45,7 @@ class Subject:
         return compose_options(self.spec)
 
     def options(self, preset: str = "tiny") -> Any:
-        """The preset's options (the defaults where there is no such preset) with the given ones on top."""
+        """Return the options of the preset (the defaults if there is none), overridden by the given ones."""
         values = {**self.spec.presets.get(preset, {}), **self.given}
         try:
             return self.model.model_validate(values)
@@ -55,20 +55,21 @@ class Subject:
             source = f"preset '{preset}'" if preset in self.spec.presets else "the defaults"
             raise ConformanceError(
                 f"{self.spec.name}: {source} with {dict(self.given)} is not valid at '{where}': {first['msg']}; "
-                "put what has no default into the preset, or give it as `options` (on the command line: --set)"
+                "set options without a default in the preset, or pass them as `options` (on the command line: --set)"
             ) from error
 
     def inputs_for(self, options: Any) -> Mapping[str, Any]:
-        """Stand-ins for what the plugin requires under `options`. Raises NotApplicable where one is missing."""
+        """Return stand-ins for the requirements of the plugin with `options`. Raises NotApplicable if one is
+        missing."""
         needed = self.spec.requires(options) if self.spec.requires else {}
         if missing := sorted(set(needed) - set(self.inputs)):
             raise NotApplicable(
-                f"it requires {', '.join(missing)} of other plugins; give stand-ins as `inputs` of the test class"
+                f"the plugin requires {', '.join(missing)} of other plugins; set stand-ins as `inputs` of the test"
             )
         return {name: self.inputs[name] for name in needed}
 
     def parts_for(self, options: Any) -> dict[str, str]:
-        """The parts of required plugins that this one uses, by the name of the requirement."""
+        """Return the parts of required plugins that this plugin uses, by the name of the requirement."""
         needed = self.spec.requires(options) if self.spec.requires else {}
         return {name: ref.part for name, ref in needed.items() if ref.part is not None}
 
@@ -76,19 +77,19 @@ class Subject:
 def installed(
     kind: str, plugin: str, given: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None
 ) -> Subject:
-    """The installed plugin of that kind and name (or `distribution:name`)."""
+    """Return the installed plugin of that kind and name (or `distribution:name`)."""
     found = Plugins().installed(kind, plugin)
     return Subject(kind, found.spec, _entry_modules(found.distribution), given or {}, inputs or {})
 
 
 def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
-    """All installed plugins of that name, of any kind."""
+    """Return all installed plugins of that name, of any kind."""
     plugins = Plugins()
     kinds = [found.kind for found in plugins.named(plugin) if found.kind in KINDS]
     if not kinds:
         known = [known for kind in KINDS for known in plugins.names(kind)]
         raise UserError(
-            f"no plugin is named '{plugin}', and there is nothing at {Path(plugin).absolute()}",
+            f"there is no plugin named '{plugin}' and no file or folder {Path(plugin).absolute()}",
             hint=did_you_mean(plugin, known),
         )
     return [installed(kind, plugin, given) for kind in dict.fromkeys(kinds)]
@@ -96,8 +97,8 @@ def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
 
 @contextmanager
 def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
-    """All plugins of a module, a package folder, or a project folder whose pyproject.toml has entry points. The loader
-    finds them as it would if the project were installed. UserError where they cannot be loaded."""
+    """Yield all plugins of a module, a package folder, or a project folder whose pyproject.toml has entry points. They
+    are loaded as if the project were installed. Raises UserError if they cannot be loaded."""
     name, points, roots = _project(path.absolute())
     before = list(sys.path)
     with tempfile.TemporaryDirectory() as made:
@@ -113,14 +114,14 @@ def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
             _refuse_broken(plugins, name, path)
             found = [p for p in plugins.all() if p.distribution == name and p.kind in KINDS]
             if not found:
-                raise UserError(f"{path} provides no plugin", hint="a hook returns a list of specs")
+                raise UserError(f"{path} provides no plugin", hint="return a list of specs from a hook")
             yield [Subject(p.kind, p.spec, tuple(points.values()), given) for p in found]
         finally:
             sys.path[:] = before
 
 
 def _project(path: Path) -> tuple[str, dict[str, str], list[Path]]:
-    """Distribution name, entry points, and the folders to import from."""
+    """Return the distribution name, the entry points, and the folders to import from."""
     pyproject = path / "pyproject.toml"
     if pyproject.is_file():
         try:
@@ -138,12 +139,13 @@ def _project(path: Path) -> tuple[str, dict[str, str], list[Path]]:
     if (path / "__init__.py").is_file() or path.suffix == ".py":
         return f"{path.stem.replace('_', '-')}-under-test", {path.stem: path.stem}, [path.parent]
     raise UserError(
-        f"{path} holds no plugin", hint="expected a folder with pyproject.toml or __init__.py, or a .py file"
+        f"{path} contains no plugin",
+        hint="expected a folder with pyproject.toml or __init__.py, or a .py file",
     )
 
 
 def _installed_as(points: Mapping[str, str]) -> str | None:
-    """The distribution that has these modules as entry points already; the loader takes a module only once."""
+    """Return the installed distribution that has these entry points, if any, as a module is loaded only once."""
     known = importlib.metadata.entry_points(group=GROUP)
     return next((p.dist.name for p in known if p.dist and p.module in points.values()), None)
 

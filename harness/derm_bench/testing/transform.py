@@ -20,10 +20,10 @@ N = 16
 
 
 class TransformCase(CallCase):
-    """A transform of any phase on phantoms. `apply` gives its outcome as one float tensor."""
+    """A transform of any phase with phantoms. `apply` returns its output as one float tensor."""
 
     def given(self) -> torch.Tensor:
-        """float32 [16,3,size,size] in [0,1]."""
+        """Return input images, float32 [16,3,size,size] in [0,1]."""
         return phantoms(size=self.size).images[:N].float() / 255
 
     def apply(self, seed: int = 0, images: torch.Tensor | None = None) -> torch.Tensor:
@@ -41,8 +41,8 @@ class TransformCase(CallCase):
         return torch.as_tensor(self.loss())
 
     def pixels(self) -> np.ndarray:
-        """The first image as preprocessing gets it, uint8 [height,size,3]: a square, or of the shape of a photograph
-        where it is seen before it is brought to one."""
+        """Return the first image as preprocessing receives it, uint8 [height,size,3]: a square, or the shape of a
+        photograph if the transform runs before the resize to a square."""
         high = self.size * 3 // 4 if getattr(self.made, "before_resize", False) else self.size
         return np.ascontiguousarray((self.given()[0, :, :high].permute(1, 2, 0) * 255).round().byte().numpy())
 
@@ -51,12 +51,13 @@ class TransformCase(CallCase):
 
     @cached_property
     def net(self) -> nn.Module:
-        """Logits of three classes, for a regulariser to reach into; with statistics that a pass in train mode moves."""
+        """A network with logits of three classes for regularisers, with statistics that a pass in train mode
+        changes."""
         return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * self.size**2, 3))
 
     @cached_property
     def training_batch(self) -> Batch:
-        """As a step is given it: normalised, and without the number of the update."""
+        """A batch as a step receives it: normalised, and without the number of the update."""
         return Batch((self.given() - 0.5) / 0.5, self.targets(), torch.ones(N))
 
     def loss(self) -> Any:
@@ -64,7 +65,7 @@ class TransformCase(CallCase):
 
     @property
     def may_draw(self) -> bool:
-        """A regulariser is given no generator; the harness seeds the global ones."""
+        """Whether the transform is a regulariser, which has no generator and draws from the seeded global ones."""
         return self.spec.phase == "regulariser"
 
     def use(self) -> None:
@@ -72,7 +73,7 @@ class TransformCase(CallCase):
 
 
 def output_fits_its_phase(case: TransformCase) -> None:
-    """Shape, dtype and range are those of the input."""
+    """The output has the shape, dtype and range of the input."""
     {"preprocess": _preprocess, "image": _image, "batch": _batch, "regulariser": _regulariser}[
         case.spec.phase
     ](case)
@@ -86,45 +87,45 @@ def equal_generators_give_equal_outputs(case: TransformCase) -> None:
         torch.set_rng_state(before)
         require(
             torch.equal(first, case.apply()),
-            f"{case.name}: two calls from one state of torch's global generator differ; draw from it, and no other, "
-            "and keep nothing from call to call",
+            f"{case.name}: two calls with the same state of torch's global generator differ; draw only from it, "
+            "and keep no state between calls",
         )
         return
     require(
         torch.equal(case.apply(0), case.apply(0)),
-        f"{case.name}: two calls under one seed differ; draw from the torch.Generator that is passed in, and no other",
+        f"{case.name}: two calls with the same seed differ; draw only from the torch.Generator that is passed in",
     )
 
 
 def other_seeds_give_other_outputs(case: TransformCase) -> None:
-    """A transform that draws random numbers gives another output under another seed."""
+    """A transform that draws random numbers returns another output for another seed."""
     if case.spec.phase not in ("image", "batch"):
-        raise NotApplicable(f"a {case.spec.phase} transform is given no generator")
+        raise NotApplicable(f"a {case.spec.phase} transform has no generator")
     first = case.apply(0)
     if not _draws(case):
-        raise NotApplicable("it draws nothing")
+        raise NotApplicable("the transform draws no random numbers")
     require(
         any(not torch.equal(first, case.apply(seed)) for seed in SEEDS),
-        f"{case.name}: draws from the generator, but seeds 0 to 3 give the same; let what is drawn reach the images",
+        f"{case.name}: draws from the generator, but seeds 0 to 3 give the same output; use the drawn numbers",
     )
 
 
 def images_are_changed_one_by_one(case: TransformCase) -> None:
-    """Parameters are drawn for each image by itself."""
+    """Parameters are drawn for each image separately."""
     if case.spec.phase != "image":
-        raise NotApplicable(f"a {case.spec.phase} transform may treat all alike")
+        raise NotApplicable(f"a {case.spec.phase} transform may treat all images alike")
     if not _draws(case):
-        raise NotApplicable("it draws nothing")
+        raise NotApplicable("the transform draws no random numbers")
     copies = case.given()[:1].expand(N, -1, -1, -1).contiguous()
     outputs = [case.apply(seed, copies) for seed in SEEDS]
     require(
         any(not torch.equal(out, out[:1].expand_as(out)) for out in outputs),
-        f"{case.name}: {N} copies of one image come out alike; draw n parameters, one for each image of the batch",
+        f"{case.name}: {N} copies of one image have equal outputs; draw n parameters, one for each image of the batch",
     )
 
 
 def inputs_stay_as_they_are(case: TransformCase) -> None:
-    """The tensors that are passed in are not changed: others read them too."""
+    """The input tensors are not changed, as other code reads them too."""
     generator = torch.Generator().manual_seed(0)
     batch, pixels = case.training_batch, torch.from_numpy(case.pixels())
     images, targets = case.given(), case.targets()
@@ -141,9 +142,9 @@ def inputs_stay_as_they_are(case: TransformCase) -> None:
 
 
 def the_model_stays_as_it_is(case: TransformCase) -> None:
-    """A regulariser only reads the model: the training step changes weights and statistics."""
+    """A regulariser does not change the model; only the training step changes weights and statistics."""
     if case.spec.phase != "regulariser":
-        raise NotApplicable("only a regulariser is shown the model")
+        raise NotApplicable("only a regulariser receives the model")
     for training in (True, False):
         case.net.zero_grad(set_to_none=True)
         before = _model(case.net.train(training))
@@ -151,8 +152,8 @@ def the_model_stays_as_it_is(case: TransformCase) -> None:
         changed = [name for name, value in _model(case.net).items() if not _same(value, before[name])]
         require(
             not changed,
-            f"{case.name}: changes {', '.join(changed)} of the model; take gradients by torch.autograd.grad, and keep "
-            "BatchNorm from averaging what it is shown",
+            f"{case.name}: changes {', '.join(changed)} of the model; compute gradients with torch.autograd.grad, and "
+            "do not let BatchNorm update its statistics",
         )
 
 
@@ -182,14 +183,14 @@ def _preprocess(case: TransformCase) -> None:
     out, given = case.apply(), case.pixels()
     require(
         out.dtype == torch.uint8 and out.ndim == 3 and out.shape[2] == 3,
-        f"{case.name}: preprocessing gave {out.dtype} {list(out.shape)}; return uint8 [H,W,3]",
+        f"{case.name}: preprocessing returned {out.dtype} {list(out.shape)}; return uint8 [H,W,3]",
     )
     before = getattr(case.made, "before_resize", False)
     enlarged = before and abs(out.shape[0] * given.shape[1] / out.shape[1] - given.shape[0]) <= 1
     require(
         tuple(out.shape) == given.shape or enlarged,
-        f"{case.name}: preprocessing made {list(out.shape)} of {list(given.shape)}; keep the size, as masks do, or set "
-        "before_resize = True and enlarge both sides alike",
+        f"{case.name}: preprocessing returned {list(out.shape)} for {list(given.shape)}; keep the size, as masks do, "
+        "or set before_resize = True and enlarge both sides equally",
     )
 
 
@@ -225,17 +226,17 @@ def _regulariser(case: TransformCase) -> None:
 def _in_range(case: TransformCase, out: torch.Tensor, given: torch.Tensor) -> None:
     require(
         out.shape == given.shape and out.dtype == given.dtype,
-        f"{case.name}: made {out.dtype} {list(out.shape)} of {given.dtype} {list(given.shape)}; keep both",
+        f"{case.name}: returned {out.dtype} {list(out.shape)} for {given.dtype} {list(given.shape)}; keep both",
     )
     low, high = float(out.min()), float(out.max())
     require(
         low >= -1e-4 and high <= 1 + 1e-4,
-        f"{case.name}: images from {low:.3g} to {high:.3g}; stay in [0,1] (clamp(0, 1))",
+        f"{case.name}: output images range from {low:.3g} to {high:.3g}; keep them in [0,1] (clamp(0, 1))",
     )
 
 
 def _model(net: nn.Module) -> dict[str, Any]:
-    """Everything of the model that a call could change, by name."""
+    """Return all state of the model that a call could change, by name."""
     found: dict[str, Any] = {name: value.clone() for name, value in net.state_dict().items()}
     for name, value in net.named_parameters():
         found |= {f"gradient of {name}": value.grad, f"requires_grad of {name}": value.requires_grad}
@@ -253,7 +254,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _draws(case: TransformCase) -> bool:
-    """Whether a call draws from its generator."""
+    """Return whether a call draws from its generator."""
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     given = (case.given(),) if case.spec.phase == "image" else (case.given(), case.targets())

@@ -1,4 +1,4 @@
-"""Records which global state, seeds, files and devices a plugin's code uses on its own."""
+"""Record which global state, seeds, files and devices the code of a plugin uses."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ _hooked = False
 
 
 class Watch:
-    """While active, records files opened, generators seeded and devices queried; when left, the settings of the process
-    that have changed, which are restored. It may be entered several times, and then adds to its records.
+    """A context manager that records opened files, seeded generators and queried devices. On exit, it records changed
+    process settings and restores them. It can be entered repeatedly and then adds to its records.
 
-    package: the plugin's top-level package; its own files may be read. allowed: folders and files it may open.
+    package: the top-level package of the plugin, whose own files may be read. allowed: folders and files that the
+    plugin may open.
     """
 
     def __init__(self, package: str, allowed: Sequence[Path] = ()) -> None:
@@ -89,14 +90,14 @@ class Watch:
         self.opened.append(f"{path} for {'writing' if writing else 'reading'}{self._place()}")
 
     def _place(self) -> str:
-        """The plugin's own line, where it is on the stack."""
+        """Return the file and line of the plugin on the stack, or an empty string."""
         for frame, line in traceback.walk_stack(sys._getframe(2)):
             if str(frame.f_globals.get("__name__")).partition(".")[0] == self.package:
                 return f" ({Path(frame.f_code.co_filename).name}:{line})"
         return ""
 
     def _wrap(self, place: Any, name: str, seen: list[str], *, anyone: bool) -> None:
-        """Records calls of `place.name` by anyone, or by the plugin's own code alone (torch itself queries devices)."""
+        """Record calls of `place.name` by any code, or only by the plugin, as torch itself queries devices."""
         original = getattr(place, name)
 
         def recorded(*args: Any, **kwargs: Any) -> Any:
@@ -111,7 +112,7 @@ class Watch:
 
 
 def settings() -> dict[str, Any]:
-    """The settings of the process that no plugin may change, by their name in messages."""
+    """Return the process settings that no plugin may change, by their name in messages."""
     cudnn = torch.backends.cudnn
     return {
         "torch's default seed": torch.initial_seed(),
@@ -130,7 +131,7 @@ def settings() -> dict[str, Any]:
 
 
 def _put_back(before: dict[str, Any]) -> None:
-    """Restores the settings, so that a plugin's change does not affect the next one."""
+    """Restore the settings, so that the changes of a plugin do not affect the next one."""
     torch.set_default_dtype(before["torch.get_default_dtype()"])
     device = before["torch.get_default_device()"]
     torch.set_default_device(None if device == "cpu" else device)
@@ -149,14 +150,14 @@ def _put_back(before: dict[str, Any]) -> None:
 
 
 def _own_files(module: str | None) -> list[str]:
-    """A package's folder; of a single module, only its file."""
+    """Return the folder of a package, or the file of a single module."""
     if module is None:
         return []
     return [str(Path(module).parent if Path(module).name == "__init__.py" else module)]
 
 
 def warm_up() -> None:
-    """Has torch and tempfile do what they do once per process, so that it is not attributed to a plugin."""
+    """Trigger the one-time initialisation of torch and tempfile, so that it is not attributed to a plugin."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.Adam([weight])
     weight.sum().backward()
@@ -165,7 +166,7 @@ def warm_up() -> None:
 
 
 def rng_digest() -> tuple[Any, ...]:
-    """The state of the global generators, to find out whether anything was drawn from them."""
+    """Return a digest of the state of the global generators, which changes if numbers are drawn."""
     _, words, position, *_ = np.random.get_state(legacy=True)
     return (random.getstate(), np.asarray(words).tobytes(), position, torch.get_rng_state().numpy().tobytes())
 
@@ -180,7 +181,7 @@ def _importing() -> bool:
 
 
 def _hook() -> None:
-    """Installs the audit hook once per process. It cannot be removed, so it does nothing unless a Watch is active."""
+    """Install the audit hook once per process. It cannot be removed, so it is inactive unless a Watch is active."""
     global _hooked
     if not _hooked:
         _hooked = True

@@ -1,4 +1,4 @@
-"""Image transforms on the device: per-image affine maps, and several of them composed into one resampling.
+"""Image transforms on the device: per-image affine maps, which are composed into one resampling.
 
 A transform is a function of (float images [N,3,S,S] in [0,1], torch.Generator). One with a method
 `matrices(n, generator)` is affine: float32 [n,3,3], mapping homogeneous output coordinates to input
@@ -17,20 +17,20 @@ ImageTransform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 def uniform(n: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:
-    """float32 [n] ~ U(low, high), one number per image, on the generator's device."""
+    """Draw float32 [n] ~ U(low, high), one number per image, on the device of the generator."""
     return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low
 
 
 def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Images [N,C,S,S] sampled through `matrices` [N,3,3], bilinear, reflected beyond the edge (no black
-    corners, which a classifier could learn)."""
+    """Sample images [N,C,S,S] through `matrices` [N,3,3] with bilinear interpolation. Images are reflected beyond the
+    edge, since a classifier could learn black corners."""
     theta = matrices[:, :2].to(images.device, images.dtype)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def rotation(degrees: torch.Tensor) -> torch.Tensor:
-    """[n,3,3] of counter-clockwise rotations by `degrees` [n]."""
+    """Return matrices [n,3,3] of counter-clockwise rotations by `degrees` [n]."""
     angle = torch.deg2rad(degrees)
     cos, sin = angle.cos(), angle.sin()
     matrices = identity(len(degrees), degrees.device)
@@ -40,7 +40,7 @@ def rotation(degrees: torch.Tensor) -> torch.Tensor:
 
 
 def identity(n: int, device: torch.device) -> torch.Tensor:
-    """n identity matrices, float32 [n,3,3], to write entries into."""
+    """Return n identity matrices, float32 [n,3,3], whose entries can be overwritten."""
     return torch.eye(3, device=device).repeat(n, 1, 1)
 
 
@@ -49,7 +49,8 @@ def is_affine(transform: ImageTransform) -> bool:
 
 
 def compose(transforms: Sequence[ImageTransform]) -> list[ImageTransform]:
-    """The same transforms, each run of affine ones joined into one: images resampled once blur once."""
+    """Return the transforms with consecutive affine ones joined into one, so that images are resampled and blurred
+    once."""
     joined: list[ImageTransform] = []
     for affine, run in groupby(transforms, key=is_affine):
         members = list(run)
@@ -58,7 +59,7 @@ def compose(transforms: Sequence[ImageTransform]) -> list[ImageTransform]:
 
 
 class ComposedAffine:
-    """Affine transforms in the order they apply; parameters are drawn in that order too."""
+    """A composition of affine transforms, in the order in which they are applied and draw their parameters."""
 
     def __init__(self, members: Sequence[ImageTransform]) -> None:
         self.members = members

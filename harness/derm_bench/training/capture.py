@@ -1,4 +1,4 @@
-"""Training steps as CUDA graphs: each variant is recorded once, then replayed with one launch instead of hundreds."""
+"""Training steps as CUDA graphs: each variant is recorded once and then replayed with a single launch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 
 from derm_bench.run import Batch
 
-# Updates of a variant before it is recorded: libraries choose and set up their kernels in the first ones, optimizers
-# make their state.
+# Eager updates of a variant before it is recorded. In these, libraries select kernels and optimizers create their
+# state.
 WARM_UP = 3
 
 Variant = tuple[tuple[str, Hashable], ...]
 
 
-# One update: plain tensor code on a batch, and on flags or other hashable values by name; returns scalar tensors.
+# One update: tensor code on a batch and on keyword arguments of hashable values. Returns scalar tensors by name.
 Step = Callable[..., Mapping[str, torch.Tensor]]
 
 
 class PlainStep:
-    """Calls the step as it is."""
+    """Calls the step eagerly."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -42,16 +42,16 @@ class _Recording:
 class CapturedStep:
     """Runs a step eagerly a few times, records it, and replays the recording.
 
-    streams: the random generators that the step draws from, beside the device's own. All batches must have the
-    shapes of the first. Where a variant cannot be recorded (because it waits for the device), it and those after it
-    run eagerly; `reason` gives the reason, and so does a line on stderr.
+    streams: the random generators that the step draws from, in addition to the global generator of the device. All
+    batches must have the shapes of the first. If a variant cannot be recorded, for example because it waits for the
+    device, this variant and all later ones run eagerly. The reason is stored in `reason` and printed on stderr.
     """
 
     def __init__(self, step: Step, device: str, streams: Iterable[torch.Generator] = ()) -> None:
         self.plain = PlainStep(step)
         self.reason = ""
         self._streams = list(streams)
-        # Warm-up and recording share a side stream: autograd ties gradients to the stream they first came on.
+        # Warm-up and recording share a side stream, as autograd ties gradients to the stream that first produced them.
         self._side = torch.cuda.Stream(device)
         self._batch: Batch | None = None
         self._recordings: dict[Variant, _Recording] = {}
@@ -71,7 +71,7 @@ class CapturedStep:
             self._recordings[variant] = recording
         self._load(batch)
         recording.graph.replay()
-        # A copy, as the next replay writes to the same place.
+        # A copy, as the next replay writes to the same memory.
         return dict(zip(recording.names, recording.values.clone().unbind(), strict=True))
 
     def _eagerly(self, batch: Batch, flags: Mapping[str, Hashable]) -> Mapping[str, torch.Tensor]:
@@ -82,7 +82,7 @@ class CapturedStep:
         return logs
 
     def _load(self, batch: Batch) -> None:
-        """Copies a batch into the tensors that the recordings read."""
+        """Copy a batch into the tensors that the recordings read."""
         if self._batch is None:
             aux = {task: rows.clone() for task, rows in batch.aux.items()}
             data = {name: rows.clone() for name, rows in batch.data.items()}
@@ -93,7 +93,7 @@ class CapturedStep:
         torch._foreach_copy_(_tensors(self._batch), _tensors(batch))
 
     def _record(self, flags: Mapping[str, Hashable]) -> _Recording | None:
-        """Records one update without performing it; None where that is impossible, and nothing is changed then."""
+        """Record one update without performing it. Returns None, without side effects, if recording is impossible."""
         assert self._batch is not None
         graph = torch.cuda.CUDAGraph()
         before = [stream.get_state() for stream in self._streams]
@@ -103,7 +103,7 @@ class CapturedStep:
             with torch.cuda.graph(graph, stream=self._side):
                 logs = self.plain(self._batch, flags)
                 values = torch.stack([value.float().reshape(()) for value in logs.values()])
-        except Exception as error:  # whatever a step does that a graph cannot hold
+        except Exception as error:  # any operation that a graph cannot record
             torch.cuda.synchronize()
             for stream, state in zip(self._streams, before, strict=True):
                 stream.set_state(state)

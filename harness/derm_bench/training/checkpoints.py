@@ -1,4 +1,4 @@
-"""Checkpoints inside a stage: the state of a training loop, written whole or not at all, read without pickle."""
+"""Checkpoints within a stage: the state of a training loop, written atomically and read without pickle."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ import numpy as np
 import torch
 
 FORMAT = 1
-SECONDS = 60.0  # between two checkpoints of a stage, at least
+SECONDS = 60.0  # minimum time between two checkpoints of a stage
 FILE = "checkpoint.pt"
 
 
-# Checkpoints that are being written, by folder.
+# The threads that are writing checkpoints, by folder.
 _WRITERS: dict[Path, threading.Thread] = {}
 
 
 class Checkpoints:
-    """The checkpoint of one stage in `folder`, which is named by the stage's key and has one writer at a time.
+    """The checkpoint of one stage in `folder`, which is named after the stage's key and has one writer at a time.
 
-    A document is a dict of plain values (see `plain`). `seconds` pass between two that are due.
+    A document is a dict of plain values (see `plain`). A new checkpoint is due `seconds` after the last one.
     """
 
     def __init__(self, folder: Path, seconds: float = SECONDS) -> None:
@@ -39,9 +39,9 @@ class Checkpoints:
         return time.monotonic() - self._written_at >= self.seconds
 
     def save(self, document: Mapping[str, Any]) -> None:
-        """Copies the document and writes it in the background, beside the last one and then over it by a rename;
-        training continues meanwhile. If the disk is full, the checkpoint is lost and the stage continues: a line on
-        stderr reports it."""
+        """Copy the document and write it in the background, to a new file that then replaces the last checkpoint.
+        Training continues meanwhile. If the disk is full, the checkpoint is lost, a message is printed on stderr, and
+        the stage continues."""
         self._written_at = time.monotonic()
         self.wait()
         content = _copied(plain({"format": FORMAT, **document}))
@@ -50,7 +50,7 @@ class Checkpoints:
         writer.start()
 
     def wait(self) -> None:
-        """Waits until the last checkpoint is written."""
+        """Wait until the last checkpoint is written."""
         writer = _WRITERS.pop(self.folder, None)
         if writer is not None:
             writer.join()
@@ -67,14 +67,15 @@ class Checkpoints:
             _say(f"no checkpoint was written to {self.folder}: {error}")
 
     def load(self, needed: Collection[str] = ()) -> dict[str, Any] | None:
-        """The last document, on the CPU; None where there is none or it cannot be used (unreadable, of another
-        format, without one of the keys `needed`), which a line on stderr reports."""
+        """Return the last document, with tensors on the CPU, or None if there is none. If it cannot be used
+        (unreadable, another format, one of the keys `needed` is missing), a message is printed on stderr and None is
+        returned."""
         self.wait()
         path = self.folder / FILE
         if not path.is_file():
             return None
         try:
-            # torch does not read the checksums of the archive, so a flipped bit would become a wrong weight.
+            # torch does not verify the checksums of the archive, so a flipped bit would become a wrong weight.
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
             if damaged is not None:
@@ -84,20 +85,20 @@ class Checkpoints:
                 raise ValueError("it is not a checkpoint of this version")
             if missing := set(needed) - document.keys():
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        except Exception as error:  # anything that a foreign file makes torch raise
+        except Exception as error:  # torch may raise any exception for an invalid file
             reason = (str(error) or type(error).__name__).splitlines()[0]
             _say(f"the checkpoint {path} is ignored, the stage starts from the beginning: {reason}")
             return None
         return document
 
     def remove(self) -> None:
-        """Removes the folder: the stage has ended, or has diverged and would diverge again."""
+        """Remove the folder, because the stage has ended, or has diverged and would diverge again."""
         self.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class TrainingState:
-    """Everything that a training loop changes, by name: modules, optimizers, `torch.Generator`s and other objects with
+    """All objects that a training loop changes, by name: modules, optimizers, `torch.Generator`s and other objects with
     `state_dict` and `load_state_dict`.
 
         live = TrainingState(net=net, optimizer=optimizer, noise=noise)
@@ -117,7 +118,7 @@ class TrainingState:
         }
 
     def load(self, saved: Mapping[str, Any] | None) -> None:
-        """The reverse of `state`; None changes nothing."""
+        """Restore the output of `state`. None changes nothing."""
         if saved is None:
             return
         for name, part in self.parts.items():
@@ -130,7 +131,7 @@ class TrainingState:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
-    """`load_state_dict` that keeps a learning rate which lives on the device where it is."""
+    """Call `load_state_dict`, but keep the learning rate in its tensor on the device if it has one."""
     rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict(dict(saved))
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -139,12 +140,14 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -
 
 
 def plain(value: Any, where: str = "state") -> Any:
-    """`value` with its tensors on the CPU and its mappings as dicts. Raises TypeError, naming the place, for
-    anything but tensors, numbers, strings, bools, None, and lists, tuples and dicts of them: it could not be read
-    back without running code."""
+    """Return `value` with tensors moved to the CPU and mappings converted to dicts.
+
+    Raises TypeError, with the path of the value, for anything except tensors, numbers, strings, bools, None, and lists,
+    tuples and dicts of them, since other objects could not be read back without running code.
+    """
     if isinstance(value, torch.Tensor):
         tensor = value.detach().cpu()
-        # a view would be written with all of the storage that it looks into
+        # a view would be written with its whole underlying storage
         whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
         return tensor if whole else tensor.clone()
     if value is None or type(value) in (bool, int, float, str):
@@ -160,7 +163,7 @@ def plain(value: Any, where: str = "state") -> Any:
 
 
 def _copied(value: Any) -> Any:
-    """A copy whose tensors training does not write to."""
+    """Return a copy that shares no tensor memory with the training."""
     if isinstance(value, torch.Tensor):
         return value.clone()
     if isinstance(value, dict):
@@ -169,7 +172,7 @@ def _copied(value: Any) -> Any:
 
 
 def rng_state(device: str) -> dict[str, Any]:
-    """The state of every global random generator: Python, NumPy, torch's on the CPU and on `device`."""
+    """Return the state of all global random generators: Python, NumPy, and torch on the CPU and on `device`."""
     _, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
     numpy_state = [np.asarray(words).tolist(), int(position), int(has_gauss), float(gauss)]
     state = {"python": random.getstate(), "numpy": numpy_state, "cpu": torch.get_rng_state()}
@@ -177,7 +180,7 @@ def rng_state(device: str) -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any], device: str) -> None:
-    """The reverse of `rng_state`; the device may be another one of its type."""
+    """Restore the output of `rng_state`. The device may be another one of the same type."""
     random.setstate(state["python"])
     words, position, has_gauss, gauss = state["numpy"]
     np.random.set_state(("MT19937", np.asarray(words, dtype=np.uint32), position, has_gauss, gauss))

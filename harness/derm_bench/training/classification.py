@@ -1,4 +1,4 @@
-"""The one training loop of all classifiers, and prediction."""
+"""The training loop of all classifiers, and prediction."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def fit_classifier(
     head: nn.Module | None = None,
     feature_loss: nn.Module | None = None,
 ) -> None:
-    """Trains `net` (images [N,3,S,S] -> logits [N,K], on the run's device) for the run's budget.
+    """Train `net` (images [N,3,S,S] -> logits [N,K], on the run's device) for the run's budget.
 
-    Loss, optimizer and schedule are those of `options`; `freeze` trains `head` alone, the rest in eval mode.
-    `feature_loss`, called with the input of `head` and the soft targets, is added to the loss; its parameters are
-    trained too.
-    `val` is not read here: the run holds the validation images and, under `select: best`, the state that did
-    best on them, which is restored at the end.
+    `options` sets loss, optimizer and schedule; with `freeze`, only `head` is trained and the rest stays in eval mode.
+    `feature_loss` is called with the input of `head` and the soft targets and is added to the loss; its parameters are
+    trained too. `val` is not read here: the run holds the validation images and, under `select: best`, keeps the state
+    with the best score on them, which is restored at the end.
     """
     extra = {} if feature_loss is None else {"feature_loss": feature_loss}
     engine = Engine(run, net=net, **extra)
@@ -67,11 +66,11 @@ def fit_classifier(
 
 @torch.inference_mode()
 def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> torch.Tensor:
-    """float32 [N,K] probabilities of normalised images [N,3,S,S], in eval mode without autocast, 256
+    """Return probabilities float32 [N,K] of normalised images [N,3,S,S], computed in eval mode without autocast, 256
     images at a time.
 
-    Softmax of the logits; of a net trained with `bce`, the sigmoids divided by their sum. The mode is
-    restored.
+    The probabilities are the softmax of the logits, or, for a net trained with `bce`, the sigmoids divided by their
+    sum. The mode of the net is restored.
     """
     training = net.training
     net.eval()
@@ -85,7 +84,7 @@ def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> tor
 
 @contextlib.contextmanager
 def _inputs_of(head: nn.Module | None) -> Iterator[list[torch.Tensor]]:
-    """Collects the inputs of `head` while it is active, one tensor per forward pass."""
+    """Collect the inputs of `head` within the block, one tensor per forward pass."""
     seen: list[torch.Tensor] = []
     if head is None:
         yield seen
@@ -104,7 +103,7 @@ def _freeze(net: nn.Module, head: nn.Module | None) -> None:
 
 
 def _set_mode(net: nn.Module, head: nn.Module | None) -> None:
-    """Frozen layers stay in eval mode: BatchNorm statistics that drift are training too."""
+    """Set train mode, except for frozen layers, whose BatchNorm statistics must not change."""
     if head is None:
         net.train()
     else:

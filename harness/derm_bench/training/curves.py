@@ -1,4 +1,4 @@
-"""Training curves: values are buffered without waiting for the device, read in bulk, and refused if not finite."""
+"""Training curves: values are buffered on the device, read in bulk, and checked for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import torch
 
 from derm_bench.errors import Diverged
 
-POINTS = 500  # a metric's rows in history.csv, at most; longer runs are averaged over windows
+POINTS = 500  # maximum number of rows per metric in history.csv; longer runs are averaged over windows
 READ_EVERY = 50  # updates between two reads of the device
-TAIL = 200  # rows of the curves that go with Diverged
+TAIL = 200  # number of rows of the curves that Diverged carries
 
 
 class Watch(Protocol):
-    """Follows the curves of a training and may stop it. It sees every logged value once, in order of the updates."""
+    """Monitors the curves of a training and may stop it. It receives every logged value once, in order of updates."""
 
     def see(self, step: int, name: str, value: float) -> str | None:
-        """Takes a value of update `step`. A sentence about what is wrong stops the training with Diverged."""
+        """Receive a value of update `step`. If a message is returned, the training stops with Diverged."""
         ...
 
     def at_end(self) -> str | None:
-        """Called after the last value. A sentence about what is wrong makes the training fail with Diverged."""
+        """Called after the last value. If a message is returned, the training fails with Diverged."""
         ...
 
     def summary(self) -> dict[str, float]:
-        """Figures for the result of the stage, by name."""
+        """Return figures for the result of the stage, by name."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """All that `see` has changed, as plain values for a checkpoint."""
+        """Return all state that `see` changes, as plain values for a checkpoint."""
         ...
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continues from where `state` was taken."""
+        """Restore the output of `state`."""
         ...
 
 
 @dataclass(frozen=True)
 class Point:
-    """A row of history.csv, less `images` and `epoch`, which follow from the step."""
+    """A row of history.csv, without `images` and `epoch`, which are computed from the step."""
 
     step: int
     split: str
@@ -58,8 +58,8 @@ class _Window:
 
 
 class Curves:
-    """Means of logged values over windows of `budget / 500` updates, at least one update. `watch` may stop the
-    training by what it sees; without one only NaN and infinities do."""
+    """Means of logged values over windows of `budget / 500` updates, at least one update. NaN and infinite values stop
+    the training, and so may `watch`."""
 
     def __init__(self, budget: int, watch: Watch | None = None) -> None:
         self.budget, self.watch = budget, watch
@@ -71,21 +71,21 @@ class Curves:
         self._read_at = 0
 
     def add(self, step: int, values: dict[str, float | torch.Tensor]) -> None:
-        """Buffers scalars of update `step`; the device is read every 50 updates and by `read`."""
+        """Buffer scalars of update `step`. They are copied from the device every 50 updates, and by `read`."""
         numbers = {k: float(v) for k, v in values.items() if not isinstance(v, torch.Tensor)}
         tensors = {
             k: v.detach().float().reshape(()) for k, v in values.items() if isinstance(v, torch.Tensor)
         }
         if numbers:
             self._waiting.append((step, tuple(numbers), list(numbers.values())))
-        if tensors:  # copied by one kernel: the plugin may write to them again in the next update
+        if tensors:  # copied by one kernel, as the plugin may overwrite them in the next update
             self._waiting.append((step, tuple(tensors), torch.stack(list(tensors.values()))))
         if step - self._read_at >= READ_EVERY:
             self.read()
 
     def read(self) -> None:
-        """Moves what is buffered into the curves. Raises Diverged at the first NaN or infinity, and where the watch
-        finds something wrong."""
+        """Move buffered values into the curves. Raises Diverged at the first NaN or infinite value, and if the watch
+        returns a message."""
         waiting, self._waiting = self._waiting, []
         rows = _to_floats([values for _, _, values in waiting])
         for (step, names, _), row in zip(waiting, rows, strict=True):
@@ -94,11 +94,11 @@ class Curves:
                 self._take(step, name, value)
 
     def add_point(self, step: int, split: str, metric: str, value: float) -> None:
-        """A point as it is, such as a validation score."""
+        """Add a point without averaging, such as a validation score."""
         self.points.append(Point(step, split, metric, value))
 
     def close(self) -> None:
-        """Reads the rest and closes windows that are not full. Raises Diverged as `read` does."""
+        """Read the remaining values and close partial windows. Raises Diverged as `read` does."""
         self.read()
         for name, window in self._open.items():
             self._emit(name, window)
@@ -106,13 +106,13 @@ class Curves:
             self._stop_at(self.watch.at_end())
 
     def tail(self) -> list[list[int | str | float]]:
-        """The last 200 rows `[step, metric, value]`; those of validation as `val_<metric>`."""
+        """Return the last 200 rows `[step, metric, value]`. Validation metrics are named `val_<metric>`."""
         rows = [(p.step, p.metric if p.split == "train" else f"val_{p.metric}", p.value) for p in self.points]
         rows += [(w.step, name, _mean(w.values)) for name, w in self._open.items() if w.values]
         return [list(row) for row in sorted(rows, key=lambda row: row[0])[-TAIL:]]
 
     def state(self) -> dict[str, Any]:
-        """All that was read so far; what is buffered is not in it."""
+        """Return the values that were read so far, without buffered values."""
         return {
             "points": [list(astuple(point)) for point in self.points],
             "open": {name: [window.values, window.step] for name, window in self._open.items()},
@@ -121,7 +121,7 @@ class Curves:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continues from where `state` was taken."""
+        """Restore the output of `state`."""
         self.points = [Point(*row) for row in state["points"]]
         self._open = {name: _Window(values, step) for name, (values, step) in state["open"].items()}
         self.latest = dict(state["latest"])
@@ -156,7 +156,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _to_floats(rows: list[list[float] | torch.Tensor]) -> list[list[float]]:
-    """All tensors in one transfer."""
+    """Convert rows to floats, with one transfer for all tensors."""
     tensors = [row for row in rows if isinstance(row, torch.Tensor)]
     read = iter(torch.cat(tensors).tolist() if tensors else [])
     return [row if isinstance(row, list) else list(islice(read, len(row))) for row in rows]

@@ -1,4 +1,4 @@
-"""Exponential moving averages of weights (Polyak and Juditsky 1992; as GANs use them, Yazıcı et al. 2019)."""
+"""Exponential moving averages of weights (Polyak and Juditsky 1992; for GANs, Yazıcı et al. 2019)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import nn
 class Ema:
     """`net` is the average of `source`: average <- decay * average + (1 - decay) * weights, buffers copied.
 
-    Under `warm_up` the decay of update t is at most (1 + t) / (10 + t), so that the first weights, which are noise,
-    soon lose their influence. (torch.optim.swa_utils.AveragedModel waits for the device at every update, which a CUDA
-    graph cannot hold.)
+    With `warm_up`, the decay of update t is at most (1 + t) / (10 + t), so that the random initial weights soon lose
+    their influence. (torch.optim.swa_utils.AveragedModel is not used because it waits for the device at every update,
+    which a CUDA graph cannot record.)
     """
 
     def __init__(self, source: nn.Module, decay: float, *, warm_up: bool = False) -> None:
         if not 0 <= decay < 1:
-            raise ValueError(f"the decay of an average lies in [0, 1), not {decay}")
+            raise ValueError(f"the decay of an average must be in [0, 1), not {decay}")
         self.source, self.decay, self.warm_up = source, decay, warm_up
         self.net = copy.deepcopy(source).eval().requires_grad_(False)
         device = next(source.parameters()).device
@@ -28,7 +28,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Adds the current weights to the average: one kernel for all of them."""
+        """Add the current weights to the average, with one kernel for all of them."""
         self.updates += 1
         weight: torch.Tensor | float = 1 - self.decay
         if self.warm_up:

@@ -1,5 +1,5 @@
-"""The training engine: the one loop under all fits. A fit defines its networks, its optimizers and a step of plain
-tensor code; data, precision, averages, graph capture, curves and checkpoints are handled here, the same for all.
+"""The training engine: the loop that all fits share. A fit defines its networks, its optimizers and a step of tensor
+code. The engine handles data, precision, weight averages, graph capture, curves and checkpoints.
 
     engine = Engine(run, generator=g, discriminator=d)
     adam_g, adam_d = engine.adam(g, lr, betas), engine.adam(d, lr, betas)
@@ -45,8 +45,8 @@ Before = Callable[[int], Mapping[str, Hashable]]
 class Engine:
     """The loop of one fit. `networks` (by name) are set to train mode and channels_last, on the run's device.
 
-    Everything that `adam`, `keep`, `stream` and `average` return or take is part of the training state: it is in every
-    checkpoint, and a resumed fit continues with it.
+    All objects that `adam`, `stream` and `average` return, or that `keep` receives, are part of the training state:
+    they are saved in every checkpoint and restored in a resumed fit.
     """
 
     def __init__(self, run: Run, **networks: nn.Module) -> None:
@@ -58,35 +58,37 @@ class Engine:
             self.keep(name, net)
 
     def keep(self, name: str, part: Any) -> None:
-        """Makes `part` (with `state_dict` and `load_state_dict`, or a torch.Generator) part of the training state."""
+        """Add `part` (a torch.Generator, or an object with `state_dict` and `load_state_dict`) to the training
+        state."""
         if name in self._state.parts:
-            raise ValueError(f"two parts of the training state are called '{name}'")
+            raise ValueError(f"two parts of the training state are named '{name}'")
         self._state.parts[name] = part
 
     def adam(
         self, nets: nn.Module | Iterable[nn.Module], lr: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Adam:
-        """Fused Adam over all parameters of one network or several."""
+        """Return a fused Adam over all parameters of one or several networks."""
         modules = [nets] if isinstance(nets, nn.Module) else list(nets)
         optimizer = make_adam([p for net in modules for p in net.parameters()], lr, betas)
         self.keep(f"adam {len(self._state.parts)}", optimizer)
         return optimizer
 
     def stream(self, name: str) -> torch.Generator:
-        """A random generator on the device, seeded by the run's seed and the name; noise is drawn from it."""
+        """Return a random generator on the device, seeded by the run's seed and the name, for drawing noise."""
         generator = stream(self.run.seed, name, self.run.device)
         self.keep(f"stream {name}", generator)
         return generator
 
     def average(self, net: nn.Module, decay: float, warm_up: bool = False) -> Ema:
-        """An exponential moving average of `net`, updated after every step; `.net` is the average."""
+        """Return an exponential moving average of `net`, updated after every step. Its `.net` is the averaged
+        network."""
         average = Ema(net, decay, warm_up=warm_up)
         self.keep(f"average {len(self._averages)}", average)
         self._averages.append(average)
         return average
 
     def autocast(self) -> torch.autocast:
-        """The context of forward passes in the run's precision. Losses belong outside of it, in float32."""
+        """Return the context for forward passes in the run's precision. Compute losses outside of it, in float32."""
         return autocast(self.run.device, self.run.precision)
 
     def fit(
@@ -100,25 +102,26 @@ class Engine:
         after: After | None = None,
         masks: bool = False,
     ) -> None:
-        """Calls `step` on every batch of the run, and logs what it returns: scalar tensors by name.
+        """Call `step` on every batch of the run, and log the scalar tensors that it returns by name.
 
-        On a GPU the step is recorded as a CUDA graph after a few updates and replayed from then on. So that this is
-        possible, a step is a function of its batch alone: it must not look at values of tensors (`.item()`, `if
-        loss > 1`), count, or read `batch.step`, which is 0 in it; it may draw from `stream` and from the device's
-        global generator. A step that cannot be recorded runs eagerly, and a line on stderr gives the reason.
-        lazily: `{"r1": 16}` calls `step(batch, r1=True)` at the first and every 16th update after it, else with
-        `r1=False`; each combination is recorded on its own.
-        before: is called with the number of every update (1 for the first) before it, outside of the recording, and
-        returns keywords for the step, `{"stage": 2}` say: numbers or names of few values, each combination recorded on
-        its own. What changes at every update belongs into a tensor that `before` fills and the step reads. All of it
-        must follow from the number, so that a resumed fit continues in the same way.
-        after: is called with the batch and the logs after every update, outside of the recording: the place of
-        schedules, evaluations and snapshots.
-        masks: batches carry the masks of `train`.
+        On a GPU, the step is recorded as a CUDA graph after a few updates and then replayed. Therefore the step must
+        depend on its batch alone: it must not read values of tensors (`.item()`, `if loss > 1`), keep counters, or read
+        `batch.step`, which is always 0. It may draw from `stream` and from the global generator of the device. A step
+        that cannot be recorded runs eagerly, and the reason is printed on stderr.
+
+        lazily: `{"r1": 16}` calls `step(batch, r1=True)` at the first update and at every 16th update after it, and
+        with `r1=False` at all others. Each combination is recorded separately.
+        before: called before every update with its number (from 1), outside of the recording. Returns keyword arguments
+        for the step, such as `{"stage": 2}`: numbers or strings with few distinct values, as each combination is
+        recorded separately. Values that change at every update belong in a tensor that `before` fills and the step
+        reads. Everything must be computed from the number, so that a resumed fit continues in the same way.
+        after: called after every update with the batch and the logs, outside of the recording, for schedules,
+        evaluations and snapshots.
+        masks: whether batches contain the masks of `train`.
         """
         self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
-        # Passed only where it is set: another implementation of Run may not have it.
+        # Passed only if set, as another implementation of Run may not accept it.
         masked = {"masks": True} if masks else {}
         for batch in self.run.batches(train, batch_size, **masked):
             flags: dict[str, Hashable] = {
@@ -132,7 +135,7 @@ class Engine:
             self.run.checkpoint(batch.step, self._state.state)
 
     def _whole(self, step: Step) -> Step:
-        """The step with the averages after it."""
+        """Return the step followed by the update of the averages."""
 
         def whole(batch: Batch, **flags: Hashable) -> Mapping[str, torch.Tensor]:
             logs = step(batch, **flags)
@@ -150,7 +153,7 @@ class Engine:
 
 
 def minimise(loss: torch.Tensor, *optimizers: torch.optim.Optimizer) -> None:
-    """One update: gradients of `loss` afresh, then a step of each optimizer."""
+    """Perform one update: compute new gradients of `loss`, then step each optimizer."""
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
@@ -160,7 +163,7 @@ def minimise(loss: torch.Tensor, *optimizers: torch.optim.Optimizer) -> None:
 
 @contextlib.contextmanager
 def frozen(*nets: nn.Module) -> Iterator[None]:
-    """Forward passes inside record no gradients of these networks' parameters: D's are not needed for G's step."""
+    """Disable parameter gradients of these networks within the block. The step of G, for example, needs none of D."""
     parameters = [p for net in nets for p in net.parameters() if p.requires_grad]
     for p in parameters:
         p.requires_grad_(False)

@@ -23,12 +23,12 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True, eq=False)
 class FeedOptions:
-    """What happens to training images on their way into a batch.
+    """Options for how training batches are made.
 
-    batch_size: images per update. size: side in pixels that the network sees (default the stored size). mean, std: of
-    pixels in [0,1], one value per channel. image_transforms: augmentation, in order. batch_transforms: mixing, after
-    normalisation. balance: `oversample` or `class-weights`, see `Feed`. label_smoothing: the share of a target that is
-    spread evenly over the classes.
+    batch_size: images per update. size: side of the network's input in pixels (default: the stored size). mean, std:
+    for normalising pixels in [0,1], one value per channel. image_transforms: augmentation, in order. batch_transforms:
+    mixing, after normalisation. balance: `oversample` or `class-weights`, see `Feed`. label_smoothing: the share of a
+    target that is spread evenly over the classes.
     """
 
     batch_size: int = 64
@@ -44,16 +44,16 @@ class FeedOptions:
 class Feed:
     """An endless sequence of training batches of `train`, the same for the same `seed`.
 
-    Every batch is full: the last of an epoch is filled from the next. An epoch shows each image once, or, under
-    `balance: oversample`, each class as often as the largest (whole copies, the rest drawn without replacement).
-    `class-weights` weighs a row by N / (K' n_class), K' the classes present, so that weights average 1 over the set.
-    Order and augmentation draw from separate streams, so that arms with different augmentation see the images in the
-    same order.
+    Every batch is full: the last batch of an epoch is completed from the next epoch. An epoch contains each image once,
+    or, with `balance: oversample`, each class as often as the largest class (whole copies, and the rest drawn without
+    replacement). `class-weights` weights a row by N / (K' n_class), where K' is the number of classes present, so that
+    weights average 1 over the set. Order and augmentation draw from separate streams, so that arms with different
+    augmentation see the images in the same order.
 
-    masks: batches carry the masks of `train` as well. An affine transform (one with `matrices`) moves them as it moves
-    the images; any other transform is assumed to leave geometry unchanged. Raises ValueError where `train` has none,
-    and where images are mixed, since two masks on one image mean nothing. Named data of `train` is gathered by the
-    same rows and left as it is: neither augmented nor mixed.
+    masks: whether batches contain the masks of `train`. An affine transform (one with `matrices`) is applied to masks
+    as to images; any other transform is assumed to leave geometry unchanged. Raises ValueError if `train` has no masks,
+    and if images are mixed, since a mixed image has no mask. Named data of `train` is gathered for the same rows, and
+    is neither augmented nor mixed.
     """
 
     def __init__(
@@ -77,32 +77,32 @@ class Feed:
         self.aux = {task: _onehot(column).to(device) for task, column in train.aux_labels.items()}
         self.image_transforms = compose(options.image_transforms)
         self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment", device)
-        self._waiting = torch.empty(0, dtype=torch.int64)  # rows of the epoch that are still to be shown
+        self._waiting = torch.empty(0, dtype=torch.int64)  # remaining rows of the epoch
 
     @property
     def epoch_length(self) -> int:
-        """Images per epoch."""
+        """The number of images per epoch."""
         return len(self._epoch_rows(torch.Generator()))
 
     def indices(self) -> Iterator[torch.Tensor]:
-        """int64 [batch_size] on the CPU: the rows of each batch."""
+        """Yield the rows of each batch, int64 [batch_size] on the CPU."""
         while True:
             while len(self._waiting) < self.options.batch_size:
                 rows = self._epoch_rows(self.order)
                 shuffled = rows[torch.randperm(len(rows), generator=self.order)]
                 self._waiting = torch.cat([self._waiting, shuffled])
-            # Taken before it is shown, so that `state` between two batches is that of the next one.
+            # Rows are removed before the yield, so that `state` between two batches describes the next batch.
             size = self.options.batch_size
             shown, self._waiting = self._waiting.split([size, len(self._waiting) - size])
             yield shown
 
     def batches(self, updates: int, after: int = 0) -> Iterator[Batch]:
-        """The batches of the updates `after` + 1 to `updates`, steps counted from 1."""
+        """Yield the batches of the updates `after` + 1 to `updates`. Steps are counted from 1."""
         for step, index in zip(range(after + 1, updates + 1), self.indices(), strict=False):
             yield self.batch(index, step)
 
     def state(self) -> dict[str, Any]:
-        """The position of the feed: the rows left in the epoch, and its random streams."""
+        """Return the position of the feed: the remaining rows of the epoch, and its random streams."""
         return {
             "waiting": self._waiting,
             "order": self.order.get_state(),
@@ -110,13 +110,13 @@ class Feed:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continues from where `state` was taken."""
+        """Restore the output of `state`."""
         self._waiting = state["waiting"]
         self.order.set_state(state["order"])
         self.augmentation.set_state(state["augmentation"])
 
     def batch(self, index: torch.Tensor, step: int = 0) -> Batch:
-        """The batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
+        """Return the batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
         rows, index = index, index.to(self.device, non_blocking=True)
         images = self.pixels.gather(rows) if self.image_transforms else self.pixels.gather_normalised(rows)
         targets = self.onehot.index_select(0, index)
@@ -142,7 +142,7 @@ class Feed:
     def _mixed(
         self, images: torch.Tensor, targets: torch.Tensor, aux: Mapping[str, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Mixes the labels of every task by the same shares: they stand side by side while images are mixed."""
+        """Mix images, and the labels of every task by the same shares; labels are concatenated for this."""
         columns = torch.cat([targets, *aux.values()], dim=1)
         for mix in self.options.batch_transforms:
             images, columns = mix(images, columns, self.augmentation)
@@ -151,10 +151,10 @@ class Feed:
         return images, targets, dict(zip(aux, mixed, strict=True))
 
     def _along(self, transform: ImageTransform, masks: torch.Tensor) -> torch.Tensor:
-        """Masks [N,1,S,S] through a transform with the parameters that it will draw for their images."""
+        """Apply a transform to masks [N,1,S,S], with the parameters that it will draw for their images."""
         ahead = torch.Generator(self.device)
         ahead.set_state(self.augmentation.get_state())
-        # Three channels, as transforms may rely on.
+        # Transforms may rely on three channels.
         return transform(masks.expand(-1, 3, -1, -1), ahead)[:, :1].clamp(0, 1)
 
     def _epoch_rows(self, generator: torch.Generator) -> torch.Tensor:
@@ -179,7 +179,7 @@ def _repeat_to(rows: torch.Tensor, n: int, generator: torch.Generator) -> torch.
 
 
 def _onehot(labels: torch.Tensor, n_classes: int | None = None) -> torch.Tensor:
-    """float32 [N,K]; an unknown label (-1) gives a row of zeros."""
+    """Return one-hot rows, float32 [N,K]. An unknown label (-1) gives a row of zeros."""
     width = n_classes or int(labels.max()) + 1
     rows = F.one_hot(labels.clamp(min=0), max(width, 1)).float()
     return rows * (labels >= 0).unsqueeze(1)

@@ -1,5 +1,5 @@
-"""Is a generator's training healthy? Thresholds and sentences about discriminators that died or overpower and about
-samples that collapsed or are noise. The figures are measured elsewhere (`derm_bench.fidelity.likeness`)."""
+"""Health checks of generator trainings: thresholds and messages about dead or overpowering discriminators and about
+samples that collapsed or are noise. `derm_bench.fidelity.likeness` measures the samples."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-WARM_UP = 100  # first updates, which are not considered
-STRETCH = 300  # updates that a fault must last before it counts; a tenth of long budgets
+WARM_UP = 100  # first updates, which are ignored
+STRETCH = 300  # updates that a fault must last before it is reported; for long budgets a tenth of the budget
 LONGEST = 2000
-DEAD = 1e-3  # |d_real - d_fake| below it at every update
-OVERPOWERING = 1e-3  # d_real above 1 - it and d_fake below it, in the mean
-COLLAPSED = 0.05  # distance_ratio below which samples are nearly one image
-ALIKE = 0.25  # coarse_ratio below which samples are nearly one image under noise or a pattern
-UNLIKE = 2.0  # nearest_ratio above which samples look like no real image
+DEAD = 1e-3  # |d_real - d_fake| is below this at every update
+OVERPOWERING = 1e-3  # mean d_real is above 1 minus this, and mean d_fake below this
+COLLAPSED = 0.05  # distance_ratio below which samples are nearly identical
+ALIKE = 0.25  # coarse_ratio below which samples are nearly identical except for noise or a pattern
+UNLIKE = 2.0  # nearest_ratio above which samples resemble no real image
 
 
 class DiscriminatorWatch:
-    """Follows `d_real` and `d_fake`, the mean probability of "real" that D gives to real and to fake images, over the
-    updates of a training (a `derm_bench.training.curves.Watch`).
+    """Monitors `d_real` and `d_fake`, the mean probability of "real" that D gives to real and to fake images, during a
+    training (a `derm_bench.training.curves.Watch`).
 
-    Values outside [0,1] are the scores of a critic, for which there are no thresholds: nothing is found then.
+    Values outside [0,1] are the scores of a critic. There are no thresholds for these, so no fault is reported.
     """
 
     def __init__(self, budget: int) -> None:
@@ -33,7 +33,8 @@ class DiscriminatorWatch:
         self._critic = False
 
     def see(self, step: int, name: str, value: float) -> str | None:
-        """Takes a logged value. Returns a sentence once D is dead: it gives real and fake images the same."""
+        """Receive a logged value. Returns a message once D is dead, that is, gives real and fake images equal
+        values."""
         if name not in ("d_real", "d_fake") or self._critic:
             return None
         self._critic = not 0 <= value <= 1
@@ -56,7 +57,7 @@ class DiscriminatorWatch:
         )
 
     def at_end(self) -> str | None:
-        """A sentence where D overpowers G at the end of training: it is certain about nearly every image."""
+        """Return a message if D overpowers G at the end of training, that is, is certain about nearly every image."""
         if self._critic or len(self._recent) < self.stretch:
             return None
         real, fake = self.means()
@@ -68,14 +69,14 @@ class DiscriminatorWatch:
         )
 
     def means(self) -> tuple[float, float]:
-        """Mean d_real and d_fake over the last stretch; (nan, nan) where they were not logged."""
+        """Return the mean d_real and d_fake over the last stretch; (nan, nan) if they were not logged."""
         n = len(self._recent)
         if not n:
             return float("nan"), float("nan")
         return sum(real for real, _ in self._recent) / n, sum(fake for _, fake in self._recent) / n
 
     def summary(self) -> dict[str, float]:
-        """Mean d_real and d_fake over the last stretch; empty where they were not logged or D is a critic."""
+        """Return the mean d_real and d_fake over the last stretch; empty if they were not logged or D is a critic."""
         if self._critic or not self._recent:
             return {}
         real, fake = self.means()
@@ -95,13 +96,12 @@ class DiscriminatorWatch:
 
 
 def collapsed(figures: Mapping[str, float]) -> bool:
-    """Whether samples are nearly one image, by the figures of `derm_bench.fidelity.likeness`."""
+    """Return whether samples are nearly identical, from the figures of `derm_bench.fidelity.likeness`."""
     return figures["distance_ratio"] < COLLAPSED
 
 
 def flags(figures: Mapping[str, float]) -> list[str]:
-    """What is wrong with samples by the figures of `derm_bench.fidelity.likeness`, one sentence each; none where
-    nothing is."""
+    """Return one message per problem of the samples, from the figures of `derm_bench.fidelity.likeness`."""
     found = []
     coarse, nearest = figures["coarse_ratio"], figures["nearest_ratio"]
     if coarse < ALIKE:

@@ -1,4 +1,4 @@
-"""Weight initialisation by paper."""
+"""Weight initialisations from papers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 @torch.no_grad()
 def dcgan_init(net: nn.Module) -> None:
-    """Radford et al. 2016, section 4: weights ~ N(0, 0.02). Scales of normalisations ~ N(1, 0.02) and biases 0, as
+    """Initialise as in Radford et al. 2016, section 4: weights ~ N(0, 0.02). Norm scales ~ N(1, 0.02) and biases 0, as
     in the authors' code."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -22,8 +22,8 @@ def dcgan_init(net: nn.Module) -> None:
 
 @torch.no_grad()
 def he_init(net: nn.Module) -> None:
-    """He et al. 2015, eq. 10: weights ~ N(0, sqrt(2 / fan in)), biases 0, so that signals keep their size through
-    layers with ReLU."""
+    """Initialise as in He et al. 2015, eq. 10: weights ~ N(0, sqrt(2 / fan in)), biases 0, so that signals keep their
+    magnitude through layers with ReLU."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -33,10 +33,10 @@ def he_init(net: nn.Module) -> None:
 
 @torch.no_grad()
 def start_statistics(net: nn.Module, *inputs: torch.Tensor) -> None:
-    """Sets the running statistics of all BatchNorm layers to those of one batch of `inputs`.
+    """Set the running statistics of all BatchNorm layers to the statistics of one batch of `inputs`.
 
-    From mean 0 and variance 1, where torch starts, they take some 50 updates to arrive; until then a net
-    sampled in eval mode gives flat grey.
+    Torch initialises them with mean 0 and variance 1, and they take about 50 updates to converge. Until then, samples
+    drawn in eval mode are flat grey.
     """
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
     usual = [norm.momentum for norm in norms]

@@ -1,4 +1,4 @@
-"""Interpolation between two noise vectors of a generator, by noise that is as likely as both ends."""
+"""Interpolation between two noise vectors of a generator, through noise that is as likely as both ends."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 
 def spherical(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-    """Noise [n,...] at `share` in [0,1] of the great circle from `a` to `b` (White 2016, slerp), on which it is as long
-    as normal noise is; of the straight line where both point in the same or in opposite directions. `a` is at 0, `b`
-    at 1."""
+    """Return the noise [n,...] at `share` in [0,1] on the great circle from `a` (0) to `b` (1) (White 2016, slerp),
+    which keeps the length typical of normal noise. If `a` and `b` point in the same or in opposite directions, the
+    straight line is used."""
     unit_a, unit_b = (F.normalize(side.flatten(1), dim=1) for side in (a, b))
     angle = (unit_a * unit_b).sum(dim=1).clamp(-1, 1).acos().view(-1, *[1] * (a.ndim - 1))
     sine = angle.sin()
@@ -18,11 +18,11 @@ def spherical(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def straight(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-    """Noise [n,...] at `share` in [0,1] of the line from `a` to `b`, which stays inside the cube of uniform noise."""
+    """Return the noise [n,...] at `share` in [0,1] on the line from `a` to `b`, inside the cube of uniform noise."""
     return (1 - share) * a + share * b
 
 
 def between(a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-    """`straight` where all of the noise lies in [-1,1], as uniform noise does, else `spherical`."""
+    """Interpolate with `straight` if all values are in [-1,1], as for uniform noise, and with `spherical` otherwise."""
     uniform = bool(a.abs().max() <= 1) and bool(b.abs().max() <= 1)
     return (straight if uniform else spherical)(a, b, share)

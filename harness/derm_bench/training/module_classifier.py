@@ -1,4 +1,4 @@
-"""Base class of classifiers of one network, trained by the one loop of all classifiers."""
+"""Base class of classifiers that consist of one network and use the common training loop."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class ModuleClassifier(ModulePlugin):
-    """A classifier of one network, trained by `fit_classifier`.
+    """A classifier that consists of one network, trained by `fit_classifier`.
 
-    net: images float32 [N,3,size,size] -> logits [N,K]; head: its last layer, not loaded from a weights file
-    for other classes, and the only part that trains under `freeze`; mean, std: of pixels in [0,1], which the harness
-    normalises with; unused: beginnings of names in a weights file that the network has no place for.
-    `weights_from` names the weights file that it started from, for the results.
+    net: images float32 [N,3,size,size] -> logits [N,K]. head: its last layer, which is not loaded from a weights file
+    with other classes, and is the only trained part with `freeze`. mean, std: for normalising pixels in [0,1]; the
+    harness applies them. unused: name prefixes of entries of a weights file that the network does not use.
+    `weights_from` describes the initial weights for the results.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ModuleClassifier(ModulePlugin):
         fit_classifier(self.net, train, val, run, self.options, head=self.head)
 
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [N,K], rows sum to 1; in eval mode, 256 images per forward pass."""
+        """Return float32 [N,K] whose rows sum to 1, computed in eval mode, 256 images per forward pass."""
         return predict_proba(self.net, images, self.options.loss)
 
     def parts(self) -> dict[str, nn.Module]:

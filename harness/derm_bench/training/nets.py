@@ -1,4 +1,4 @@
-"""Blocks that several papers' networks share."""
+"""Network blocks that several papers use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class SelfAttention(nn.Module):
     """SAGAN's attention block (Zhang et al. 2019, section 3): features [N,C,H,W] -> [N,C,H,W], H and W even.
 
     f and g (theta and phi in the authors' code) have C/8 channels, h has C/2; keys and values are pooled 2x2 first, and
-    the output is added with a weight gamma that starts at 0. `conv` makes the 1x1 convolutions, called as nn.Conv2d is.
+    the output is added with a weight gamma that starts at 0. `conv` creates the 1x1 convolutions, with the arguments of
+    nn.Conv2d.
     """
 
     def __init__(self, channels: int, conv: Callable[..., nn.Module] = nn.Conv2d) -> None:
@@ -37,9 +38,9 @@ class SelfAttention(nn.Module):
 
 
 class MinibatchStd(nn.Module):
-    """Karras et al. 2018, section 3: appends the standard deviation over the minibatch, averaged over features and
-    pixels, as one more channel: [N,C,H,W] -> [N,C+1,H,W]. In float32. `group` images share a value (the whole
-    batch where it does not divide it)."""
+    """The minibatch standard deviation of Karras et al. 2018, section 3: appends the standard deviation over the
+    minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W]. It is computed in float32.
+    `group` images share a value; if `group` does not divide N, the whole batch does."""
 
     def __init__(self, group: int = 4) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class MinibatchStd(nn.Module):
 
 
 class PixelNorm(nn.Module):
-    """Karras et al. 2018, section 4.2: each pixel's features [N,C,...] to a mean square of 1 over C. In float32."""
+    """The pixel norm of Karras et al. 2018, section 4.2: scales the features [N,C,...] of each pixel to a mean square
+    of 1 over C, in float32."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float()
@@ -64,7 +66,8 @@ class PixelNorm(nn.Module):
 
 class EqualConv2d(nn.Conv2d):
     """A convolution with equalised learning rate (Karras et al. 2018, section 4.1): the weights start at N(0,1) and are
-    multiplied by gain / sqrt(fan in) whenever they are used, so that Adam moves all layers alike. Bias starts at 0."""
+    multiplied by gain / sqrt(fan in) at each use, so that Adam updates all layers at the same speed. Bias starts at
+    0."""
 
     def __init__(self, *args: Any, gain: float = math.sqrt(2), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +78,7 @@ class EqualConv2d(nn.Conv2d):
 
 
 class EqualLinear(nn.Linear):
-    """A linear layer with equalised learning rate, as EqualConv2d."""
+    """A linear layer with equalised learning rate, like EqualConv2d."""
 
     def __init__(self, *args: Any, gain: float = math.sqrt(2), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -86,7 +89,7 @@ class EqualLinear(nn.Linear):
 
 
 def _equalised(layer: nn.Conv2d | nn.Linear, gain: float) -> float:
-    """Sets a layer's initial values; what its weights are then multiplied with."""
+    """Set the initial values of a layer and return the factor for its weights."""
     nn.init.normal_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules by the names of the common classifier options."""
+"""Optimizers and learning-rate schedules, by their names in the common classifier options."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class OptimizerOptions(Protocol):
 def make_adam(
     params: Iterable[nn.Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.999)
 ) -> torch.optim.Adam:
-    """Fused Adam (one kernel for all parameters; on the CPU too), which a CUDA graph can hold."""
+    """Return a fused Adam (one kernel for all parameters, also on the CPU) that a CUDA graph can record."""
     params = list(params)
     rate, graphs = _for_graphs(params, lr)
     return torch.optim.Adam(params, lr=rate, betas=betas, fused=True, capturable=graphs)
 
 
 def _for_graphs(params: Sequence[nn.Parameter], lr: float) -> tuple[float | torch.Tensor, bool]:
-    """The learning rate as a tensor on a CUDA device, where a recorded graph reads it; elsewhere as a number."""
+    """Return the learning rate as a tensor on a CUDA device, where a recorded graph reads it, or else as a number; and
+    whether the optimizer must be capturable."""
     on_gpu = bool(params) and params[0].is_cuda
     return (torch.tensor(lr, device=params[0].device), True) if on_gpu else (lr, False)
 
 
 def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that `options.optimizer` names (adam, adamw, sgd, adagrad), over the trainable ones of
-    `params`.
+    """Return the optimizer `options.optimizer` (adam, adamw, sgd, adagrad) over the trainable parameters in `params`.
 
-    Fused except for Adagrad, which has no fused kernel on GPUs in every supported torch.
+    It is fused except for Adagrad, which has no fused GPU kernel in all supported versions of torch.
     """
     trainable = [p for p in params if p.requires_grad]
     decay, betas = options.weight_decay, options.betas
@@ -61,11 +61,12 @@ def make_optimizer(options: OptimizerOptions, params: Iterable[nn.Parameter]) ->
         case "adagrad":
             return torch.optim.Adagrad(trainable, lr=options.lr, weight_decay=decay)
         case other:
-            raise ValueError(f"no optimizer is called '{other}'")
+            raise ValueError(f"there is no optimizer named '{other}'")
 
 
 class Schedule(Protocol):
-    """Called after every update with the step (from 1) and the training loss; sets the next learning rate."""
+    """A schedule is called after every update with the step (from 1) and the training loss, and sets the learning
+    rate."""
 
     def __call__(self, step: int, loss: torch.Tensor) -> None: ...
 
@@ -75,13 +76,13 @@ class Schedule(Protocol):
 
 
 def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget: int) -> Schedule:
-    """The schedule called `name` over `budget` updates, from `lr`:
+    """Return the schedule `name` over `budget` updates, starting from `lr`:
 
     none     constant
     cosine   lr (1 + cos(pi step / budget)) / 2
-    step     times 0.1 after one half and again after three quarters of the budget
+    step     multiplied by 0.1 after one half and again after three quarters of the budget
     plateau  halved when the training loss, averaged over twentieths of the budget, has not fallen
-             for two of them. The validation set has no influence.
+             for two of them; the validation set is not used
     """
     if name == "plateau":
         return _Plateau(optimizer, budget)
@@ -94,7 +95,7 @@ def make_schedule(name: str, optimizer: torch.optim.Optimizer, lr: float, budget
 
 
 class _Factor:
-    """A rate that follows from the step alone."""
+    """A learning rate that depends on the step alone."""
 
     def __init__(
         self, optimizer: torch.optim.Optimizer, lr: float, budget: int, factor: Callable[[float], float]
@@ -104,7 +105,7 @@ class _Factor:
     def __call__(self, step: int, loss: torch.Tensor) -> None:
         for group in self.optimizer.param_groups:
             rate = self.lr * self.factor(step / self.budget)
-            if isinstance(group["lr"], torch.Tensor):  # where a CUDA graph reads it
+            if isinstance(group["lr"], torch.Tensor):  # read by a CUDA graph
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
@@ -113,7 +114,7 @@ class _Factor:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """There is nothing to load."""
+        """Do nothing, as there is no state."""
 
 
 class _Plateau:

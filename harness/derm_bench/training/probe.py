@@ -15,13 +15,13 @@ from derm_bench.training.precision import allow_tf32, autocast
 
 BATCH = 64
 STEPS = 6
-# A less exact precision must be clearly faster: chance should not change anybody's keys.
+# A less exact precision must be clearly faster, so that noise in the measurement does not change stage keys.
 MARGIN = 1.1
 
 
 def images_per_second(device: str, precision: str) -> float:
-    """Training rate of a small convolutional network at 64 px, the fastest of a few steps. Sets TF32 as `precision`
-    says."""
+    """Return the training rate of a small convolutional network at 64 px, from the fastest of a few steps. Sets TF32
+    according to `precision`."""
     torch.manual_seed(0)
     allow_tf32(precision == "tf32")
     widths = [3, 64, 128, 256]
@@ -52,13 +52,13 @@ def _wait(device: str) -> None:
 
 
 def precisions(device: str) -> tuple[str, ...]:
-    """The precisions that are measured on a device type, the most exact first."""
+    """Return the precisions that are measured on a device type, the most exact first."""
     return ("fp32", "tf32", "bf16") if device == "cuda" else ("fp32", "bf16")
 
 
 def fastest(rates: Mapping[str, float]) -> str:
-    """The precision to use by `rates` (images per second by precision, the most exact first): a less exact one only
-    where it is faster by `MARGIN` than the best of those before it."""
+    """Return the precision to use, given `rates` (images per second by precision, the most exact first). A less exact
+    precision is used only if it is faster by `MARGIN` than the best of the previous ones."""
     chosen, *others = rates
     for precision in others:
         if rates[precision] > MARGIN * rates[chosen]:
@@ -67,7 +67,7 @@ def fastest(rates: Mapping[str, float]) -> str:
 
 
 def main() -> None:
-    """Prints `{"images_per_second": {...}, "precision": ...}`."""
+    """Print `{"images_per_second": {...}, "precision": ...}`."""
     device = sys.argv[1]
     rates = {precision: images_per_second(device, precision) for precision in precisions(device)}
     sys.stdout.write(json.dumps({"images_per_second": rates, "precision": fastest(rates)}))

@@ -1,4 +1,4 @@
-"""One resize path for real and synthetic images alike."""
+"""Resizing, the same for real and synthetic images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Resize = Literal["center-crop", "squash", "pad"]
 
 
 def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
-    """uint8 [N,3,H,W] -> uint8 [N,3,size,size], bilinear, antialiased when shrinking; the same tensor if it has that
-    size. The values do not depend on the layout of `images` in memory."""
+    """Resize uint8 [N,3,H,W] to uint8 [N,3,size,size], bilinear, antialiased when shrinking. The same tensor is
+    returned if it has that size. The values do not depend on the memory layout of `images`."""
     if images.shape[-2:] == (size, size):
         return images
     parts = [
@@ -32,7 +32,7 @@ def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def resized(images: ImageSet, size: int) -> ImageSet:
-    """An ImageSet with its images at `size`, and its masks (nearest neighbour); named data stays as it is."""
+    """Return an ImageSet with images and masks (nearest neighbour) resized to `size`, and unchanged named data."""
     if images.size == size:
         return images
     masks = images.masks
@@ -44,10 +44,10 @@ def resized(images: ImageSet, size: int) -> ImageSet:
 def fit_square(
     pixels: np.ndarray, mask: np.ndarray | None, size: int, how: Resize
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Brings an image and its mask to a square.
+    """Convert an image and its mask to squares.
 
-    pixels: uint8 [H,W,3]; mask: uint8 [h,w] or None, of the same view though maybe another resolution.
-    `center-crop` keeps the middle square, `squash` changes the aspect, `pad` adds black borders.
+    pixels: uint8 [H,W,3]; mask: uint8 [h,w] or None, of the same view, possibly in another resolution.
+    `center-crop` keeps the central square, `squash` changes the aspect ratio, `pad` adds black borders.
     Returns uint8 [size,size,3] (bilinear, antialiased) and uint8 [size,size] (nearest neighbour) or None.
     """
     square = _square(pixels, size, how, nearest=False)
@@ -74,8 +74,10 @@ def _square(array: np.ndarray, size: int, how: Resize, nearest: bool) -> np.ndar
 
 
 def _resize(array: np.ndarray, target: tuple[int, int], nearest: bool) -> np.ndarray:
-    """uint8 [H,W,C] -> [*target,C]. On bytes, for which torch has vector code, within 1 of `resize_images`."""
-    writeable = array if array.flags.writeable else array.copy()  # Pillow's are not, which torch warns of
+    """Resize uint8 [H,W,C] to [*target,C], with the vectorised byte code of torch; within 1 of `resize_images`."""
+    writeable = (
+        array if array.flags.writeable else array.copy()
+    )  # arrays of Pillow are not, and torch warns about them
     planes = torch.from_numpy(writeable).permute(2, 0, 1)[None]
     if nearest:
         planes = F.interpolate(planes, target, mode="nearest-exact")

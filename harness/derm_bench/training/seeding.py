@@ -13,13 +13,13 @@ __all__ = ["child_seed", "seed_everything", "stream"]
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds Python, NumPy and torch (all devices). A stage calls it before it creates a plugin, so that initial weights
-    depend on the seed alone."""
+    """Seed Python, NumPy and torch (all devices). A stage calls this before it creates a plugin, so that initial
+    weights depend on the seed alone."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def stream(seed: int, name: str, device: str | torch.device = "cpu") -> torch.Generator:
-    """A new generator on `device` for the stream `name` of `seed` (see `derm_bench.seeds.child_seed`)."""
+    """Return a new generator on `device` for the stream `name` of `seed` (see `derm_bench.seeds.child_seed`)."""
     return torch.Generator(device=device).manual_seed(child_seed(seed, name))

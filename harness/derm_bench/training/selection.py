@@ -1,4 +1,4 @@
-"""Selection on validation: when a training is evaluated, which of its states is kept, and when patience ends it."""
+"""Selection on validation images: when to evaluate a training, which state to keep, and when to stop early."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 from derm_bench.images import ImageSet
 
 Score = Callable[[np.ndarray, np.ndarray, Sequence[str]], float]
-"""(labels int64 [N], probabilities float64 [N,K], groups of the N images) -> the primary metric, maybe NaN."""
+"""(labels int64 [N], probabilities float64 [N,K], groups of the N images) -> the primary metric, possibly NaN."""
 
 
 def balanced_accuracy(labels: np.ndarray, proba: np.ndarray, groups: Sequence[str] = ()) -> float:
-    """The mean recall of the classes that have images."""
+    """Return the mean recall of the classes that have images."""
     predicted = proba.argmax(axis=1)
     return float(np.mean([np.mean(predicted[labels == k] == k) for k in np.unique(labels)]))
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """How the state of a classifier is selected.
+    """Options for how the state of a classifier is selected.
 
-    val: the validation images; without any nothing is evaluated or selected. metric: the primary metric, called
-    `name` in the curves. higher_is_better: its direction. mode: `best` keeps the state that scored best, `last` the
-    last one. evaluations: into how many equal parts the budget is cut; each ends with an evaluation. patience: the
+    val: the validation images; if there are none, nothing is evaluated or selected. metric: the primary metric, named
+    `name` in the curves. higher_is_better: its direction. mode: `best` keeps the state with the best score, `last` the
+    last state. evaluations: number of equal parts of the budget, each of which ends with an evaluation. patience:
     number of evaluations without improvement after which training stops (unmatched budgets only).
     """
 
@@ -41,9 +41,9 @@ class Selection:
 
 
 class Selector:
-    """The best score so far, the update at which it was reached, and the state that was kept then.
+    """The best score so far, with its update and the state kept at that update.
 
-    best_score: NaN until an evaluation has given a number. best_step: 0 until then.
+    best_score: NaN until an evaluation returns a number. best_step: 0 until then.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -53,8 +53,8 @@ class Selector:
         self._without_improvement = 0
 
     def offer(self, step: int, score: float, state: Callable[[], Any]) -> None:
-        """Takes the score of update `step` and keeps `state()` where it is the best so far. Of equal scores the first
-        is the best; NaN is never better than anything."""
+        """Compare the score of update `step` with the best so far, and keep `state()` if it is better. Of equal scores,
+        the first is kept; NaN is never better."""
         self._without_improvement += 1
         if self._improves(score):
             self.best_score, self.best_step, self._without_improvement = score, step, 0
@@ -67,7 +67,7 @@ class Selector:
         return patience is not None and self._without_improvement >= patience
 
     def state(self) -> dict[str, Any]:
-        """All that evaluations have changed."""
+        """Return all state that evaluations change."""
         return {
             "kept": self.kept,
             "best_score": self.best_score,
@@ -76,7 +76,7 @@ class Selector:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continues from where `state` was taken."""
+        """Restore the output of `state`."""
         self.kept, self._without_improvement = state["kept"], state["without_improvement"]
         self.best_score, self.best_step = state["best_score"], state["best_step"]
 
@@ -87,10 +87,11 @@ class Selector:
 
 
 def evaluation_steps(budget: int, evaluations: int) -> frozenset[int]:
-    """`evaluations` updates spread evenly over the budget, the last included; every update if there are fewer."""
+    """Return `evaluations` updates spread evenly over the budget, including the last; all updates if there are
+    fewer."""
     return frozenset(max(1, round(budget * k / evaluations)) for k in range(1, evaluations + 1))
 
 
 def log_loss(labels: np.ndarray, proba: np.ndarray) -> float:
-    """The mean of -ln p[label], for the validation curve; p is clipped at 1e-12."""
+    """Return the mean of -ln p[label], with p clipped at 1e-12, for the validation curve."""
     return float(-np.log(np.clip(proba[np.arange(len(labels)), labels], 1e-12, 1.0)).mean())

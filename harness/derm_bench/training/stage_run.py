@@ -1,4 +1,4 @@
-"""StageRun: the `run` that stages hand to a plugin's `fit`: data, budget, curves, selection, checkpoints."""
+"""StageRun, the `run` that stages pass to `fit` of a plugin: data, budget, curves, selection, checkpoints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Regulariser = Callable[[nn.Module, Batch], torch.Tensor]
 
 @dataclass(frozen=True)
 class Snapshots:
-    """`save` is called with (update, state as CPU tensors) at every `every`-th update."""
+    """Options for snapshots: `save` is called with (update, state as CPU tensors) at every `every`-th update."""
 
     every: int | None = None
     save: Callable[[int, dict[str, torch.Tensor]], None] | None = None
@@ -51,14 +51,14 @@ class Snapshots:
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """The folder of this stage's checkpoint (None: the stage cannot be resumed), and the seconds between two."""
+    """Options for checkpoints: the folder (None if the stage cannot be resumed) and the seconds between checkpoints."""
 
     folder: Path | None = None
     seconds: float = SECONDS
 
 
 class HistoryRow(NamedTuple):
-    """One row of history.csv; values of the split `train` are means over the updates since the previous row."""
+    """One row of history.csv. Values of the split `train` are means over the updates since the previous row."""
 
     step: int
     images: int
@@ -71,12 +71,13 @@ class HistoryRow(NamedTuple):
 class StageRun:
     """Implements `derm_bench.run.Run` for one stage.
 
-    seed: of everything random in the fit; budget: updates; device: a torch device string; precision: of forward
-    passes. feed: how batches are made. selection: the validation images and how a state is selected on them.
-    regularisers: added up by `extra_loss`; one with a method `normalised_with(mean, std)` is called with the feed's.
-    epoch_images: images per epoch in the curves (default those of the set that `batches` is called with; a plugin may
-    call it with more than it was given). report: called with `{"done", "total", "values"}` at most five times a
-    second. watch: follows the curves and may stop the training (default: only NaN and infinities do).
+    seed: seed of the fit. budget: number of updates. device: a torch device string. precision: precision of forward
+    passes. feed: options for batches. selection: the validation images and the selection of a state on them.
+    regularisers: terms that `extra_loss` adds up; a method `normalised_with(mean, std)`, if a regulariser has one, is
+    called with the values of the feed. epoch_images: images per epoch in the curves (default: the size of the set that
+    is passed to `batches`, which may be larger than the set that the plugin received). report: called with `{"done",
+    "total", "values"}` at most five times per second. watch: monitors the curves and may stop the training (default:
+    only NaN and infinite values do).
     """
 
     def __init__(
@@ -118,17 +119,18 @@ class StageRun:
 
     @property
     def best_score(self) -> float:
-        """The best score of the primary metric on validation; NaN where there is none."""
+        """The best validation score of the primary metric, or NaN."""
         return self._selector.best_score
 
     @property
     def selected_step(self) -> int:
-        """The update whose state the fit ends with: under `best` that of the best score, else the last."""
+        """The update whose state is the result of the fit: with `best`, the one with the best score; otherwise the
+        last."""
         return self._selector.best_step if self._selector.kept is not None else self.budget
 
     def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        """Exactly `budget` batches of `train`; fewer only when `patience` is spent. After `resume` the first call
-        continues with the update after the checkpoint."""
+        """Yield exactly `budget` batches of `train`, or fewer if `patience` ends the training. After `resume`, the
+        first call continues with the update after the checkpoint."""
         options = replace(self.feed_options, batch_size=batch_size or self.feed_options.batch_size)
         feed = Feed(train, options, child_seed(self.seed, "feed"), device=self.device, masks=masks)
         self._batch_size = options.batch_size
@@ -147,7 +149,7 @@ class StageRun:
         self._report(done, self.budget)
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
-        """Buffers training curves. Raises Diverged, at most 50 updates late, at a NaN or infinity."""
+        """Log values for the training curves. Raises Diverged, at most 50 updates late, for NaN or infinite values."""
         self._curves.add(step, values)
 
     def progress(self, done: float, total: float) -> None:
@@ -161,8 +163,8 @@ class StageRun:
     def evaluate(
         self, step: int, predict: Callable[[torch.Tensor], torch.Tensor], state: Callable[[], Any]
     ) -> None:
-        """At the fixed steps: predicts the validation images, logs the primary metric and the log loss, and keeps
-        `state()` when the metric is the best so far (of equal values, the first; NaN is never the best)."""
+        """Evaluate on the validation images if `step` is an evaluation step. Logs the primary metric and the log loss,
+        and keeps `state()` if the metric is the best so far (of equal values, the first; NaN is never the best)."""
         if self.val is None or step not in self.evaluation_steps:
             return
         proba = self._predict(predict)
@@ -184,8 +186,8 @@ class StageRun:
             save(step, {k: v.detach().cpu().clone() for k, v in state().items()})
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Writes `state()` and everything that the run itself changes, when a checkpoint is due. Raises TypeError where
-        `state()`, or the state kept by `evaluate`, cannot be written: at the first update, not after a minute."""
+        """Write `state()` and the state of the run if a checkpoint is due. Raises TypeError, already at the first
+        update, if `state()` or the state kept by `evaluate` cannot be written."""
         if self._checkpoints is None:
             return
         if not self._offered:
@@ -194,12 +196,12 @@ class StageRun:
         if self._selector.best_step == step:
             plain(self._selector.kept, "the state given to run.evaluate")
         if self._checkpoints.due():
-            self._curves.read()  # raises where training has diverged: such a state is not worth keeping
+            self._curves.read()  # raises if training has diverged; such a state is not saved
             self._checkpoints.save(self._state(step) | {"plugin": state()})
 
     def resume(self) -> Mapping[str, Any] | None:
-        """The state that was last given to `checkpoint` for this stage; curves, selection and random generators are set
-        back to that update."""
+        """Return the state that was last passed to `checkpoint` for this stage, and restore curves, selection and
+        random generators to that update."""
         saved = self._checkpoints.load(SAVED) if self._checkpoints else None
         if saved is None:
             return None
@@ -211,14 +213,14 @@ class StageRun:
         return plugin
 
     def finished(self) -> None:
-        """Removes the checkpoint: nothing is left to resume."""
+        """Remove the checkpoint, as the fit has ended."""
         if self._checkpoints is not None:
             self._checkpoints.remove()
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        """A Diverged that is raised inside is given the training curves, and the checkpoint is removed: a resumed
-        training would diverge again."""
+        """Attach the training curves to a Diverged that is raised within the block, and remove the checkpoint, since a
+        resumed training would diverge again."""
         try:
             yield
         except Diverged as error:
@@ -227,18 +229,18 @@ class StageRun:
             raise
 
     def curve(self) -> list[list[int | str | float]]:
-        """The last 200 rows `[step, metric, value]` of the training curves, for the record of a failure."""
+        """Return the last 200 rows `[step, metric, value]` of the training curves, for the record of a failure."""
         return self._curves.tail()
 
     def health(self) -> dict[str, float]:
-        """The figures of the watch at the end of training; none without a watch."""
+        """Return the figures of the watch at the end of training; empty without a watch."""
         return {} if self._watch is None else self._watch.summary()
 
     def history(self) -> list[HistoryRow]:
-        """The rows of history.csv, by step, validation last. Call it when `fit` has returned. Raises Diverged where
-        the watch finds something wrong at the end."""
+        """Return the rows of history.csv, sorted by step, validation last. Call this after `fit`. Raises Diverged if
+        the watch returns a message at the end."""
         self._curves.close()
-        # Sorted by split too: the order in which they were read depends on the clock.
+        # Sorted by split too, as the order in which they were read depends on timing.
         points = sorted(self._curves.points, key=lambda point: (point.step, point.split))
         return [
             HistoryRow(p.step, p.step * self._batch_size, self._epoch(p.step), p.split, p.metric, p.value)
@@ -255,12 +257,12 @@ class StageRun:
         }
 
     def _continue(self, feed: Feed) -> int:
-        """The last update that is done: 0, or that of the checkpoint, to whose position `feed` is set."""
+        """Return the last finished update: 0, or the update of the checkpoint, to whose position `feed` is set."""
         saved, self._resumed = self._resumed, None
         if saved is None or saved["feed"] is None:
             return 0
         feed.load_state(saved["feed"])
-        # Once more: an uninterrupted run has not drawn what the plugin may have drawn since `resume`.
+        # Restored again, as the plugin may have drawn numbers since `resume` that an uninterrupted run does not draw.
         set_rng_state(saved["rng"], self.device)
         return int(saved["step"])
 

@@ -1,4 +1,4 @@
-"""Weights files of users: read as data (safetensors or weights-only), bounded in size, checked by key."""
+"""User weights files: read as data (safetensors or weights-only), with a size limit and a check of the keys."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WRAPPERS = ("state_dict", "model", "net")  # keys under which training scripts n
 
 
 def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tensor]:
-    """CPU tensors by name of a `.safetensors` file or a torch file. Nothing in the file is executed.
+    """Return the CPU tensors of a `.safetensors` file or a torch file by name. No code in the file is executed.
 
-    Raises UserError: no such file, larger than `max_bytes` (unpacked), unreadable, or holding other than
-    tensors.
+    Raises UserError if the file does not exist, is larger than `max_bytes` (unpacked), is unreadable, or contains
+    anything except tensors.
     """
     path = Path(path).absolute()
     if not path.is_file():
@@ -37,11 +37,11 @@ def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tens
 
 
 def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Sequence[str] = ()) -> None:
-    """Loads the file at `path` into `net`, on the device where that is.
+    """Load the file at `path` into `net`, on the device of `net`.
 
-    The layers of `head` are loaded if they all fit and stay as initialised otherwise (other classes). Entries whose
-    names begin with one of `unused` belong to parts that published files have and `net` leaves out. Raises UserError
-    that lists missing, unexpected and misshapen entries of the rest.
+    The layers of `head` are loaded if they all fit; otherwise, as with other classes, they keep their initial values.
+    Entries whose names begin with one of `unused` are ignored. For other entries, raises a UserError that lists
+    missing, unexpected and wrongly shaped ones.
     """
     file, own = read_weights(path), net.state_dict()
     file = {key: value for key, value in file.items() if key in own or not key.startswith(tuple(unused))}
@@ -59,13 +59,13 @@ def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Seq
 
 
 def origin_of(path: Path) -> dict[str, str]:
-    """Name and SHA-256 of a weights file, by which results record where a network started."""
+    """Return the name and SHA-256 of a weights file, which results record as the origin of a network."""
     with Path(path).open("rb") as handle:
         return {"file": Path(path).name, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
 
 
 def origin_in_memory(source: str, state: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """`source` and the SHA-256 of tensors that a library fetched by itself: of their bytes, in order of names."""
+    """Return `source` and the SHA-256 of tensors that a library downloaded, over their bytes in order of names."""
     digest = hashlib.sha256()
     for key, value in sorted(state.items()):
         digest.update(f"{key} {value.dtype} {list(value.shape)}".encode())
@@ -74,7 +74,7 @@ def origin_in_memory(source: str, state: Mapping[str, torch.Tensor]) -> dict[str
 
 
 def compare_keys(own: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
-    """The reasons why `other` cannot be loaded over `own`, one phrase each; empty where it can."""
+    """Return the reasons why `other` cannot be loaded into `own`, one phrase each; empty if it can."""
     missing = [key for key in own if key not in other]
     unexpected = [key for key in other if key not in own]
     shapes = [
@@ -100,7 +100,7 @@ def _torch_load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (
         Exception
-    ) as error:  # UnpicklingError, and anything else that a broken file makes the unpickler raise
+    ) as error:  # UnpicklingError, and other exceptions that the unpickler raises for a broken file
         raise ValueError(f"torch.load(weights_only=True) refuses it ({_first_line(error)})") from error
 
 
