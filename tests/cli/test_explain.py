@@ -73,7 +73,12 @@ def test_the_input_that_changed_is_named(told, plugins):
     assert {stage["status"] for stage in same.values()} == {"hit"}
 
     # An option of the classifier: what comes before it hits.
-    assert {kind for kind, stage in lr.items() if stage["status"] == "hit"} == {"decode", "fit", "sample"}
+    assert {kind for kind, stage in lr.items() if stage["status"] == "hit"} == {
+        "decode",
+        "fit",
+        "health",
+        "sample",
+    }
     assert lr["train"]["differs"] == ["options.lr: 0.001 -> 0.5"]
     assert "options.lr: 0.001 -> 0.5" in lr["evaluate"]["differs"]
     assert f"upstream '{lr['train']['title']}' changed" in lr["evaluate"]["differs"]
