@@ -156,7 +156,7 @@ def test_after_a_short_fit_it_is_noted_and_stops_nothing(measured):
     assert all(set(found[figure]) == {"mel", "nv"} for figure in found if figure != "flags")
     ratios = found["distance_ratio"]
     assert ratios["nv"] == 0 and ratios["mel"] > 0.5
-    assert "nearly one image" in found["flags"]["nv"][0]
+    assert "nearly identical" in found["flags"]["nv"][0]
 
 
 def test_pooled_generators_are_asked_for_any_class_and_given_images_where_they_want_them(measured):

@@ -57,7 +57,7 @@ def prepare_out(out: Path, matrix_name: str) -> None:
     except OSError as error:
         raise UserError(
             f"cannot write the run directory {out.absolute()}: {(error.strerror or str(error)).lower()}",
-            hint="give another --out",
+            hint="use another --out",
         ) from error
     if not entries:
         # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
@@ -69,18 +69,18 @@ def prepare_out(out: Path, matrix_name: str) -> None:
     except (OSError, UserError, KeyError, TypeError):
         raise UserError(
             f"{out.absolute()} is not empty and is not a run directory",
-            hint="give an empty or new folder with --out",
+            hint="use an empty or new folder for --out",
         ) from None
     if name != matrix_name:
         raise UserError(
-            f"{out.absolute()} holds a run of the matrix '{name}', not '{matrix_name}'",
-            hint="give another --out",
+            f"{out.absolute()} contains a run of the matrix '{name}', not '{matrix_name}'",
+            hint="use another --out",
         )
 
 
 @dataclass(frozen=True)
 class Writing:
-    """What is written in addition to the tables.
+    """The data that a run directory contains in addition to the tables.
 
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
     not done. splits: the CSV file of each split, by digest. metrics: the plugin metrics that the matrix names.
@@ -130,7 +130,7 @@ def read_run(folder: Path) -> RunFiles:
     layout in `docs/run-directory.md`.
     """
     if not folder.is_dir():
-        raise UserError(f"no run directory: {folder.absolute()}", hint="give the folder that `run` wrote")
+        raise UserError(f"not a run directory: {folder.absolute()}", hint="pass the folder that `run` wrote")
     check_directory(folder, NAMES)
     manifest = read_manifest(folder)
     tables = {}

@@ -45,7 +45,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
             if number >= ENTRIES:
-                raise UserError(f"holds more than {ENTRIES} files", file=folder)
+                raise UserError(f"contains more than {ENTRIES} files", file=folder)
             yield entry
 
 

@@ -192,7 +192,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_json(path)
     except FileNotFoundError:
-        hint = "give the folder that `run` wrote"
+        hint = "pass the folder that `run` wrote"
         raise UserError(f"not a run directory, it has no {MANIFEST}: {folder}", hint=hint) from None
     if not isinstance(manifest, dict):
         raise UserError("expected a JSON object", file=path)

@@ -133,7 +133,7 @@ def images_make_a_difference(case: ClassifierCase) -> None:
     require(
         len(rows) < 2 or bool((rows != rows[:1]).any()),
         f"{case.name}: every image gets the same probabilities after {case.first.run.budget} updates; let the output "
-        "depend on the images, and give preset tiny a learning rate that moves it",
+        "depend on the images, and increase the learning rate of preset tiny",
     )
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 
 class Ema:
-    """`net` is the average of `source`: average <- decay * average + (1 - decay) * weights, buffers copied.
+    """A moving average `net` of the network `source`: average <- decay * average + (1 - decay) * weights, buffers
+    copied.
 
     With `warm_up`, the decay of update t is at most (1 + t) / (10 + t), so that the random initial weights soon lose
     their influence. (torch.optim.swa_utils.AveragedModel is not used because it waits for the device at every update,

@@ -33,7 +33,7 @@ class DiscriminatorWatch:
         self._critic = False
 
     def see(self, step: int, name: str, value: float) -> str | None:
-        """Receive a logged value. Returns a message once D is dead, that is, gives real and fake images equal
+        """Receive a logged value. Returns a message once D is dead, that is, assigns real and fake images equal
         values."""
         if name not in ("d_real", "d_fake") or self._critic:
             return None
@@ -106,12 +106,12 @@ def flags(figures: Mapping[str, float]) -> list[str]:
     coarse, nearest = figures["coarse_ratio"], figures["nearest_ratio"]
     if coarse < ALIKE:
         found.append(
-            f"at 4x4 pixels the samples lie {coarse:.2g} times as far apart as training images: nearly one image, "
-            "whatever noise or pattern is on it"
+            f"at 4x4 pixels the samples are {coarse:.2g} times as far apart as training images: nearly identical, "
+            "except for noise or a pattern"
         )
     if nearest > UNLIKE:
         found.append(
-            f"the samples lie {nearest:.2g} times as far from the nearest training image as training images lie from "
-            "each other: noise, or nothing like them"
+            f"the samples are {nearest:.2g} times as far from the nearest training image as training images are from "
+            "each other: they are noise or resemble no training image"
         )
     return found

@@ -109,10 +109,10 @@ def _tensors(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
     if not isinstance(loaded, Mapping) or not loaded:
-        raise UserError("the file holds no state dict (a map of names to tensors)", file=path)
+        raise UserError("the file contains no state dict (a map of names to tensors)", file=path)
     wrong = [str(key) for key, value in loaded.items() if not isinstance(value, torch.Tensor)]
     if wrong:
-        raise UserError(f"these entries of the file are no tensors: {_some(wrong)}", file=path)
+        raise UserError(f"these entries of the file are not tensors: {_some(wrong)}", file=path)
     return {str(key).removeprefix("module."): value for key, value in loaded.items()}
 
 
