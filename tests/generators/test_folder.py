@@ -59,7 +59,7 @@ def test_another_seed_of_the_fit_draws_in_another_order(root):
 
 
 def test_more_than_there_are_is_an_error_that_counts(root):
-    with pytest.raises(UserError, match="has 4 images of 'wart', 5 are asked for"):
+    with pytest.raises(UserError, match="has 4 images of 'wart', but 5 are requested"):
         fitted(root).sample(SampleRequest(1, 128, 0, start=0, total=5))
 
 
