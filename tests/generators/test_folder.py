@@ -129,7 +129,7 @@ def test_a_statement_says_whether_the_test_set_was_seen(tmp_path, words, split, 
         ({}, "trained_on"),
         ({"trained_on": "train"}, "needs `split`"),
         ({"trained_on": "training set", "split": "0123"}, "split"),
-        ({"trained_on": "ISIC 2019", "split": SPLIT}, "split goes with trained_on: train"),
+        ({"trained_on": "ISIC 2019", "split": SPLIT}, "split may be set only with trained_on: train"),
         ({"trained_on": "ISIC 2019", "fit_on": "all"}, "trained_on: all"),
     ],
 )
