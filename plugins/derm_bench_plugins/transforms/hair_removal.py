@@ -7,8 +7,7 @@
   straight lines of `length` at 16 angles, at least one of which must fit; the closing does not find structures thicker
   than `width`.
 - The paper interpolates across the hair and smooths the result. Here, the mask, widened by a pixel, is inpainted by
-fast
-  marching (Telea 2004, OpenCV); pixels outside the mask do not change.
+  fast marching (Telea 2004, OpenCV); pixels outside the mask do not change.
 
 As in the paper, only dark hair on lighter skin is found; strong pigment networks, streaks and dark vessels can be
 mistaken for hair. Lengths are fractions of the shorter side, whereas the paper's lengths are those of its photographs.
