@@ -1,4 +1,4 @@
-"""The built-in plugins, found and loaded in the same way as those of third parties. Imports no torch."""
+"""The built-in plugins. They are found and loaded in the same way as third-party plugins. Imports no torch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def derm_bench_executors() -> list[ExecutorSpec]:
         ),
         ExecutorSpec(
             name="inline",
-            summary="everything in this process, one stage after another; for debugging",
+            summary="runs all stages in this process, one after another; for debugging",
             create="derm_bench.executors.inline:InlineExecutor",
         ),
     ]

@@ -97,5 +97,5 @@ def test_an_option_of_timm_adds_it_to_the_loss_and_leaves_nothing_in_the_fitted_
 
 
 def test_frozen_features_and_a_loss_that_moves_them_exclude_each_other():
-    with pytest.raises(ValueError, match="leave one out"):
+    with pytest.raises(ValueError, match="leave one of them out"):
         TimmOptions(model="resnet18", metric_loss="sla", freeze=True)

@@ -16,7 +16,7 @@ WRONG = {
     "grows": ("head -c 3000000 /dev/zero > big", {"max_megabytes": 1}, "`max_megabytes`"),
     "litters": ("for i in 1 2 3 4 5 6; do : > $i; done", {"max_files": 5}, "`max_files` allows 5"),
     "links": ('ln -s /etc/hosts "$2/blue/0.png"', {}, "left a link, {out}/blue/0.png"),
-    "links-folder": ('rmdir "$2/blue"; ln -s "$1/blue" "$2/blue"', {}, "or a link in its place"),
+    "links-folder": ('rmdir "$2/blue"; ln -s "$1/blue" "$2/blue"', {}, "or replaced it with a link"),
     "spoils": (f'{COPY} echo no image > "$2/blue/0.png"', {}, "blue/0.png: not an image"),
     "few": ('cp "$1/blue/000000.png" "$2/blue"', {}, "left 1 images in {out}/blue, samples_per_fit is 4"),
     "fails": ("echo out of luck; exit 7", {}, "exit code 7; its last output:"),
@@ -155,8 +155,8 @@ def test_a_folder_too_small_to_be_scored_is_said_while_planning(in_process, writ
     ("argv", "said"),
     [
         (["no-such-gan", "{out}"], "there is no program 'no-such-gan' on the PATH"),
-        (["./gan.sh", "{out}"], "a relative path; name its folder with `program`"),
-        (["sh", "gan.sh", "{out}"], "'gan.sh' is a file here"),
+        (["./gan.sh", "{out}"], "a relative path; set `program` to its folder"),
+        (["sh", "gan.sh", "{out}"], "'gan.sh' is a relative path of a file"),
         (["sh", "{output}"], "did you mean 'out'"),
     ],
 )

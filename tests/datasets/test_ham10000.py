@@ -127,7 +127,7 @@ def test_images_without_rows_are_named(tmp_path):
     ("rows", "message"),
     [
         ([*ROWS[:4], (*ROWS[4][:2], "melanoma", *ROWS[4][3:])], "unknown dx 'melanoma'"),
-        ([*ROWS, ROWS[0]], "is there twice"),
+        ([*ROWS, ROWS[0]], "occurs twice"),
         ([*ROWS[:4], (*ROWS[4][:4], "old", *ROWS[4][5:])], "age 'old'"),
     ],
 )

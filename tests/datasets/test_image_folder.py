@@ -96,7 +96,7 @@ def test_groups_elsewhere(root, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,group\na.png,p1\n", "may be melanoma/a.png, nevus/a.png"),
+        ("image,group\na.png,p1\n", "is ambiguous: melanoma/a.png, nevus/a.png"),
         ("image,group\nnevus/a.png,p1\n", "3 of 4 images have no row"),
         ("image,group\nb,p1\nb,p2\n", "two groups"),
         ("picture,group\nb,p1\n", "no column image"),

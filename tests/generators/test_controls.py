@@ -138,7 +138,7 @@ def test_more_real_draws_each_image_of_the_reserve_once_and_says_when_they_are_t
     images, ids = drawn(control, reserve, 1, 4)
     assert sorted(ids) == [f"image-{k}" for k in range(10, 14)]
     assert torch.equal(images[0], reserve.images[reserve.ids.index(ids[0])])
-    with pytest.raises(UserError, match="the reserve has 4 images of 'b', 5 are asked for"):
+    with pytest.raises(UserError, match="the reserve has 4 images of 'b', but 5 are requested"):
         drawn(control, reserve, 1, 5)
 
 

@@ -156,5 +156,5 @@ def test_without_masks_otsu_finds_the_lesions():
 
 
 def test_a_side_that_halves_to_no_pixel_is_refused():
-    with pytest.raises(UserError, match="a power of two from 16 on, not 48"):
+    with pytest.raises(UserError, match="a power of two of at least 16, not 48"):
         tiny(48)

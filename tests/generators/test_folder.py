@@ -59,7 +59,7 @@ def test_another_seed_of_the_fit_draws_in_another_order(root):
 
 
 def test_more_than_there_are_is_an_error_that_counts(root):
-    with pytest.raises(UserError, match="has 4 images of 'wart', 5 are asked for"):
+    with pytest.raises(UserError, match="has 4 images of 'wart', but 5 are requested"):
         fitted(root).sample(SampleRequest(1, 128, 0, start=0, total=5))
 
 
@@ -129,7 +129,7 @@ def test_a_statement_says_whether_the_test_set_was_seen(tmp_path, words, split, 
         ({}, "trained_on"),
         ({"trained_on": "train"}, "needs `split`"),
         ({"trained_on": "training set", "split": "0123"}, "split"),
-        ({"trained_on": "ISIC 2019", "split": SPLIT}, "split goes with trained_on: train"),
+        ({"trained_on": "ISIC 2019", "split": SPLIT}, "split may be set only with trained_on: train"),
         ({"trained_on": "ISIC 2019", "fit_on": "all"}, "trained_on: all"),
     ],
 )

@@ -1,4 +1,5 @@
-"""Classifiers. Options and spec of each are in a module of `specs`, its network in the module that `create` names."""
+"""The built-in classifiers. `specs` has one module per classifier with its options and its spec; the field `create` of
+the spec names the module of the network."""
 
 from __future__ import annotations
 
@@ -7,5 +8,5 @@ from derm_bench_plugins.classifiers.specs import SPECS
 
 
 def specs() -> list[ClassifierSpec]:
-    """Every built-in classifier."""
+    """Return the specs of all built-in classifiers."""
     return list(SPECS)

@@ -1,12 +1,13 @@
-"""The classifier of DermaGAN (paper 003), in both readings of its pooling. At 64 px:
+"""The classifier of DermaGAN (paper 003). Its pooling layers can be read in two ways; both are offered. At 64 px:
 
     literal   conv 60@1x1 -> 64x64x60 -> pool 2x2 stride 1 -> 63x63x60 -> conv 50@3x3 -> 61x61x50
               -> pool 5x5 stride 1 -> 57x57x50 = 162,450 -> 256 -> 128 -> K     41,648,158 parameters at K = 4
     pooled    conv 60@1x1 -> 64x64x60 -> pool 2x2 -> 32x32x60 -> conv 50@3x3 -> 30x30x50
               -> pool 5x5 -> 6x6x50 = 1,800 -> 256 -> 128 -> K                     521,758
 
-The sizes in the paper's table need stride 1; its text says that each pooling halves the side. ReLU throughout, dropout
-after both hidden dense layers; no BatchNorm is listed. The initialisation is not stated: torch's default.
+The sizes in the paper's table need stride 1, whereas its text says that each pooling halves the side. ReLU follows
+every layer but the last, and dropout follows both hidden dense layers. The paper lists no BatchNorm. It does not state
+the initialisation; torch's default is used.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def make(options: DermaganCnnOptions, task: Task) -> ModuleClassifier:
 
 
 def cnn(classes: int, size: int, dropout: float, pooled: bool) -> nn.Sequential:
-    """Images [N,3,size,size] -> logits [N,classes]; raises UserError below 14 px (8 in the literal form)."""
+    """Return the network: images [N,3,size,size] -> logits [N,classes].
+
+    Raises UserError if `size` is below 14 px (`pooled`) or 8 px (literal).
+    """
     side = (size // 2 - 2) // 5 if pooled else size - 7
     if side < 1:
         raise UserError(f"dermagan-cnn needs images of at least {14 if pooled else 8} px, not {size}")

@@ -1,24 +1,26 @@
-"""A GAN's discriminator as a classifier: paper 004 ends with its DCGAN's discriminator telling malignant from benign.
+"""A GAN's discriminator as a classifier. In paper 004, the discriminator of the DCGAN finally classifies lesions as
+malignant or benign.
 
 The paper does not state how. Its keyword "pretraining" suggests that the GAN is fitted without labels, and that the
-discriminator's last layer is then replaced by a head of K classes and trained on labelled images. Thresholding its
-real-or-fake logit would be another method, which is not offered. By `mode`:
+discriminator's last layer is then replaced by a head of K classes and trained on labelled images. Thresholding the
+real-or-fake logit would be another method, which is not offered. `mode` selects what is trained:
 
-    finetune      the whole network is trained (the default)
-    linear-probe  the head alone is trained; the rest keeps the GAN's weights and BatchNorm statistics
+    finetune      the whole network (the default)
+    linear-probe  only the head; the other layers keep the GAN's weights and BatchNorm statistics
     k+1           the semi-supervised loss of Salimans et al. 2016, section 5, with its K + 1st logit fixed at 0:
                   L = - E log p(y|x, y <= K) - E_real log D(x) - E_fake log (1 - D(x)),  D(x) = Z / (Z + 1),
                   Z = sum_k exp l_k(x)
 
-The fakes of `k+1` are images of the fitted generator, drawn once, as many as there are training images (at most 2,048).
-The generator is not trained further, so that any generator can be used and every arm gets the same updates of its
-classifier. Images that a strategy adds to training are labelled and count as real, synthetic ones too. The head starts
-from N(0, .02), as in DCGAN.
+The fakes of `k+1` are images of the fitted generator. They are drawn once, as many as there are training images (at
+most 2,048). The generator is not trained further, so that any generator can be used and the classifiers of all arms get
+the same number of updates. Images that a strategy adds to the training set are labelled and count as real, including
+synthetic ones. The head is initialised from N(0, .02), as in DCGAN.
 
-A discriminator can be used if it has a method `features(images) -> [N,...]`, from which its logit is computed, or if it
-is called with images alone. One with several outputs, or with labels as input, needs the method; a layer called `logit`
-is then left out. Without the method, the features are the input of its last linear layer or convolution, averaged over
-the map where there is a map of logits (PatchGAN). Images of another side are resized to the generator's.
+A discriminator can be used if it has a method `features(images) -> [N,...]` from which its logit is computed, or if its
+forward pass takes images only. A discriminator with several outputs, or with labels as input, needs the method; its
+layer `logit`, if present, is then left out. Without the method, the features are the input of its last linear layer or
+convolution. If the output is a map of logits (PatchGAN), they are averaged over the map. Images of another side are
+resized to the side of the generator.
 """
 
 from __future__ import annotations
@@ -52,7 +54,10 @@ CHUNK = 128
 
 
 class DiscriminatorClassifier(ModuleClassifier):
-    """A copy of the discriminator that `from` names, with a head of `task.classes`. Takes images in [-1,1]."""
+    """A copy of the discriminator of the generator `from`, with a new head for `task.classes`.
+
+    It takes images in [-1,1].
+    """
 
     def __init__(self, options: DiscriminatorOptions, task: Task) -> None:
         self.mode = options.mode
@@ -72,7 +77,7 @@ class DiscriminatorClassifier(ModuleClassifier):
             super().fit(train, val, run)
 
     def _fit_with_fakes(self, train: ImageSet, run: Run) -> None:
-        """As `fit_classifier`, with fakes beside each batch."""
+        """Train as `fit_classifier` does, with a batch of fakes in addition to each batch."""
         net, fakes = self.net, self.fakes(train, run.seed).to(run.device)
         engine = Engine(run, net=net)
         optimizer = make_optimizer(self.options, net.parameters())
@@ -107,9 +112,9 @@ class DiscriminatorClassifier(ModuleClassifier):
             net.load_state_dict(best)
 
     def fakes(self, train: ImageSet, seed: int) -> torch.Tensor:
-        """uint8 [n,3,size,size]: images of the generator, equally many of each class where it is conditional."""
+        """Return images of the generator, uint8 [n,3,size,size]; a conditional one gives equally many of each class."""
         classes = self.source_task.classes
-        # The generator's labels number its own classes, which may be a part of those of `train`.
+        # The labels are indices into the generator's classes, which may be a subset of the classes of `train`.
         if set(classes) <= set(train.classes):
             train = train.of_classes(classes)
         shown, labels = resized(train, self.source_task.size), len(classes)
@@ -124,15 +129,16 @@ class DiscriminatorClassifier(ModuleClassifier):
 
 
 def real_or_fake(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """- E log D(real) - E log (1 - D(fake)), D = Z / (Z + 1), of logits [N,K] each, in float32."""
+    """Return - E log D(real) - E log (1 - D(fake)), D = Z / (Z + 1), from logits [N,K] each, in float32."""
     z_real, z_fake = (torch.logsumexp(logits.float(), dim=1) for logits in (real, fake))
     return F.softplus(-z_real).mean() + F.softplus(z_fake).mean()
 
 
 class DiscriminatorNet(nn.Module):
-    """Images [N,3,S,S] -> logits [N,K]: a copy of a discriminator up to its features, and a head.
+    """Images [N,3,S,S] -> logits [N,K]: a copy of a discriminator up to its features, followed by a head.
 
-    `size`: the side it was trained at. Raises UserError where no layer of it can be the one of the logit.
+    `size` is the side at which the discriminator was trained. Raises UserError if no layer can be found that the head
+    could replace.
     """
 
     def __init__(
@@ -159,7 +165,7 @@ class DiscriminatorNet(nn.Module):
         return logits
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """[N,D], what the discriminator's logit was computed from."""
+        """Return the features [N,D] from which the discriminator computes its logit."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         if not self.tap:
@@ -169,7 +175,7 @@ class DiscriminatorNet(nn.Module):
         return self.tap[0].features()
 
     def in_eval_mode(self, images: torch.Tensor) -> torch.Tensor:
-        """Features in eval mode, which changes no BatchNorm statistics."""
+        """Return the features, computed in eval mode, so that BatchNorm statistics do not change."""
         self.trunk.eval()
         found = self.features(images)
         self.trunk.train()
@@ -177,8 +183,8 @@ class DiscriminatorNet(nn.Module):
 
 
 class Tap(nn.Module):
-    """Replaces the layer of the logit: keeps its input and returns zeros of its output's `shape`, so that the layers
-    after it still work."""
+    """The replacement of the layer that computes the logit: it keeps its input and returns zeros of the `shape` of that
+    layer's output, so that the layers after it still work."""
 
     def __init__(self, shape: torch.Size) -> None:
         super().__init__()
@@ -190,7 +196,7 @@ class Tap(nn.Module):
         return x.new_zeros(len(x), *self.shape)
 
     def features(self) -> torch.Tensor:
-        """[N,D]: the input kept last, averaged over the positions of a map of logits."""
+        """Return the input kept last, [N,D], averaged over the positions if the output is a map of logits."""
         assert self.kept is not None
         kept, self.kept = self.kept, None
         is_map = len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
@@ -199,7 +205,7 @@ class Tap(nn.Module):
 
 @torch.no_grad()
 def swap_last_layer(net: nn.Module, probe: torch.Tensor) -> Tap:
-    """Replaces the last linear layer or convolution that a forward pass runs by a tap."""
+    """Replace the last linear layer or convolution that a forward pass runs with a `Tap`, and return the tap."""
     ran: list[tuple[str, torch.Size]] = []
     hooks = [
         module.register_forward_hook(lambda _, __, out, name=name: ran.append((name, out.shape[1:])))
@@ -212,8 +218,8 @@ def swap_last_layer(net: nn.Module, probe: torch.Tensor) -> Tap:
         net(probe)
     except TypeError as error:
         raise UserError(
-            f"{type(net).__name__} is not called with images alone: {error}",
-            hint="a discriminator with further inputs needs a method features(images) to become a classifier",
+            f"the forward pass of {type(net).__name__} does not take images only: {error}",
+            hint="a discriminator with further inputs needs a method features(images) to be used as a classifier",
         ) from error
     finally:
         net.train(training)

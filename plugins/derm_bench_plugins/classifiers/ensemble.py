@@ -1,8 +1,8 @@
-"""An ensemble: the mean of its members' probabilities, weighted by `member_weights` where given (Hansen and Salamon
-1990, who vote instead).
+"""An ensemble: the mean of its members' probabilities, weighted by `member_weights` if given (Hansen and Salamon 1990
+vote instead).
 
-Members are classifiers that the harness has trained as if each stood in the matrix, on the same images with the same
-seed; nothing is trained here. Each member gets images at its own side, normalised as in its training.
+The harness trains each member as if it were listed in the matrix, all on the same images with the same seed; the
+ensemble itself trains nothing. Each member gets images at its input size, normalised as during its training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 class Ensemble:
-    """mean 0 and std 1: it gets images in [0,1], which each member normalises itself."""
+    """An ensemble. Its mean is 0 and its std is 1: it gets images in [0,1], which are then normalised per member."""
 
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -37,13 +37,13 @@ class Ensemble:
         self.weights = (weights / weights.sum()).tolist()
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
-        """Trains nothing; evaluates at each step, so that its validation score is recorded as any classifier's."""
+        """Train nothing, but evaluate at each step, so that the validation score is recorded as for any classifier."""
         for step in range(1, run.budget + 1):
             run.evaluate(step, self.predict_proba, self.state)
 
     @torch.inference_mode()
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [N,K], rows sum to 1, of images float32 [N,3,size,size] in [0,1]."""
+        """Return probabilities float32 [N,K], whose rows sum to 1, of images float32 [N,3,size,size] in [0,1]."""
         shares = (
             weight * member.predict_proba(images).double()
             for weight, member in zip(self.weights, self.members, strict=True)
@@ -51,7 +51,7 @@ class Ensemble:
         return torch.stack(list(shares)).sum(dim=0).float()
 
     def parts(self) -> dict[str, nn.Module]:
-        """The networks of all members, as `member 1.net`."""
+        """Return the networks of all members, under names such as `member 1.net`."""
         return {
             f"member {k}.{part}": module
             for k, member in enumerate(self.members, start=1)
@@ -59,7 +59,7 @@ class Ensemble:
         }
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Empty: the members have stages and states of their own."""
+        """Return an empty state: the state of each member is stored by its training stage."""
         return {}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -75,7 +75,7 @@ class _Member:
         self.mean, self.std = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(std).view(1, 3, 1, 1)
 
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
-        """Probabilities [N,K] for images resized as the feed resizes them, then normalised."""
+        """Return probabilities [N,K]. The images are resized as the feed resizes them, and then normalised."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return self.classifier.predict_proba((images - self.mean.to(images)) / self.std.to(images))

@@ -1,12 +1,12 @@
-"""MobileNetV2 + LSTM (Srinivasu et al. 2021, Sensors 21(8) 2852), which paper 001 quotes with 85% on HAM10000.
+"""MobileNetV2 + LSTM (Srinivasu et al. 2021, Sensors 21(8) 2852). Paper 001 quotes its accuracy of 85% on HAM10000.
 
     image [3,S,S] -> MobileNetV2 without its pooling -> map [1280, S/32, S/32]
                   -> its positions in raster order, a sequence of vectors of 1280
                   -> LSTM -> its last state -> dropout -> linear -> K logits
 
-The abstract names the parts: MobileNetV2 features, then an LSTM that "maintains stateful information". Chosen here, as
-the full text was not available: the sequence is the map's positions (49 at 224 px, 4 at 64 px), the state has 256
-numbers, one layer, one direction, and the last state is classified.
+The abstract names the parts: MobileNetV2 features, then an LSTM that "maintains stateful information". The full text
+was not available, so the following are choices: the sequence is the positions of the map (49 at 224 px, 4 at 64 px);
+the LSTM has a state of 256 numbers, one layer and one direction; and its last state is classified.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def make(options: MobilenetLstmOptions, task: Task) -> ModuleClassifier:
-    """The network; published weights, or a file of MobileNetV2's, are for its features alone."""
+    """Return the classifier. Published weights, or a file of MobileNetV2 weights, initialise only its features."""
     name = f"mobilenetv2_{options.width}"
     features = _features(name, options)
     config = features.pretrained_cfg
@@ -42,14 +42,14 @@ def make(options: MobilenetLstmOptions, task: Task) -> ModuleClassifier:
         origin = origin_in_memory(f"https://huggingface.co/{config['hf_hub_id']}", features.state_dict())
     half = ((0.5,) * 3, (0.5,) * 3)
     mean, std = (tuple(config["mean"]), tuple(config["std"])) if origin else half
-    without_weights = options.model_copy(update={"weights": None})  # they are loaded
+    without_weights = options.model_copy(update={"weights": None})  # already loaded
     made = ModuleClassifier(net, net.head, without_weights, task, mean, std)
     made.weights_from = origin
     return made
 
 
 class MobilenetLstm(nn.Module):
-    """Images [N,3,S,S] -> logits [N,K]. `features`: images -> [N,C,h,w] with `num_features` C."""
+    """Images [N,3,S,S] -> logits [N,K]. `features` maps images to [N,C,h,w] and has the attribute `num_features`, C."""
 
     def __init__(self, features: Any, hidden: int, layers: int, dropout: float, classes: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class MobilenetLstm(nn.Module):
 
 
 class LastState(nn.Module):
-    """Sequences [N,T,C] -> logits [N,K], of the LSTM's state after the last element."""
+    """Sequences [N,T,C] -> logits [N,K], computed from the LSTM's state after the last element."""
 
     def __init__(self, channels: int, hidden: int, layers: int, dropout: float, classes: int) -> None:
         super().__init__()
@@ -77,14 +77,18 @@ class LastState(nn.Module):
 def _features(name: str, options: MobilenetLstmOptions) -> Any:
     try:
         return timm.create_model(name, pretrained=options.pretrained, num_classes=0, global_pool="")
-    except Exception as error:  # timm and its downloads each raise their own kinds
+    except Exception as error:  # timm and its downloads raise errors of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "without a network, give a file of them as weights: PATH" if options.pretrained else ""
+        hint = (
+            "without internet access, set weights: PATH to a file of the weights"
+            if options.pretrained
+            else ""
+        )
         raise UserError(f"timm cannot make {name}: {reason}", hint=hint) from error
 
 
 def _load(net: MobilenetLstm, options: MobilenetLstmOptions) -> None:
-    """A file of this whole network, or one of MobileNetV2's, whose own classifier has no place here."""
+    """Load a file of this whole network, or a file of MobileNetV2, without the classifier of the latter."""
     assert options.weights is not None
     whole = any(key.startswith("head.lstm.") for key in read_weights(options.weights))
     if whole:

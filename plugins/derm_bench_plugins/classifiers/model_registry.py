@@ -1,4 +1,4 @@
-"""The models that a library registers, read from its source, because importing it would import torch."""
+"""The models that a library registers. They are read from its source, because importing it would import torch."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ REGISTERED = re.compile(r"^@register_model(?:\(\))?\s*\n(?:@[^\n]*\n)*def (\w+)\
 
 
 def check_registered(library: str, name: str, lister: str) -> None:
-    """Raises ValueError unless `library` has the model `name`; `lister` is what a user calls to see them all."""
+    """Raise ValueError unless `library` has the model `name`. The message names `lister`, the call that lists all."""
     known = model_names(library)
     if name not in known:
         hint = did_you_mean(name, known)
-        hint = hint if hint.startswith("did you mean") else f"{lister} lists what it has"
+        hint = hint if hint.startswith("did you mean") else f"{lister} lists its models"
         raise ValueError(f"{library} {version(library)} has no model '{name}'; {hint}")
 
 
 def model_names(library: str) -> frozenset[str]:
-    """All models in the modules of `<library>.models`, its subpackages left out."""
+    """Return the names of all models in the modules of `<library>.models`, without its subpackages."""
     return frozenset(_files(library, version(library)))
 
 
 def source_of(library: str, name: str) -> str:
-    """The source of the module that registers the model."""
+    """Return the source of the module that registers the model."""
     return _files(library, version(library))[name].read_text("utf-8")
 
 

@@ -1,9 +1,10 @@
 """The metric loss of SLA-StyleGAN's classifier (Zhao et al. 2021, doi 10.1109/ACCESS.2021.3049600), for any network.
 
-The paper's abstract states its effect: it "reduces the intraclass sample distance and expands the sample distance
-between different classes" of a DenseNet201. Its formula was not available; here it is the centre loss with a margin
-between the centres (`losses.compact_and_apart`) on the features before the head. The centres are learned by the
-network's own optimizer; they start at random and are not part of the fitted network, which predicts without them.
+The paper's abstract states the effect of the loss: it "reduces the intraclass sample distance and expands the sample
+distance between different classes" of a DenseNet201. The formula was not available; this implementation is the centre
+loss with a margin between the centres (`losses.compact_and_apart`), applied to the features before the head. The
+centres are initialised at random and trained by the optimizer of the network. They are not part of the fitted network,
+which predicts without them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class SlaLoss(nn.Module):
-    """`weight` times the loss of features [N,D], or [N,D,1,1], and soft targets [N,K]; holds the centres [K,D]."""
+    """`weight` times the loss of features [N,D], or [N,D,1,1], and soft targets [N,K]. It holds the centres [K,D]."""
 
     def __init__(self, classes: int, features: int, weight: float, margin: float) -> None:
         super().__init__()
-        # Of length 1, as in the loss, so that a learning rate rotates them as it rotates features.
+        # Normalised to length 1, as in the loss, so that a learning rate rotates them as it rotates features.
         self.centres = nn.Parameter(F.normalize(torch.randn(classes, features), dim=1))
         self.weight, self.margin = weight, margin
 
@@ -38,7 +39,7 @@ class SlaLoss(nn.Module):
 
 
 class SlaClassifier(ModuleClassifier):
-    """A classifier trained with the metric loss (`options.metric_weight`, `metric_margin`) in addition to its own."""
+    """A classifier trained with the metric loss (`metric_weight`, `metric_margin`) in addition to `options.loss`."""
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
         loss = self._loss().to(self.task.device)

@@ -1,4 +1,4 @@
-"""Whether a network takes images of a given side, and the smallest side that it takes."""
+"""Checks whether a network accepts images of a given side, and finds the smallest side that it accepts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import nn
 
 from derm_bench.errors import UserError
 
-LARGEST = 512  # px; the smallest side that works is searched up to here
+LARGEST = 512  # px; the search for the smallest side that works ends here
 
 
 def check_size(net: nn.Module, model: str, size: int) -> None:
-    """Raises UserError where `net` fails on images of `size` px, naming the smallest that work."""
+    """Raise UserError if `net` fails on images of `size` px. The message names the smallest side that works."""
     problem = _problem(net, size)
     if not problem:
         return
@@ -20,12 +20,13 @@ def check_size(net: nn.Module, model: str, size: int) -> None:
         raise UserError(f"{model} fails on images of {size} px: {problem}")
     raise UserError(
         f"{model} needs images of at least {smallest} px; these have {size}",
-        hint=f"set input_size: {smallest} or more; images are resized on the way in",
+        hint=f"set input_size: {smallest} or more; images are resized to it",
     )
 
 
 def _smallest(net: nn.Module, size: int) -> int | None:
-    """The smallest side above `size` that works, by doubling, then bisection; None if none to 512 px does."""
+    """Return the smallest side above `size` that works, found by doubling and then bisection; None if no side up
+    to 512 px works."""
     low, high = size, 2 * size
     while _problem(net, high):
         if high > LARGEST:
@@ -39,8 +40,10 @@ def _smallest(net: nn.Module, size: int) -> int | None:
 
 @torch.inference_mode()
 def _problem(net: nn.Module, size: int) -> str:
-    """The error at this side; empty if there is none. In eval mode, which draws no random numbers and changes no
-    statistics."""
+    """Return the message of the error at this side, or an empty string.
+
+    The network runs in eval mode, which draws no random numbers and changes no statistics.
+    """
     net.eval()
     try:
         net(torch.zeros(1, 3, size, size))

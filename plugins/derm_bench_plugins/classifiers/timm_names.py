@@ -1,4 +1,4 @@
-"""Which names of timm networks are accepted. Imports no torch."""
+"""Validates the names of timm networks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 
 
 def known_model(name: str) -> str:
-    """The name; raises ValueError unless it is a model of the installed timm: `architecture` or
+    """Return the name. Raises ValueError unless it is a model of the installed timm: `architecture` or
     `architecture.tag`.
 
-    Hub names, folders and URLs are refused: they run or download code that the matrix does not name. Whether a tag
-    exists is checked when the network is made.
+    Hub names, folders and URLs are rejected: they run or download code that the matrix does not name. Whether a tag
+    exists is checked when the network is created.
     """
     if name.startswith(HUB_PREFIXES) or not NAME.fullmatch(name):
         raise ValueError(
             f"'{name}' is not a timm model name; hub names, folders and URLs are not accepted: "
-            "give a name of timm.list_models(), and a file of your own as weights: PATH"
+            "write a name from timm.list_models(), and set weights: PATH for a file of your own"
         )
     check_registered("timm", name.partition(".")[0], "timm.list_models()")
     return name

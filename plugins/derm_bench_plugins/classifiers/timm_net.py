@@ -1,4 +1,4 @@
-"""Classifiers of timm (Wightman 2019) by name, with published weights, the user's own, or none."""
+"""Classifiers of timm (Wightman 2019) by name: with published weights, with weights from a file, or untrained."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 def make(options: TimmOptions, task: Task) -> ModuleClassifier:
-    """The network with a new head of `task.classes`. Weights bring their own mean and std.
+    """Return the network with a new head for `task.classes`. Given weights, images are normalised with their mean and
+    std.
 
-    Raises UserError: no such tag, weights that cannot be had, or a side too small for the network's strides.
+    Raises UserError if the tag does not exist, the weights cannot be fetched, or the side is too small for the strides
+    of the network.
     """
     net = _create(options, task)
     config = net.pretrained_cfg
@@ -46,31 +48,35 @@ def _create(options: TimmOptions, task: Task) -> Any:
         return timm.create_model(
             options.model, pretrained=options.pretrained, in_chans=3, num_classes=len(task.classes), **extra
         )
-    except Exception as error:  # timm, its downloads and its networks each raise their own kinds
+    except Exception as error:  # timm, its downloads and its networks raise errors of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "without a network, give a file of them as weights: PATH" if options.pretrained else ""
+        hint = (
+            "without internet access, set weights: PATH to a file of the weights"
+            if options.pretrained
+            else ""
+        )
         raise UserError(f"timm cannot make {options.model} at {task.size} px: {reason}", hint=hint) from error
 
 
 def _fixed_size(model: str) -> bool:
-    """Whether the network is built for one side (position embeddings), which has to be given."""
+    """Return whether the network is built for one side (position embeddings), which must be passed to timm."""
     config = timm.models.get_pretrained_cfg(model)
     return bool(config is not None and config.fixed_input_size)
 
 
 def _source(config: Any) -> str:
-    """Where timm fetches published weights."""
+    """Return the address from which timm fetches the published weights."""
     hub = config.get("hf_hub_id")
     return f"https://huggingface.co/{hub}" if hub else str(config.get("url", ""))
 
 
 def _without_head(net: Any) -> dict[str, Any]:
-    """The state that came with published weights; the head is new."""
+    """Return the part of the state that published weights initialise: all but the head, which is new."""
     head = next((name for name, module in net.named_modules() if module is net.get_classifier()), "")
     return {key: value for key, value in net.state_dict().items() if not key.startswith(f"{head}.")}
 
 
 def _shrink_head(net: Any, classes: int) -> None:
-    """Global average pooling and one linear layer, in place of VGG's hidden layers."""
+    """Replace VGG's hidden layers with global average pooling and one linear layer."""
     net.pre_logits = nn.Identity()
     net.head.fc = nn.Linear(net.num_features, classes)

@@ -1,7 +1,7 @@
-"""The networks of the five papers, as presets of `timm`: model, tag of the published weights, side they were trained
-at.
+"""The networks of the five papers as presets of `timm`: the model, the tag of its published weights, and the side at
+which they were trained.
 
-A preset starts from the published weights, as the papers do, at their side and with the normalisation of timm's
+As in the papers, a preset starts from the published weights. It uses their side and the normalisation of timm's
 `pretrained_cfg`. `{name: timm, preset: vgg16, pretrained: false, input_size: 64}` is the same network untrained.
 AlexNet and GoogLeNet are presets of `torchvision`.
 """
@@ -18,8 +18,11 @@ HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class Network:
-    """A network as a paper names it. `size`: side in pixels that the weights were trained at; `norm`: their mean and
-    std; `source`: where the weights are published, empty where none are; `note`: remarks on substitutes and choices."""
+    """A network as a paper names it.
+
+    `size` is the side in pixels at which the weights were trained, `norm` is their mean and std, `source` is the
+    address of the published weights (empty if there are none), and `note` holds remarks on substitutes and choices.
+    """
 
     paper_name: str
     model: str
@@ -38,7 +41,7 @@ class Network:
 def _hub(
     paper_name: str, model: str, size: int, norm: Any = IMAGENET, note: str = "", **options: Any
 ) -> Network:
-    """A network whose weights are on timm's page of the Hugging Face hub."""
+    """Return a network whose weights are on timm's page of the Hugging Face hub."""
     return Network(paper_name, model, size, norm, f"https://huggingface.co/timm/{model}", note, options)
 
 
@@ -63,10 +66,14 @@ NETWORKS: dict[str, Network] = {
         224,
         HALF,
         "",
-        "untrained only: no weights of it are published for timm; the nearest with weights is preset resnet101v2",
+        "untrained only: no weights are published for timm; preset resnet101v2 is the nearest network with weights",
     ),
     "resnet101v2": _hub(
-        "ResNet152V2 (substitute)", "resnetv2_101.a1h_in1k", 224, HALF, "stands for a pretrained ResNet152V2"
+        "ResNet152V2 (substitute)",
+        "resnetv2_101.a1h_in1k",
+        224,
+        HALF,
+        "used in place of a pretrained ResNet152V2",
     ),
     "resnet18": _hub("ResNet-18", "resnet18.tv_in1k", 224),
     "resnet50": _hub("ResNet50", "resnet50.tv_in1k", 224, note="the weights of the papers' years"),
@@ -80,7 +87,7 @@ NETWORKS: dict[str, Network] = {
         "NASNetMobile",
         "mnasnet_100.rmsp_in1k",
         224,
-        note="a substitute: timm has no NASNetMobile; MnasNet-B1, found by search too and of like size, stands for it",
+        note="a substitute: timm has no NASNetMobile; MnasNet-B1 also comes from a search and is of similar size",
     ),
     "pnasnet-5-large": _hub("PNASNet-5-Large", "pnasnet5large.tf_in1k", 331, HALF),
     "senet154": Network(

@@ -1,4 +1,4 @@
-"""Torchvision's classification networks and the files of their published weights. Imports no torch."""
+"""The classification networks of torchvision and the files of their published weights. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from derm_bench_plugins.classifiers.model_registry import check_registered, sour
 
 @dataclass(frozen=True)
 class Published:
-    """A published file of weights: `url`, and the first digits of its SHA-256, which end the file's name."""
+    """A published file of weights. Its name ends with the first digits of its SHA-256, `digest`."""
 
     name: str
     url: str
@@ -22,14 +22,14 @@ class Published:
 
 
 def known_model(name: str) -> str:
-    """The name; raises ValueError unless torchvision has a classification network of that name."""
+    """Return the name. Raises ValueError unless torchvision has a classification network of that name."""
     check_registered("torchvision", name, "torchvision.models.list_models(module=torchvision.models)")
     return name
 
 
 @lru_cache(maxsize=32)
 def published(model: str) -> tuple[Published, ...]:
-    """The published weights of `model`, in torchvision's order; empty where there are none."""
+    """Return the published weights of `model` in torchvision's order; empty if there are none."""
     source = source_of("torchvision", model)
     enum = re.search(rf"^def {model}\([^)]*?weights: Optional\[(\w+)\]", source, re.MULTILINE)
     if enum is None:

@@ -1,9 +1,9 @@
-"""Classification networks of torchvision by name, untrained or from a file of weights.
+"""Classification networks of torchvision by name, untrained or with weights from a file.
 
-AlexNet and GoogLeNet ("InceptionNet" of paper 000) are here because timm has neither. Auxiliary heads are left out, and
-their weights in published files are not loaded. GoogLeNet and Inception v3 were trained on pixels in [-1,1]: given
-published weights, torchvision makes those of ImageNet-normalised pixels inside the network; here the pixels are
-normalised with 0.5 to begin with, which is the same.
+They include AlexNet and GoogLeNet ("InceptionNet" of paper 000), which timm does not have. Auxiliary heads are left
+out, and their weights in published files are not loaded. GoogLeNet and Inception v3 were trained on pixels in [-1,1]:
+given published weights, torchvision converts ImageNet-normalised pixels to that range inside the network. Here the
+pixels are normalised with mean and std 0.5 instead, which gives the same input.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ WITH_AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits."
 
 
 def make(options: TorchvisionOptions, task: Task) -> ModuleClassifier:
-    """The network with a head of `task.classes`. Weights from a file bring ImageNet's mean and std.
+    """Return the network with a head for `task.classes`. Given weights, images are normalised with ImageNet's mean and
+    std.
 
-    Raises UserError: a side too small, or weights that do not fit or, under `pretrained`, are not the published ones.
+    Raises UserError if the side is too small, or if the weights do not fit or, with `pretrained`, are not the published
+    ones.
     """
     net = _create(options.model, task)
     check_size(net, options.model, task.size)
@@ -63,7 +65,7 @@ def _create(model: str, task: Task) -> nn.Module:
 
 
 def _head(net: nn.Module, classes: int) -> nn.Module:
-    """The layer that gives the logits: the last linear one, or (SqueezeNet) convolution."""
+    """Return the layer that computes the logits: the last linear layer or, in SqueezeNet, the last convolution."""
     *_, last = (m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d)))
     outputs = last.out_features if isinstance(last, nn.Linear) else last.out_channels
     if outputs != classes:
@@ -81,7 +83,7 @@ def _drop_before(head: nn.Module, share: float) -> None:
 
 
 def _name_source(made: ModuleClassifier, options: TorchvisionOptions) -> None:
-    """Adds to `weights_from` which published file it is; under `pretrained` it must be one."""
+    """Add to `weights_from` which published file the weights are. With `pretrained`, they must be a published file."""
     if options.weights is None:
         return
     files = published(options.model)

@@ -1,4 +1,5 @@
-"""The built-in data sets. Only options and specs are imported here; `create` is followed when one is used."""
+"""The built-in data sets. Only options and specs are imported here; the module that `create` names is imported when the
+data set is used."""
 
 from __future__ import annotations
 
@@ -7,5 +8,5 @@ from derm_bench_plugins.datasets.specs import SPECS
 
 
 def specs() -> list[DatasetSpec]:
-    """Every built-in data set."""
+    """Return the specs of all built-in data sets."""
     return list(SPECS)

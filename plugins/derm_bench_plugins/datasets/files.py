@@ -1,4 +1,4 @@
-"""What data sets made of files share: checking folders, reading with reasons, digests of image and mask."""
+"""Functions shared by data sets of image files: checks of folders, reading of images, digests of images and masks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A scanned data set: its description, and the files of each id's image and mask (strings in large data sets: to
-    make a Path takes longer than to list the file)."""
+    """A scanned data set: its description, and the files of the image and the mask of each id.
+
+    Files of large data sets are strings, because creating a Path takes longer than listing the file.
+    """
 
     description: DatasetDescription
     images: Mapping[str, Path | str]
@@ -32,7 +34,7 @@ class Catalogue:
 
 
 def existing_folder(root: Path, what: str) -> Path:
-    """`root` as an absolute path; UserError with that path where no folder is there."""
+    """Return `root` as an absolute path. Raises UserError if it is not an existing folder."""
     place = root.expanduser().absolute()
     if not place.exists():
         raise UserError(f"the {what} folder {place} does not exist", hint="check `root`")
@@ -42,17 +44,17 @@ def existing_folder(root: Path, what: str) -> Path:
 
 
 def folders(parent: Path) -> list[Path]:
-    """The folders in `parent`, sorted, without hidden ones."""
+    """Return the folders in `parent`, sorted, without hidden ones."""
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def images_below(folder: Path) -> Iterator[Path]:
-    """Images at any depth, sorted, without hidden ones; linked folders are not entered."""
+    """Yield the images at any depth, sorted, without hidden ones. Linked folders are not entered."""
     return map(Path, image_paths_below(folder))
 
 
 def image_paths_below(folder: Path) -> Iterator[str]:
-    """What `images_below` gives, as strings."""
+    """Yield the same paths as `images_below`, as strings."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
@@ -61,13 +63,15 @@ def image_paths_below(folder: Path) -> Iterator[str]:
 
 
 def decoded_side(task: Task) -> int | None:
-    """The side down to which a JPEG may be decoded: 1.5 times the side of the task, so that the resize that follows
-    still averages. None where the task asks for whole images."""
+    """Return the side down to which a JPEG may be decoded; None if the task needs whole images.
+
+    It is 1.5 times the side of the task, so that the subsequent resize still averages pixels.
+    """
     return None if task.whole else task.size + task.size // 2
 
 
 def digests(catalogue: Catalogue) -> dict[str, str]:
-    """Content digest of every image, by id; with a mask, one digest over both."""
+    """Return the content digest of every image, by id. For an image with a mask, the digest covers both."""
     image = file_digests(catalogue.images)
     mask = file_digests(catalogue.masks)
     return {
@@ -79,8 +83,10 @@ def digests(catalogue: Catalogue) -> dict[str, str]:
 def read_files(
     catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
-    """Decodes image (`at_least` as for `read_image`) and mask of each id; an image that cannot be decoded is
-    replaced by an Unreadable."""
+    """Decode the image and the mask of each id. `at_least` is passed to `read_image`.
+
+    For an image or mask that cannot be decoded, an `Unreadable` is yielded.
+    """
     for name in ids:
         try:
             pixels = read_image(Path(catalogue.images[name]), at_least=at_least, root=root)
@@ -96,13 +102,13 @@ def read_files(
 
 
 def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a comma- or tab-separated file with a header; column names in lower case, values stripped.
+    """Return the rows of a comma- or tab-separated file with a header. Column names are in lower case, values stripped.
 
-    UserError where it cannot be read, is larger than 256 MiB, lacks a needed column or has a row cut short.
+    Raises UserError if the file cannot be read, is larger than 256 MiB, lacks a needed column or has an incomplete row.
     """
     try:
         if file.stat().st_size > MAX_TABLE_BYTES:
-            raise UserError("a table of more than 256 MiB is not read", file=file)
+            raise UserError("tables of more than 256 MiB are not supported", file=file)
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError("not a text file in UTF-8", file=file) from error
@@ -120,14 +126,14 @@ def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:
             continue
         if len(cells) < len(header):
             raise UserError(
-                f"{len(cells)} values, the header has {len(header)}", file=file, line=reader.line_num
+                f"{len(cells)} values, but the header has {len(header)}", file=file, line=reader.line_num
             )
         rows.append({column: cell.strip() for column, cell in zip(header, cells, strict=False)})
     return rows
 
 
 def some(names: Iterable[str], most: int = 3) -> str:
-    """The first few names, for an error: `a, b, c and 12 more`."""
+    """Return the first few names for an error message: `a, b, c and 12 more`."""
     listed = sorted(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")

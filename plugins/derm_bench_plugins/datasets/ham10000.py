@@ -26,9 +26,10 @@ CITATION = (
 
 
 class Ham10000:
-    """Groups are `lesion_id`; there is no patient id. Masks are read if their folder is beside the images.
+    """HAM10000. Groups are `lesion_id`; there is no patient id. Masks are read if their folder is next to the images.
 
-    `at_least`: JPEGs (600 x 450) may be decoded smaller, down to this side; None decodes them whole.
+    `at_least` is the side down to which JPEGs (600 x 450) may be decoded at a reduced size; None decodes them at full
+    size.
     """
 
     def __init__(self, options: Ham10000Options, task: Task) -> None:
@@ -37,12 +38,13 @@ class Ham10000:
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: Ham10000Options) -> DatasetDescription:
-        """UserError where the metadata is missing or broken, or images and rows do not match."""
+        """Return the description. Raises UserError if the metadata is missing or invalid, or does not match the
+        images."""
         self._catalogue = scan(options)
         return self._catalogue.description
 
     def fingerprint(self, options: Ham10000Options) -> Mapping[str, str]:
-        """One SHA-256 per image, over its file and that of its mask."""
+        """Return one SHA-256 per image, over its file and the file of its mask."""
         return files.digests(self._known(options))
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
@@ -55,7 +57,7 @@ class Ham10000:
 
 
 def scan(options: Ham10000Options) -> files.Catalogue:
-    """Reads the metadata and lists the folders once."""
+    """Read the metadata and list the folders once, and return the catalogue."""
     root = files.existing_folder(options.root, "HAM10000")
     file = _metadata(root)
     rows = files.read_table(file, ("lesion_id", "image_id", "dx"))
@@ -92,9 +94,7 @@ def _check_rows(file: Path, rows: list[dict[str, str]]) -> None:
     for row in rows:
         name, code = row["image_id"], row["dx"].lower()
         if not name or name in seen:
-            raise UserError(
-                f"image_id '{name}' is there twice" if name else "a row without image_id", file=file
-            )
+            raise UserError(f"image_id '{name}' occurs twice" if name else "a row has no image_id", file=file)
         seen.add(name)
         if code not in CLASSES:
             raise UserError(
@@ -103,28 +103,28 @@ def _check_rows(file: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _check_match(root: Path, rows: set[str], images: set[str]) -> None:
-    """UserError that counts and names the images that are missing, for instance in a partial download."""
+    """Raise UserError if images are missing, for instance in a partial download. The message counts and names them."""
     if not images:
         raise UserError(
             f"no images in {root}",
-            hint="expected HAM10000_images_part_1/ and _part_2/, or images/, holding ISIC_*.jpg",
+            hint="expected HAM10000_images_part_1/ and _part_2/, or images/, with ISIC_*.jpg",
         )
     if rows - images:
         raise UserError(
             f"{len(rows - images)} of {len(rows)} rows of the metadata have no image in {root}: "
             f"{files.some(rows - images)}",
-            hint="the download is incomplete: HAM10000_images_part_1 and _part_2 hold 5,000 and 5,015 images",
+            hint="the download is incomplete: HAM10000_images_part_1 and _part_2 contain 5,000 and 5,015 images",
         )
     if images - rows:
         raise UserError(
             f"{len(images - rows)} of {len(images)} images in {root} have no row in the metadata: "
             f"{files.some(images - rows)}",
-            hint="the metadata is incomplete, or there are images of another data set among these",
+            hint="the metadata is incomplete, or some of the images belong to another data set",
         )
 
 
 def _images(root: Path) -> dict[str, Path]:
-    """Images by id: those in the root, in the image folders, and in folders of these names nested inside them."""
+    """Return the images by id. They are in the root, in the image folders, or in nested folders of the same names."""
     places = [root]
     for folder in _folders(root):
         if _holds_images(folder.name):

@@ -21,9 +21,9 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 
 class ImageFolder:
-    """Ids are paths below the root (`train/nevus/a.jpg`), with `/` on every system.
+    """Images in class folders. Ids are paths below the root (`train/nevus/a.jpg`), with `/` on every system.
 
-    `at_least`: JPEGs may be decoded smaller than they are, down to this side; None decodes them whole.
+    `at_least` is the side down to which JPEGs may be decoded at a reduced size; None decodes them at full size.
     """
 
     def __init__(self, options: ImageFolderOptions, task: Task) -> None:
@@ -32,12 +32,15 @@ class ImageFolder:
         self._catalogue: files.Catalogue | None = None
 
     def describe(self, options: ImageFolderOptions) -> DatasetDescription:
-        """Classes are folder names, sorted. UserError: no folder, no or empty classes, unclear groups."""
+        """Return the description. The classes are the sorted names of the folders.
+
+        Raises UserError if there is no folder, there are no classes, a class is empty, or groups are ambiguous.
+        """
         self._catalogue = scan(options)
         return self._catalogue.description
 
     def fingerprint(self, options: ImageFolderOptions) -> Mapping[str, str]:
-        """SHA-256 of each file, by id."""
+        """Return the SHA-256 of each file, by id."""
         return files.digests(self._known(options))
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
@@ -51,7 +54,7 @@ class ImageFolder:
 
 
 def scan(options: ImageFolderOptions) -> files.Catalogue:
-    """Lists the folder once."""
+    """List the folder once and return the catalogue."""
     root = files.existing_folder(options.root, "image-folder")
     class_folders = _class_folders(root)
     images: dict[str, Path | str] = {}
@@ -67,7 +70,9 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     for name in classes:
         if name not in filled:
             where = next(folder for _, folder in class_folders if folder.name == name)
-            raise UserError(f"class '{name}' has no images: {where}", hint=f"read are {_suffixes()}")
+            raise UserError(
+                f"class '{name}' has no images: {where}", hint=f"supported suffixes: {_suffixes()}"
+            )
     return files.Catalogue(
         DatasetDescription(
             ids=list(images),
@@ -81,7 +86,7 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
 
 
 def _class_folders(root: Path) -> list[tuple[str, Path]]:
-    """(split or "", class folder) in a fixed order."""
+    """Return pairs (split or "", class folder) in a fixed order."""
     tops = files.folders(root)
     split_tops = [top for top in tops if top.name.lower() in SPLITS and files.folders(top)]
     if not split_tops:
@@ -90,7 +95,7 @@ def _class_folders(root: Path) -> list[tuple[str, Path]]:
         strays = [top.name for top in tops if top not in split_tops and any(files.images_below(top))]
         if strays:
             raise UserError(
-                f"{root} holds both split folders ({split_tops[0].name}) and other folders of images "
+                f"{root} contains both split folders ({split_tops[0].name}) and other folders of images "
                 f"({files.some(strays)})",
                 hint="use either root/class/* or root/train|val|test/class/*",
             )
@@ -117,7 +122,7 @@ def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str
         matches = by_spelling.get(row["image"].replace("\\", "/").removeprefix("./"), [])
         if len(matches) > 1:
             raise UserError(
-                f"'{row['image']}' may be {files.some(matches)}",
+                f"'{row['image']}' is ambiguous: {files.some(matches)}",
                 file=file,
                 line=line,
                 hint="write the path below root",
@@ -137,7 +142,10 @@ def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str
 
 
 def _spellings(ids: list[str]) -> dict[str, list[str]]:
-    """Ids by every way to write them: the whole path first; else without suffix, file name, its stem."""
+    """Return ids by each accepted spelling: the whole path, the path without suffix, the file name, or its stem.
+
+    A whole path takes precedence over the other spellings.
+    """
     loose: dict[str, list[str]] = defaultdict(list)
     for name in ids:
         path = Path(name)

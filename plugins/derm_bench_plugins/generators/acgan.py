@@ -1,5 +1,5 @@
-"""AC-GAN (Odena et al. 2017) as Xiang and Wang 2019 use it for skin lesions at 64 px: a DCGAN whose G
-gets the class and whose D predicts it.
+"""AC-GAN (Odena et al. 2017) as Xiang and Wang 2019 use it for skin lesions at 64 px: a DCGAN in which G gets the class
+and D predicts it.
 
     G  z 100 with e(y) 100 -> the layers of DCGAN
     D  the layers of DCGAN -> two heads on the flattened 4x4x512 maps: real or fake, and the class
@@ -7,11 +7,11 @@ gets the class and whose D predicts it.
     L_S = -log p(real | x) - log p(fake | G(z,y))        D minimises L_S + L_C
     L_C = -log p(y | x) - log p(y | G(z,y))              G minimises -log p(real | G(z,y)) - log p(y | G(z,y))
 
-(Odena et al. 2017, eq. 2 and 3, with G's loss of sources in the form that does not saturate; `class_weight` times L_C.)
+(Odena et al. 2017, eq. 2 and 3, with the non-saturating form of G's source loss; L_C is multiplied by `class_weight`.)
 
-Choices. Xiang and Wang's layers are not stated: backbone, z ~ N(0,1), initialisation, Adam 2e-4 (.5,.999) are DCGAN's.
-e is an embedding that starts at N(0,.1), so that it does not crowd out z. A batch of fakes has the classes of the
-batch of reals.
+Choices. Xiang and Wang do not state their layers: the backbone, z ~ N(0,1), the initialisation and Adam 2e-4 (.5,.999)
+are DCGAN's. e is an embedding initialised from N(0,.1), so that it does not dominate z. A batch of fakes has the same
+classes as the batch of reals.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 
 class AcGan(ConditionalGan):
-    """A conditional GAN of side `task.size`, a power of two from 8 on.
+    """A conditional GAN for images of side `task.size`, a power of two of at least 8.
 
-    D gives logits [N,1+K]: of being real, then of the classes. Both heads are linear, so one layer holds them.
+    D returns logits [N,1+K]: the first for being real, the others for the classes. Both heads are linear, so that one
+    layer holds them.
     """
 
     options: AcganOptions
@@ -54,5 +55,5 @@ class AcGan(ConditionalGan):
         return generator_loss(fake[:, 0]) + self.options.class_weight * by_class
 
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
-        """p(real | x)."""
+        """Return p(real | x)."""
         return logits[:, 0].sigmoid()

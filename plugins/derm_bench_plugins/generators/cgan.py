@@ -3,13 +3,13 @@
     G  z 100 with e(y) 100 -> the layers of DCGAN
     D  f(x, y) = <v_y, phi(x)> + psi(phi(x))                            (Miyato and Koyama 2018, eq. 4 and figure 1d)
 
-e and v are embeddings of the class; phi are DCGAN's last maps, of D's 512 channels, summed over their 4x4 places; psi
-is a linear layer. Losses: `bce`, as the GAN's, or `hinge`, as Miyato and Koyama's.
+e and v are embeddings of the class; phi is the last maps of DCGAN's D (512 channels), summed over their 4x4 positions;
+psi is a linear layer. The loss is `bce`, as in the original GAN, or `hinge`, as in Miyato and Koyama.
 
-Choices. The papers that cite conditional GANs for skin state no layers: backbone, z ~ N(0,1), initialisation and Adam
-2e-4 (.5,.999) are DCGAN's. D keeps its BatchNorm in place of spectral normalisation, and G has the class at its input
-instead of in its BatchNorm. e starts at N(0,.1), so that it does not crowd out z, and v at N(0,.02) with the rest of D.
-A batch of fakes has the classes of the batch of reals.
+Choices. The papers that cite conditional GANs for skin state no layers: the backbone, z ~ N(0,1), the initialisation
+and Adam 2e-4 (.5,.999) are DCGAN's. D keeps its BatchNorm instead of using spectral normalisation, and G gets the class
+at its input instead of in its BatchNorm. e is initialised from N(0,.1), so that it does not dominate z, and v from
+N(0,.02), like the rest of D. A batch of fakes has the same classes as the batch of reals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Cgan(ConditionalGan):
-    """A conditional GAN of side `task.size`, a power of two from 8 on."""
+    """A conditional GAN for images of side `task.size`, a power of two of at least 8."""
 
     options: CganOptions
 
@@ -55,14 +55,16 @@ class Cgan(ConditionalGan):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Images [N,3,4*2^stages,4*2^stages] and targets [N,K] -> logits [N]. `features` [N,width] are phi(x)."""
+    """Images [N,3,4*2^stages,4*2^stages] and targets [N,K] -> logits [N]. `features` returns phi(x), [N,width]."""
 
     def __init__(self, base: int, stages: int, classes: int) -> None:
         super().__init__()
         self.trunk = Trunk(base, stages)
         self.width = self.trunk.channels
         self.logit = nn.Linear(self.width, 1)
-        self.embed = nn.Linear(classes, self.width, bias=False)  # of one-hot targets: one row per class
+        self.embed = nn.Linear(
+            classes, self.width, bias=False
+        )  # applied to one-hot targets: one row per class
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         return self.trunk.maps(images).sum(dim=(2, 3))

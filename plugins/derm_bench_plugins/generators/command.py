@@ -1,4 +1,4 @@
-"""command: an external program that gets training images and writes samples, such as the code of any published GAN."""
+"""command: an external program that reads training images and writes samples, such as the code of a published GAN."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
 
 class Command(MadeImages):
-    """Runs the program once per fit; later samples come from the state."""
+    """Runs the program once per fit. Samples are then taken from the state."""
 
     def __init__(self, options: CommandOptions, task: Task) -> None:
         super().__init__(task, "the program")
         self.options = options
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """Writes `train` as {train}/<class>/*.png, runs the program, and takes the first `samples_per_fit` images, by
-        name, of each {out}/<class>. UserError where it fails, passes a limit, or leaves links, too few images or some
-        that cannot be read."""
+        """Write `train` to {train}/<class>/*.png, run the program, and keep the first `samples_per_fit` images of each
+        {out}/<class>, sorted by name.
+
+        Raises UserError if the program fails, exceeds a limit, or leaves links, too few images or unreadable images.
+        """
         options, classes = self.options, self.task.classes
         with tempfile.TemporaryDirectory(prefix="derm-bench-command-", ignore_cleanup_errors=True) as made:
             folder = Path(made).resolve()
@@ -51,36 +53,36 @@ class Command(MadeImages):
 
 
 def write_images(train: ImageSet, folder: Path) -> None:
-    """`folder`/<class>/<number>.png."""
+    """Write the images to `folder`/<class>/<number>.png."""
     for k, (image, label) in enumerate(zip(train.images, train.labels.tolist(), strict=True)):
         pixels = image.permute(1, 2, 0).contiguous().numpy()
         Image.fromarray(pixels).save(folder / train.classes[label] / f"{k:06d}.png", compress_level=1)
 
 
 def left_images(out: Path, name: str, n: int) -> list[Path]:
-    """The first `n` images in `out`/`name`, by name. UserError at links, and where there are fewer."""
+    """Return the first `n` images in `out`/`name`, sorted by name. Raises UserError for links and for fewer images."""
     folder = out / name
     for place in (out, folder):
         if not place.exists() or not stat.S_ISDIR(place.lstat().st_mode):
-            raise UserError(f"the program left no folder {{out}}/{name}, or a link in its place")
+            raise UserError(f"the program left no folder {{out}}/{name}, or replaced it with a link")
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_symlink():
-            raise UserError(f"the program left a link, {{out}}/{name}/{entry.name}; only files are taken")
+            raise UserError(f"the program left a link, {{out}}/{name}/{entry.name}; only files are accepted")
         if entry.is_file(follow_symlinks=False) and Path(entry.name).suffix.lower() in SUFFIXES:
             found.append(Path(entry.path))
     if len(found) < n:
         raise UserError(
             f"the program left {len(found)} images in {{out}}/{name}, samples_per_fit is {n}",
-            hint="{out} holds a folder for each class; hand the number on with {n}",
+            hint="{out} contains one folder per class; use {n} in argv to pass the number to the program",
         )
     return found[:n]
 
 
 def _class_folder(folder: Path, name: str) -> Path:
-    """The folder of a class; UserError for a name that is not a plain folder name."""
+    """Return the folder of a class. Raises UserError if the class is not a plain folder name."""
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
         raise UserError(
-            f"the class '{name}' cannot name a folder", hint="rename it with the data set's classes"
+            f"the class '{name}' is not a valid folder name", hint="rename it with the data set's classes"
         )
     return folder / name

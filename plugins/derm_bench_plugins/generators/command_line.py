@@ -1,4 +1,4 @@
-"""The placeholders in the `argv` of `command`, and what stands in their place. Imports no torch."""
+"""The placeholders in the `argv` of `command` and their values. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def names_in(word: str) -> list[str]:
-    """The names between braces in one argument."""
+    """Return the names between braces in one argument."""
     return _PLACEHOLDER.findall(word)
 
 
 def filled(argv: tuple[str, ...], values: Mapping[str, object]) -> list[str]:
-    """argv with each placeholder that `values` has replaced, once."""
+    """Return argv with the placeholders named in `values` replaced. The values themselves are not searched."""
     return [_PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), word) for word in argv]
 
 
 def placeholders(
     samples: int, program: Path | None, classes: tuple[str, ...], size: int, seed: int
 ) -> dict[str, object]:
-    """The values of all placeholders but {train} and {out}, the folders that are made when the program runs."""
+    """Return the values of all placeholders but {train} and {out}, folders that are created when the program runs."""
     known: dict[str, object] = {"n": samples, "size": size, "seed": seed}
     if len(classes) == 1:
         known["class"] = classes[0]

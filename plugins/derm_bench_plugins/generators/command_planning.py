@@ -1,6 +1,6 @@
-"""What planning asks of `command`: problems seen beforehand, digests of the program, the lines that would run.
+"""The functions of `command` that planning calls: problems, digests of the program, and the command lines of a fit.
 
-Imports no torch: the parent process calls it.
+Imports no torch, because the parent process imports this module.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ MAX_PROGRAM_FILES = 20_000
 
 
 def preflight(options: CommandOptions) -> Iterator[str]:
-    """A program that is not found, and arguments that name files by a relative path: it runs in another folder."""
+    """Yield the problems of `argv`: a program that is not found, and relative paths of files, which would not be found
+    because the program runs in another folder."""
     if not options.argv:
-        yield "argv is empty: write the program and its arguments as a list"
+        yield "argv is empty; write the program and its arguments as a list"
         return
     name = _with_program(options)[0]
     if "/" in name and not Path(name).is_absolute():
@@ -34,16 +35,16 @@ def preflight(options: CommandOptions) -> Iterator[str]:
         yield f"there is no program '{name}'" + ("" if "/" in name else " on the PATH")
     for word in options.argv[1:]:
         if not Path(word).is_absolute() and Path(word).is_file():
-            yield f"'{word}' is a file here, and the program runs in a folder of its own; {_hint(word)}"
+            yield f"'{word}' is a relative path of a file, but the program runs in another folder; {_hint(word)}"
 
 
 def lines(options: CommandOptions, classes: tuple[str, ...], size: int, seed: int) -> list[list[str]]:
-    """What a fit on `classes` runs; {train} and {out} are not known yet."""
+    """Return the command line of a fit on `classes`, with {train} and {out} left as they are."""
     return [filled(options.argv, placeholders(options.samples_per_fit, options.program, classes, size, seed))]
 
 
 def digests(options: CommandOptions) -> dict[str, str]:
-    """Digests of the program: what argv starts with, `program`, and files that argv names by an absolute path."""
+    """Return the digests of the executable, of `program`, and of the files that argv names by an absolute path."""
     argv = _with_program(options)
     program = shutil.which(argv[0]) if argv else None
     named = {"argv.0": Path(program)} if program else {}
@@ -56,12 +57,12 @@ def digests(options: CommandOptions) -> dict[str, str]:
 
 
 def count(options: CommandOptions) -> int:
-    """Images of each class."""
+    """Return the number of images of each class."""
     return options.samples_per_fit
 
 
 def provenance(options: CommandOptions) -> Provenance:
-    """Which program made the images."""
+    """Return a statement that names the program that made the images."""
     name = Path(options.argv[0]).name if options.argv else "nothing"
     return Provenance(f"made by the external program {name}, which was given training images")
 
@@ -71,11 +72,11 @@ def _with_program(options: CommandOptions) -> list[str]:
 
 
 def _hint(word: str) -> str:
-    return f"name its folder with `program` and write {{program}}/{Path(word).name}"
+    return f"set `program` to its folder and write {{program}}/{Path(word).name}"
 
 
 def _code_below(folder: Path) -> dict[str, Path]:
-    """Files of a program by their path below `folder`, without hidden ones and Python's caches."""
+    """Return the files of a program by their path below `folder`, without hidden files and Python's caches."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder)
@@ -83,7 +84,7 @@ def _code_below(folder: Path) -> dict[str, Path]:
             found[inner.as_posix()] = path
         if len(found) > MAX_PROGRAM_FILES:
             raise UserError(
-                f"{folder} holds more than {MAX_PROGRAM_FILES:,} files",
-                hint="let `program` name the folder of the code alone",
+                f"{folder} contains more than {MAX_PROGRAM_FILES:,} files",
+                hint="set `program` to a folder that contains only the code",
             )
     return found

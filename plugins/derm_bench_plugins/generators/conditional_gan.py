@@ -1,4 +1,4 @@
-"""What the conditional GANs on the layers of DCGAN share: a generator that gets the class as an embedding beside z."""
+"""The base of the conditional GANs on the layers of DCGAN. Their generator takes z and an embedding of the class."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from derm_bench_plugins.generators.gan import Gan
 
 
 class ConditionalGan(Gan):
-    """A GAN on the layers of DCGAN whose G takes z and the class."""
+    """A GAN on the layers of DCGAN in which G takes z and the class."""
 
     generator: ConditionalGenerator
     classes: int
 
     def initialise(self) -> None:
-        """As DCGAN, but for the embedding of classes: N(0,.1), a tenth of z. At the scale of z it crowds z out, since
-        all gradients of a class agree on it, and the samples of a class become one image."""
+        """Initialise both networks as DCGAN, and the embedding of the classes from N(0,.1), a tenth of the scale of z.
+
+        At the scale of z, the embedding would dominate z, because all gradients of a class agree on it, and the samples
+        of a class would collapse to one image.
+        """
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
         nn.init.normal_(self.generator.embed.weight, 0.0, 0.1)
 
     def start(self, z: torch.Tensor) -> None:
-        """Sets the statistics of G's BatchNorm, with as many images of each class."""
+        """Set the statistics of G's BatchNorm from `z`, with equally many images of each class."""
         start_statistics(
             self.generator, z, torch.eye(self.classes, device=z.device).repeat(len(z), 1)[: len(z)]
         )
@@ -39,11 +42,12 @@ class ConditionalGan(Gan):
 
 
 class ConditionalGenerator(nn.Module):
-    """z [N,z_dim] and targets [N,K] -> images: a Generator of z beside an embedding of the class as long as z."""
+    """z [N,z_dim] and targets [N,K] -> images: a `Generator` of z joined with an embedding of the class, as long as
+    z."""
 
     def __init__(self, z_dim: int, classes: int, base: int, stages: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(classes, z_dim, bias=False)  # of one-hot targets: one row per class
+        self.embed = nn.Linear(classes, z_dim, bias=False)  # applied to one-hot targets: one row per class
         self.net = Generator(2 * z_dim, base, stages)
 
     def forward(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

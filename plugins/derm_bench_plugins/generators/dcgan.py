@@ -1,11 +1,12 @@
 """DCGAN (Radford et al. 2016) as paper 002 uses it: z 100 uniform, 64 px, BCE, batch 64.
 
     G  z -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3    BN + ReLU, tanh last
-    D  64x64x3 -> 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> 1      LeakyReLU .2, BN but for the first
+    D  64x64x3 -> 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> 1      LeakyReLU .2, BN in all but the first layer
 
-Channels at `base: 128`. Left open and taken from Radford: widths, initialisation, Adam 2e-4 (.5,.999),
-BatchNorm of reals and fakes apart. Kernels are 4x4 unless `kernel: 5` asks for Radford's. Paper 004's widths are
-`base: 64, d_base: 64`, its prior is `normal` and its z 128 long; `dcgan-mutepfe` is its network to the letter.
+The channels are those at `base: 128`. Paper 002 leaves these open, and they follow Radford et al.: the widths, the
+initialisation, Adam 2e-4 (.5,.999), and separate BatchNorm passes for reals and fakes. Kernels are 4x4, or Radford's
+5x5 with `kernel: 5`. Paper 004 has the widths `base: 64, d_base: 64`, the prior `normal` and a z of length 128;
+`dcgan-mutepfe` is exactly its network.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["Dcgan", "Discriminator", "Generator"]
 
 
 class Dcgan(Gan):
-    """An unconditional DCGAN of side `task.size`, a power of two from 8 on."""
+    """An unconditional DCGAN for images of side `task.size`, a power of two of at least 8."""
 
     options: DcganOptions
 
@@ -41,5 +42,5 @@ class Dcgan(Gan):
         dcgan_init(self.discriminator)
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """z, float32 [n,z_dim]."""
+        """Draw z, float32 [n,z_dim]."""
         return PRIORS[self.options.prior](n, self.options.z_dim, noise)

@@ -3,14 +3,15 @@
     G  z -> linear 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3   5x5 kernels, BN + ReLU, tanh last
     D  64x64x3 -> 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> 1          5x5 kernels, LeakyReLU .2, BN
 
-The part `discriminator` is what the paper goes on to classify with: `features` are its 4x4x512 maps flattened, and
-`logit` the layer that a classifier replaces.
+The paper uses the part `discriminator` as its classifier: `features` are its flattened 4x4x512 maps, and `logit` is the
+layer that a classifier replaces.
 
-Choices. Adam 2e-4 with beta1 .5: the abstract says .5, the text .2, which is the slope of LeakyReLU. Batch 128, the
-best of the paper's table 2, where the text also says 64. One update of D to one of G (the paper's k = 1). "Three dense
-layers" of D contradict its list of convolutions, which is followed. The first layer of D has no BatchNorm, and weights
-start at N(0,.02), as in Radford et al. 2016, whom the text follows. The paper's bilateral filter and gamma correction
-belong to the data set: `preprocess: [bilateral, {gamma: 1.5}]`.
+Choices. Adam 2e-4 with beta1 .5: the abstract says .5; the text says .2, which is the slope of LeakyReLU. The batch
+size is 128, the best in the paper's table 2, although the text also mentions 64. Each update of D is followed by one of
+G (the paper's k = 1). The "three dense layers" of D contradict the list of convolutions, which is followed here. The
+first layer of D has no BatchNorm, and weights are initialised from N(0,.02), as in Radford et al. 2016, on which the
+text is based. The paper's bilateral filter and gamma correction are options of the data set: `preprocess: [bilateral,
+{gamma: 1.5}]`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ KERNEL = 5
 
 
 class DcganMutepfe(Gan):
-    """An unconditional DCGAN of 5x5 kernels, of side `task.size`, a power of two from 8 on."""
+    """An unconditional DCGAN with 5x5 kernels for images of side `task.size`, a power of two of at least 8."""
 
     def __init__(self, options: MutepfeOptions, task: Task) -> None:
         self.options, self.device = options, task.device

@@ -1,10 +1,11 @@
-"""The layers of DCGAN (Radford et al. 2016), which the GANs of papers 002 to 004 and the conditional GANs share.
+"""The layers of DCGAN (Radford et al. 2016), shared by the GANs of papers 002 to 004 and the conditional GANs.
 
     G  z -> 4x4 x base*2^(s-1) -> ... -> S/2 x S/2 x base -> S x S x 3    BN + ReLU, tanh last
-    D  S x S x 3 -> S/2 x S/2 x base -> ... -> 4x4 x base*2^(s-1) -> 1    LeakyReLU .2, BN but for the first
+    D  S x S x 3 -> S/2 x S/2 x base -> ... -> 4x4 x base*2^(s-1) -> 1    LeakyReLU .2, BN in all but the first layer
 
-Transposed convolutions and convolutions, of stride 2 but for the first of G and the last of D; s = log2(S / 4). Other
-sizes than 64 px add or drop layers at the 4x4 end. Kernels are 4x4, which stride 2 divides evenly, or Radford's 5x5.
+G consists of transposed convolutions and D of convolutions, with stride 2 except in the first layer of G and the last
+layer of D; s = log2(S / 4). For sides other than 64 px, layers are added or removed at the 4x4 end. Kernels are 4x4,
+which is divisible by the stride 2, or Radford's 5x5.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from derm_bench_plugins.generators.doublings import doublings
 
 
 class Generator(nn.Module):
-    """z [N,z_dim] -> images [N,3,4*2^stages,4*2^stages] in [-1,1]; `base` channels before the last layer.
+    """z [N,z_dim] -> images [N,3,4*2^stages,4*2^stages] in [-1,1], with `base` channels before the last layer.
 
-    linear: z is projected to 4x4 by a linear layer, with a bias for each place; a transposed 4x4 convolution of a
-    1x1 map, the other way, is the same without it. bias: of the last layer; BatchNorm takes that of the others.
+    With `linear`, z is projected to 4x4 by a linear layer, which has a bias per position; without it, by a transposed
+    4x4 convolution of a 1x1 map, which is the same without that bias. `bias` is whether the last layer has a bias; the
+    others have none, because BatchNorm follows them.
     """
 
     def __init__(
@@ -50,9 +52,9 @@ class Generator(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Images [N,3,4*2^stages,4*2^stages] -> maps [N,channels,4,4]; `base` channels after the first layer.
+    """Images [N,3,4*2^stages,4*2^stages] -> maps [N,channels,4,4], with `base` channels after the first layer.
 
-    bias: of the first layer.
+    `bias` is whether the first layer has a bias.
     """
 
     def __init__(self, base: int, stages: int, *, kernel: int = 4, bias: bool = True) -> None:
@@ -68,10 +70,11 @@ class Trunk(nn.Module):
 
 
 class Discriminator(Trunk):
-    """Images [N,3,4*2^stages,4*2^stages] -> logits [N], or [N,outputs] of several.
+    """Images [N,3,4*2^stages,4*2^stages] -> logits [N], or [N,outputs] for several outputs.
 
-    `features` [N,width], the last maps flattened (head `flatten`) or averaged (`gap`), go through the linear layer
-    `logit`: what fine-tunes D as a classifier replaces that one. bias: of the first and the last layer.
+    `features` [N,width] are the last maps, flattened (head `flatten`) or averaged (`gap`). The linear layer `logit`
+    takes them; a classifier that fine-tunes D replaces this layer. `bias` is whether the first and the last layer have
+    a bias.
     """
 
     def __init__(
@@ -98,7 +101,10 @@ class Discriminator(Trunk):
 
 
 def stages_of(size: int, plugin: str) -> int:
-    """Doublings from 4x4 to `size`. Raises UserError where `size` is no power of two from 8 on."""
+    """Return the number of doublings from 4x4 to `size`.
+
+    Raises UserError unless `size` is a power of two of at least 8.
+    """
     return doublings(plugin, size, 4)
 
 
@@ -110,7 +116,7 @@ def _projection(z_dim: int, channels: int, linear: bool) -> list[nn.Module]:
 
 
 def _doubling(channels: int, out: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
-    # An odd kernel is one pixel short of twice the side.
+    # Without output_padding, an odd kernel gives one pixel less than twice the side.
     return nn.ConvTranspose2d(
         channels, out, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=bias
     )

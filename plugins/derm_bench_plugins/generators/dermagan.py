@@ -5,11 +5,11 @@
 
 No layer has a bias: 6,949,888 weights in G's convolutions and 2,763,776 in D's.
 
-Choices. The paper counts "five main layers", then an input layer, four hidden ones and an output layer: five
-transposed convolutions are what leads from 1x1 to 64x64, and five convolutions back. BatchNorm follows D's hidden
-layers, as the text says, and not its first. Adam's settings are stated for D and used for G too. z ~ N(0,1). D's last
-4x4 convolution of a 4x4 map is written as the linear layer that it is. Initialisation is Radford's. The loss takes
-logits, which is the sigmoid and binary cross entropy in one.
+Choices. The paper counts "five main layers", then an input layer, four hidden ones and an output layer: five transposed
+convolutions lead from 1x1 to 64x64, and five convolutions lead back. BatchNorm follows the hidden layers of D, as the
+text says, but not its first layer. The paper states Adam's settings for D; they are used for G too. z ~ N(0,1). The
+last layer of D, a 4x4 convolution of a 4x4 map, is implemented as the equivalent linear layer. The initialisation is
+Radford's. The loss takes logits, which combines the sigmoid and binary cross entropy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class DermaGan(Gan):
-    """An unconditional DCGAN without biases, of side `task.size`, a power of two from 8 on."""
+    """An unconditional DCGAN without biases for images of side `task.size`, a power of two of at least 8."""
 
     def __init__(self, options: DermaganOptions, task: Task) -> None:
         self.options, self.device = options, task.device

@@ -1,21 +1,22 @@
-"""DermGAN (Ghorbani et al. 2020): pix2pix (Isola et al. 2017) from a map of skin tone, place and class of a lesion.
+"""DermGAN (Ghorbani et al. 2020): pix2pix (Isola et al. 2017) from a map of a lesion's skin tone, position and class.
 
-    map  RGB picture: the skin's mean colour, in it the lesion's box filled with its class's colour
+    map  RGB image: the mean colour of the skin, in which the lesion's bounding box has the colour of its class
     G    U-Net: 4x4 stride-2 convolutions down to 1x1, widths base * 1, 2, 4, 8, 8, ...; up again by resize-convolutions
-         (nearest-neighbour, then 3x3), skips, dropout .5 in the three innermost, tanh
+         (nearest-neighbour, then 3x3), skips, dropout .5 in the three innermost layers, tanh
     D    PatchGAN on map and image: stride-2 layers base * 1, 2, 4, then two of stride 1; 70x70 patches at 256 px
     L_G  BCE + 100 L1 + 10 L1 over the lesion + 10 feature matching          L_D  BCE / 2
 
-The paper's text was not available. Other texts describe it as pix2pix with resize-convolutions in place of transposed
-ones, an L1 loss over the lesion, feature matching, maps that encode tone, box and class as colours, and synthesis that
-varies size, position and tone. Chosen here: the tone is the mean colour outside of the lesion; class colours are evenly
-spaced hues from blue on, which skin does not have; the weights of the two added losses (L1 over the lesion's pixels,
-the mean over them; D's hidden layers, L1, the mean over layers); InstanceNorm with scale and shift, to which pix2pix's
-BatchNorm reduces at its batch of 1; patches of a quarter of the side below 256 px. As in pix2pix, the noise is dropout,
-also at synthesis.
+The paper's text was not available. Other texts describe the method as pix2pix with resize-convolutions instead of
+transposed convolutions, an L1 loss over the lesion, feature matching, maps that encode tone, bounding box and class as
+colours, and synthesis that varies size, position and tone. The following are choices. The tone is the mean colour
+outside the lesion. The colours of the classes are evenly spaced hues starting at blue, which does not occur in skin.
+Of the two added losses, whose weights are choices too, L1 over the lesion is the mean over its pixels, and feature
+matching is the L1 distance of D's hidden layers, averaged over the layers. InstanceNorm with scale and shift is used,
+to which pix2pix's BatchNorm reduces at its batch size of 1. Below 256 px, patches are a quarter of the side. As in
+pix2pix, the noise is dropout, also during synthesis.
 
-Masks come from the data set where it has them, else from Otsu's threshold. A sample takes the lesion's region from one
-real image of its class and the tone from another, and rescales and shifts the region.
+Masks come from the data set if it has them, and otherwise from Otsu's threshold. A sample combines the lesion's region
+of one real image, rescaled and shifted, with the skin tone of another image of the same class.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ if TYPE_CHECKING:
     from derm_bench.specs import SampleRequest, Task
     from derm_bench_plugins.generators.specs.dermgan import DermganOptions
 
-PATCHED_FROM, PATCH_LAYERS = 256, 3  # side from which on D has pix2pix's stride-2 layers
+PATCHED_FROM, PATCH_LAYERS = 256, 3  # from this side on, D has pix2pix's number of stride-2 layers
 
 
 class Dermgan(ModulePlugin):
-    """One model for all classes, of side `task.size`, a power of two from 16 on."""
+    """One model for all classes and images of side `task.size`, a power of two of at least 16."""
 
     def __init__(self, options: DermganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
@@ -64,7 +65,7 @@ class Dermgan(ModulePlugin):
         dcgan_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, per batch of images with their own maps."""
+        """Per batch of images and their maps, update D once, then G once."""
         g, d, options = self.generator, self.discriminator, self.options
         self.order.fix(run.seed)
         engine = Engine(run, generator=g, discriminator=d)
@@ -113,9 +114,9 @@ class Dermgan(ModulePlugin):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """Images of new maps; source ids name the images that the lesions' regions are from."""
+        """Return images generated from new maps. The source ids are the images that the lesions' regions come from."""
         if train is None:
-            raise ValueError("dermgan needs training images for regions and tones, and got none")
+            raise ValueError("dermgan needs training images for regions and tones, but got none")
         self.generator.eval()
         rows = self.order.of_class(train, request)
         maps = self.new_maps(train, rows, request)
@@ -124,8 +125,8 @@ class Dermgan(ModulePlugin):
         return Samples(to_bytes(torch.cat(images)), [train.ids[i] for i in rows.tolist()])
 
     def new_maps(self, train: ImageSet, rows: torch.Tensor, request: SampleRequest) -> torch.Tensor:
-        """Maps [n,3,S,S] of the regions of the lesions `rows`, rescaled and shifted, on skin tones of other images of
-        the class."""
+        """Return maps [n,3,S,S]: the regions of the lesions of the images `rows`, rescaled and shifted, on the skin
+        tones of other images of the class."""
         draws = stream(request.seed, "maps")
         places = lesion_masks(train.subset(rows)).float() / 255
         varied = moved(places, self.options.resize, self.options.move, draws)
@@ -138,8 +139,10 @@ class Dermgan(ModulePlugin):
         return self.maps(varied.to(self.device), skin.to(self.device), targets.to(self.device))
 
     def maps(self, lesion: torch.Tensor, skin: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """float32 [N,3,S,S] in [-1,1] of masks [N,1,S,S] in [0,1], tones [N,3] and targets [N,K]: the class's colour
-        inside the region, the skin's outside."""
+        """Return maps float32 [N,3,S,S] in [-1,1] of masks [N,1,S,S] in [0,1], tones [N,3] and targets [N,K].
+
+        A map has the colour of the class inside the region and the colour of the skin outside.
+        """
         region = boxes(lesion) if self.options.region == "box" else lesion > 0.5
         return torch.where(region, (targets @ self.colours)[:, :, None, None], skin[:, :, None, None])
 
@@ -151,14 +154,17 @@ class Dermgan(ModulePlugin):
 
 
 def class_colours(classes: int) -> torch.Tensor:
-    """float32 [K,3] in [-1,1]: pure hues, evenly spaced from blue on."""
+    """Return colours float32 [K,3] in [-1,1]: pure hues, evenly spaced, starting at blue."""
     hues = [(2 / 3 + k / classes) % 1 for k in range(classes)]
     return torch.tensor([colorsys.hsv_to_rgb(hue, 1, 1) for hue in hues]) * 2 - 1
 
 
 def moved(masks: torch.Tensor, resize: float, move: float, draws: torch.Generator) -> torch.Tensor:
-    """Masks [N,1,S,S] made larger or smaller about their middle by up to `resize`, then moved by up to `move` of the
-    side along each axis, both drawn uniformly; the middle stays in the image."""
+    """Return masks [N,1,S,S], rescaled about their middle by up to `resize`, then shifted along each axis by up to
+    `move` of the side.
+
+    Both amounts are drawn uniformly. The middle stays inside the image.
+    """
     n, side = len(masks), masks.shape[-1]
     place = torch.linspace(-1 + 1 / side, 1 - 1 / side, side)
     box = boxes(masks).squeeze(1)
@@ -168,13 +174,15 @@ def moved(masks: torch.Tensor, resize: float, move: float, draws: torch.Generato
     target = (middles + shift).clamp(-0.9, 0.9)
     matrices = identity(n, masks.device)
     matrices[:, 0, 0] = matrices[:, 1, 1] = 1 / size
-    matrices[:, :2, 2] = middles - target / size[:, None]  # from places in the result to places in the mask
+    matrices[:, :2, 2] = (
+        middles - target / size[:, None]
+    )  # from positions in the result to positions in the mask
     grid = F.affine_grid(matrices[:, :2], list(masks.shape), align_corners=False)
     return F.grid_sample(masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def middle_of(marks: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Mean place of the marks bool [N,S] of each row, float32 [N]; 0 without any."""
+    """Return the mean position of the marks, bool [N,S], in each row, as float32 [N]; 0 for a row without marks."""
     return (marks * place).sum(dim=1) / marks.sum(dim=1).clamp(min=1)
 
 
@@ -182,12 +190,12 @@ def middle_of(marks: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
 
 
 def mean_over(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mean of values [N,C,H,W] under weights [N,1,H,W]; 0 where all weights are."""
+    """Return the mean of values [N,C,H,W] with weights [N,1,H,W]; 0 if all weights are 0."""
     return (values * weights).sum() / (weights.sum() * values.shape[1]).clamp(min=1)
 
 
 def matching(features: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
-    """Mean over layers of the mean distance between D's features of generated and of real images."""
+    """Return the mean absolute difference of D's features of generated and real images, averaged over the layers."""
     distances = [(a.float() - b.detach().float()).abs().mean() for a, b in zip(features, real, strict=True)]
     return torch.stack(distances).mean()
 
@@ -196,14 +204,14 @@ def matching(features: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Te
 
 
 class UNet(nn.Module):
-    """Maps [N,3,S,S] -> images [N,3,S,S] in [-1,1], S = 2^depth; dropout draws from the given random generator."""
+    """Maps [N,3,S,S] -> images [N,3,S,S] in [-1,1], S = 2^depth. Dropout uses the given random generator."""
 
     def __init__(self, base: int, depth: int) -> None:
         super().__init__()
         widths = [base * min(2**k, 8) for k in range(depth)]
         self.down = nn.ModuleList([Down(3, widths[0], slope=1.0, norm=False)])
         self.down += [Down(a, b, norm=k < depth) for k, (a, b) in enumerate(pairwise(widths), start=2)]
-        inner = [widths[-1], *[2 * width for width in widths[-2:0:-1]]]  # with those of the skip
+        inner = [widths[-1], *[2 * width for width in widths[-2:0:-1]]]  # including the channels of the skip
         self.up = nn.ModuleList(
             [Up(a, b, dropout=k < 3) for k, (a, b) in enumerate(zip(inner, widths[-2::-1], strict=True))]
         )
@@ -220,7 +228,7 @@ class UNet(nn.Module):
 
 
 class Down(nn.Module):
-    """LeakyReLU, then half the side."""
+    """LeakyReLU, then a convolution that halves the side."""
 
     def __init__(self, channels: int, out: int, *, norm: bool, slope: float = 0.2) -> None:
         super().__init__()
@@ -234,7 +242,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """ReLU, then twice the side by a resize-convolution, then dropout."""
+    """ReLU, then a resize-convolution that doubles the side, then dropout."""
 
     def __init__(self, channels: int, out: int, *, dropout: bool) -> None:
         super().__init__()
@@ -254,7 +262,7 @@ class Up(nn.Module):
 
 
 class Patches(nn.Module):
-    """Maps and images [N,3,S,S] -> (features of the hidden layers, logits [N,1,h,w], one per patch)."""
+    """Maps and images [N,3,S,S] -> the features of the hidden layers, and logits [N,1,h,w], one per patch."""
 
     def __init__(self, base: int, layers: int) -> None:
         super().__init__()
@@ -275,15 +283,16 @@ class Patches(nn.Module):
 
 
 def downs(size: int) -> int:
-    """Halvings from `size` to 1."""
+    """Return the number of halvings from `size` to 1. Raises UserError unless `size` is a power of two of at least
+    16."""
     if size < 16 or size & (size - 1):
         raise UserError(
-            f"dermgan makes images whose side is a power of two from 16 on, not {size}",
+            f"dermgan makes images whose side is a power of two of at least 16, not {size}",
             hint="set the generator's size to 32, 64 or 128; samples are resized to the stored size",
         )
     return size.bit_length() - 1
 
 
 def patch_layers(size: int) -> int:
-    """Stride-2 layers of D: 3 from 256 px on, one fewer each time the side halves, at least 1."""
+    """Return the number of stride-2 layers of D: 3 from 256 px on, one fewer per halving of the side, at least 1."""
     return max(1, PATCH_LAYERS - max(0, PATCHED_FROM.bit_length() - size.bit_length()))

@@ -6,8 +6,10 @@ from derm_bench.errors import UserError
 
 
 def doublings(plugin: str, size: int, start: int) -> int:
-    """The number of doublings from a side of `start` pixels (a power of two) to `size`. Raises UserError, naming the
-    plugin, where there is none."""
+    """Return the number of doublings from a side of `start` pixels (a power of two) to `size`.
+
+    Raises UserError, which names the plugin, if `size` is not a power of two or is too small.
+    """
     if size < max(8, start) or size & (size - 1):
         raise UserError(
             f"{plugin} makes images whose side is a power of two, not {size}",

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class DrawOrder(nn.Module):
-    """An order that the fit fixes by its seed, so that no image comes twice in one sample before all have been drawn.
+    """An order of real images that follows from the seed of the fit.
 
-    Draws without replacement until all images are used, then again in another order, without end.
+    Images are drawn without replacement until all have been used, then again in another order, without end. Thus no
+    image is drawn twice before all have been drawn once.
     """
 
     seed: torch.Tensor
@@ -27,12 +28,14 @@ class DrawOrder(nn.Module):
         self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
 
     def fix(self, seed: int) -> None:
-        """Sets the seed, that of the fit."""
+        """Set the seed, which is that of the fit."""
         self.seed.fill_(seed)
 
     def rows(self, images: int, request: SampleRequest, name: str = "") -> torch.Tensor:
-        """int64 [request.n], indices below `images`: draws `request.start` and the n - 1 after it. Each label and
-        each `name` has an order of its own."""
+        """Return the draws number `request.start` and the n - 1 after it, as indices below `images`, int64 [request.n].
+
+        Each label and each `name` has a separate order.
+        """
         if not images:
             raise ValueError("there is no image to draw")
         first, last = request.start // images, (request.start + request.n - 1) // images
@@ -41,7 +44,7 @@ class DrawOrder(nn.Module):
         return torch.cat(rounds)[begin : begin + request.n]
 
     def of_class(self, train: ImageSet, request: SampleRequest) -> torch.Tensor:
-        """The same among the images of class `request.label` (None: all), as rows of `train`."""
+        """Return the draws among the images of class `request.label` (None: all classes), as rows of `train`."""
         if request.label is None:
             return self.rows(len(train), request)
         own = torch.nonzero(train.labels == request.label).flatten()

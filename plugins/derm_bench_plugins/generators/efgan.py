@@ -1,13 +1,13 @@
-"""EF-GAN (Xu et al. 2020, environmental microorganisms; a baseline of paper 000), in three steps:
+"""EF-GAN (Xu et al. 2020, environmental microorganisms; a baseline of paper 000). It has three steps:
 
-    1  originals in several colours     2  one DCGAN per class on them     3  its images, rotated
+    1  recolour the originals     2  train one DCGAN per class on them     3  rotate its images
 
-Only the abstract was available. Chosen here: DCGAN-64 for the GAN; in step 1 the hue shifted by -h, -h/2, 0, h/2 and h,
-or (`colour: permutations`) the six orders of the colour channels; in step 3 each image rotated by one multiple of
-`rotate`, drawn uniformly, so that there are as many different images as are asked for. Colour carries no information on
-a microorganism's class, but much on a lesion's: the default stays within 0.05 of the colour circle. Rotations by other
-than 90 degrees resample (bilinear, reflected beyond the edge), which blurs images a little. An epoch has as many images
-as there are originals.
+Only the abstract was available, so the following are choices. The GAN is DCGAN at 64 px. In step 1, the hue is shifted
+by -h, -h/2, 0, h/2 and h, or (`colour: permutations`) the colour channels are put in their six orders. In step 3, each
+image is rotated by one multiple of `rotate`, drawn uniformly, so that there are as many different images as requested.
+Colour carries no information about the class of a microorganism, but much about the class of a lesion; the default
+shift is therefore at most 0.05 of the colour circle. Rotations by angles other than multiples of 90 degrees resample
+(bilinear, reflected beyond the edge), which blurs images slightly. An epoch has as many images as there are originals.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 
 class Efgan(Dcgan):
-    """A DCGAN whose training images are multiplied by colours and whose samples are rotated."""
+    """A DCGAN trained on recoloured copies of the training images, whose samples are rotated."""
 
     options: EfganOptions
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """As DCGAN, on the training images in all their colours."""
+        """Train DCGAN on all recoloured copies of the training images."""
         images, options = train.images, self.options
         variants = permuted(images) if options.colour == "permutations" else shifted_hues(images, options.hue)
         super().fit(recoloured(train, variants), run)
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """DCGAN's images, each rotated by a multiple of `rotate`."""
+        """Return images of DCGAN, each rotated by a multiple of `rotate`."""
         images = super().sample(request, train).images
         steps = torch.randint(
             360 // self.options.rotate, (request.n,), generator=stream(request.seed, "turn")
@@ -53,31 +53,33 @@ class Efgan(Dcgan):
 
 
 def recoloured(train: ImageSet, variants: dict[str, torch.Tensor]) -> ImageSet:
-    """The whole set once per variant (name -> uint8 images [N,3,S,S]); ids are `<id>/<name>`."""
+    """Return the whole set once per variant (name -> uint8 images [N,3,S,S]). The ids are `<id>/<name>`."""
     copies = train.subset(list(range(len(train))) * len(variants))
     ids = tuple(f"{image}/{name}" for name in variants for image in train.ids)
     return replace(copies, images=torch.cat(list(variants.values())), ids=ids)
 
 
 def permuted(images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The six orders of the channels, from `rgb`, the original, to `bgr`."""
+    """Return the images with the channels in each of the six orders, from `rgb`, the original, to `bgr`."""
     return {"".join("rgb"[k] for k in order): images[:, list(order)] for order in permutations(range(3))}
 
 
 def shifted_hues(images: torch.Tensor, most: float) -> dict[str, torch.Tensor]:
-    """Five shifts of hue from -most to most, shares of the colour circle; saturation and value stay. The originals
-    alone where `most` is 0."""
+    """Return the images with five shifts of hue from -most to most, as fractions of the colour circle.
+
+    Saturation and value do not change. If `most` is 0, only the originals are returned.
+    """
     shifts = [most * k / 2 for k in (-2, -1, 0, 1, 2)] if most else [0.0]
     return {f"{shift:+g}": _shifted_hue(images, shift) if shift else images for shift in shifts}
 
 
 def _shifted_hue(images: torch.Tensor, shift: float) -> torch.Tensor:
-    """In chunks, since the conversion needs some 400 bytes per pixel."""
+    """Shift the hue in chunks, because the conversion needs some 400 bytes per pixel."""
     return torch.cat([tv.adjust_hue(chunk, shift) for chunk in images.split(CHUNK)])
 
 
 def rotated(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
-    """uint8 [n,3,S,S], each rotated counter-clockwise by its `degrees` int64 [n]; exact at multiples of 90."""
+    """Return images uint8 [n,3,S,S], rotated counter-clockwise by `degrees`, int64 [n]; exact for multiples of 90."""
     quarters, rest = degrees // 90, degrees % 90
     out = torch.empty_like(images)
     for k in range(4):

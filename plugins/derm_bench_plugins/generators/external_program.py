@@ -1,6 +1,6 @@
-"""Runs an external program in a folder of its own, within limits of time, size and number of files.
+"""Runs an external program in a separate folder, with limits on its time and on the size and number of its files.
 
-This is no sandbox: the program has the user's rights, and the limits are against accidents.
+This is not a sandbox: the program has the user's rights, and the limits only protect against accidents.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from derm_bench.executors.output_tail import OutputTail
 from derm_bench_plugins.generators import program_guard
 
 POLL_SECONDS = 0.05
-# Looking at all files may take this share of the time, and no more.
+# The largest fraction of the time that checking the files may take.
 WATCHING = 0.1
-SHOWN = 1500  # characters of what the program printed that an error shows
-# Beside locale and GPU; HOME and TMPDIR are folders of the program's own.
+SHOWN = 1500  # number of characters of the program's output in an error message
+# The environment variables that the program gets, in addition to HOME and TMPDIR, which are set to its own folders.
 PASSED_ON = (
     *("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
     *("CUDA_VISIBLE_DEVICES", "CUDA_HOME", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
@@ -32,7 +32,8 @@ PASSED_ON = (
 
 
 class Limits(NamedTuple):
-    """Seconds; bytes of all files and of any one; files and folders."""
+    """The limits: `seconds`; `size`, bytes of all files together and of each file; `files`, number of files and
+    folders."""
 
     seconds: float
     size: int
@@ -40,20 +41,23 @@ class Limits(NamedTuple):
 
 
 def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
-    """Runs `argv` in `folder`/work until it ends by itself, and prints the end of its output to stderr.
+    """Run `argv` in `folder`/work until it ends, and print the end of its output to stderr.
 
-    The limits count what it adds to `folder`. UserError where it cannot be found, exceeds
-    a limit (it is killed with its process group) or ends with another code than 0.
+    The limits apply to what the program adds to `folder`. Raises UserError if the program cannot be found, exceeds a
+    limit (then its process group is killed) or ends with a code other than 0.
     """
     path = shutil.which(argv[0])
     if path is None:
-        raise UserError(f"there is no program '{argv[0]}'", hint="name one on the PATH, or its whole path")
+        raise UserError(
+            f"there is no program '{argv[0]}'", hint="name a program on the PATH, or write its full path"
+        )
     work = folder / "work"
     (work / "tmp").mkdir(parents=True)
     before = usage(folder)
     read, write = os.pipe()
     try:
-        # Leader of a group of its own, which is killed as a whole; the guard does so if this process is killed itself.
+        # The program leads a new process group, which is killed as a whole: by this process, or, if this process is
+        # killed itself, by the guard.
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -93,7 +97,10 @@ def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
 
 
 def usage(folder: Path) -> tuple[int, int]:
-    """Bytes and number of what lies below a folder, links not followed; what vanishes meanwhile is left out."""
+    """Return the total size in bytes and the number of the files and folders below a folder.
+
+    Links are not followed, and files that are deleted meanwhile are left out.
+    """
     size = number = 0
     open_folders = [folder]
     while open_folders:
@@ -111,7 +118,7 @@ def usage(folder: Path) -> tuple[int, int]:
 def _watched(
     process: subprocess.Popen[bytes], folder: Path, before: tuple[int, int], limits: Limits
 ) -> str | None:
-    """Waits for the program's end; what was wrong, or None."""
+    """Wait for the program to end. Return the description of an exceeded limit, or None."""
     began = time.monotonic()
     look_at = began
     while process.poll() is None:
@@ -130,9 +137,9 @@ def _watched(
 def _over(now: tuple[int, int], before: tuple[int, int], limits: Limits) -> str | None:
     size, number = now[0] - before[0], now[1] - before[1]
     if size > limits.size:
-        return f"left {size / 1e6:,.0f} MB, `max_megabytes` allows {limits.size / 1e6:,.0f}"
+        return f"left {size / 1e6:,.0f} MB, but `max_megabytes` allows {limits.size / 1e6:,.0f}"
     if number > limits.files:
-        return f"left {number:,} files and folders, `max_files` allows {limits.files:,}"
+        return f"left {number:,} files and folders, but `max_files` allows {limits.files:,}"
     return None
 
 
@@ -140,11 +147,11 @@ def _badly_ended(code: int) -> str | None:
     if code == 128 + signal.SIGXFSZ:
         return "wrote a file larger than `max_megabytes`"
     if 128 < code <= 128 + signal.SIGRTMAX:
-        return f"ended by signal {code - 128}"
+        return f"was ended by signal {code - 128}"
     return f"ended with exit code {code}" if code else None
 
 
 def _environment(work: Path) -> dict[str, str]:
-    """Few variables, so that results do not depend on the user's shell."""
+    """Return a small environment, so that results do not depend on the user's shell."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return passed | {"HOME": str(work), "TMPDIR": str(work / "tmp"), "PYTHONHASHSEED": "0"}

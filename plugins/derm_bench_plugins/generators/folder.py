@@ -1,4 +1,4 @@
-"""folder: images that somebody has made already, root/<class>/*."""
+"""folder: existing synthetic images in root/<class>/*."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 
 class Folder(MadeImages):
-    """Reads the folders of the task's classes once; later samples come from the state."""
+    """Reads the folders of the task's classes once per fit. Samples are then taken from the state."""
 
     def __init__(self, options: FolderOptions, task: Task) -> None:
         super().__init__(task, "the folder")
         self.root = options.root
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """Trains nothing: reads the images, centre squares of side `task.size`. UserError where a class has none, or
-        one cannot be read or is a link that leads out of the folder."""
+        """Train nothing, but read the images as centre squares of side `task.size`.
+
+        Raises UserError if a class has no images, an image cannot be read, or an image is a link that leads out of the
+        folder.
+        """
         found = images_by_class(self.root)
         for name in self.task.classes:
             if not found.get(name):

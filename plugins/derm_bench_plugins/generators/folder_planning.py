@@ -1,6 +1,6 @@
-"""What planning asks of `folder`: problems seen beforehand, the images there are, where they come from.
+"""The functions of `folder` that planning calls: problems, digest and number of the images, and their origin.
 
-Imports no torch: the parent process calls it.
+Imports no torch, because the parent process imports this module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def preflight(options: FolderOptions) -> Iterator[str]:
-    """Why the folder cannot be used."""
+    """Yield the reason why the folder cannot be used, if any."""
     try:
         images_by_class(options.root)
     except UserError as error:
@@ -26,7 +26,7 @@ def preflight(options: FolderOptions) -> Iterator[str]:
 
 
 def digests(options: FolderOptions) -> dict[str, str]:
-    """One digest over names and contents of all images."""
+    """Return one digest over the names and contents of all images."""
     root = options.root.absolute()
     found = images_by_class(root)
     paths = {path.relative_to(root).as_posix(): path for images in found.values() for path in images}
@@ -34,12 +34,12 @@ def digests(options: FolderOptions) -> dict[str, str]:
 
 
 def counts(options: FolderOptions) -> dict[str, int]:
-    """Class -> number of its images."""
+    """Return the number of images of each class."""
     return {name: len(images) for name, images in images_by_class(options.root).items()}
 
 
 def provenance(options: FolderOptions) -> Provenance:
-    """What `trained_on` states, and whether that includes validation or test images."""
+    """Return the statement of `trained_on`, and whether it includes validation or test images."""
     sees_test = bool(options.parts - {"train", "training"})
-    statement = f"said to come from a model trained on '{options.trained_on}'"
+    statement = f"stated to come from a model trained on '{options.trained_on}'"
     return Provenance(statement, options.split or "", sees_test)

@@ -1,5 +1,5 @@
-"""What GANs of one generator and one discriminator share: a fit of alternating updates. A method gives its networks
-and, where they are not those of Goodfellow et al. 2014, its losses."""
+"""The base of GANs with one generator and one discriminator, which are updated in turn. A subclass defines the networks
+and, if they differ from those of Goodfellow et al. 2014, the losses."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Optimizers:
-    """The optimizers of both networks."""
+    """The optimizers of the two networks."""
 
     generator: torch.optim.Optimizer
     discriminator: torch.optim.Optimizer
 
 
 class Gan(NoiseGenerator):
-    """Noise to images and images to logits [N]: of being real.
+    """A GAN: G maps noise to images, and D maps images to logits [N] of being real.
 
-    A method may have other outputs of D, if its `loss_d`, `loss_g` and `prob_real` fit them; they are called logits
-    here in any case. `targets` float32 [N,K] are the classes of the batch of reals; fakes are made of the same ones.
+    D may have other outputs if the subclass defines `loss_d`, `loss_g` and `prob_real` for them; all outputs of D are
+    called logits here. `targets` float32 [N,K] are the classes of the batch of reals; the fakes have the same classes.
     """
 
     options: GanOptions
     generator: nn.Module
     discriminator: nn.Module
-    # Whether D gives scores without bounds instead of logits; they are logged as `score_real` and `score_fake`.
+    # Whether D returns unbounded scores instead of logits. They are logged as `score_real` and `score_fake`.
     critic: bool = False
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, per batch."""
+        """Per batch, update D once, then G once."""
         engine = Engine(run, generator=self.generator, discriminator=self.discriminator)
         optimizers = self.optimizers(engine)
         noise = engine.stream("z")
@@ -61,14 +61,16 @@ class Gan(NoiseGenerator):
         )
 
     def start(self, z: torch.Tensor) -> None:
-        """Sets the statistics of G's BatchNorm to those of the images of `z`."""
+        """Set the statistics of G's BatchNorm to those of the images generated from `z`."""
         start_statistics(self.generator, z)
 
     def train_step(
         self, engine: Engine, optimizers: Optimizers, batch: Batch, z: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """One update of D on reals and fakes, each in a forward pass (and BatchNorm) of its own, then one of G.
-        Returns what is logged."""
+        """Update D once, then G once, and return the values to log.
+
+        D gets reals and fakes in separate forward passes, so that BatchNorm sees them separately.
+        """
         images, targets = batch.images, batch.targets
         with engine.autocast():
             fake = self.generate(z, targets)
@@ -86,36 +88,39 @@ class Gan(NoiseGenerator):
         return {"loss_d": loss_d, "loss_g": loss_g} | logged
 
     def mean_outputs(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Means of D's outputs over a batch, for the log: `d_real` and `d_fake`, probabilities of being real, by
-        which the health of a training is assessed; of a critic `score_real` and `score_fake`."""
+        """Return the means of D's outputs over a batch, for the log.
+
+        They are the probabilities of being real `d_real` and `d_fake`, which the health check of a fit uses, or, for a
+        critic, `score_real` and `score_fake`.
+        """
         if self.critic:
             return {"score_real": real.float().mean(), "score_fake": fake.float().mean()}
         return {"d_real": self.prob_real(real.float()).mean(), "d_fake": self.prob_real(fake.float()).mean()}
 
     def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Images [N,3,S,S] in [-1,1]."""
+        """Return images [N,3,S,S] in [-1,1]."""
         images: torch.Tensor = self.generator(z)
         return images
 
     def discriminate(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """D's logits for images [N,3,S,S] in [-1,1] of the classes `targets`."""
+        """Return D's logits for images [N,3,S,S] in [-1,1] of the classes `targets`."""
         logits: torch.Tensor = self.discriminator(images)
         return logits
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss of D, a scalar, from its logits for reals and for fakes."""
+        """Return the loss of D, a scalar, computed from its logits for reals and for fakes."""
         return discriminator_loss(real, fake)
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss of G, a scalar, from D's logits for fakes."""
+        """Return the loss of G, a scalar, computed from D's logits for fakes."""
         return generator_loss(fake)
 
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
-        """The probability of being real that D gives to images, [N]."""
+        """Return the probability of being real for each image, [N]."""
         return logits.sigmoid()
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """z ~ N(0,1), float32 [n,z_dim]."""
+        """Draw z ~ N(0,1), float32 [n,z_dim]."""
         return normal(n, self.options.z_dim, noise)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:

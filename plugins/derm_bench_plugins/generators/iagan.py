@@ -1,16 +1,18 @@
-"""IAGAN (Motamed, Rogalla and Khalvati 2021; a baseline of paper 000): an image from a real image and noise.
+"""IAGAN (Motamed, Rogalla and Khalvati 2021; a baseline of paper 000): G generates an image from a real image and
+noise.
 
     encoder  SxSx3 -> S/2 x base -> inception, attention at 16x16, stride 2, ... -> 4x4 x code
-    z        -> dense -> 4x4 x code, beside it -> 4x4 x 2 code
+    z        -> dense -> 4x4 x code, concatenated -> 4x4 x 2 code
     decoder  -> upsampled, residual inception, attention at 16x16, ... -> SxSx3, tanh
     D        SxSx3 -> stride-2 convolutions, attention at 16x16 -> 4x4 -> 1
 
-Inception blocks are GoogLeNet's: 1x1, 3x3, 5x5 and 3x3 max pooling side by side, a quarter of the channels each. The
-paper's text was not available; widths, BatchNorm (of both 4x4 maps too, or z hardly counts beside the image), LeakyReLU
-.2 on the way down and ReLU on the way up, nearest-neighbour upsampling and the initialisation (DCGAN's) are choices.
-Non-saturating BCE, Adam 2e-4 (.5,.999). The images that G gets are those of D's batch in another order. Samples of a
-class start from each of its real images with `z_per_image` noise vectors, in an order that the fit fixes. Only the
-narrow 4x4 code, and nothing in the loss, keeps G from copying its image.
+Inception blocks are GoogLeNet's: 1x1, 3x3, 5x5 and 3x3 max pooling in parallel, a quarter of the channels each. The
+paper's text was not available; the following are choices: the widths, BatchNorm (also on both 4x4 maps, since otherwise
+z has little effect compared with the image), LeakyReLU .2 on the way down and ReLU on the way up, nearest-neighbour
+upsampling, and the initialisation (DCGAN's). The loss is non-saturating BCE, with Adam 2e-4 (.5,.999). G gets the
+images of D's batch in another order. Samples of a class start from each of its real images with `z_per_image` noise
+vectors, in an order that the fit determines. Only the narrow 4x4 code keeps G from copying its image; nothing in the
+loss does.
 """
 
 from __future__ import annotations
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from derm_bench_plugins.generators.gan import Optimizers
     from derm_bench_plugins.generators.specs.iagan import IaganOptions
 
-ATTENDED = 16  # side of the maps with self-attention; half of the image's where that is smaller
+ATTENDED = 16  # side of the maps with self-attention; half the side of the image if that is smaller
 
 
 class Iagan(Gan):
-    """One model per class, of side `task.size`, a power of two from 8 on. The `targets` of `Gan` are the images that G
-    gets."""
+    """One model per class for images of side `task.size`, a power of two of at least 8.
+
+    The `targets` of `Gan` are here the images that G gets.
+    """
 
     options: IaganOptions
 
@@ -59,7 +63,7 @@ class Iagan(Gan):
         dcgan_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, per batch."""
+        """Per batch, update D once, then G once."""
         self.order.fix(run.seed)
         self._first = self.scaled(train.images[torch.arange(self.options.batch_size) % len(train)])
         super().fit(train, run)
@@ -79,9 +83,9 @@ class Iagan(Gan):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """`z_per_image` consecutive samples from each real image of the class; source ids name these images."""
+        """Return `z_per_image` consecutive samples per real image of the class. The source ids are these images."""
         if train is None:
-            raise ValueError("iagan needs training images to sample from, and got none")
+            raise ValueError("iagan needs training images to sample from, but got none")
         self.generator.eval()
         rows = self.sources(request, train)
         z = normal(request.n, self.options.z_dim, stream(request.seed, "sample"))
@@ -92,14 +96,14 @@ class Iagan(Gan):
         return Samples(to_bytes(torch.cat(chunks)), [train.ids[i] for i in rows.tolist()])
 
     def sources(self, request: SampleRequest, train: ImageSet) -> torch.Tensor:
-        """The real image of each sample, int64 [request.n]."""
+        """Return the real image of each sample, int64 [request.n], as rows of `train`."""
         place = torch.arange(request.start, request.start + request.n) // self.options.z_per_image
         first, last = int(place[0]), int(place[-1])
         images = self.order.of_class(train, replace(request, start=first, n=last - first + 1))
         return images[place - first]
 
     def scaled(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 images as float32 in [-1,1], on the device."""
+        """Return uint8 images as float32 in [-1,1], on the device."""
         return images.to(self.device).float().div(127.5).sub(1)
 
     def parts(self) -> dict[str, nn.Module]:
@@ -129,7 +133,7 @@ class Generator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images -> the map [N,code,4,4]; `widths` are the channels at S/2, S/4, ..., 4."""
+    """Images -> the map [N,code,4,4]. `widths` are the channels at sides S/2, S/4, ..., 4."""
 
     def __init__(self, widths: list[int], code: int) -> None:
         super().__init__()
@@ -145,7 +149,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A map [N,channels,4,4] -> images; `widths` are the channels at 4, 8, ..., S/2."""
+    """A map [N,channels,4,4] -> images. `widths` are the channels at sides 4, 8, ..., S/2."""
 
     def __init__(self, channels: int, widths: list[int]) -> None:
         super().__init__()
@@ -178,8 +182,11 @@ class Discriminator(nn.Module):
 
 
 class Inception(nn.Module):
-    """[N,channels,H,W] -> [N,out,H,W]: four branches of out/4 channels, with 1x1 convolutions before the larger ones
-    and after the pooling (Szegedy et al. 2015, figure 2b), BatchNorm and activation after every convolution."""
+    """[N,channels,H,W] -> [N,out,H,W]: four branches of out/4 channels each.
+
+    1x1 convolutions precede the larger ones and follow the pooling (Szegedy et al. 2015, figure 2b). BatchNorm and the
+    activation follow every convolution.
+    """
 
     def __init__(self, channels: int, out: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
         super().__init__()
@@ -203,7 +210,7 @@ class Inception(nn.Module):
 
 
 class ResidualInception(nn.Module):
-    """An inception block beside a 1x1 convolution, summed."""
+    """The sum of an inception block and a 1x1 convolution."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -227,5 +234,5 @@ def doubled() -> nn.Module:
 
 
 def attention(channels: int, side: int, largest: int) -> list[nn.Module]:
-    """Self-attention, where maps of this `side` are to have it; `largest` is the largest side there is."""
+    """Return self-attention if maps of this `side` have it, else nothing. `largest` is the largest side of the maps."""
     return [SelfAttention(channels)] if side == min(ATTENDED, largest) else []

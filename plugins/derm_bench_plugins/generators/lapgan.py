@@ -1,27 +1,27 @@
-"""LAPGAN (Denton et al. 2015): a GAN of 8x8 images, then one per doubling that adds the details.
+"""LAPGAN (Denton et al. 2015): a GAN of 8x8 images, and one GAN per doubling of the side that adds the details.
 
-    x_k the image at side 8 * 2^k, coarse_k = up(x_(k-1)), detail_k = x_k - coarse_k       (eq. 3 and 4)
+    x_k is the image at side 8 * 2^k, coarse_k = up(x_(k-1)), detail_k = x_k - coarse_k       (eq. 3 and 4)
     base   G  z (100, U(-1,1)) -> 1200 -> 1200 -> 8x8x3    ReLU, tanh last
            D  8x8x3 -> 600 -> 600 -> 1                      ReLU, dropout .5 after each
     level  G  coarse (3) + noise plane U(-1,1) -> 7x7 64 -> 7x7 64 -> 5x5 3                ReLU, linear last
            D  coarse + detail (3) -> 5x5 64 -> 5x5 64 stride 2 -> dropout .5 -> 1           ReLU
 
-Each level has its own losses, networks and noise, and gets the real coarse image while it is trained: levels are
-trained independently, as in the paper. They share no parameter, so one Adam over the sum of their losses takes the same
-steps as one Adam per level. An update trains all levels on the pyramid of one real batch, which the budget counts once.
-Sampling chains the levels: x_k = up(x_(k-1)) + G_k(up(x_(k-1)), noise).
+Each level has separate losses, networks and noise, and gets the real coarse image during training: the levels are
+trained independently, as in the paper. They share no parameters, so that one Adam on the sum of their losses takes the
+same steps as one Adam per level. An update trains all levels on the pyramid of one real batch; the budget counts it
+once. Sampling chains the levels: x_k = up(x_(k-1)) + G_k(up(x_(k-1)), noise).
 
-Class-conditional where the fit covers several classes (`scope: pooled`, or groups): the one-hot label is mapped by a
-linear layer and ReLU to one more plane of G's and D's input at each level, and is appended to z and to the 8x8
-image at the base. With one class, the default scope, nothing has a label.
+The pyramid is class-conditional if the fit covers several classes (`scope: pooled`, or groups). At each level, a linear
+layer and ReLU map the one-hot label to an additional plane of the input of G and D; at the base, the label is appended
+to z and to the 8x8 image. With one class per fit, the default scope, labels are not used.
 
-Choices where the paper is silent or its code differs: down is the mean of 2x2 pixels and up is bilinear (the
-reconstruction is exact for any pair); D's real and fake batches are both taken in every update; convolutions are padded
-to keep their side; Adam 2e-4 (.5,.999) instead of SGD from 0.02. Weights start as in He et al. 2015, without which the
-base ignores z for long; those of the levels' G have torch's default, uniform in +-1/sqrt(fan in), so that details start
-small. `d_real` and `d_fake` are means over the levels.
+The following are choices where the paper states nothing or its code differs. Down is the mean of 2x2 pixels and up is
+bilinear (the reconstruction is exact for any such pair). Each update of D uses both a real and a fake batch.
+Convolutions are padded to keep the side. Adam 2e-4 (.5,.999) replaces SGD from 0.02. Weights are initialised as in He
+et al. 2015, because otherwise the base ignores z for a long time. The G of the levels has torch's default, uniform in
++-1/sqrt(fan in), so that details are small at the start. `d_real` and `d_fake` are means over the levels.
 
-Preset `melanogan` is the LAPGAN that Baur et al. 2018 train at 256 px: the same pyramid with two more levels. Their
+The preset `melanogan` is the LAPGAN that Baur et al. 2018 train at 256 px: the same pyramid with two more levels. Their
 further changes to the layers are not reproduced.
 """
 
@@ -50,7 +50,7 @@ START = 8
 
 
 class Lapgan(NoiseGenerator):
-    """A Laplacian pyramid of GANs of side `task.size`, a power of two from 8 on."""
+    """A Laplacian pyramid of GANs for images of side `task.size`, a power of two of at least 8."""
 
     def __init__(self, options: LapganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
@@ -62,7 +62,7 @@ class Lapgan(NoiseGenerator):
         he_init(self.discriminator)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of every level's D, then one of every level's G, per batch."""
+        """Per batch, update the D of every level once, then the G of every level once."""
         g, d = self.generator, self.discriminator
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, self.options.lr, self.options.betas)
@@ -94,7 +94,7 @@ class Lapgan(NoiseGenerator):
         engine.fit(step, train, self.options.batch_size, after=lambda b, _: run.snapshot(b.step, self.state))
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """z of the base and the noise planes of all levels, concatenated: float32 [n, z_dim + sum side^2]."""
+        """Draw z of the base and the noise planes of all levels, concatenated: float32 [n, z_dim + sum side^2]."""
         return uniform(n, sum(self.generator.lengths), noise)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
@@ -120,7 +120,7 @@ def up(images: torch.Tensor) -> torch.Tensor:
 
 
 def pyramid(images: torch.Tensor, levels: int) -> list[torch.Tensor]:
-    """Images [N,3,S,S] at S / 2^(levels-1), ..., S / 2, S."""
+    """Return images [N,3,S,S] at the sides S / 2^(levels-1), ..., S / 2, S."""
     sides = [images]
     for _ in range(levels - 1):
         sides.append(down(sides[-1]))
@@ -128,12 +128,12 @@ def pyramid(images: torch.Tensor, levels: int) -> list[torch.Tensor]:
 
 
 def details(sides: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The difference of each image of a pyramid but the first from the enlarged one before it (eq. 3)."""
+    """Return the difference of each image of a pyramid from the enlarged image of the level before (eq. 3)."""
     return [fine - up(coarse) for coarse, fine in pairwise(sides)]
 
 
 def rebuilt(base: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor:
-    """The image of a base [N,3,8,8] and its details, coarse to fine (eq. 4)."""
+    """Return the image reconstructed from a base [N,3,8,8] and its details, coarse to fine (eq. 4)."""
     image = base
     for difference in differences:
         image = up(image) + difference
@@ -144,7 +144,7 @@ def rebuilt(base: torch.Tensor, differences: list[torch.Tensor]) -> torch.Tensor
 
 
 class Generator(nn.Module):
-    """The generators of all levels. `lengths` are those of z and of each level's flattened noise plane."""
+    """The generators of all levels. `lengths` holds the length of z and of each level's flattened noise plane."""
 
     def __init__(self, options: LapganOptions, sides: list[int], labels: int) -> None:
         super().__init__()
@@ -153,8 +153,10 @@ class Generator(nn.Module):
         self.levels = nn.ModuleList(LevelGenerator(options.base, side, labels) for side in sides[1:])
 
     def forward(self, noise: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
-        """Noise [N, sum of lengths] and one-hot targets [N,K] -> images [N,3,S,S]: each level refines the
-        image of the level before."""
+        """Noise [N, sum of lengths] and one-hot targets [N,K] -> images [N,3,S,S].
+
+        Each level refines the image of the level before.
+        """
         z, *planes = noise.split(self.lengths, dim=1)
         image: torch.Tensor = self.base(z, targets)
         for level, plane in zip(self.levels, planes, strict=True):
@@ -165,7 +167,7 @@ class Generator(nn.Module):
     def by_level(
         self, noise: torch.Tensor, reals: list[torch.Tensor], targets: torch.Tensor
     ) -> list[torch.Tensor]:
-        """One image per level, each from the real image of the level below."""
+        """Return one image per level, each generated from the real image of the level below."""
         z, *planes = noise.split(self.lengths, dim=1)
         fakes: list[torch.Tensor] = [self.base(z, targets)]
         for level, plane, below in zip(self.levels, planes, reals, strict=False):
@@ -175,7 +177,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The discriminators of all levels: images of a pyramid, coarse to fine -> logits [N] of each."""
+    """The discriminators of all levels: images of a pyramid, coarse to fine -> logits [N] per level."""
 
     def __init__(self, options: LapganOptions, sides: list[int], labels: int) -> None:
         super().__init__()
@@ -256,7 +258,7 @@ class LevelGenerator(nn.Module):
 
 
 class LevelDiscriminator(nn.Module):
-    """Images [N,3,S,S], the sum of coarse image and detail (and targets [N,K]) -> logits [N]."""
+    """Images [N,3,S,S], sums of coarse image and detail (and targets [N,K]) -> logits [N]."""
 
     def __init__(self, width: int, side: int, labels: int, dropout: float) -> None:
         super().__init__()
@@ -278,7 +280,7 @@ class LevelDiscriminator(nn.Module):
 
 
 class LabelPlane(nn.Module):
-    """Targets [N,K] -> a plane [N,1,S,S]: linear, ReLU."""
+    """Targets [N,K] -> a plane [N,1,S,S], by a linear layer and ReLU."""
 
     def __init__(self, labels: int, side: int) -> None:
         super().__init__()
@@ -291,5 +293,5 @@ class LabelPlane(nn.Module):
 
 
 def _with_labels(rows: torch.Tensor, targets: torch.Tensor | None, labels: int) -> torch.Tensor:
-    """Rows [N,D] with the targets appended where there are labels."""
+    """Return rows [N,D] with the targets appended if the networks use labels."""
     return torch.cat([rows, targets], dim=1) if labels and targets is not None else rows

@@ -1,18 +1,19 @@
 """Lesions cut out and pasted onto other skin: object-based augmentation (XtremeAugment; Nesteruk et al. 2022) and ZSAL,
-as far as paper 000 describes it: a lesion is cut out by its contour and put on skin without a lesion.
+as far as paper 000 describes it: a lesion is cut out along its contour and placed on skin without a lesion.
 
-    lesion      a real image of the class, by its mask (else Otsu's), rotated, scaled, mirrored, its outline deformed
-    background  a real image of any class with similar skin and a small lesion, inpainted with the skin around it
-    blend       an alpha feathered across the contour, or Poisson (Perez et al. 2003)
+    lesion      from a real image of the class, cut out by its mask (or Otsu's), rotated, scaled, mirrored and deformed
+    background  a real image of any class with similar skin and a small lesion, inpainted with the surrounding skin
+    blend       an alpha channel feathered across the contour, or Poisson blending (Perez et al. 2003)
 
-Nothing is trained. The label is the lesion's. Choices: data sets of lesions have no images without a lesion, so that
-backgrounds are inpainted (Telea 2004, over the mask and a margin of a twentieth of the side; the grain of the skin is
-added again, as noise of its standard deviation); a pasted lesion is near the position of the background's own, which
-hides most of the inpainting; a smooth random field displaces lesion and contour together, so that the border keeps its
-appearance; where a lesion is cut off by the frame it is continued as its mirror image. Feathering, the default, keeps
-the lesion's colours, which are diagnostic; Poisson keeps its gradients and shifts its colours by the difference of both
-skins: on another skin a blue lesion turns olive. So the background is drawn from the tenth of images whose skin has the
-nearest mean colour. Source ids name the image of the lesion, the attribute `background` that of the skin.
+Nothing is trained. The label is that of the lesion. The following are choices. Data sets of lesions have no images
+without a lesion, so that backgrounds are inpainted (Telea 2004, over the mask and a margin of a twentieth of the side;
+the grain of the skin is added as noise of the same standard deviation). A pasted lesion is near the position of the
+background's lesion, which hides most of the inpainting. A smooth random field displaces lesion and contour together, so
+that the border keeps its appearance. A lesion that the frame cuts off is continued by its mirror image. Feathering, the
+default, keeps the lesion's colours, which are diagnostic. Poisson blending keeps the gradients and shifts the colours
+by the difference of the two skins: on another skin, a blue lesion turns olive. The background is therefore drawn from
+the tenth of the images whose skin has the nearest mean colour. The source ids are the images of the lesions, and the
+attribute `background` names the images of the skin.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ if TYPE_CHECKING:
     from derm_bench.specs import SampleRequest, Task
     from derm_bench_plugins.generators.specs.lesion_paste import LesionPasteOptions
 
-MARGIN = 0.05  # around the inpainted region, a share of the side: masks are drawn tightly
-FEATHER = 0.02  # standard deviation of the alpha's edge, a share of the side
-NEAR = 0.1  # share of all backgrounds to choose from, those with the most similar skin
-RIM = 0.03  # width of the lesion's own skin that is blended with it, a share of the side
+MARGIN = (
+    0.05  # margin around the inpainted region, as a fraction of the side, because masks are drawn tightly
+)
+FEATHER = 0.02  # standard deviation of the alpha channel's edge, as a fraction of the side
+NEAR = 0.1  # fraction of all backgrounds to choose from, those with the most similar skin
+RIM = 0.03  # width of the skin around the lesion that is blended with it, as a fraction of the side
 
 
 class LesionPaste(ModulePlugin):
-    """Draws lesions of the class asked for, and backgrounds of all classes, each in an order that the fit fixes."""
+    """Pastes lesions of the requested class onto backgrounds of all classes. The fit determines the order of
+    lesions."""
 
     def __init__(self, options: LesionPasteOptions, task: Task) -> None:
         self.options = options
@@ -55,12 +59,12 @@ class LesionPaste(ModulePlugin):
         self._known: tuple[ImageSet, torch.Tensor, torch.Tensor] | None = None
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """Fixes the order in which images are drawn."""
+        """Determine the order in which images are drawn."""
         self.order.fix(run.seed)
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
         if train is None:
-            raise ValueError("lesion-paste needs training images to cut lesions from, and got none")
+            raise ValueError("lesion-paste needs training images to cut lesions from, but got none")
         rows = self.order.of_class(train, request)
         draws = np.random.default_rng(child_seed(request.seed, "paste"))
         lesions, skins = train.subset(rows), train.subset(self.backgrounds(train, rows, draws))
@@ -69,18 +73,21 @@ class LesionPaste(ModulePlugin):
         return Samples(pixels, list(lesions.ids), {"background": list(skins.ids)})
 
     def backgrounds(self, train: ImageSet, rows: torch.Tensor, draws: np.random.Generator) -> torch.Tensor:
-        """A background for each lesion, as rows of `train`: another image, drawn from those with the most similar
-        skin."""
+        """Return a background for each lesion, as rows of `train`: another image, drawn from those with the most
+        similar skin."""
         clear, tones = self.clear(train)
         distance = torch.cdist(tones[rows], tones[clear])
-        distance[rows[:, None] == clear] = torch.inf  # never its own skin, unless there is no other
+        distance[rows[:, None] == clear] = torch.inf  # never the lesion's image, unless it is the only one
         near = distance.argsort(dim=1)[:, : max(1, math.ceil(NEAR * (len(clear) - 1)))]
         chosen = torch.from_numpy(draws.integers(near.shape[1], size=(len(rows), 1)))
         return clear[near.gather(1, chosen)[:, 0]]
 
     def clear(self, train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of images whose own lesion covers at most `largest_background` of them (the tenth with the smallest
-        lesions where there is none), and the skin tone [N,3] of every image. Computed once per training set."""
+        """Return the rows of possible backgrounds, and the skin tone [N,3] of every image.
+
+        Possible backgrounds are images whose lesion covers at most `largest_background` of the image; if there are
+        none, the tenth of the images with the smallest lesions. The result is computed once per training set.
+        """
         if self._known is None or self._known[0] is not train:
             taken, tones = lesions_and_skin(train)
             rows = torch.nonzero(taken <= self.options.largest_background).flatten()
@@ -97,7 +104,7 @@ class LesionPaste(ModulePlugin):
         covered: np.ndarray,
         draws: np.random.Generator,
     ) -> np.ndarray:
-        """One image uint8 [S,S,3]: the lesion within `contour`, at the position of the mask `covered`."""
+        """Return one image uint8 [S,S,3]: the lesion within `contour`, pasted at the position of the mask `covered`."""
         lesion, contour = self.reshaped(lesion, contour, middle(covered), draws)
         background = inpainted(skin, covered, draws)
         blend = poisson if self.options.blend == "poisson" else feathered
@@ -106,8 +113,10 @@ class LesionPaste(ModulePlugin):
     def reshaped(
         self, image: np.ndarray, mask: np.ndarray, target: np.ndarray, draws: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Image and mask rotated, scaled, perhaps mirrored and deformed about the mask's middle, which is moved to
-        `target` (y, x), shifted by up to `move`; with one resampling."""
+        """Return image and mask rotated, scaled, possibly mirrored and deformed about the middle of the mask.
+
+        The middle is moved to `target` (y, x), shifted by up to `move`. The image is resampled only once.
+        """
         side, options = len(image), self.options
         angle = np.deg2rad(draws.uniform(-options.rotate, options.rotate))
         size = draws.uniform(1 - options.scale, 1 + options.scale)
@@ -120,7 +129,7 @@ class LesionPaste(ModulePlugin):
         maps = x.astype(np.float32), y.astype(np.float32)
         moved = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         outline = cv2.remap(mask, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        # The image is mirrored beyond the frame: only the region that is connected with the lesion belongs to it.
+        # The image is mirrored beyond the frame, so only the region connected with the lesion belongs to it.
         solid = np.where(outline > 127, 255, 0).astype(np.uint8)
         return moved, component_at(solid, to) if solid.any() else solid
 
@@ -129,8 +138,10 @@ class LesionPaste(ModulePlugin):
 
 
 def lesions_and_skin(train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
-    """The share [N] of each image that its lesion covers, and the skin tone [N,3], both float32. In chunks, because the
-    whole set as floats would take four times its memory."""
+    """Return the fraction [N] of each image that its lesion covers, and the skin tone [N,3], both float32.
+
+    They are computed in chunks, because the whole set as floats would take four times its memory.
+    """
     shares, tones = [], []
     for rows in torch.arange(len(train)).split(CHUNK):
         some = train.subset(rows)
@@ -141,20 +152,22 @@ def lesions_and_skin(train: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def pictures(images: ImageSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Images uint8 [S,S,3] and their masks uint8 [S,S]."""
+    """Return the images uint8 [S,S,3] and their masks uint8 [S,S]."""
     pixels = images.images.permute(0, 2, 3, 1).contiguous().numpy()
     return list(pixels), list(lesion_masks(images)[:, 0].numpy())
 
 
 def middle(mask: np.ndarray) -> np.ndarray:
-    """Mean position (y, x) of a mask that is not empty."""
+    """Return the mean position (y, x) of a non-empty mask."""
     place: np.ndarray = np.argwhere(mask > 0).mean(axis=0)
     return place
 
 
 def displacement(side: int, deviation: float, draws: np.random.Generator) -> np.ndarray:
-    """A smooth field of displacements, float64 [2,side,side], with standard deviation `deviation` in pixels: normal
-    noise, smoothed over an eighth of the side."""
+    """Return a smooth field of displacements, float64 [2,side,side], with standard deviation `deviation` in pixels.
+
+    It is normal noise, smoothed by a Gaussian of an eighth of the side.
+    """
     noise = draws.standard_normal((side, side, 2))
     smooth = cv2.GaussianBlur(noise, (0, 0), side / 8, borderType=cv2.BORDER_REFLECT)
     field: np.ndarray = deviation * np.moveaxis(smooth / smooth.std(), 2, 0)
@@ -162,7 +175,7 @@ def displacement(side: int, deviation: float, draws: np.random.Generator) -> np.
 
 
 def inpainted(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator) -> np.ndarray:
-    """The image with its mask inpainted from the surrounding skin."""
+    """Return the image with the region of the mask inpainted from the surrounding skin."""
     reach = max(1, round(MARGIN * len(image)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     hole = cv2.dilate(mask, kernel)
@@ -175,19 +188,19 @@ def inpainted(image: np.ndarray, mask: np.ndarray, draws: np.random.Generator) -
 
 
 def feathered(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The lesion's pixels inside the mask and the background's outside, mixed across the contour."""
+    """Return the lesion's pixels inside the mask and the background's pixels outside, mixed across the contour."""
     alpha = cv2.GaussianBlur(mask.astype(np.float64) / 255, (0, 0), max(0.5, FEATHER * len(mask)))[:, :, None]
     mixed: np.ndarray = (alpha * lesion + (1 - alpha) * background).round().astype(np.uint8)
     return mixed
 
 
 def poisson(lesion: np.ndarray, mask: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The background with the gradients of the lesion and of a rim of skin around it; unchanged outside of these.
+    """Return the background with the gradients of the lesion and a rim of skin around it; it does not change elsewhere.
 
-    f minimises the distance of its gradients from the lesion's and equals the background on the rim's edge: for each
-    pixel p inside, over its neighbours q in the frame, sum (f_p - f_q) = sum (g_p - g_q) (Perez et al. 2003, equation
-    7). The frame is no boundary condition, so that it may cut a lesion off. (OpenCV's seamlessClone erodes the mask by
-    three pixels, which is much of a small lesion, and fixes f at the frame.)
+    f minimises the difference between its gradients and those of the lesion, and equals the background at the edge of
+    the rim: for each pixel p inside, over its neighbours q in the frame, sum (f_p - f_q) = sum (g_p - g_q) (Perez et
+    al. 2003, equation 7). The frame imposes no boundary condition, so that it may cut off a lesion. (OpenCV's
+    seamlessClone erodes the mask by three pixels, which is a large part of a small lesion, and fixes f at the frame.)
     """
     rim = max(1, round(RIM * len(mask)))
     inside = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=rim) > 0

@@ -1,4 +1,4 @@
-"""Images that were made outside of the harness: read from files, then drawn without repetition."""
+"""Images that were made outside the harness. They are read from files and drawn without repetition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class MadeImages:
     """Images of each class in the order in which they are drawn, uint8 [n,3,size,size].
 
-    `source` is what error messages call their origin.
+    `source` is the name of their origin in error messages.
     """
 
     def __init__(self, task: Task, source: str) -> None:
@@ -32,19 +32,22 @@ class MadeImages:
         self.images: dict[str, torch.Tensor] = {}
 
     def keep(self, images: Sequence[torch.Tensor], seed: int) -> None:
-        """Stores the images of all classes, each uint8 [n,3,size,size], in an order that follows from `seed`."""
+        """Store the images of each class, uint8 [n,3,size,size], in an order that follows from `seed`."""
         for k, drawn in enumerate(images):
             order = torch.randperm(len(drawn), generator=stream(seed, f"order/{k}"))
             self.images[f"images.{k}"] = drawn[order]
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """The next images from `request.start` on; past the last of them only to fill a chunk. UserError where more
-        are to be kept than there are."""
+        """Return `request.n` images starting at `request.start`.
+
+        A chunk that extends beyond the last image is filled from the start. Raises UserError if the whole request needs
+        more images than there are.
+        """
         images = self.images[f"images.{request.label or 0}"]
         wanted = request.start + request.n if request.total is None else request.total
         if wanted > len(images):
             name = self.task.classes[request.label or 0]
-            raise UserError(f"{self.source} has {len(images)} images of '{name}', {wanted} are asked for")
+            raise UserError(f"{self.source} has {len(images)} images of '{name}', but {wanted} are requested")
         return Samples(images[torch.arange(request.start, request.start + request.n) % len(images)])
 
     def parts(self) -> dict[str, nn.Module]:
@@ -58,8 +61,10 @@ class MadeImages:
 
 
 def read_images(paths: Sequence[Path], root: Path, size: int) -> torch.Tensor:
-    """uint8 [n,3,size,size], the centre square of each image; UserError that names the first images that cannot be
-    read, and why."""
+    """Return the centre square of each image, uint8 [n,3,size,size].
+
+    Raises UserError, which names the first images that cannot be read and the reasons.
+    """
     pixels, wrong = np.empty((len(paths), size, size, 3), np.uint8), []
     for k, path in enumerate(paths):
         try:

@@ -1,4 +1,4 @@
-"""Masks of the lesions of a training set, from the data where it has them, else by Otsu's threshold; bounding boxes."""
+"""Masks of the lesions of a training set, given by the data set or found by Otsu's threshold, and bounding boxes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import torch
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet
 
-# Diameters as shares of the side: of the fallback's disc, and of the visible circle of a dermoscope.
+# Diameters as fractions of the side: of the disc used as fallback, and of the visible circle of a dermoscope.
 CENTRE, VISIBLE = 0.5, 1.1
 
 
 def lesion_masks(train: ImageSet) -> torch.Tensor:
-    """uint8 [N,1,S,S], 0 or 255, none of them empty: `train.masks`, and `otsu_mask` for images whose mask is missing
-    or shows nothing."""
+    """Return masks uint8 [N,1,S,S] of 0 and 255, none of them empty.
+
+    They are `train.masks`, and the result of `otsu_mask` for images whose mask is missing or empty.
+    """
     given = train.masks if train.masks is not None else torch.zeros_like(train.images[:, :1])
     masks = given.clone(memory_format=torch.contiguous_format)
     for k in torch.nonzero((given == 0).flatten(1).all(dim=1)).flatten().tolist():
@@ -27,17 +29,20 @@ def lesion_masks(train: ImageSet) -> torch.Tensor:
 
 
 def skin_tones(images: torch.Tensor, lesion: torch.Tensor) -> torch.Tensor:
-    """float32 [N,3]: the mean colour of images [N,3,S,S] outside the masks [N,1,S,S] in [0,1]; of the whole image where
-    the mask covers it. Plain tensor operations."""
+    """Return the mean colour, float32 [N,3], of images [N,3,S,S] outside the masks [N,1,S,S] in [0,1].
+
+    If a mask covers the whole image, the mean is over the whole image. Only plain tensor operations are used.
+    """
     outside = 1 - lesion + 1e-4
     return (images * outside).sum(dim=(2, 3)) / outside.sum(dim=(2, 3))
 
 
 def otsu_mask(pixels: np.ndarray) -> np.ndarray:
-    """The largest dark region of an image uint8 [S,S,3], as uint8 [S,S] of 0 and 255.
+    """Return the largest dark region of an image uint8 [S,S,3], as uint8 [S,S] of 0 and 255.
 
-    Otsu's threshold (1979) of the smoothed grey image, lesions being darker than skin; corners are left out, because
-    they show the black tube of a dermoscope; holes are filled. A centred disc where the image has one grey value.
+    Otsu's threshold (1979) is applied to the smoothed grey image, because lesions are darker than skin. Corners are
+    left out, because they show the black tube of a dermoscope. Holes are filled. If the image has only one grey value,
+    the result is a centred disc.
     """
     side = len(pixels)
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (5, 5), 0)
@@ -50,14 +55,14 @@ def otsu_mask(pixels: np.ndarray) -> np.ndarray:
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
-    """The largest 8-connected region of a mask uint8 [H,W] that is not empty; the first of equal ones."""
+    """Return the largest 8-connected region of a non-empty mask uint8 [H,W]; of equally large ones, the first."""
     _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
     return np.where(regions == largest, 255, 0).astype(np.uint8)
 
 
 def component_at(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The 8-connected region of a mask uint8 [H,W], not empty, that is nearest to `place` (y, x)."""
+    """Return the 8-connected region of a non-empty mask uint8 [H,W] that is nearest to `place` (y, x)."""
     _, regions = cv2.connectedComponents(mask, connectivity=8)
     marked = np.argwhere(mask > 0)
     nearest = marked[np.square(marked - place).sum(axis=1).argmin()]
@@ -65,28 +70,31 @@ def component_at(mask: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def filled(mask: np.ndarray) -> np.ndarray:
-    """A mask uint8 [H,W] without holes."""
+    """Return a mask uint8 [H,W] with its holes filled."""
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(np.zeros_like(mask), outlines, -1, 255, cv2.FILLED)
 
 
 def disc(side: int, diameter: float) -> np.ndarray:
-    """A centred disc, uint8 [side,side], `diameter` a share of the side."""
+    """Return a centred disc, uint8 [side,side]. `diameter` is a fraction of the side."""
     axis = np.arange(side) - (side - 1) / 2
     inside = axis[:, None] ** 2 + axis**2 <= (diameter * side / 2) ** 2
     return np.where(inside, 255, 0).astype(np.uint8)
 
 
 def boxes(masks: torch.Tensor) -> torch.Tensor:
-    """The bounding boxes of masks [N,1,H,W] of any dtype, on any device: bool [N,1,H,W], true inside; empty where a
-    mask is at most half everywhere. Plain tensor operations, so that a training step may call it."""
+    """Return the bounding boxes of masks [N,1,H,W] of any dtype, on any device: bool [N,1,H,W], true inside.
+
+    The box is empty if a mask nowhere exceeds half of its range. Only plain tensor operations are used, so that a
+    training step may call this function.
+    """
     half = 127 if masks.dtype == torch.uint8 else 0.5
     inside = masks > half
     return between_ends(inside.any(dim=3)).unsqueeze(3) & between_ends(inside.any(dim=2)).unsqueeze(2)
 
 
 def between_ends(marks: torch.Tensor) -> torch.Tensor:
-    """True from the first mark of each row to its last: bool [...,L]."""
+    """Return bool [...,L], true from the first mark of each row to the last."""
     begun = marks.int().cummax(dim=-1).values
     unfinished = marks.flip(-1).int().cummax(dim=-1).values.flip(-1)
     return (begun * unfinished).bool()

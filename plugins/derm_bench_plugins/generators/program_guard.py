@@ -1,8 +1,9 @@
-"""Runs a program under a limit of file size, and kills it with all it started once the caller is gone.
+"""Runs a program with a limit on file size. When the caller ends, it kills the program and all processes it started.
 
-Started as `python program_guard.py PIPE BYTES PROGRAM ARGUMENT...`, as leader of a session of its own; PIPE is the
-read end of a pipe whose other end only the caller has. Ends as the program ends (128 + n after signal n, 127 where it
-could not be started). Imports the standard library only, so that it starts at once.
+The guard is started as `python program_guard.py PIPE BYTES PROGRAM ARGUMENT...`, as the leader of a new session. PIPE
+is the read end of a pipe whose other end only the caller has. The guard exits with the exit code of the program, with
+128 + n if signal n ended the program, or with 127 if the program could not be started. It imports only the standard
+library, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 def _become(argv: list[str], most: int) -> None:
-    # Python ignores these signals, and what is ignored stays so in the program.
+    # Python ignores these signals, and the program would inherit that.
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -39,7 +40,8 @@ def _become(argv: list[str], most: int) -> None:
 
 
 def _end_with(pipe: int) -> None:
-    """Nothing is ever written: reading ends when the caller does."""
+    """Wait for the caller to end, then kill the process group. Nothing is ever written to the pipe, so that reading
+    returns only when the caller ends."""
     os.read(pipe, 1)
     os.killpg(0, signal.SIGKILL)
 

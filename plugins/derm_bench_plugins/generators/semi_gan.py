@@ -1,4 +1,4 @@
-"""The GAN of Rashid et al. 2019, whose discriminator is also the classifier: K classes of lesions and one more, "fake".
+"""The GAN of Rashid et al. 2019. Its discriminator is also the classifier, of K classes of lesions and a class "fake".
 
     G  z 100 with e(y) 100 -> the layers of DCGAN
     D  the layers of DCGAN -> K+1 logits
@@ -6,12 +6,13 @@
     L_D = -log p(y | x) - log p(K+1 | G(z,y))            (Salimans et al. 2016, section 5, where all reals have labels)
     L_G = -log p(y | G(z,y))
 
-G's loss: D should assign a fake of class y to class y, which does not saturate and teaches G the class.
-(Salimans et al. match features, and Odena 2016 asks for any class but "fake"; neither would make an image of class y.)
+The loss of G is low if D assigns a fake of class y to class y. It does not saturate, and it teaches G the class.
+(Salimans et al. match features, and Odena 2016 accepts any class but "fake"; neither makes G generate images of class
+y.)
 
-Choices. Rashid et al. state no layers that could be read: backbone, initialisation and Adam 2e-4 (.5,.999) are DCGAN's,
-z ~ N(0,1), e starts at N(0,.1). G gets the class, as samples are asked for by class. A batch of fakes has the
-classes of the batch of reals. The part `discriminator` classifies by its first K logits.
+Choices. The layers of Rashid et al. were not available: the backbone, the initialisation and Adam 2e-4 (.5,.999) are
+DCGAN's, z ~ N(0,1), and e is initialised from N(0,.1). G gets the class, because samples are requested by class. A
+batch of fakes has the same classes as the batch of reals. The part `discriminator` classifies by its first K logits.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class SemiGan(ConditionalGan):
-    """A conditional GAN of side `task.size`, a power of two from 8 on.
+    """A conditional GAN for images of side `task.size`, a power of two of at least 8.
 
-    D gives logits [N,K+1], the last of "fake".
+    D returns logits [N,K+1], the last one for "fake".
     """
 
     def __init__(self, options: ConditionalOptions, task: Task) -> None:
@@ -50,5 +51,5 @@ class SemiGan(ConditionalGan):
         return k_plus_one_generator_loss(fake, targets)
 
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
-        """1 - p(K+1 | x)."""
+        """Return 1 - p(K+1 | x)."""
         return 1 - logits.softmax(dim=1)[:, -1]

@@ -3,23 +3,25 @@
     G  z (512, N(0,1), normalised) -> 4x4 conv -> 3x3                     4x4x512       (Karras et al. 2018, table 2)
        each doubling: nearest-neighbour up -> 3x3 -> 3x3                  8, 16, 32: 512; 64: 256; 128: 128; 256: 64
        1x1 to RGB, linear; LeakyReLU .2 and pixel norm after every 3x3 and 4x4
-    D  the mirror image: 1x1 from RGB -> 3x3 -> 3x3 -> mean of 2x2, ... -> minibatch deviation -> 3x3 -> 4x4 -> 1
-    attention on the features of side 32, after G's convolutions there and before D's
+    D  mirrors G: 1x1 from RGB -> 3x3 -> 3x3 -> mean of 2x2, ... -> minibatch deviation -> 3x3 -> 4x4 -> 1
+    self-attention on the features of side 32: in G after its convolutions at that side, in D before them
 
-All convolutions have equalised learning rate, those of the attention too. Loss: WGAN-GP (lambda 10) with a drift term
-of 0.001, or hinge with the same two terms. Two time scales: Adam (0,.9), G 1e-4, D 4e-4, one update of D, one of G.
-With equalised weights, which start at 1, these rates are a tenth of Karras et al.'s: for a short budget use `lr: 1e-3`
-and `lr_d: 4e-3`.
+All convolutions, including those of the attention, have an equalised learning rate. The loss is WGAN-GP (lambda 10)
+with a drift term of 0.001, or hinge with the same two terms. Two time scales: Adam (0,.9) with 1e-4 for G and 4e-4 for
+D, and one update of G per update of D. With equalised weights, whose initial scale is 1, these rates are a tenth of
+those of Karras et al.; for a short budget, use `lr: 1e-3` and `lr_d: 4e-3`.
 
-Growth depends on the number of the update alone. In the first `growth` of the budget each resolution below the last
-is trained for one phase and the next one faded in for one phase, all equally long (Karras et al.: 800k images each);
-the rest is at full size. While alpha goes from 0 to 1, G gives (1 - alpha) up(RGB before) + alpha RGB, D takes (1 -
-alpha) from RGB of the halved image + alpha of the new block's features, and real images are blended in the same way.
-Resolution and alpha are buffers of the networks, so that a restored state samples as it was trained; images below the
+The growth depends only on the number of the update. During the first fraction `growth` of the budget, each resolution
+below the last is trained for one phase and the next one is faded in for one phase; all phases are equally long (Karras
+et al.: 800k images each). The rest of the budget trains at full size. While alpha increases from 0 to 1, G returns
+(1 - alpha) up(RGB of the previous resolution) + alpha RGB. D uses (1 - alpha) times the features of the halved image
+plus alpha times the features of the new block. Real images are blended in the same way. Resolution and alpha are
+buffers of the networks, so that a restored state samples at the resolution at which it was trained. Images below the
 full size are enlarged by nearest neighbour. The batch size is the same at all resolutions.
 
-Choices where Abdelhalim et al. state nothing, as far as known here: z of length 512; attention at 32 px (at 64 px;
-theirs is 256); samples come from a moving average of G's weights (decay 0.999, as in Karras et al.).
+Choices where Abdelhalim et al. state nothing, as far as known: z has length 512; the attention is at 32 px (for images
+of 64 px; their images have 256 px); samples come from a moving average of G's weights (decay 0.999, as in Karras et
+al.).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ linear_conv = functools.partial(EqualConv2d, gain=1.0)
 
 
 class Spggan(NoiseGenerator):
-    """An unconditional SPGGAN of side `task.size`, a power of two from 8 on."""
+    """An unconditional SPGGAN for images of side `task.size`, a power of two of at least 8."""
 
     def __init__(self, options: SpgganOptions, task: Task) -> None:
         self.options, self.device, self.size = options, task.device, task.size
@@ -64,7 +66,7 @@ class Spggan(NoiseGenerator):
         self.generator: nn.Module = copy.deepcopy(self.trained)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """One update of D, then one of G, per batch, at the resolution of the schedule."""
+        """Per batch, update D once, then G once, at the resolution of the schedule."""
         g, d, options = self.trained, self.discriminator, self.options
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, options.lr, options.betas)
@@ -110,7 +112,7 @@ class Spggan(NoiseGenerator):
         )
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """z ~ N(0,1), float32 [n,z_dim]."""
+        """Draw z ~ N(0,1), float32 [n,z_dim]."""
         return normal(n, self.options.z_dim, noise)
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
@@ -119,14 +121,14 @@ class Spggan(NoiseGenerator):
         return F.interpolate(images, (self.size, self.size), mode="nearest")
 
     def parts(self) -> dict[str, nn.Module]:
-        """`generator` is the moving average of the weights, which is sampled from."""
+        """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
 
 def schedule(number: int, budget: int, stages: int, growth: float) -> tuple[int, float]:
-    """The stage (0: 4x4) and alpha in [0,1] of update `number` (from 1) of `budget`.
+    """Return the stage (0: 4x4) and alpha in [0,1] of update `number`, counted from 1, of `budget`.
 
-    `growth * budget` updates are cut into 2 * `stages` phases: 4x4; fading in 8x8; 8x8; ...; fading in the last.
+    `growth * budget` updates are divided into 2 * `stages` phases: 4x4; fade in 8x8; 8x8; ...; fade in the last.
     """
     phase_length = growth * budget / (2 * stages)
     if number - 1 >= growth * budget:
@@ -137,8 +139,11 @@ def schedule(number: int, budget: int, stages: int, growth: float) -> tuple[int,
 
 
 def at_stage(images: torch.Tensor, halvings: int, alpha: torch.Tensor | None) -> torch.Tensor:
-    """Images [N,3,S,S] halved `halvings` times, by means of 2x2 pixels; while a resolution fades in (`alpha` given),
-    blended with the image of half that resolution (Karras et al. 2018, section 3)."""
+    """Return images [N,3,S,S], halved `halvings` times by the mean of 2x2 pixels.
+
+    While a resolution fades in (`alpha` given), they are blended with the image of half that resolution (Karras et al.
+    2018, section 3).
+    """
     images = F.avg_pool2d(images, 2**halvings)
     if alpha is None:
         return images
@@ -151,7 +156,7 @@ def up(x: torch.Tensor) -> torch.Tensor:
 
 
 class Growing(nn.Module):
-    """A network of blocks, one per resolution. `stage` is the index of the newest, `alpha` its weight."""
+    """A network of blocks, one per resolution. `stage` is the index of the newest block, and `alpha` is its weight."""
 
     alpha: torch.Tensor
     stage: torch.Tensor
@@ -162,18 +167,20 @@ class Growing(nn.Module):
         self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
 
     def blend(self, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """(1 - alpha) old + alpha new; `old` bitwise at alpha 0, `new` at alpha 1."""
+        """Return (1 - alpha) old + alpha new, which is bitwise `old` at alpha 0 and `new` at alpha 1."""
         return torch.lerp(old, new, self.alpha.to(new.dtype))
 
 
 class Generator(Growing):
-    """z [N,z_dim] -> images [N,3,4*2^stage,4*2^stage], about [-1,1], unbounded. `widths`: channels at 4, 8, ...;
-    `attend`: the stage whose features have self-attention."""
+    """z [N,z_dim] -> images [N,3,4*2^stage,4*2^stage], about in [-1,1] but unbounded.
+
+    `widths` are the channels at sides 4, 8, ...; `attend` is the stage whose features have self-attention.
+    """
 
     def __init__(self, z_dim: int, widths: list[int], attend: int) -> None:
         super().__init__()
         self.norm = PixelNorm()
-        # Padded so that a 1x1 map becomes 4x4: a pixel sees one tap of 16, and the gain is a quarter of the usual one.
+        # Padded so that a 1x1 map becomes 4x4. Each pixel uses one tap of 16, so the gain is a quarter of the usual.
         start = nn.Sequential(
             *_conv(z_dim, widths[0], 4, padding=3), *_conv(widths[0], widths[0], 3, padding=1)
         )
@@ -197,7 +204,7 @@ class Generator(Growing):
 
 
 class Discriminator(Growing):
-    """Images [N,3,4*2^stage,4*2^stage] -> scores [N]. `widths` and `attend` as of G."""
+    """Images [N,3,4*2^stage,4*2^stage] -> scores [N]. `widths` and `attend` are those of G."""
 
     def __init__(self, widths: list[int], attend: int) -> None:
         super().__init__()

@@ -1,22 +1,23 @@
 """TED-GAN (Ahmad et al. 2021): two GANs, one on latents of a VAE and one on heavy-tailed Student-t noise, at 64 px.
 
-    VAE    image -> D's convolutions of DCGAN -> mean and log variance of z 100 -> G of DCGAN -> image
+    VAE    image -> the convolutions of DCGAN's D -> mean and log variance of z 100 -> G of DCGAN -> image
     GAN-1  z = a latent of the VAE, with e(y) -> AC-GAN
     GAN-2  z = Student-t noise of nu 3, with e(y) -> AC-GAN
 
-    L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         a unit Gaussian per pixel: the evidence bound up to a constant
+    L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         unit Gaussian per pixel: the evidence bound up to a constant
 
 The abstract names the parts: a VAE whose latents ("informative noise") are the input of the first GAN, and a second
 GAN with an auxiliary classifier and noise from a t-distribution instead of a Gaussian. Everything else is a choice:
 
-- Both GANs are `acgan`, with its classifier, as samples are asked for by class. They share no weights.
-- Of the budget the first `vae_share` (a quarter, rounded down) trains the VAE alone. It is then kept fixed,
-  and each further update is one of each GAN, on the same batch. Snapshots of the first part show untrained GANs.
+- Both GANs are `acgan`, including its classifier, because samples are requested by class. They share no weights.
+- The first fraction `vae_share` of the budget (a quarter, rounded down) trains only the VAE, which is then kept fixed.
+  Each further update trains both GANs on the same batch. Snapshots of the first part show untrained GANs.
 - GAN-1 trains on latents drawn from q(z|x) for the images of the batch, with their classes. To sample without images,
-  the mean and covariance of the latents it trained on are kept for each class, and z is drawn from that Gaussian.
-- t noise is divided by its standard deviation sqrt(nu / (nu - 2)): heavy tails at the scale of N(0,1). So nu > 2.
-- Each sample is from GAN-1 with probability `latent_share` (a half), else from GAN-2, as the paper pools both.
-- The VAE has no class as input; its decoder is not used after its training. Adam 2e-4 (.5,.999) for all.
+  the mean and covariance of these latents are kept for each class, and z is drawn from that Gaussian.
+- t noise is divided by its standard deviation sqrt(nu / (nu - 2)), which gives heavy tails at the scale of N(0,1). This
+  needs nu > 2.
+- Each sample comes from GAN-1 with probability `latent_share` (a half), else from GAN-2, because the paper pools both.
+- The VAE does not get the class. Its decoder is not used after its training. All networks use Adam 2e-4 (.5,.999).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class TedGan(NoiseGenerator):
-    """A conditional generator of side `task.size`, a power of two from 8 on."""
+    """A conditional generator for images of side `task.size`, a power of two of at least 8."""
 
     def __init__(self, options: TedganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
@@ -53,7 +54,7 @@ class TedGan(NoiseGenerator):
         self.gan_latents, self.gan_noise = AcGan(options, task), AcGan(options, task)
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """The VAE for its share of the updates, then both GANs."""
+        """Train the VAE for its fraction of the updates, then both GANs."""
         options = self.options
         engine = Engine(run, latents=self.latents, **self._networks())
         adam_vae = engine.adam(self.vae, options.lr, options.betas)
@@ -84,7 +85,7 @@ class TedGan(NoiseGenerator):
         )
 
     def start(self, noise: torch.Generator) -> None:
-        """Sets the statistics of BatchNorm in both generators and the decoder."""
+        """Set the statistics of BatchNorm in both generators and the decoder."""
         options = self.options
         z = normal(options.batch_size, options.z_dim, noise)
         start_statistics(self.vae.decoder, z)
@@ -94,7 +95,7 @@ class TedGan(NoiseGenerator):
     def vae_step(
         self, engine: Engine, adam: torch.optim.Optimizer, batch: Batch, noise: torch.Generator
     ) -> dict[str, torch.Tensor]:
-        """One update of the VAE; the losses are in nats per image."""
+        """Update the VAE once and return its losses in nats per image."""
         with engine.autocast():
             mean, log_variance = self.vae.encode(batch.images)
             remade = self.vae.decoder(draw(mean, log_variance, noise))
@@ -104,13 +105,17 @@ class TedGan(NoiseGenerator):
         return {"loss_vae": error + kl, "kl": kl}
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """float32 [n,2*z_dim+1]: N(0,1) noise for a latent, Student-t noise, and a uniform number to choose by."""
+        """Draw float32 [n,2*z_dim+1]: N(0,1) noise for a latent, Student-t noise, and a uniform number that selects the
+        GAN."""
         z_dim, nu = self.options.z_dim, self.options.nu
         choice = torch.rand(n, 1, generator=noise, device=noise.device)
         return torch.cat([normal(n, z_dim, noise), student_t(n, z_dim, nu, noise), choice], dim=1)
 
     def between(self, a: torch.Tensor, b: torch.Tensor, share: float) -> torch.Tensor:
-        """Each noise along a great circle, the choice along a line: where it crosses `latent_share` the image jumps."""
+        """Interpolate both noises along great circles and the selecting number along a line.
+
+        The image changes abruptly where that number crosses `latent_share`.
+        """
         z_dim = self.options.z_dim
         pairs = zip(a.split([z_dim, z_dim, 1], dim=1), b.split([z_dim, z_dim, 1], dim=1), strict=True)
         paths = (spherical, spherical, straight)
@@ -139,7 +144,7 @@ class TedGan(NoiseGenerator):
 
 
 class Vae(nn.Module):
-    """The encoder is D of DCGAN with a head for mean and log variance, the decoder is its G."""
+    """A VAE. Its encoder is D of DCGAN with a head for mean and log variance, and its decoder is G of DCGAN."""
 
     def __init__(self, z_dim: int, base: int, stages: int) -> None:
         super().__init__()
@@ -148,18 +153,20 @@ class Vae(nn.Module):
         self.decoder = Generator(z_dim, base, stages)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance [N,z_dim] of q(z|x)."""
+        """Return the mean and the log variance [N,z_dim] of q(z|x)."""
         mean, log_variance = self.moments(self.trunk.maps(images).flatten(1)).chunk(2, dim=1)
         return mean, log_variance
 
     def latent(self, images: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
-        """A draw from q(z|x) for every image, [N,z_dim]."""
+        """Return a draw from q(z|x) for every image, [N,z_dim]."""
         return draw(*self.encode(images), noise)
 
 
 class Latents(nn.Module):
-    """The Gaussian of the latents of each class: counts, sums and sums of products. In float64, because the covariance
-    is a small difference of large sums."""
+    """The Gaussian of the latents of each class, stored as counts, sums and sums of products.
+
+    They are float64, because the covariance is a small difference of large sums.
+    """
 
     count: torch.Tensor
     total: torch.Tensor
@@ -173,35 +180,37 @@ class Latents(nn.Module):
 
     @torch.no_grad()
     def add(self, z: torch.Tensor, targets: torch.Tensor) -> None:
-        """Latents [N,z_dim] of images of the classes `targets` [N,K]."""
+        """Add latents [N,z_dim] of images of the classes `targets` [N,K]."""
         z, targets = z.double(), targets.double()
         self.count += targets.sum(dim=0)
         self.total += targets.T @ z
         self.products += torch.einsum("nk,ni,nj->kij", targets, z, z)
 
     def sample(self, gaussian: torch.Tensor, label: int) -> torch.Tensor:
-        """N(0,I) noise [n,z_dim] -> latents from the Gaussian of class `label`; unchanged where it had no images."""
+        """Turn N(0,I) noise [n,z_dim] into latents from the Gaussian of class `label`; without images of that class,
+        the noise is returned unchanged."""
         count = self.count[label]
         if count == 0:
             return gaussian
         mean = self.total[label] / count
         covariance = self.products[label] / count - torch.outer(mean, mean)
-        # A class of few images leaves directions in which its latents do not differ.
+        # In a class with few images there are directions in which the latents do not differ.
         covariance.diagonal().add_(1e-4)
         factor: torch.Tensor = torch.linalg.cholesky(covariance)
         return (mean + gaussian.double() @ factor.T).float()
 
 
 def draw(mean: torch.Tensor, log_variance: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
-    """A draw from each Gaussian (Kingma and Welling 2014, section 2.4), float32."""
+    """Return a draw from each Gaussian (Kingma and Welling 2014, section 2.4), float32."""
     epsilon = torch.randn(mean.shape, generator=noise, device=noise.device)
     return mean.float() + (log_variance.float() / 2).exp() * epsilon
 
 
 def student_t(n: int, length: int, nu: int, noise: torch.Generator) -> torch.Tensor:
-    """Student-t noise of `nu` > 2 degrees of freedom over its standard deviation, float32 [n,length].
+    """Return Student-t noise with `nu` > 2 degrees of freedom, divided by its standard deviation, float32 [n,length].
 
-    t = x / sqrt(s / nu), x ~ N(0,1), s a sum of nu squares of such; the variance of t is nu / (nu - 2).
+    t = x / sqrt(s / nu) with x ~ N(0,1) and s a sum of nu squares of N(0,1) variables; the variance of t is
+    nu / (nu - 2).
     """
     x = torch.randn(n, length, 1 + nu, generator=noise, device=noise.device)
     t = x[..., 0] / x[..., 1:].square().mean(dim=2).sqrt()

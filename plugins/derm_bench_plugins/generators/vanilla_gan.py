@@ -3,10 +3,10 @@
     G  z -> 256 -> 512 -> 1024 -> S*S*3      LeakyReLU .2, tanh last
     D  S*S*3 -> 512 -> 256 -> 1              LeakyReLU .2
 
-Units at `base: 256`. Goodfellow trains D on -log D(x) - log(1 - D(G(z))) and G, where that saturates, on -log D(G(z)),
-which is used throughout here. Choices: widths and LeakyReLU, where Goodfellow mixes rectifiers, sigmoids and maxout; no
-dropout and no BatchNorm; Adam, where he has momentum; the layers' initialisation is torch's, as N(0,.02) is made for
-layers that BatchNorm follows.
+The numbers of units are those at `base: 256`. Goodfellow et al. train D on -log D(x) - log(1 - D(G(z))) and suggest
+-log D(G(z)) for G where the other form saturates; here G always uses -log D(G(z)). Choices: the widths; LeakyReLU,
+where Goodfellow et al. mix rectifiers, sigmoids and maxout; no dropout and no BatchNorm; Adam instead of momentum; and
+torch's initialisation, because N(0,.02) is intended for layers followed by BatchNorm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class VanillaGan(Gan):
-    """An unconditional GAN of any side."""
+    """An unconditional GAN for images of any side."""
 
     def __init__(self, options: VanillaOptions, task: Task) -> None:
         self.options, self.device = options, task.device
@@ -47,7 +47,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [N,3,size,size] -> logits [N]. `features` [N,width] are what `logit` takes."""
+    """Images [N,3,size,size] -> logits [N]. `features` returns the input of `logit`, [N,width]."""
 
     def __init__(self, base: int, size: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Discriminator(nn.Module):
 
 
 def _perceptron(*widths: int) -> nn.Sequential:
-    """Linear layers with LeakyReLU between them."""
+    """Return linear layers with LeakyReLU between them."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]

@@ -1,4 +1,4 @@
-"""Metrics of images: on the split's own reference network, and on Inception where its weights are."""
+"""The built-in metrics of images: on features of the split's reference network and, given the weights, of Inception."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from derm_bench_plugins.metrics.specs import SPECS
 
 
 def specs() -> list[MetricSpec]:
-    """Every built-in metric."""
+    """Return the specs of all built-in metrics."""
     return list(SPECS)

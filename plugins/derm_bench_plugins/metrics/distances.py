@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Distance:
-    """One of the harness's distances, as a metric called `name`."""
+    """A distance of the harness, as a metric called `name`."""
 
     def __init__(self, name: str, distance: Callable[..., Interval]) -> None:
         self.name = name
         self.distance = distance
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
-        """The distance of features [N,D] and [M,D]."""
+        """Return the distance between features [N,D] and [M,D]."""
         return {self.name: self.distance(real, synthetic, groups=0).value}
 
     def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """The distance with its jackknife interval."""
+        """Return the distance with its jackknife interval."""
         return {self.name: self.distance(real, synthetic)}
 
 

@@ -1,4 +1,4 @@
-"""Inception features of torch-fidelity (TensorFlow's 2015-12-05 network, TF1 resize), the Inception score."""
+"""The Inception features of torch-fidelity (TensorFlow's 2015-12-05 network, TF1 resize) and the Inception score."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SPLITS = 10
 
 
 class InceptionFeatures:
-    """uint8 images [N,3,H,W] -> float64 pool features [N,2048] (NumPy), computed in float32 without TF32, whatever the
-    precision of the stage.
+    """uint8 images [N,3,H,W] -> float64 pool features [N,2048] (NumPy).
 
-    `name` is `inception-v3-compat:<sha256 of the weights file>`. The network resizes to 299 px by itself,
-    bilinear without antialiasing, as published FID values do.
+    They are computed in float32 without TF32, independently of the precision of the stage. `name` is
+    `inception-v3-compat:<sha256 of the weights file>`. The network resizes images to 299 px, bilinear without
+    antialiasing, as is done for published FID values.
     """
 
     def __init__(self, path: Path, device: str) -> None:
@@ -40,7 +40,7 @@ class InceptionFeatures:
 
         self.name = f"inception-v3-compat:{digest(path)}"
         self.device = device
-        # torch-fidelity unpickles the file that it gets: here that is a copy with the safely loaded tensors.
+        # torch-fidelity unpickles the file that it gets, so it gets a copy with the safely loaded tensors.
         safe = io.BytesIO()
         torch.save(load_weights(path), safe)
         safe.seek(0)
@@ -52,7 +52,7 @@ class InceptionFeatures:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> NDArray[np.float64]:
-        # Contiguous: the rounding of the network's resize and convolutions depends on the layout of its input.
+        # Contiguous, because the rounding of the network's resize and convolutions depends on the layout of its input.
         batches = (part.to(self.device).contiguous() for part in images.split(BATCH))
         with full_float32():
             parts = [self.network(batch)[0].double().cpu() for batch in batches]
@@ -60,8 +60,10 @@ class InceptionFeatures:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The network with each BatchNorm folded into the convolution before it: the same features to 1e-6 of their
-    size, with fewer passes over memory."""
+    """Return the network with each BatchNorm folded into the convolution before it.
+
+    The features are the same up to 1e-6 of their size, with fewer passes over memory.
+    """
     for module in network.modules():
         conv, norm = getattr(module, "conv", None), getattr(module, "bn", None)
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
@@ -72,20 +74,20 @@ def folded(network: nn.Module) -> nn.Module:
 class InceptionScore:
     """exp of the mean KL divergence of p(y|x) from p(y) over 10 splits (Salimans et al. 2016, eq. 1).
 
-    p(y|x) is the softmax of the 1008 logits without bias, taken from the pool features. Images are shuffled
-    with a fixed seed first, as torch-fidelity does. Real images are not used. NaN below 10 images; with fewer
-    than 10 images a split the score is bounded by that number.
+    p(y|x) is the softmax of the 1008 logits without bias, computed from the pool features. As in torch-fidelity, images
+    are first shuffled with a fixed seed. Real images are not used. The score is NaN for fewer than 10 images. With
+    fewer than 10 images per split, that number is an upper bound of the score.
     """
 
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight.float()
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
-        """The mean over the splits of `synthetic` [N,2048]; `real` is not used."""
+        """Return the mean over the splits of `synthetic` [N,2048]; `real` is not used."""
         return {"inception_score": self.intervals(real, synthetic)["inception_score"].value}
 
     def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """The mean with Student's t interval over the splits (papers give a standard deviation as +-)."""
+        """Return the mean with Student's t interval over the splits (papers report a standard deviation as +-)."""
         from torch_fidelity.metric_isc import isc_features_to_metric
 
         if len(synthetic) < SPLITS:
@@ -98,7 +100,7 @@ class InceptionScore:
 
 
 def extractor(options: Any, device: str) -> InceptionFeatures:
-    """The extractor of fid, kid and inception_score."""
+    """Create the extractor of fid, kid and inception_score."""
     return InceptionFeatures(_found(options), device)
 
 
@@ -110,13 +112,16 @@ def inception_score(options: Any, task: Task) -> InceptionScore:
 
 
 def load_weights(path: Path) -> Mapping[str, Tensor]:
-    """Tensors by name from a torch file, by the loader that executes no code. Raises UserError."""
+    """Return tensors by name from a torch file, read by the loader that executes no code.
+
+    Raises UserError if the file cannot be read or does not contain tensors by name.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(f"cannot be read as weights: {str(error).splitlines()[0]}", file=path) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError("does not hold tensors by name", file=path)
+        raise UserError("does not contain tensors by name", file=path)
     return state
 
 

@@ -1,4 +1,4 @@
-"""The options of all metrics on Inception features; metrics with equal options share the features."""
+"""The options of all metrics on Inception features. Metrics with equal options share the features."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from derm_bench.specs import Options
 
 
 class InceptionOptions(Options):
-    """Where the weights are."""
+    """The location of the weights."""
 
     weights: Path | None = Field(
         None,
-        description="the file weights-inception-2015-12-05-6726825d.pth of torch-fidelity; default "
-        "$DERM_BENCH_INCEPTION, then torch's own cache",
+        description="the file weights-inception-2015-12-05-6726825d.pth of torch-fidelity; default: "
+        "$DERM_BENCH_INCEPTION, then torch's cache",
     )

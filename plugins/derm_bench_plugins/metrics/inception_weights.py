@@ -1,4 +1,4 @@
-"""Where the Inception weights are, and the message where they are missing. Imports no torch, downloads nothing."""
+"""Finds the Inception weights, and reports if they are missing. Imports no torch and downloads nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLE = "DERM_BENCH_INCEPTION"
 
 
 def places(options: Any) -> list[Path]:
-    """Absolute paths that are tried; only one where the user has named it."""
+    """Return the absolute paths that are tried; if the user has named a path, only that one."""
     named = options.weights or os.environ.get(VARIABLE)
     if named:
         path = Path(named).expanduser().absolute()
@@ -25,24 +25,24 @@ def places(options: Any) -> list[Path]:
 
 
 def find_weights(options: Any) -> Path | None:
-    """The weights file, or None. Raises no error; `preflight` gives the message."""
+    """Return the weights file, or None. It raises no error; `preflight` returns the message."""
     return next((path for path in places(options) if path.is_file()), None)
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the file, in hex; read once for each state of the file."""
+    """Return the SHA-256 of the file, in hex. The file is read again only if its size or modification time changes."""
     status = path.stat()
     return _digest(path, status.st_size, status.st_mtime_ns)
 
 
 def used_weights(options: Any) -> dict[str, str]:
-    """What the values depend on in addition to the options: the digest of the weights that would be used."""
+    """Return the digest of the weights that would be used, on which the values depend in addition to the options."""
     path = find_weights(options)
     return {"inception": digest(path)} if path else {}
 
 
 def preflight(options: Any) -> list[str]:
-    """The problems a run would meet: none where the weights are found."""
+    """Return the problems that a run would have; none if the weights are found."""
     if find_weights(options):
         return []
     looked = ", ".join(str(path) for path in places(options))

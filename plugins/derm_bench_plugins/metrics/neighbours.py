@@ -1,4 +1,4 @@
-"""Density, coverage, precision and recall as metrics, on features of the reference network or of Inception."""
+"""The metrics density, coverage, precision and recall, on features of the reference network or of Inception."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Neighbourhood:
-    """One of the harness's measures of neighbourhoods (k = 5), as a metric called `name`."""
+    """A nearest-neighbour measure of the harness (k = 5), as a metric called `name`."""
 
     def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
         self.name = name
         self.measure = measure
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
-        """The measure of features [N,D] and [M,D]."""
+        """Return the measure for features [N,D] and [M,D]."""
         return {self.name: self.measure(real, synthetic, groups=0).value}
 
     def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """The measure with its jackknife interval."""
+        """Return the measure with its jackknife interval."""
         return {self.name: self.measure(real, synthetic)}
 
 

@@ -1,4 +1,5 @@
-"""Trackers: they send what a run logs to a tool for experiments. Off unless `--tracker` names one."""
+"""Trackers, which send the logged values of a run to an experiment tracking tool. None is used unless `--tracker` names
+one."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ TRACKERS = {
 
 @dataclass(frozen=True)
 class Score:
-    """A mean over seeds of summary.csv. `arm` is dataset/strategy/classifier, `metric` test_set/metric."""
+    """A mean over seeds from summary.csv. `arm` is dataset/strategy/classifier, and `metric` is test_set/metric."""
 
     arm: str
     metric: str
@@ -24,7 +25,7 @@ class Score:
 
 
 def scores(out: Path) -> Iterator[Score]:
-    """The means of a run directory's summary.csv, each once (it has one row per baseline)."""
+    """Yield the means of a run directory's summary.csv, each of them once (the file has one row per baseline)."""
     path = out / "summary.csv"
     if not path.exists():
         return
@@ -40,5 +41,5 @@ def scores(out: Path) -> Iterator[Score]:
 
 
 def plain(name: str) -> str:
-    """A name in letters, digits and `-_./ `, which file systems and tracking servers accept."""
+    """Return the name with only letters, digits and `-_./ `, which file systems and tracking servers accept."""
     return re.sub(r"[^\w\-./ ]+", "_", name, flags=re.ASCII)

@@ -1,5 +1,5 @@
-"""MLflow: one experiment per matrix; in it a run with final scores and tables, and a nested run per stage with its
-curves."""
+"""MLflow: one experiment per matrix. It contains a run with final scores and tables, and one nested run per stage with
+its curves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from derm_bench import hookimpl
 from derm_bench.errors import UserError
 from derm_bench_plugins.trackers import plain, scores
 
-# derm-bench sends no data by itself. To have MLflow's telemetry, set the variable to false.
+# derm-bench turns off MLflow's telemetry. To use it, set the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 try:
@@ -32,8 +32,11 @@ MAX_METRICS = 1000
 
 
 class MlflowTracker:
-    """Logs to `place`: a tracking URI, or a folder for a new database. By default MLFLOW_TRACKING_URI,
-    else `mlflow/` in the run directory: `mlflow ui --backend-store-uri sqlite:///PLACE/mlflow.db`."""
+    """Logs to `place`, a tracking URI or a folder for a database.
+
+    The default is MLFLOW_TRACKING_URI, or else `mlflow/` in the run directory. To view a folder, run
+    `mlflow ui --backend-store-uri sqlite:///PLACE/mlflow.db`.
+    """
 
     def __init__(self, place: str | None) -> None:
         self._place = place or os.environ.get("MLFLOW_TRACKING_URI")
@@ -94,7 +97,7 @@ def _metric(name: str, value: float, step: int) -> Any:
 
 
 def _address(place: str) -> tuple[str, str | None]:
-    """Tracking URI and, where that is a database in a folder of ours, the artifacts beside it."""
+    """Return the tracking URI and, for a database in a folder, the location of the artifacts in that folder."""
     if "://" in place or place == "databricks":
         return place, None
     folder = Path(place).absolute()

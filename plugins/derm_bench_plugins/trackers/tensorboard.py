@@ -1,6 +1,6 @@
-"""TensorBoard: one run per stage with its training curves, and one per arm with its final scores.
+"""TensorBoard: one run per stage with its training curves, and one run per arm with its final scores.
 
-Written by tensorboard's own writer, which needs neither torch nor TensorFlow.
+The writer is that of tensorboard, which needs neither torch nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ except ImportError as error:
 
 
 class TensorBoardTracker:
-    """Event files below `place`, by default `tensorboard/` in the run directory: `tensorboard --logdir PLACE`."""
+    """Writes event files below `place`, by default `tensorboard/` in the run directory.
+
+    To view them, run `tensorboard --logdir PLACE`.
+    """
 
     def __init__(self, place: str | None) -> None:
         self._place = Path(place) if place else None
@@ -42,7 +45,7 @@ class TensorBoardTracker:
 
     @hookimpl
     def derm_bench_stage_finish(self, record: Mapping[str, Any]) -> None:
-        """Seconds and memory are added to stages that logged something; the others would only fill the list."""
+        """Add seconds and memory to stages that logged values. Other stages would only lengthen the list of runs."""
         writer = self._writers.pop(record["key"], None)
         if writer is None:
             return
@@ -59,7 +62,7 @@ class TensorBoardTracker:
             writer.close()
 
     def _writer(self, name: str, key: str) -> Any:
-        """The writer of a run. Two stages may share a title, so that its folder also has the start of the key."""
+        """Return the writer of a run. Its folder includes the start of the key, because stages may share a title."""
         if key not in self._writers:
             folder = plain(name) if key == name else f"{plain(name).replace('/', '_')} {key[:8]}"
             self._writers[key] = Writer(str(self._folder / folder))

@@ -1,4 +1,5 @@
-"""Transforms. Options and specs are in a module of `specs`, what they do in the modules that `create` names."""
+"""The built-in transforms. `specs` has their options and specs; the field `create` of a spec names the module of the
+implementation."""
 
 from __future__ import annotations
 
@@ -7,5 +8,5 @@ from derm_bench_plugins.transforms.specs import SPECS
 
 
 def specs() -> list[TransformSpec]:
-    """Every built-in transform, by phase."""
+    """Return the specs of all built-in transforms, grouped by phase."""
     return list(SPECS)

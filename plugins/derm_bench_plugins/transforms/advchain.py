@@ -1,30 +1,32 @@
 """AdvChain: Chen et al., "Enhancing MR image segmentation with realistic adversarial data augmentation", Medical Image
 Analysis 2022, as a regulariser of classifiers.
 
-The prediction for an image should not change under a chain of noise, illumination, warping and an affine map in random
-order, whose parameters take one step in the direction of the largest change:
+The prediction for an image should not change when a chain of noise, illumination, warping and an affine map is applied
+in random order. The parameters of the chain take one step in the direction of the largest change of the prediction:
 loss = supervised + weight * consistency.
 
-| link | parameters of an image | settings |
+| link | parameters per image | settings |
 |---|---|---|
 | noise | one number per value, added | norm 1 (`noise`), one power iteration from norm 1e-6 (`xi`) |
 | bias | control points half a side apart, cubic B-spline, exp, multiplied | at most 30% (`bias`) |
 | morph | velocities 16 pixels apart, cubic B-spline, integrated by scaling and squaring | `morph` 1.5 |
 | affine | rotation, size and shift of both axes | 30 degrees, 20%, 10% of half the side |
 
-Choices where the paper is about segmentation, or silent:
-- Consistency is KL(p of the image || p of the changed image) of class probabilities, softmax of the logits in float32,
-  mean over the batch; no gradient flows through the first. Warps are not undone: a class has no position.
-- Images are converted to pixels in 0 to 1 first, clipped at the end and normalised again, so that the bounds mean the
-  same under every normalisation and light is multiplied as in a photograph.
-- bias, morph and affine start uniform within their bounds and step along the gradient, which has a root mean square of
-  `step` in units of the bound, then are clipped to it. Noise is its gradient, scaled to `noise`.
+Choices where the paper is about segmentation or states nothing:
+- Consistency is KL(p of the image || p of the changed image) of the class probabilities, which are the softmax of the
+  logits in float32. It is averaged over the batch, and no gradient flows through the first argument. Warps are not
+  undone, because a class has no position.
+- Images are first converted to pixels in 0 to 1, and at the end clipped and normalised again. The bounds thus mean the
+  same for every normalisation, and light is multiplied as in a photograph.
+- The parameters of bias, morph and affine start uniformly within their bounds, take a step along the gradient, whose
+  root mean square is scaled to `step` in units of the bound, and are then clipped to the bound. The noise is its
+  gradient, scaled to `noise`.
 - `morph` is in 64ths of the side: the paper's 1.5 is in grid units, whose length depends on the size of its images.
 - The order is drawn once per batch, on the device. Each position in the chain applies an illumination and noise, which
-  may be none, then a map, which may be the identity, so that a CUDA graph can hold the step.
-- The weight is constant; the paper's ramp would need the number of the update, to which a recorded step has no access.
-- BatchNorm uses the statistics of the changed batch, but its running statistics are updated by plain batches alone.
-- In addition to the forward and backward pass of the loss there are three forward and two backward passes, all in
+  may be none, and then a map, which may be the identity, so that the step can be captured in a CUDA graph.
+- The weight is constant. The paper's ramp would need the number of the update, to which a captured step has no access.
+- BatchNorm uses the statistics of the changed batch, but only plain batches update its running statistics.
+- In addition to the forward and backward pass of the loss, there are three forward and two backward passes, all in
   float32.
 """
 
@@ -50,12 +52,12 @@ SQUARINGS = 4
 SPACING = 16  # pixels between velocities
 HALF = (0.5, 0.5, 0.5)
 
-# By link: [N,...], within [-1,1] but for noise, which is in pixel values.
+# Parameters by link: [N,...], within [-1,1], except for noise, which is in pixel values.
 Parameters = Mapping[str, torch.Tensor]
 
 
 class AdvChain:
-    """(model, batch) -> the weighted consistency loss, a float32 scalar with gradients to the model."""
+    """(model, batch) -> the weighted consistency loss, a float32 scalar from which gradients flow to the model."""
 
     def __init__(self, options: Any, task: Task) -> None:
         self.options, self.task = options, task
@@ -68,7 +70,7 @@ class AdvChain:
         self.normalised_with(HALF, HALF)
 
     def normalised_with(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Sets the mean and standard deviation, of pixels in 0 to 1, with which batches are normalised."""
+        """Set the mean and standard deviation, for pixels in 0 to 1, with which batches are normalised."""
         self.mean = torch.tensor(mean, device=self.task.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.task.device).view(1, 3, 1, 1)
 
@@ -86,7 +88,7 @@ class AdvChain:
         return loss
 
     def random(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Where the chain starts: uniform within the bounds, noise of norm `xi`."""
+        """Return the initial parameters of the chain: uniform within the bounds, and noise of norm `xi`."""
         n, device = len(pixels), pixels.device
         lights, flows = self.light.shape[1], self.flow.shape[1]
         drawn = {
@@ -105,7 +107,7 @@ class AdvChain:
         start: Parameters,
         order: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """The parameters after one step up the gradient of the divergence, within their bounds."""
+        """Return the parameters after one step along the gradient of the divergence, within their bounds."""
         leaves = {link: value.detach().requires_grad_() for link, value in start.items()}
         with torch.enable_grad():
             divergence = self.divergence(model, pixels, clean, leaves, order)
@@ -125,19 +127,19 @@ class AdvChain:
         parameters: Parameters,
         order: torch.Tensor,
     ) -> torch.Tensor:
-        """Mean KL divergence of the predictions for changed pixels from the logits `clean` [N,K]."""
+        """Return the mean KL divergence of the predictions for changed pixels from the logits `clean` [N,K]."""
         changed = (self.apply(pixels, parameters, order) - self.mean) / self.std
         logits = model(changed.contiguous(memory_format=torch.channels_last))
         target = F.log_softmax(clean.detach().float(), dim=1)
         return F.kl_div(F.log_softmax(logits.float(), dim=1), target, reduction="batchmean", log_target=True)
 
     def apply(self, pixels: torch.Tensor, parameters: Parameters, order: torch.Tensor) -> torch.Tensor:
-        """Pixels [N,3,S,S] in [0,1] through the links, `order[k]` being the position in `chain` of the k-th."""
+        """Apply the links to pixels [N,3,S,S] in [0,1]. `order[k]` is the position in `chain` of the k-th link."""
         factor, offset = self.illumination(parameters), parameters.get("noise")
         maps = self.displacements(parameters)
         place = {link: k for k, link in enumerate(self.options.chain)}
         for link in order.unbind():
-            # Multiplied instead of chosen by torch.where, which would copy a number from the host to the device.
+            # Multiplication replaces torch.where, which would copy a number from the host to the device.
             now = {name: (link == k).float() for name, k in place.items()}
             if factor is not None:
                 pixels = pixels * (1 + now["bias"] * (factor - 1))
@@ -149,16 +151,17 @@ class AdvChain:
         return pixels.clamp(0, 1)
 
     def illumination(self, parameters: Parameters) -> torch.Tensor | None:
-        """The factor of each pixel: [N,1,S,S] in 1 / (1 + bias) to 1 + bias."""
+        """Return the factor of each pixel, [N,1,S,S], in 1 / (1 + bias) to 1 + bias."""
         if "bias" not in parameters:
             return None
         return (self.light @ parameters["bias"] @ self.light.T * math.log1p(self.options.bias)).exp()
 
     def displacements(self, parameters: Parameters) -> dict[str, torch.Tensor]:
-        """By link, how far from itself each pixel is read: [N,S,S,2] (x, y), the side being 2 long."""
+        """Return the displacement at which each pixel is read, by link: [N,S,S,2] (x, y), where the side has length
+        2."""
         maps = {}
         if "morph" in parameters:
-            # Both components at their bound are the longest vector.
+            # The longest vector has both components at their bound.
             longest = self.options.morph / 64 * 2 / math.sqrt(2)
             velocity = self.flow @ parameters["morph"] @ self.flow.T * longest
             maps["morph"] = integrated(velocity, self.centre).permute(0, 2, 3, 1)
@@ -167,7 +170,7 @@ class AdvChain:
         return maps
 
     def _affine(self, parameters: torch.Tensor) -> torch.Tensor:
-        """Where each pixel is read, [N,S,S,2], of parameters [N,5] within [-1,1]."""
+        """Return the position at which each pixel is read, [N,S,S,2], for parameters [N,5] within [-1,1]."""
         angle, size_x, size_y, x, y = (parameters * self.limits).unbind(dim=1)
         cos, sin = angle.cos(), angle.sin()
         first = torch.stack([cos * (1 + size_x), -sin * (1 + size_y), x], dim=1)
@@ -179,8 +182,11 @@ class AdvChain:
 
 
 def spline_basis(size: int, cells: int) -> torch.Tensor:
-    """float32 [size, cells + 3]: the weight of each control point of a uniform cubic B-spline of `cells` cells at the
-    centres of `size` pixels. Rows are not negative and sum to 1, so that a spline stays within its points' bounds."""
+    """Return the weight of each control point of a uniform cubic B-spline with `cells` cells at the centres of `size`
+    pixels, float32 [size, cells + 3].
+
+    The weights are not negative and each row sums to 1, so that a spline stays within the bounds of its points.
+    """
     place = (torch.arange(size) + 0.5) / size * cells
     cell = place.long()
     t = (place - cell).view(-1, 1)
@@ -191,8 +197,11 @@ def spline_basis(size: int, cells: int) -> torch.Tensor:
 
 
 def integrated(velocity: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-    """Displacements [N,2,S,S] after unit time along velocities of that shape: halved four times, then composed with
-    itself as often (scaling and squaring), which keeps the map invertible."""
+    """Return the displacements [N,2,S,S] after unit time along velocities of that shape.
+
+    The velocities are halved four times, and the map is then composed with itself as often (scaling and squaring),
+    which keeps the map invertible.
+    """
     moved: torch.Tensor = velocity / 2**SQUARINGS
     for _ in range(SQUARINGS):
         moved = moved + _sample(moved, centre + moved.permute(0, 2, 3, 1), "border")
@@ -201,7 +210,8 @@ def integrated(velocity: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def running_statistics_kept(model: nn.Module) -> Iterator[None]:
-    """BatchNorm layers in train mode go on using the batch's statistics, but do not average them."""
+    """Keep the running statistics of BatchNorm layers in train mode, which still normalise with the batch's
+    statistics."""
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
@@ -213,7 +223,7 @@ def running_statistics_kept(model: nn.Module) -> Iterator[None]:
 
 
 def _grid(size: int, device: str) -> torch.Tensor:
-    """[1,S,S,2]: the (x, y) of each pixel's centre, -1 to 1 from edge to edge."""
+    """Return the (x, y) of each pixel's centre, [1,S,S,2], where the edges are at -1 and 1."""
     return F.affine_grid(torch.eye(2, 3, device=device)[None], [1, 1, size, size], align_corners=False)
 
 
@@ -222,7 +232,7 @@ def _sample(values: torch.Tensor, grid: torch.Tensor, beyond: str) -> torch.Tens
 
 
 def _scaled(values: torch.Tensor, to: float, mean: bool = False) -> torch.Tensor:
-    """Each row times a number, so that its norm (`mean`: its root mean square) is `to`; zeros stay zeros."""
+    """Scale each row so that its norm (with `mean`, its root mean square) is `to`. Zeros stay zeros."""
     rows = values.flatten(1)
     # Divided first: squares of tiny gradients would be lost in float32.
     rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)

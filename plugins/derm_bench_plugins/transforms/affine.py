@@ -1,4 +1,4 @@
-"""Geometric image transforms: one affine map per image; the feed joins consecutive ones into one resampling."""
+"""Geometric image transforms: one affine map per image. The feed combines consecutive maps into one resampling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Affine:
-    """An image transform given by `matrices(n, generator)`: float32 [n,3,3], output to input coordinates."""
+    """An image transform defined by `matrices(n, generator)`, float32 [n,3,3], from output to input coordinates."""
 
     def __init__(self, options: Any, task: Task) -> None:
         self.options = options
@@ -36,7 +36,7 @@ class _Flip(Affine):
         return matrices
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Alone, a flip needs no resampling and stays exact."""
+        """Flip the images exactly: a flip that is not combined with other maps needs no resampling."""
         flipped = self.matrices(len(images), generator)[:, self.axis, self.axis] < 0
         mirror = images.flip(3 - self.axis)
         return torch.where(flipped.to(images.device).view(-1, 1, 1, 1), mirror, images)
@@ -75,7 +75,7 @@ class Scale(Affine):
 
 class Translate(Affine):
     def matrices(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        limit = 2 * self.options.fraction  # the side is 2 long in these coordinates
+        limit = 2 * self.options.fraction  # the side has length 2 in these coordinates
         matrices = identity(n, generator.device)
         matrices[:, 0, 2] = uniform(n, -limit, limit, generator)
         matrices[:, 1, 2] = uniform(n, -limit, limit, generator)
@@ -83,7 +83,7 @@ class Translate(Affine):
 
 
 class Aspect(Affine):
-    """Stretches x by the root of a ratio and y by its inverse; the ratio's logarithm is uniform."""
+    """Stretches x by the root of a ratio and y by the inverse of that root. The logarithm of the ratio is uniform."""
 
     def matrices(self, n: int, generator: torch.Generator) -> torch.Tensor:
         limit = math.log(1 + self.options.amount) / 2
@@ -94,7 +94,7 @@ class Aspect(Affine):
 
 
 class Crop(Affine):
-    """The square that is cut out lies anywhere within the image."""
+    """Cuts out a square at a uniform position within the image."""
 
     def matrices(self, n: int, generator: torch.Generator) -> torch.Tensor:
         side = uniform(n, self.options.least, 1, generator)

@@ -9,8 +9,11 @@ POINTS = 4096
 
 
 class Beta:
-    """Beta(alpha, alpha), by its quantile function at 4,097 points, linear in between: torch's own Beta takes no
-    generator, and rejection sampling would have to read values, which waits for the GPU's queue."""
+    """Beta(alpha, alpha), sampled by its quantile function at 4,097 points with linear interpolation.
+
+    torch's own Beta takes no generator, and rejection sampling would have to read values, which waits for the queue of
+    the GPU.
+    """
 
     def __init__(self, alpha: float, device: str = "cpu") -> None:
         shares = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64)
@@ -18,7 +21,7 @@ class Beta:
         self.quantiles = quantiles.float().to(device)
 
     def __call__(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """float32 [n] in [0,1], on the generator's device."""
+        """Draw float32 [n] in [0,1], on the generator's device."""
         quantiles = self.quantiles.to(generator.device)
         place = torch.rand(n, generator=generator, device=generator.device) * POINTS
         below = place.floor().long().clamp_(max=POINTS - 1)

@@ -1,5 +1,5 @@
-"""Bilateral filter: Tomasi and Manduchi, ICCV 1998, by OpenCV. Paper 004 applies it first and states
-no parameters; those of OpenCV's examples (d 9, both sigmas 75) are the defaults."""
+"""Bilateral filter: Tomasi and Manduchi, ICCV 1998, by OpenCV. Paper 004 applies it first and states no parameters; the
+defaults are those of OpenCV's examples (d 9, both sigmas 75)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colour transforms of images in [0,1]: most draw one factor per image and blend with a reference."""
+"""Colour transforms of images in [0,1]. Most draw one factor per image and blend the image with a reference."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Saturation(_Blend):
 
 
 class Hue:
-    """Turns the colour circle of HSV by one angle per image; value, saturation and greys stay.
+    """Rotates the colour circle of HSV by one angle per image. Value, saturation and greys do not change.
 
-    A channel is V - C clip(min(k, 4 - k), 0, 1), k = (n + H) mod 6, with n = 5, 3, 1 for red, green and blue, V the
-    largest channel, C its distance from the smallest and H the hue in sixths of the circle.
+    A channel is V - C clip(min(k, 4 - k), 0, 1) with k = (n + H) mod 6, where n = 5, 3, 1 for red, green and blue, V is
+    the largest channel, C is its difference from the smallest channel, and H is the hue in sixths of the circle.
     """
 
     def __init__(self, options: Any, task: Task) -> None:
@@ -64,10 +64,10 @@ class Hue:
 
 
 class PixelJitter:
-    """Adds normal noise to each value by itself, of a standard deviation that each image draws.
+    """Adds independent normal noise to each value, with a standard deviation drawn per image.
 
-    The ISIC pipelines that paper 002 lists (reference 12) name "pixel jitter" without saying more: it is implemented
-    as noise on the values, not as a displacement of pixels.
+    The ISIC pipelines that paper 002 lists (reference 12) mention "pixel jitter" without details. It is implemented as
+    noise on the values, not as a displacement of pixels.
     """
 
     def __init__(self, options: Any, task: Task) -> None:
@@ -80,18 +80,22 @@ class PixelJitter:
 
 
 def _hue(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Hue in sixths of the circle (0 of greys), largest channel, and its distance from the smallest: [N,1,H,W] each."""
+    """Return the hue in sixths of the circle (0 for greys), the largest channel, and its difference from the smallest,
+    [N,1,H,W] each."""
     red, green, blue = images.split(1, dim=1)
     value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
-    safe = chroma.clamp(min=1e-6)  # of greys, whose differences are 0
+    safe = chroma.clamp(min=1e-6)  # for greys, whose differences are 0
     towards_blue = torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
     return torch.where(value == red, (green - blue) / safe, towards_blue), value, chroma
 
 
 def _grey(images: torch.Tensor) -> torch.Tensor:
-    """float32 [N,1,H,W]. With numbers of the host, which are arguments of the kernels: a tensor of them would have to
-    be copied to the device, which waits for its queue."""
+    """Return the grey values, float32 [N,1,H,W].
+
+    The weights are Python numbers, which are passed to the kernels as arguments. A tensor of them would have to be
+    copied to the device, which waits for its queue.
+    """
     red, green, blue = images.split(1, dim=1)
     grey: torch.Tensor = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey

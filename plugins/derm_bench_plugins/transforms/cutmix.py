@@ -1,9 +1,9 @@
 """CutMix: Yun et al., ICCV 2019 (their equations 1 and 2).
 
-x = M x_i + (1 - M) x_j with M zero in a rectangle: lambda ~ Beta(alpha, alpha), alpha 1; sides W sqrt(1 - lambda) and
-H sqrt(1 - lambda), centre uniform over the image. Where the rectangle extends beyond the edge it is cut off, and labels
-are mixed by the area that is left, as in the paper's code. One lambda, rectangle and permutation j per batch. The paper
-mixes every batch on ImageNet (`p` 1) and half of them on CIFAR (`p` 0.5).
+x = M x_i + (1 - M) x_j, where M is zero in a rectangle with sides W sqrt(1 - lambda) and H sqrt(1 - lambda), lambda ~
+Beta(alpha, alpha) with alpha 1, and a centre that is uniform over the image. A rectangle that extends beyond the edge
+is cut off, and labels are mixed by the remaining area, as in the paper's code. Each batch has one lambda, one rectangle
+and one permutation j. The paper mixes every batch on ImageNet (`p` 1) and half of the batches on CIFAR (`p` 0.5).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cutmix:
         )
 
     def rectangle(self, height: int, width: int, generator: torch.Generator) -> torch.Tensor:
-        """bool [H,W]: where the other image shows; nowhere, with probability 1 - p."""
+        """Return bool [H,W], true where the other image is shown; with probability 1 - p, it is false everywhere."""
         side = (1 - self.beta(1, generator)).sqrt()
         centre_x, centre_y, chance = torch.rand(3, generator=generator, device=generator.device)
         rows = _between(height, centre_y, side).view(-1, 1)
@@ -44,7 +44,7 @@ class Cutmix:
 
 
 def _between(length: int, centre: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """bool [length]: the cells of a stretch of `share` of the length about a whole cell at `centre`, a share too."""
+    """Return bool [length], true in an interval of `share` of the length around the cell at the fraction `centre`."""
     cells, middle = torch.arange(length, device=centre.device), (centre * length).floor()
     half = (share * length).floor().div(2, rounding_mode="floor")
     return (cells >= middle - half) & (cells < middle + half)

@@ -1,4 +1,4 @@
-"""Gamma correction: O = I^(1 / gamma) of pixels in [0,1], gamma 1.5 in paper 004, which brightens."""
+"""Gamma correction: O = I^(1 / gamma) for pixels in [0,1]. Paper 004 uses gamma 1.5, which brightens images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Gamma:
-    """uint8 [H,W,3] -> the same shape, by a table of all 256 values, rounded to the nearest."""
+    """uint8 [H,W,3] -> the same shape, by a table of all 256 values, rounded to the nearest integer."""
 
     def __init__(self, options: Any, task: Task) -> None:
         levels = np.arange(256) / 255

@@ -1,7 +1,8 @@
 """mixup: Zhang, Cisse, Dauphin and Lopez-Paz, ICLR 2018 (their equation in section 1 and figure 1a).
 
 x = lambda x_i + (1 - lambda) x_j and y = lambda y_i + (1 - lambda) y_j, with lambda ~ Beta(alpha, alpha) drawn once per
-batch and j a permutation of that batch, as in the paper's code. alpha 0.2: the paper finds 0.1 to 0.4 best on ImageNet.
+batch and j a permutation of that batch, as in the paper's code. The default of alpha is 0.2, because the paper finds
+0.1 to 0.4 best on ImageNet.
 """
 
 from __future__ import annotations

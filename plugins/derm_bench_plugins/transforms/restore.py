@@ -1,11 +1,13 @@
 """Restoration of small or soft photographs: Lanczos upscaling and an unsharp mask, or a trained network.
 
-Paper 001 sends its low-resolution faces through DFDNet (Li et al., ECCV 2020) before its GAN. DFDNet finds faces by
-dlib's landmarks, looks their parts up in dictionaries of eyes, noses and mouths, and gives 512 pixels only: it cannot
-be used for skin lesions and is not part of derm-bench. This transform, in its place, treats train, val and test alike.
+Paper 001 restores its low-resolution faces with DFDNet (Li et al., ECCV 2020) before it trains its GAN. DFDNet finds
+faces by dlib's landmarks, looks up their parts in dictionaries of eyes, noses and mouths, and outputs only 512 pixels.
+It cannot be used for skin lesions and is not part of derm-bench. This transform replaces it, and treats train, val and
+test images alike.
 
-The image is enlarged as it was read, before it is resized to the stored size: use it where the stored size is larger
-than the photographs, or to let a network add detail. An image that is resized back to its size becomes only sharper.
+The image is enlarged as it was read, before it is resized to the stored size. Use the transform if the stored size is
+larger than the photographs, or to add detail by a network. An image that is resized back to its original size only
+becomes sharper.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Restore:
-    """uint8 [H,W,3] -> uint8 [factor H, factor W, 3]. The network's module (torch) is imported only with weights."""
+    """uint8 [H,W,3] -> uint8 [factor H, factor W, 3]. The network's module, with torch, is imported only for
+    weights."""
 
     before_resize = True
 
@@ -38,7 +41,7 @@ class Restore:
         return self.upscaler(pixels) if self.upscaler else self.sharpened(pixels)
 
     def sharpened(self, pixels: np.ndarray) -> np.ndarray:
-        """Lanczos to `factor` times the size, then x + sharpen (x - blurred x)."""
+        """Return the image enlarged by Lanczos to `factor` times its size, then x + sharpen (x - blurred x)."""
         height, width = pixels.shape[:2]
         factor = self.options.factor
         larger = Image.fromarray(pixels).resize((factor * width, factor * height), Image.Resampling.LANCZOS)

@@ -7,7 +7,7 @@
 | crops of (w, h), (W - w, h), (w, H - h), (W - w, H - h) at uniform places | one place per quarter and batch |
 | loss: sum over the four of area times cross-entropy | soft targets, in which cross-entropy is linear |
 
-Paper 000 compares with "RICAP-CNN" without naming its network: any classifier of the matrix may take the place of the
+Paper 000 compares with "RICAP-CNN" without naming the network, so that any classifier of the matrix may be used as the
 CNN.
 """
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Patches:
-    """What one batch draws: the boundary (int64 scalars) and, for each of the quarters, int64 tensors: which image of
-    the batch each row takes ([4,N]), size of the crop and its upper left corner ([4] each)."""
+    """The random draws of one batch, int64: the boundary (scalars) and, per quarter, the image of the batch that each
+    row uses ([4,N]), and the size and the upper left corner of the crop ([4] each)."""
 
     boundary: tuple[torch.Tensor, torch.Tensor]
     rows: torch.Tensor
@@ -52,7 +52,7 @@ class Ricap:
         return patched(images, drawn), (shares.view(4, 1, 1) * targets[drawn.rows]).sum(dim=0)
 
     def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Patches:
-        """Boundary, images and places of one batch of n images."""
+        """Draw the boundary, the images and the positions of the crops of one batch of n images."""
         where, device = self.beta(2, generator), generator.device
         w, h = (where[0] * width).round().long(), (where[1] * height).round().long()
         widths, heights = torch.stack([w, width - w] * 2), torch.stack([h, h, height - h, height - h])
@@ -63,8 +63,11 @@ class Ricap:
 
 
 def patched(images: torch.Tensor, drawn: Patches) -> torch.Tensor:
-    """The four crops put together, gathered pixel by pixel: the sizes of the crops are values on the device and cannot
-    be shapes of tensors."""
+    """Return the four crops joined into images.
+
+    They are gathered pixel by pixel, because the sizes of the crops are values on the device and cannot be shapes of
+    tensors.
+    """
     n, channels, height, width = images.shape
     w, h = drawn.boundary
     y = torch.arange(height, device=images.device).view(-1, 1)
@@ -78,5 +81,5 @@ def patched(images: torch.Tensor, drawn: Patches) -> torch.Tensor:
 
 
 def _below(share: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """int64, uniform in 0 to end - 1 for shares uniform in [0,1)."""
+    """Return int64 values that are uniform in 0 to end - 1 if `share` is uniform in [0,1)."""
     return torch.minimum((share * end).long(), end - 1)

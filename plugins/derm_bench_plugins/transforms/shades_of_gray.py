@@ -1,8 +1,8 @@
 """Shades of gray: Finlayson and Trezzi, "Shades of gray and colour constancy", CIC 2004.
 
-The light's colour is e_c = (mean of I_c^p)^(1/p) over the pixels, p 6 as in the paper; each channel is divided by its
-share of it: I_c / (sqrt(3) e_c / |e|), so that a light without colour changes nothing. It works on the stored values:
-the paper leaves open whether to undo the camera's gamma first. Values above white are clipped.
+The colour of the light is e_c = (mean of I_c^p)^(1/p) over the pixels, with p 6 as in the paper. Each channel becomes
+I_c / (sqrt(3) e_c / |e|), so that a colourless light changes nothing. The transform uses the stored values, because the
+paper leaves open whether to undo the camera's gamma first. Values above white are clipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ShadesOfGray:
-    """uint8 [H,W,3] -> the same shape; a channel without any light stays black."""
+    """uint8 [H,W,3] -> the same shape. A channel that is black everywhere stays black."""
 
     def __init__(self, options: Any, task: Task) -> None:
         self.p = options.p

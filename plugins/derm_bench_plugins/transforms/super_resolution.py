@@ -1,4 +1,4 @@
-"""Two small published super-resolution networks, for weights that a user has trained or converted.
+"""Two small published super-resolution networks, for weights trained or converted by the user.
 
 `espcn`: Shi et al., CVPR 2016, section 3.2. Luma in [0,1]; chroma by Lanczos. Keys: `conv1` 5x5 1-64, tanh; `conv2` 3x3
 64-32, tanh; `conv3` 3x3 32-r^2; sub-pixel shuffle.
@@ -25,7 +25,7 @@ from derm_bench.training.weights import load_network
 
 
 class Espcn(nn.Module):
-    """Luma float32 [N,1,H,W] in [0,1] -> [N,1,rH,rW]."""
+    """Luma float32 [N,1,H,W] in [0,1] -> luma [N,1,rH,rW]."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()
@@ -76,9 +76,11 @@ class SrResNet(nn.Module):
 
 
 class Upscaler:
-    """uint8 [H,W,3] -> uint8 [rH,rW,3] by a network whose weights lie in a file; on the CPU, where images are decoded.
+    """uint8 [H,W,3] -> uint8 [rH,rW,3], by a network with weights from a file. It runs on the CPU, which also decodes
+    the images.
 
-    Raises UserError where the file cannot be read or does not fit."""
+    Raises UserError if the file cannot be read or does not fit the network.
+    """
 
     def __init__(self, network: str, factor: int, weights: Path) -> None:
         self.factor, self.luma_alone = factor, network == "espcn"
@@ -96,7 +98,7 @@ class Upscaler:
 
     @torch.inference_mode()
     def _luma(self, pixels: np.ndarray) -> np.ndarray:
-        """Y of the YCbCr of ITU-R BT.601 through the network, Cb and Cr by Lanczos."""
+        """Enlarge Y of the YCbCr of ITU-R BT.601 by the network, and Cb and Cr by Lanczos."""
         height, width = pixels.shape[:2]
         small = Image.fromarray(pixels).convert("YCbCr")
         large = small.resize((self.factor * width, self.factor * height), Image.Resampling.LANCZOS)
@@ -107,5 +109,5 @@ class Upscaler:
 
 
 def _levels(values: torch.Tensor) -> np.ndarray:
-    """[0,1] -> uint8, rounded to the nearest."""
+    """Convert [0,1] to uint8, rounded to the nearest integer."""
     return (values * 255).round().clamp(0, 255).byte().numpy()

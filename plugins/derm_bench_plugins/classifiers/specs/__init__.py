@@ -1,4 +1,4 @@
-"""Options and specs of the classifiers, a module for each. Nothing in this package imports torch."""
+"""Options and specs of the classifiers, one module per classifier. Nothing in this package imports torch."""
 
 from __future__ import annotations
 

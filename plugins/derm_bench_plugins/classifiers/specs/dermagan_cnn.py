@@ -12,11 +12,15 @@ from derm_bench.specs import ClassifierOptions, ClassifierSpec
 class DermaganCnnOptions(ClassifierOptions):
     """The defaults are the settings of paper 003."""
 
-    pooled: bool = Field(False, description="pools of stride 2 and 5: 1,800 features, not 162,450")
+    pooled: bool = Field(False, description="pooling with strides 2 and 5: 1,800 features instead of 162,450")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped, at two places")
     lr: float = Field(2e-4, gt=0, description="learning rate at the start")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="of adam and adamw; sgd's momentum")
-    pretrained: Literal[False] = Field(False, description="none were published; `weights` takes your own")
+    betas: tuple[float, float] = Field(
+        (0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum"
+    )
+    pretrained: Literal[False] = Field(
+        False, description="no weights were published; `weights` loads your own"
+    )
 
 
 SPEC = ClassifierSpec(

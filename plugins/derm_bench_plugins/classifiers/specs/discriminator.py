@@ -10,23 +10,29 @@ from derm_bench.specs import ClassifierOptions, ClassifierSpec, Ref
 
 
 class DiscriminatorOptions(ClassifierOptions):
-    """Optimizer and batch size are those with which paper 004 trains the discriminator itself; how it trains the
-    classifier is not stated."""
+    """The optimizer and the batch size are those with which paper 004 trains the discriminator in its GAN. How it
+    trains the classifier is not stated."""
 
     mode: Literal["finetune", "linear-probe", "k+1"] = Field(
         "finetune",
-        description="finetune: train all of it; linear-probe: train the head alone; k+1: also learn to tell the "
-        "generator's images from those of the K classes (Salimans et al. 2016)",
+        description="finetune: train the whole network; linear-probe: train the head only; k+1: also learn to "
+        "distinguish the generator's images from those of the K classes (Salimans et al. 2016)",
     )
     lr: float = Field(2e-4, gt=0, description="learning rate at the start")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="of adam and adamw; sgd's momentum")
+    betas: tuple[float, float] = Field(
+        (0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum"
+    )
     batch_size: int = Field(128, ge=2, le=65536, description="images per update")
-    pretrained: Literal[False] = Field(False, description="none were published; `weights` takes your own")
+    pretrained: Literal[False] = Field(
+        False, description="no weights were published; `weights` loads your own"
+    )
 
     @model_validator(mode="after")
     def _one_softmax(self) -> DiscriminatorOptions:
         if self.mode == "k+1" and (self.loss != "ce" or self.freeze):
-            raise ValueError("mode k+1 trains all of the network with one softmax: loss: ce, freeze: false")
+            raise ValueError(
+                "mode k+1 trains the whole network with one softmax; it needs loss: ce and freeze: false"
+            )
         return self
 
 

@@ -12,14 +12,14 @@ from derm_bench_plugins.classifiers.member_names import member_names
 
 
 class EnsembleOptions(Options):
-    """The members and their weights. Nothing else is trained, so that options of training belong to the members."""
+    """The members and their weights. Options of training belong to the members; the ensemble itself trains nothing."""
 
     members: tuple[ClassifierUse, ...] = Field(
         min_length=1,
-        description="classifiers, written as under `classifiers`; each is trained as if it stood there",
+        description="classifiers, written as under `classifiers`; each is trained as if it were listed there",
     )
     member_weights: tuple[float, ...] | None = Field(
-        None, description="the weight of each member in the mean; default equal"
+        None, description="the weight of each member in the mean; default: equal weights"
     )
     select: Literal["best", "last"] = Field(
         "last", description="accepted as for any classifier; the mean has no checkpoints to select from"
@@ -31,7 +31,7 @@ class EnsembleOptions(Options):
         if weights is not None and len(weights) != len(self.members):
             raise ValueError(f"{len(weights)} member_weights for {len(self.members)} members")
         if weights is not None and (min(weights) < 0 or not sum(weights)):
-            raise ValueError("member_weights are 0 or more, and not all 0")
+            raise ValueError("member_weights must be 0 or more, and not all 0")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Options and spec of `timm`, any network of timm; its presets are the networks of the papers."""
+"""Options and spec of `timm`, any network of timm. Its presets are the networks of the papers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ class TimmOptions(ClassifierOptions):
     """`model` is any name of `timm.list_models()`, alone or with a tag: `resnet50`, `resnet50.tv_in1k`."""
 
     model: Annotated[str, AfterValidator(known_model)] = Field(
-        description="a name of timm.list_models(); the label in tables by default"
+        description="a name from timm.list_models(); also the default label in tables"
     )
     small_head: bool = Field(
         False,
-        description="for VGG: classify the mean of its last map, without the two hidden layers of 4096 units that are "
-        "made for 224 px and hold 120 of its 134 million parameters",
+        description="for VGG: classify the mean of its last map, without the two hidden layers of 4096 units, which "
+        "are designed for 224 px and hold 120 of its 134 million parameters",
     )
     metric_loss: Literal["none", "sla"] = Field(
         "none",
         description="sla: also pull the features of each class together and push the classes apart",
     )
-    metric_weight: float = Field(0.5, gt=0, description="weight of the metric loss; that of `loss` is 1")
+    metric_weight: float = Field(0.5, gt=0, description="weight of the metric loss; `loss` has weight 1")
     metric_margin: float = Field(
         2.0,
         gt=0,
         le=4,
-        description="squared distance of class centres on the unit sphere below which they repel",
+        description="squared distance on the unit sphere below which class centres repel each other",
     )
 
     @model_validator(mode="after")
@@ -39,7 +39,9 @@ class TimmOptions(ClassifierOptions):
         if self.small_head and not self.model.startswith("vgg"):
             raise ValueError(f"small_head is an option of vgg networks; {self.model} has no large head")
         if self.metric_loss != "none" and self.freeze:
-            raise ValueError("metric_loss moves the features, and freeze keeps them: leave one out")
+            raise ValueError(
+                "metric_loss trains the features, which freeze keeps fixed; leave one of them out"
+            )
         return self
 
 

@@ -11,13 +11,13 @@ from derm_bench_plugins.classifiers.torchvision_names import known_model, publis
 
 
 class TorchvisionOptions(ClassifierOptions):
-    """`model` is any name of `torchvision.models.list_models(module=torchvision.models)`: `alexnet`, `googlenet`.
+    """`model` is any name from `torchvision.models.list_models(module=torchvision.models)`: `alexnet`, `googlenet`.
 
-    Nothing is downloaded: `weights` names a file, and `pretrained` says that it must be a published one.
+    Nothing is downloaded: `weights` names a file, and `pretrained` requires it to be a published one.
     """
 
     model: Annotated[str, AfterValidator(known_model)] = Field(
-        description="a classification network of torchvision; the label in tables by default"
+        description="a classification network of torchvision; also the default label in tables"
     )
     pretrained: bool = Field(False, description="`weights` must be a file that torchvision published")
     dropout: float = Field(
@@ -31,14 +31,14 @@ class TorchvisionOptions(ClassifierOptions):
     def _published_weights_are_there(self) -> TorchvisionOptions:
         if self.pretrained and self.weights is None:
             urls = ", ".join(file.url for file in published(self.model))
-            where = f"fetch {urls}" if urls else f"torchvision published none of {self.model}"
-            raise ValueError(f"pretrained needs the file of the weights as weights: PATH; {where}")
+            where = f"download {urls}" if urls else f"torchvision published no weights of {self.model}"
+            raise ValueError(f"pretrained needs weights: PATH, the file of the weights; {where}")
         return self
 
 
 SPEC = ClassifierSpec(
     name="torchvision",
-    summary="any classification network of torchvision by name, AlexNet and GoogLeNet among them",
+    summary="any classification network of torchvision by name, including AlexNet and GoogLeNet",
     paper="torchvision 2016; AlexNet as Krizhevsky 2014, GoogLeNet as Szegedy et al. 2015",
     create="derm_bench_plugins.classifiers.torchvision_net:make",
     options=TorchvisionOptions,

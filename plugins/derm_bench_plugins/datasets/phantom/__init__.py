@@ -1,1 +1,1 @@
-"""Procedural dermoscopy: which lesions there are, what each looks like, and how it is rendered."""
+"""Procedural dermoscopy: the lesions, their appearance, and their rendering."""

@@ -1,4 +1,4 @@
-"""From the lesion to its picture: hair, gel, light, optics and sensor of a clinic."""
+"""The photograph of a lesion: hair, gel, light, optics and sensor of a clinic."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 class Camera:
     """A clinic's device.
 
-    field: width of the picture in mm; white: gains of R, G, B; vignette: light lost in the corners; tube: how
-    often the round edge of the optics is in the picture; grain: deviation of sensor noise.
+    field: width of the image in mm; white: gains of R, G, B; vignette: light lost in the corners; tube: probability
+    that the round edge of the optics is visible; grain: standard deviation of sensor noise.
     """
 
     field: float
@@ -30,7 +30,7 @@ CAMERAS = {
 
 
 def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Generator) -> np.ndarray:
-    """Hair and gel lie over the skin; then light, optics and sensor. float32 [3,S,S] in 0..1."""
+    """Add hair and gel, then light, optics and sensor noise. Returns float32 [3,S,S] in 0..1."""
     side = rgb.shape[-1]
     rgb = _hair(rgb, int(shot.poisson(hairs)), shot)
     line = np.linspace(-1, 1, side, dtype=np.float32)
@@ -53,7 +53,7 @@ def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Ge
 
 
 def _blur(rgb: np.ndarray, share: float) -> np.ndarray:
-    """Weights (share, 1 - 2 share, share) along the two last axes; the outermost rows and columns stay."""
+    """Blur with weights (share, 1 - 2 share, share) along the last two axes. The edge is repeated."""
     for _ in range(2):
         rgb = rgb.swapaxes(1, 2)
         soft = (1 - 2 * share) * rgb
@@ -84,7 +84,7 @@ def _hair(rgb: np.ndarray, count: int, shot: np.random.Generator) -> np.ndarray:
 
 
 def _bubble(rgb: np.ndarray, x: np.ndarray, y: np.ndarray, shot: np.random.Generator) -> None:
-    """Air in the contact gel: bright rims."""
+    """Add air bubbles in the contact gel, as bright rims."""
     for _ in range(int(shot.integers(1, 4))):
         middle, radius = shot.uniform(-1, 1, 2), shot.uniform(0.05, 0.2)
         away = np.hypot(x - middle[0], y - middle[1])

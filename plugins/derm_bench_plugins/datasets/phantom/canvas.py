@@ -23,23 +23,23 @@ class Canvas:
         self.rgb = BARE_SKIN[:, None] * np.exp(-density)
 
     def cover(self, colour: tuple[float, float, float], opacity: np.ndarray) -> None:
-        """Mixes in a colour; opacity float32 [S*S] in 0..1."""
+        """Mix in a colour; opacity float32 [S*S] in 0..1."""
         self.rgb += opacity.astype(np.float32) * (np.array(colour, np.float32)[:, None] - self.rgb)
 
     def shade(self, factor: np.ndarray) -> None:
         self.rgb *= factor.astype(np.float32)
 
     def absorb(self, density: np.ndarray, colour: np.ndarray) -> None:
-        """Takes light away: density float32 [S*S] in units of the colour's optical density."""
+        """Absorb light: density float32 [S*S] in units of the colour's optical density."""
         self.rgb *= np.exp(-colour[:, None] * density.astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where each pixel lies, float32 [S*S].
+    """The coordinates of each pixel, float32 [S*S].
 
     u, v: mm in the lesion; bent_u, bent_v: the same, rippled, for structures; depth: 0 in the middle, 1 on
-    the border; inside: 0..1 across the border; turn: index into tables over the angle.
+    the border; inside: 0..1 across the border; turn: index into tables by angle.
     """
 
     u: np.ndarray

@@ -1,4 +1,4 @@
-"""phantom-dermoscopy: procedural dermoscopy, lesions seen in several views; a matrix needs no download."""
+"""phantom-dermoscopy: procedural dermoscopy with several views per lesion. It needs no download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 ATTRIBUTES = ("tone", "site", "age", "sex")
-# Commonest first, as in a clinic.
+# Most common first, as in a clinic.
 BY_PREVALENCE = ("nv", "bkl", "mel", "bcc", "akiec", "vasc", "df")
 
 
@@ -35,9 +35,9 @@ class View:
 
 
 class PhantomDermoscopy:
-    """Ids are `phantom_<lesion>_v<view>`, groups the lesions; every image has its mask.
+    """Ids are `phantom_<lesion>_v<view>`, and groups are the lesions. Every image has a mask.
 
-    An image depends on its lesion, its view and the options alone, whatever is read before it.
+    An image depends only on its lesion, its view and the options, not on the images read before.
     """
 
     def __init__(self, options: PhantomOptions, task: Task) -> None:
@@ -45,7 +45,7 @@ class PhantomDermoscopy:
         self._views = {view.name: view for view in plan_views(options)}
 
     def describe(self, options: PhantomOptions) -> DatasetDescription:
-        """Attributes: tone (Fitzpatrick type 1 to 6), site, age (years), sex."""
+        """Return the description. Attributes: tone (Fitzpatrick type 1 to 6), site, age (years), sex."""
         views = plan_views(options)
         bearers = {view.group: (view.diagnosis, view.number) for view in views}
         lesions = {group: draw_lesion(options, *which) for group, which in bearers.items()}
@@ -61,7 +61,7 @@ class PhantomDermoscopy:
         )
 
     def fingerprint(self, options: PhantomOptions) -> Mapping[str, str]:
-        """Digest of options and id; the renderer's code is covered by its source digest."""
+        """Return a digest of options and id per image. The renderer's code is covered by its source digest."""
         made_of = json.dumps(options.model_dump(mode="json"), sort_keys=True)
         return {
             view.name: hashlib.sha256(f"{made_of} {view.name}".encode()).hexdigest()
@@ -76,13 +76,13 @@ class PhantomDermoscopy:
 
 
 def plan_views(options: PhantomOptions) -> list[View]:
-    """The lesions and the views of each; they do not depend on difficulty and domain."""
+    """Return the views of all lesions; they do not depend on difficulty and domain."""
     rng = np.random.default_rng([0, options.seed])
     drawn = []
     for diagnosis, images in _counts(options).items():
         number = 0
         while images > 0:
-            # Two trials: 1 to 3 views, with the mean that is asked for.
+            # Two trials: 1 to 3 views, with the requested mean.
             views = min(images, 1 + int(rng.binomial(2, (options.views - 1) / 2)))
             drawn.append((diagnosis, number, views))
             images, number = images - views, number + 1
@@ -97,13 +97,13 @@ def plan_views(options: PhantomOptions) -> list[View]:
 
 
 def _prefix(options: PhantomOptions) -> str:
-    """Other patients have other names, so that sets of another clinic or seed can be joined to this one."""
+    """Return the prefix of ids. It depends on clinic and seed, so that such data sets can be combined."""
     clinic = "" if options.domain == "clinic-a" else "-b"
     return f"phantom{clinic}" + (f"-s{options.seed}" if options.seed else "")
 
 
 def _counts(options: PhantomOptions) -> dict[str, int]:
-    """Images of each class, which sum to `images`: at least one each, by largest remainder."""
+    """Return the number of images of each class. They sum to `images`: at least one each, by largest remainder."""
     if isinstance(options.imbalance, dict):
         shares = [options.imbalance[name] for name in options.classes]
     else:

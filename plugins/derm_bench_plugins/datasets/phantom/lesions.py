@@ -1,7 +1,7 @@
-"""What each diagnosis of the phantom looks like: the distribution that a lesion's parameters are drawn from.
+"""The appearance of each diagnosis of the phantom: the distribution of a lesion's parameters.
 
 The criteria are those of pattern analysis (Argenziano et al., J Am Acad Dermatol 48, 679, 2003) and, for
-keratoses, vessels and dermatofibroma, the usual teaching; the numbers are ours, chosen by eye.
+keratoses, vessels and dermatofibroma, the usual teaching. The numbers were chosen by eye.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 if TYPE_CHECKING:
     from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
-# How often a structure is present; columns as PHANTOM_CLASSES: mel, nv, bkl, bcc, akiec, vasc, df.
+# Probability that a structure is present; columns as in PHANTOM_CLASSES: mel, nv, bkl, bcc, akiec, vasc, df.
 PRESENCE: dict[str, tuple[float, ...]] = {
     "network": (0.55, 0.75, 0.10, 0.02, 0.03, 0.00, 0.12),
     "globules": (0.25, 0.35, 0.10, 0.00, 0.00, 0.00, 0.05),
@@ -37,8 +37,8 @@ PRESENCE: dict[str, tuple[float, ...]] = {
     "delicate": (0.05, 0.12, 0.03, 0.00, 0.02, 0.00, 0.80),
 }
 
-# Means of graded properties, then their deviation. radius in mm; melanin and blood in optical density;
-# softness is the width of the border relative to the radius; the others run from 0 to 1.
+# Means of graded properties, then their standard deviation. radius in mm; melanin and blood in optical density;
+# softness is the width of the border relative to the radius; the others are in 0 to 1.
 GRADED: dict[str, tuple[tuple[float, ...], float]] = {
     "radius": ((3.7, 3.0, 3.3, 3.1, 3.4, 2.4, 2.6), 0.55),
     "asymmetry": ((0.65, 0.20, 0.35, 0.40, 0.40, 0.25, 0.15), 0.15),
@@ -72,7 +72,7 @@ HAIRINESS = {"clinic-a": 0.7, "clinic-b": 1.5}
 @dataclass(frozen=True)
 class Lesion:
     """One lesion and its patient. `values`: the graded properties, and the strength (0 absent, 1 full) of each
-    structure; `key` seeds what else is random in it; `hairs`: mean number in view."""
+    structure; `key` seeds all other random properties; `hairs`: mean number of visible hairs."""
 
     values: dict[str, float]
     key: tuple[int, ...]
@@ -84,7 +84,7 @@ class Lesion:
 
 
 def draw_lesion(options: PhantomOptions, diagnosis: str, number: int) -> Lesion:
-    """The `number`-th lesion of a diagnosis; it does not depend on how many others there are."""
+    """Return the `number`-th lesion of a diagnosis, independently of the number of other lesions."""
     column = PHANTOM_CLASSES.index(diagnosis)
     clinic = 0 if options.domain == "clinic-a" else 1
     key = (options.seed, clinic, column, number)
@@ -98,7 +98,8 @@ def draw_lesion(options: PhantomOptions, diagnosis: str, number: int) -> Lesion:
 
 
 def _draw_values(rng: np.random.Generator, column: int, difficulty: float) -> dict[str, float]:
-    """Difficulty moves every class toward the mean of all and widens it; structures get rarer and fainter."""
+    """Draw the values. Difficulty moves every class toward the common mean and widens it, and makes structures rarer
+    and fainter."""
     blend = 0.05 + 0.6 * difficulty
     mimicry = 0.2 * difficulty
     values = {}

@@ -1,4 +1,5 @@
-"""Renders one view of a phantom lesion: melanin and blood absorb, structures lie over them, then the camera.
+"""Renders one view of a phantom lesion: melanin and blood absorb, structures are painted over them, then the camera is
+simulated.
 
 Lengths are millimetres in the lesion's own frame, so that views of one lesion share every structure.
 """
@@ -23,7 +24,7 @@ TONE_MELANIN = (0.06, 0.12, 0.22, 0.42, 0.75, 1.15)
 
 
 def render(lesion: Lesion, view: int, domain: str, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 [side,side,3] and its mask, uint8 [side,side] of 0 and 255."""
+    """Return the image, uint8 [side,side,3], and its mask, uint8 [side,side] of 0 and 255."""
     own = np.random.default_rng([2, *lesion.key])
     shot = np.random.default_rng([3, *lesion.key, view])
     camera = CAMERAS[domain]
@@ -59,7 +60,7 @@ def _frame(
 
 
 def _pose(shot: np.random.Generator, camera: Camera, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Another angle, distance, aim and slant in every view."""
+    """Return coordinates with a random angle, distance, aim and slant per view."""
     pitch = camera.field * shot.uniform(0.8, 1.25) / side
     line = (np.arange(side, dtype=np.float32) - (side - 1) / 2) * pitch
     x, y = (field.ravel() for field in np.meshgrid(line, line))
@@ -70,7 +71,7 @@ def _pose(shot: np.random.Generator, camera: Camera, side: int) -> tuple[np.ndar
 
 
 def _ring(rng: np.random.Generator, orders: tuple[int, ...], size: float, mean: float) -> np.ndarray:
-    """A random smooth function of the angle, float32 [512], as a sum of harmonics of equal size."""
+    """Return a random smooth function of the angle, float32 [512], as a sum of harmonics of equal size."""
     angle = np.linspace(0, 2 * np.pi, ANGLES, dtype=np.float32)
     phases, sizes = (
         rng.uniform(0, 2 * np.pi, len(orders)),

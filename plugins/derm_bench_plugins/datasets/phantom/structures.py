@@ -1,4 +1,4 @@
-"""The dermoscopic structures of a phantom, one painter each, named as in pattern analysis."""
+"""The dermoscopic structures of a phantom, one painter per structure, named as in pattern analysis."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CLOT = (0.24, 0.08, 0.18)
 
 @dataclass(frozen=True)
 class Body:
-    """What a painter sees of a lesion: its drawn values, and where the pixels lie in it."""
+    """The input of a painter: the drawn values of a lesion and the coordinates of the pixels."""
 
     values: dict[str, float]
     frame: Frame
 
 
 def paint_structures(canvas: Canvas, values: dict[str, float], frame: Frame, own: Generator) -> None:
-    """Paints what is present. Each structure has its own stream: one more does not move the others."""
+    """Paint the structures that are present. Each has a separate random stream, so that one does not change another."""
     seed, body = int(own.integers(2**31)), Body(values, frame)
     for stream, (name, paint) in enumerate(PAINTERS.items()):
         if values[name] > 0:
@@ -42,19 +42,19 @@ def paint_structures(canvas: Canvas, values: dict[str, float], frame: Frame, own
 
 
 def _spots(frame: Frame, rng: Generator, pitch: float, jitter: float = 0.8) -> tuple[np.ndarray, ...]:
-    """Cells of `pitch` mm: distance to the seed in mm, distance to the cell's edge in mm, chance."""
+    """Return cells of `pitch` mm: distance to the seed in mm, distance to the cell's edge in mm, chance."""
     texture, offset, scale = cells(jitter), rng.random(2), 1 / (16 * pitch)
     x, y = frame.bent_u * scale + offset[0], frame.bent_v * scale + offset[1]
     return look(texture.nearest, x, y) * pitch, look(texture.edge, x, y) * pitch, look(texture.chance, x, y)
 
 
 def _disc(distance: np.ndarray, radius: float | np.ndarray, blur: float) -> np.ndarray:
-    """1 within the radius, 0 beyond, over a soft rim of `blur` mm."""
+    """Return 1 within the radius and 0 beyond, with a soft rim of `blur` mm."""
     return np.clip((radius - distance) / blur + 0.5, 0, 1)
 
 
 def _cloud(frame: Frame, rng: Generator, span: float, cut: float) -> np.ndarray:
-    """Soft patches, 0..1, where smooth noise of `span` mm exceeds `cut` deviations."""
+    """Return soft patches, 0..1, where smooth noise of `span` mm exceeds `cut` deviations."""
     offset = rng.random(2)
     field = look(noise(4, 2.0), frame.u / span + offset[0], frame.v / span + offset[1])
     return np.clip((field - cut) * 1.6, 0, 1)

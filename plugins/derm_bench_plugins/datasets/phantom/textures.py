@@ -19,8 +19,8 @@ TREE_SIDE = 192
 class Cells:
     """A periodic Voronoi texture, float32 [512,512] each, lengths in cells.
 
-    nearest: distance to the nearest seed; edge: distance to the second nearest less that; chance: a number in
-    [0,1) that all points of one cell share.
+    nearest: distance to the nearest seed; edge: distance to the second nearest seed minus that distance; chance: a
+    random number in [0,1) per cell.
     """
 
     nearest: np.ndarray
@@ -29,7 +29,7 @@ class Cells:
 
 
 def look(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Values of a periodic texture at (x, y), whose period is 1; nearest texel."""
+    """Return the values of a periodic texture at (x, y), with period 1, from the nearest texel."""
     side = texture.shape[0]
     column = (x * side).astype(np.int32) & (side - 1)
     row = (y * side).astype(np.int32) & (side - 1)
@@ -39,7 +39,8 @@ def look(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @cache
 def noise(number: int, slope: float) -> np.ndarray:
-    """Periodic noise, float32 [256,256], mean 0, deviation 1; amplitude falls as frequency ** -slope."""
+    """Return periodic noise, float32 [256,256], mean 0, standard deviation 1; amplitude falls as frequency **
+    -slope."""
     white = np.random.default_rng([77, number]).standard_normal((NOISE_SIDE, NOISE_SIDE))
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(NOISE_SIDE), np.fft.fftfreq(NOISE_SIDE))) * NOISE_SIDE
     weight = np.where(frequency > 0, np.maximum(frequency, 1.0) ** -slope, 0.0)
@@ -49,7 +50,7 @@ def noise(number: int, slope: float) -> np.ndarray:
 
 @cache
 def cells(jitter: float) -> Cells:
-    """Cells of a honeycomb whose seeds are moved: `jitter` 0 not at all, 1 by up to half a cell."""
+    """Return the cells of a honeycomb with displaced seeds: `jitter` 0 by nothing, 1 by up to half a cell."""
     rng = np.random.default_rng([78, int(jitter * 1000)])
     offset = 0.5 + jitter * (rng.random((2, CELLS, CELLS)) - 0.5)
     offset[0, 1::2] += 0.5  # a honeycomb rather than a grid
@@ -72,7 +73,7 @@ def cells(jitter: float) -> Cells:
 
 @cache
 def tree(number: int) -> np.ndarray:
-    """Arborising vessels that enter from one side, float32 [192,192] in 0..1; drawn at twice that side."""
+    """Return arborising vessels that enter from one side, float32 [192,192] in 0..1; drawn at twice that side."""
     rng = np.random.default_rng([79, number])
     canvas = Image.new("L", (2 * TREE_SIDE, 2 * TREE_SIDE))
     draw = ImageDraw.Draw(canvas)
@@ -86,7 +87,7 @@ def tree(number: int) -> np.ndarray:
 def _branch(
     draw: ImageDraw.ImageDraw, rng: np.random.Generator, point: np.ndarray, heading: float, width: float
 ) -> None:
-    """One vessel, winding and getting thinner, from which thinner ones branch."""
+    """Draw a winding vessel that gets thinner, and from which thinner vessels branch."""
     for _ in range(int(6 + width * 2)):
         heading += rng.normal(0, 0.28)
         following = point + 11.0 * np.array([np.cos(heading), np.sin(heading)])

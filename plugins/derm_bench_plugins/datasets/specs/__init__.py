@@ -1,4 +1,4 @@
-"""Options and specs of the data sets, a module for each. Imports no torch."""
+"""Options and specs of the data sets, one module per data set. Imports no torch."""
 
 from __future__ import annotations
 

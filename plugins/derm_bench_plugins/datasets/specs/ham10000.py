@@ -10,9 +10,9 @@ from derm_bench.specs import DatasetSpec, Options
 
 
 class Ham10000Options(Options):
-    """HAM10000 as its archives unpack."""
+    """Options of HAM10000, in the folder structure of its unpacked archives."""
 
-    root: Path = Field(description="holds HAM10000_metadata and the image folders")
+    root: Path = Field(description="folder with HAM10000_metadata and the image folders")
 
 
 SPEC = DatasetSpec(

@@ -10,18 +10,18 @@ from derm_bench.specs import DatasetSpec, Options
 
 
 class ImageFolderOptions(Options):
-    """A folder of class folders."""
+    """Options of a folder that contains one folder per class."""
 
-    root: Path = Field(description="holds class/*, or train|val|test folders that hold class/*")
+    root: Path = Field(description="folder with class/*, or with folders train|val|test that contain class/*")
     groups: Path | None = Field(
         None,
-        description="CSV of image,group for every image (lesion or patient); default root/groups.csv",
+        description="CSV file with columns image,group (lesion or patient) for every image; default: root/groups.csv",
     )
 
 
 SPEC = DatasetSpec(
     name="image-folder",
-    summary="class folders of images, with or without train, val and test above them",
+    summary="images in one folder per class, optionally within folders train, val and test",
     create="derm_bench_plugins.datasets.image_folder:ImageFolder",
     options=ImageFolderOptions,
 )

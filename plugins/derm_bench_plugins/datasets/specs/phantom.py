@@ -13,24 +13,27 @@ from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 class PhantomOptions(Options):
     """Procedural dermoscopy. Equal options give equal images."""
 
-    images: int = Field(900, ge=2, le=1_000_000, description="images in all, each view of a lesion counted")
+    images: int = Field(
+        900, ge=2, le=1_000_000, description="total number of images, counting each view of a lesion"
+    )
     classes: tuple[str, ...] = Field(
-        ("mel", "nv", "bkl"), description="2 to 7 of " + ", ".join(PHANTOM_CLASSES)
+        ("mel", "nv", "bkl"), description="2 to 7 classes of " + ", ".join(PHANTOM_CLASSES)
     )
     imbalance: float | dict[str, float] = Field(
-        3.0, description="images of the commonest class to those of the rarest one, or a share for each class"
+        3.0,
+        description="ratio of the number of images of the most common and the rarest class, or a share per class",
     )
-    views: float = Field(1.5, ge=1, le=3, description="mean number of images of one lesion")
-    difficulty: float = Field(0.5, ge=0, le=1, description="how far the classes overlap")
+    views: float = Field(1.5, ge=1, le=3, description="mean number of images per lesion")
+    difficulty: float = Field(0.5, ge=0, le=1, description="overlap of the classes")
     domain: Literal["clinic-a", "clinic-b"] = Field(
         "clinic-a",
-        description="whose patients and camera: skin tones, hair, colours, vignetting, scale",
+        description="clinic whose patients and camera are simulated: skin tones, hair, colours, vignetting, scale",
     )
     side: int = Field(96, ge=16, le=512, description="rendered side in pixels")
     seed: int = Field(
         0,
         ge=0,
-        description="seed of the lesions; another one gives other lesions from the same distributions",
+        description="seed of the lesions; another seed gives other lesions from the same distributions",
     )
 
     @field_validator("classes")
@@ -38,7 +41,7 @@ class PhantomOptions(Options):
     def _known(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in classes if name not in PHANTOM_CLASSES]
         if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
-            raise ValueError("give 2 to 7 different ones of " + ", ".join(PHANTOM_CLASSES))
+            raise ValueError("give 2 to 7 different classes of " + ", ".join(PHANTOM_CLASSES))
         return classes
 
     @model_validator(mode="after")
@@ -47,7 +50,7 @@ class PhantomOptions(Options):
             if set(self.imbalance) != set(self.classes) or min(self.imbalance.values()) <= 0:
                 raise ValueError("imbalance needs a share above 0 for each of " + ", ".join(self.classes))
         elif not 1 <= self.imbalance <= 1000:
-            raise ValueError("imbalance is a factor from 1 to 1000")
+            raise ValueError("imbalance must be a factor from 1 to 1000")
         if self.images < len(self.classes):
             raise ValueError("fewer images than classes")
         return self
@@ -55,7 +58,7 @@ class PhantomOptions(Options):
 
 SPEC = DatasetSpec(
     name="phantom-dermoscopy",
-    summary="procedural dermoscopy of up to seven diagnoses: no download, as many images as wanted",
+    summary="procedural dermoscopy of up to seven diagnoses: no download, any number of images",
     create="derm_bench_plugins.datasets.phantom.dataset:PhantomDermoscopy",
     options=PhantomOptions,
     presets={"tiny": {"images": 48, "side": 32}, "smoke": {"images": 150, "side": 64}},

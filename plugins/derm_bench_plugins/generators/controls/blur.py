@@ -1,4 +1,5 @@
-"""Control `blur`: real training images drawn again through a Gaussian, which shows what low frequencies do."""
+"""Control `blur`: real training images, drawn again and blurred by a Gaussian. It shows the effect of low
+frequencies."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Blur(RealImages):
-    """Training images convolved with a Gaussian out to 3 sigma, reflected at the edge."""
+    """Training images convolved with a Gaussian that is cut off at 3 sigma. They are reflected at the edge."""
 
     def __init__(self, options: BlurOptions, task: Task) -> None:
         super().__init__(options, task)
         self.sigma = options.sigma
 
     def altered(self, images: torch.Tensor) -> torch.Tensor:
-        reach = min(math.ceil(3 * self.sigma), images.shape[-1] - 1)  # reflection ends at the other edge
+        reach = min(math.ceil(3 * self.sigma), images.shape[-1] - 1)  # an image can be reflected only once
         blurred: torch.Tensor = tv.gaussian_blur(images, [2 * reach + 1] * 2, [self.sigma] * 2)
         return blurred

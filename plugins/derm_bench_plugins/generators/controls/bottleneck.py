@@ -1,4 +1,5 @@
-"""Control `bottleneck`: real training images drawn again, down to a side and back: what that resolution costs."""
+"""Control `bottleneck`: real training images, resized to a smaller side and back. It shows the cost of that
+resolution."""
 
 from __future__ import annotations
 
@@ -6,5 +7,8 @@ from derm_bench_plugins.generators.controls.real_images import RealImages
 
 
 class Bottleneck(RealImages):
-    """Training images, unchanged here. The harness resizes them to the option `size` before the fit, and samples back
-    to the stored size, as it does for every generator: the loss is the one that a generator of that size has."""
+    """Training images, unchanged by this class.
+
+    As for every generator, the harness resizes them to the option `size` before the fit, and resizes samples to the
+    stored size. The loss of detail is therefore that of a generator of that size.
+    """

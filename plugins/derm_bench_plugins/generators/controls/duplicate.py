@@ -1,4 +1,4 @@
-"""Control `duplicate`: real training images drawn again, which shows what more updates on the same images do."""
+"""Control `duplicate`: real training images, drawn again. It shows the effect of more updates on the same images."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from derm_bench_plugins.generators.controls.real_images import RealImages
 
 
 class Duplicate(RealImages):
-    """Training images of the class, unchanged. With a `size` of its own they go through it, as in `bottleneck`."""
+    """Training images of the class, unchanged. With the option `size`, they are resized to it, as in `bottleneck`."""

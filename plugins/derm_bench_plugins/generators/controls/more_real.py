@@ -1,4 +1,4 @@
-"""Control `more-real`: images of the reserve, which shows what as many new real images would do."""
+"""Control `more-real`: images of the reserve. It shows the effect of as many new real images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 class MoreReal(RealImages):
-    """The images of the reserve, each once; `train` is the reserve here, as the spec's `reads` says."""
+    """The images of the reserve, each once. The argument `train` is the reserve, as `reads` in the spec declares."""
 
     def rows(self, request: SampleRequest, train: ImageSet) -> torch.Tensor:
-        """UserError where more are to be kept than there are; a chunk may run over the end."""
+        """Return the drawn rows of `train`. A chunk may extend beyond the last image.
+
+        Raises UserError if the whole request needs more images than there are.
+        """
         have = len(train) if request.label is None else int((train.labels == request.label).sum())
         wanted = request.start + request.n if request.total is None else request.total
         if wanted > have:
             name = "" if request.label is None else f" of '{train.classes[request.label]}'"
             raise UserError(
-                f"the reserve has {have} images{name}, {wanted} are asked for",
-                hint="raise split.reserve, or ask for fewer",
+                f"the reserve has {have} images{name}, but {wanted} are requested",
+                hint="raise split.reserve, or request fewer images",
             )
         return super().rows(request, train)

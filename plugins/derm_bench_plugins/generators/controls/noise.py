@@ -1,4 +1,4 @@
-"""Control `noise`: pixels drawn uniformly, which shows what images without content do."""
+"""Control `noise`: pixels drawn uniformly. It shows the effect of images without content."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Noise(ModulePlugin):
-    """Each value of each pixel uniform over 0 to 255."""
+    """Images in which each channel of each pixel is uniform over 0 to 255."""
 
     def __init__(self, options: ControlOptions, task: Task) -> None:
         self.size = task.size
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """There is nothing to do."""
+        """Do nothing: there is nothing to train."""
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
         noise = stream(request.seed, f"noise/{request.label}")

@@ -1,4 +1,4 @@
-"""Real images drawn in an order that the fit fixes: what all controls but `noise` start from."""
+"""The base of all controls but `noise`: real images, drawn in an order that the fit determines."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class RealImages(ModulePlugin):
-    """Images of the class asked for, byte for byte, each once before any comes again."""
+    """Unchanged images of the requested class, each drawn once before any is drawn again."""
 
     def __init__(self, options: ControlOptions, task: Task) -> None:
         self.task = task
         self.order = DrawOrder()
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """Fixes the order in which images are drawn."""
+        """Determine the order in which images are drawn."""
         self.order.fix(run.seed)
 
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
@@ -36,11 +36,11 @@ class RealImages(ModulePlugin):
         return Samples(self.altered(train.images[rows]), [train.ids[i] for i in rows.tolist()])
 
     def rows(self, request: SampleRequest, train: ImageSet) -> torch.Tensor:
-        """Which images of `train` are drawn, int64 [request.n]."""
+        """Return the drawn images as rows of `train`, int64 [request.n]."""
         return self.order.of_class(train, request)
 
     def altered(self, images: torch.Tensor) -> torch.Tensor:
-        """The drawn images, uint8 [n,3,S,S], as the control changes them."""
+        """Return the drawn images, uint8 [n,3,S,S], as the control changes them."""
         return images
 
     def parts(self) -> dict[str, nn.Module]:

@@ -1,4 +1,4 @@
-"""Control `shuffled-label`: training images under labels drawn from the training prior: images without a class."""
+"""Control `shuffled-label`: training images with labels drawn from the training prior, so that images have no class."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 class ShuffledLabel(RealImages):
-    """For every label, images of the whole training set. They are drawn evenly, so that their true classes follow its
-    prior, and exactly over as many draws as it has images."""
+    """For every label, images of the whole training set.
+
+    Each image is drawn once before any is drawn again, so that the true classes follow the prior of the training set,
+    exactly so after as many draws as it has images.
+    """
 
     def rows(self, request: SampleRequest, train: ImageSet) -> torch.Tensor:
         return self.order.rows(len(train), request)

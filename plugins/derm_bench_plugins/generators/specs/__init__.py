@@ -1,4 +1,4 @@
-"""Options and specs of the generators, a module for each. Nothing in this package imports torch."""
+"""Options and specs of the generators, one module per generator. Nothing in this package imports torch."""
 
 from __future__ import annotations
 

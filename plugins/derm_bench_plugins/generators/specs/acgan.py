@@ -11,13 +11,15 @@ from derm_bench_plugins.generators.specs.conditional_options import ConditionalO
 
 class AcganOptions(ConditionalOptions):
     class_weight: float = Field(
-        1.0, ge=0, description="weight of the cross entropy of the classes, relative to that of real and fake"
+        1.0,
+        ge=0,
+        description="weight of the cross entropy of the classes; that of real and fake has weight 1",
     )
 
 
 SPEC = GeneratorSpec(
     name="acgan",
-    summary="AC-GAN: a discriminator with an auxiliary classifier of reals and fakes",
+    summary="AC-GAN: a discriminator with an auxiliary classifier, trained on reals and fakes",
     paper="Odena et al. 2017, as in Xiang and Wang 2019; cited by papers 001 and 003",
     create="derm_bench_plugins.generators.acgan:AcGan",
     options=AcganOptions,

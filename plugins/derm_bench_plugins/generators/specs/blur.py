@@ -9,7 +9,7 @@ from derm_bench_plugins.generators.specs.control_options import ControlOptions
 
 
 class BlurOptions(ControlOptions):
-    """The width of the Gaussian."""
+    """The option of `blur`, the width of the Gaussian."""
 
     sigma: float = Field(2.0, gt=0, le=100, description="standard deviation of the Gaussian, in pixels")
 

@@ -9,18 +9,19 @@ from derm_bench_plugins.generators.specs.control_options import ControlOptions
 
 
 class BottleneckOptions(ControlOptions):
-    """The size has no default: it is that of the generator to compare with."""
+    """`size` has no default, because it must be the size of the generator with which the control is compared."""
 
     size: int = Field(
         ge=8,
         le=1024,
-        description="side in pixels through which the images go: that of the generator compared with",
+        description="side in pixels to which images are resized, before they are resized back: the size of the "
+        "generator with which to compare",
     )
 
 
 SPEC = GeneratorSpec(
     name="bottleneck",
-    summary="control: real training images drawn again, through a generator's resolution and back",
+    summary="control: real training images drawn again, resized to a generator's resolution and back",
     create="derm_bench_plugins.generators.controls.bottleneck:Bottleneck",
     options=BottleneckOptions,
     conditional=True,

@@ -1,4 +1,4 @@
-"""Options that GANs with one generator and one discriminator share, and the presets of small networks."""
+"""Options shared by the GANs with one generator and one discriminator, and the presets of small networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from derm_bench.specs import GeneratorOptions
 
 
 class GanOptions(GeneratorOptions):
-    """A generator and a discriminator trained with Adam. A method may change any of the defaults."""
+    """Options of a generator and a discriminator trained with Adam. A subclass may change the defaults."""
 
     z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(64, ge=2, le=65536, description="real images per update of D")

@@ -1,4 +1,4 @@
-"""Options of the GANs on the layers of DCGAN that learn all classes in one fit."""
+"""Options of the conditional GANs on the layers of DCGAN, which learn all classes in one fit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class ConditionalOptions(GanOptions):
-    """The settings of DCGAN; `base` 128 gives the widths of Radford et al."""
+    """The settings of DCGAN. `base: 128` gives the widths of Radford et al."""
 
     base: int = Field(
-        128, ge=2, le=1024, multiple_of=2, description="channels of G's last hidden layer; D starts at half"
+        128,
+        ge=2,
+        le=1024,
+        multiple_of=2,
+        description="channels of G's last hidden layer; D's first layer has half as many",
     )

@@ -11,17 +11,21 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class DcganOptions(GanOptions):
-    """What paper 002 leaves open follows Radford et al. 2016; `base` 128 gives their widths."""
+    """Settings that paper 002 leaves open follow Radford et al. 2016. `base: 128` gives their widths."""
 
     prior: Literal["uniform", "normal"] = Field("uniform", description="z ~ U(-1,1) or N(0,1)")
     base: int = Field(
-        128, ge=2, le=1024, multiple_of=2, description="channels of G's last hidden layer; D starts at half"
+        128,
+        ge=2,
+        le=1024,
+        multiple_of=2,
+        description="channels of G's last hidden layer; D's first layer has half as many by default",
     )
     d_base: int | None = Field(
-        None, ge=1, le=1024, description="channels of D's first layer; default half of `base`"
+        None, ge=1, le=1024, description="channels of D's first layer; default: half of `base`"
     )
     kernel: Literal[4, 5] = Field(
-        4, description="side of the kernels: 4, which stride 2 divides, or Radford's 5"
+        4, description="side of the kernels: 4, which is divisible by the stride 2, or 5 as in Radford et al."
     )
     head: Literal["flatten", "gap"] = Field(
         "flatten", description="how D reduces its last 4x4 map to a logit"

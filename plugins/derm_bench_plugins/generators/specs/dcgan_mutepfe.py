@@ -9,18 +9,21 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class MutepfeOptions(GanOptions):
-    """The defaults are the paper's."""
+    """The defaults are the settings of the paper."""
 
     z_dim: int = Field(128, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(128, ge=2, le=65536, description="real images per update of D")
     base: int = Field(
-        64, ge=1, le=1024, description="channels of G's last hidden layer and of D's first; 64 is the paper's"
+        64,
+        ge=1,
+        le=1024,
+        description="channels of G's last hidden layer and of D's first layer; the paper has 64",
     )
 
 
 SPEC = GeneratorSpec(
     name="dcgan-mutepfe",
-    summary="DCGAN of 5x5 kernels whose discriminator is later fine-tuned as a classifier",
+    summary="DCGAN with 5x5 kernels, whose discriminator is later fine-tuned as a classifier",
     paper="Mutepfe et al., paper 004: benign and malignant lesions at 64 px",
     create="derm_bench_plugins.generators.dcgan_mutepfe:DcganMutepfe",
     options=MutepfeOptions,

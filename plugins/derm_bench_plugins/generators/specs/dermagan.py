@@ -9,17 +9,20 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class DermaganOptions(GanOptions):
-    """The defaults are the paper's."""
+    """The defaults are the settings of the paper."""
 
     z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
     base: int = Field(
-        64, ge=1, le=1024, description="channels of G's last hidden layer and of D's first; 64 is the paper's"
+        64,
+        ge=1,
+        le=1024,
+        description="channels of G's last hidden layer and of D's first layer; the paper has 64",
     )
 
 
 SPEC = GeneratorSpec(
     name="dermagan",
-    summary="DermaGAN: a DCGAN without biases, z of 512, one network per class",
+    summary="DermaGAN: a DCGAN without biases, with z of length 512, one network per class",
     paper="paper 003, section C: synthetic images of four lesions at 64 px",
     create="derm_bench_plugins.generators.dermagan:DermaGan",
     options=DermaganOptions,

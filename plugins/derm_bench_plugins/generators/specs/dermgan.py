@@ -10,17 +10,19 @@ from derm_bench.specs import GeneratorOptions, GeneratorSpec
 
 
 class DermganOptions(GeneratorOptions):
-    """The settings of pix2pix. The weights of the losses that DermGAN adds are choices: its text was not available."""
+    """The settings of pix2pix. The weights of the losses added by DermGAN are choices, as its text was not
+    available."""
 
     batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image per update")
     lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
     betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
     base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
     region: Literal["box", "mask"] = Field(
-        "box", description="what the map shows of the lesion: its bounding box, as the paper, or its outline"
+        "box",
+        description="region of the lesion in the map: its bounding box, as in the paper, or its mask",
     )
     l1: float = Field(100.0, ge=0, description="weight of the L1 loss over the image")
-    l1_lesion: float = Field(10.0, ge=0, description="weight of the L1 loss over the lesion alone")
+    l1_lesion: float = Field(10.0, ge=0, description="weight of the L1 loss over the lesion only")
     feature_matching: float = Field(
         10.0, ge=0, description="weight of the L1 loss between D's features of real and generated images"
     )
@@ -28,13 +30,15 @@ class DermganOptions(GeneratorOptions):
         None,
         ge=1,
         le=5,
-        description="stride-2 layers of D: 3 give patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; default 3 from "
-        "256 px on, one fewer each time the side halves",
+        description="stride-2 layers of D: 3 give patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; default: 3 from "
+        "256 px on, one fewer per halving of the side",
     )
     resize: float = Field(
-        0.3, ge=0, lt=1, description="largest change of size of the region of a sample, a share"
+        0.3, ge=0, lt=1, description="largest relative change of the size of a sample's region"
     )
-    move: float = Field(0.15, ge=0, le=1, description="largest shift of the region, a share of the side")
+    move: float = Field(
+        0.15, ge=0, le=1, description="largest shift of the region, as a fraction of the side"
+    )
 
 
 SPEC = GeneratorSpec(

@@ -11,28 +11,28 @@ from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
 class EfganOptions(DcganOptions):
-    """A DCGAN, the augmentation of its training images and that of its samples."""
+    """The options of DCGAN, of the augmentation of its training images, and of the rotation of its samples."""
 
     colour: Literal["hue", "permutations"] = Field(
         "hue",
-        description="how training images are multiplied: by five small shifts of hue, or, as in the paper, by the six "
-        "orders of the channels, which removes most diagnostic meaning of a lesion's colour",
+        description="how training images are recoloured: by five small shifts of hue, or, as in the paper, by the six "
+        "orders of the channels, which removes most of the diagnostic meaning of a lesion's colour",
     )
     hue: float = Field(
         0.05,
         ge=0,
         le=0.5,
-        description="largest shift of hue, a share of the colour circle; for colour: hue only",
+        description="largest shift of hue, as a fraction of the colour circle; for colour: hue only",
     )
     rotate: Literal[30, 45, 60, 90] = Field(
         90,
-        description="generated images are rotated by a multiple of it, in degrees; 90 needs no resampling",
+        description="generated images are rotated by a multiple of this angle in degrees; 90 needs no resampling",
     )
 
 
 SPEC = GeneratorSpec(
     name="efgan",
-    summary="EF-GAN: colour-space augmentation, a DCGAN on it, rotation of its samples",
+    summary="EF-GAN: colour augmentation, a DCGAN trained on the result, rotation of its samples",
     paper="Xu et al. 2020",
     create="derm_bench_plugins.generators.efgan:Efgan",
     options=EfganOptions,

@@ -1,4 +1,4 @@
-"""Options and spec of `folder`, images that somebody has made already."""
+"""Options and spec of `folder`, existing synthetic images."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ _FILLING = frozenset({"and", "the", "of", "on", "set", "split", "data", "images"
 
 
 class FolderOptions(GeneratorOptions):
-    """Where the images are, and what the model that made them was trained on."""
+    """The folder of the images, and the data on which the model that made them was trained."""
 
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
-        "per_class", description="per_class: a stage for each class that has a quota"
+        "per_class", description="per_class: one stage per class with a quota"
     )
-    root: Path = Field(description="holds a folder of images for each class, named as the class")
+    root: Path = Field(
+        description="folder that contains one folder of images per class, named after the class"
+    )
     trained_on: str = Field(
         min_length=1,
         max_length=500,
-        description="what the model that made these images was trained on, as you state it: train (of the split that "
-        "`split` names), words for other data, or all, test, val, which need the permit generator_sees_test",
+        description="your statement of the data on which the model that made these images was trained: train (the "
+        "training part of `split`); a description of other data; or all, test or val, which need the permit "
+        "generator_sees_test",
     )
     split: str | None = Field(
         None,
         pattern="^[0-9a-f]{8,64}$",
-        description="with trained_on: train, the digest of that split or its first 8 digits or more; "
+        description="with trained_on: train, the digest of that split, or at least its first 8 digits; "
         "`derm-bench plan MATRIX --json` prints it under `splits`",
     )
 
     @property
     def parts(self) -> frozenset[str]:
-        """The parts of this very data set that `trained_on` names; none where it describes other data."""
+        """The parts of the benchmark's data set that `trained_on` names; empty if it describes other data."""
         words = set(re.findall(r"[a-z]+", self.trained_on.lower()))
         return frozenset(words & _PARTS) if words <= _PARTS | _FILLING else frozenset()
 
@@ -45,19 +48,19 @@ class FolderOptions(GeneratorOptions):
         only_train = bool(self.parts) and self.parts <= {"train", "training"}
         if only_train and self.split is None:
             raise ValueError(
-                "trained_on: train needs `split`, the digest of the split whose training part it was "
+                "trained_on: train needs `split`, the digest of the split whose training part was used "
                 "(`derm-bench plan MATRIX --json` prints it under `splits`)"
             )
         if self.split is not None and not only_train:
-            raise ValueError("split goes with trained_on: train, and with nothing else")
+            raise ValueError("split may be set only with trained_on: train")
         if self.fit_on != "train":
-            raise ValueError("fit_on has no effect on images that are there; say it with trained_on: all")
+            raise ValueError("fit_on has no effect on existing images; write trained_on: all instead")
         return self
 
 
 SPEC = GeneratorSpec(
     name="folder",
-    summary="images that somebody has made already, one folder per class",
+    summary="existing synthetic images, in one folder per class",
     create="derm_bench_plugins.generators.folder:Folder",
     options=FolderOptions,
     conditional=True,

@@ -9,17 +9,17 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class IaganOptions(GanOptions):
-    """The widths of the networks are choices: the paper's text was not available."""
+    """The widths of the networks are choices, because the paper's text was not available."""
 
     batch_size: int = Field(32, ge=2, le=65536, description="real images per update of D")
     base: int = Field(
-        32, ge=4, le=512, multiple_of=4, description="channels after the first layer of encoder and D"
+        32, ge=4, le=512, multiple_of=4, description="channels after the first layer of the encoder and of D"
     )
     code: int = Field(
         64,
         ge=1,
         le=4096,
-        description="channels of the 4x4 map that an image is encoded to; z is projected to one of the same size",
+        description="channels of the 4x4 map to which an image is encoded; z is projected to a map of the same size",
     )
     z_per_image: int = Field(
         10, ge=1, le=100_000, description="consecutive samples that start from the same real image"
@@ -28,7 +28,7 @@ class IaganOptions(GanOptions):
 
 SPEC = GeneratorSpec(
     name="iagan",
-    summary="IAGAN: real image and noise in, inception and self-attention blocks",
+    summary="IAGAN: images from a real image and noise, by inception and self-attention blocks",
     paper="Motamed, Rogalla and Khalvati 2021",
     create="derm_bench_plugins.generators.iagan:Iagan",
     options=IaganOptions,

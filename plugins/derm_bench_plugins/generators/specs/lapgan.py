@@ -11,7 +11,7 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class LapganOptions(GanOptions):
-    """Denton et al. 2015; Adam takes the place of their SGD."""
+    """The settings of Denton et al. 2015, except that Adam replaces SGD."""
 
     batch_size: int = Field(
         128, ge=2, le=65536, description="real images per update, the same for all levels"
@@ -30,14 +30,14 @@ class LapganOptions(GanOptions):
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
         "per_class",
         description="per_class: one pyramid per class, without label planes; pooled, or groups of classes: one "
-        "pyramid for several classes, with a label plane as input",
+        "pyramid for several classes, with label planes as input",
     )
 
 
 SPEC = GeneratorSpec(
     name="lapgan",
-    summary="LAPGAN: a Laplacian pyramid of GANs from 8x8 on, each level trained independently",
-    paper="Denton et al. 2015; at 256 px as Baur et al. 2018 (MelanoGANs) compare with",
+    summary="LAPGAN: a Laplacian pyramid of GANs starting at 8x8, each level trained independently",
+    paper="Denton et al. 2015; at 256 px as the baseline of Baur et al. 2018 (MelanoGANs)",
     create="derm_bench_plugins.generators.lapgan:Lapgan",
     options=LapganOptions,
     conditional=True,

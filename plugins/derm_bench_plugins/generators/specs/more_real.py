@@ -9,13 +9,13 @@ from derm_bench_plugins.generators.specs.control_options import ControlOptions
 
 
 def each_once(options: Any) -> str:
-    """As many as the fit reads: the planner counts them in the split."""
+    """Return "reads": there are as many images as the fit reads, which the planner counts in the split."""
     return "reads"
 
 
 SPEC = GeneratorSpec(
     name="more-real",
-    summary="control: real images that were kept out of training, those of the reserve",
+    summary="control: real images of the reserve, which is kept out of training",
     create="derm_bench_plugins.generators.controls.more_real:MoreReal",
     options=ControlOptions,
     conditional=True,

@@ -8,7 +8,7 @@ from derm_bench_plugins.generators.specs.conditional_options import ConditionalO
 
 SPEC = GeneratorSpec(
     name="semi-gan",
-    summary='GAN whose discriminator classifies images into K classes and "fake" with one softmax',
+    summary='GAN whose discriminator classifies images into K classes and "fake" by one softmax',
     paper="Rashid et al. 2019, cited by papers 002 and 003; losses of Salimans et al. 2016",
     create="derm_bench_plugins.generators.semi_gan:SemiGan",
     options=ConditionalOptions,

@@ -9,16 +9,18 @@ from derm_bench_plugins.generators.specs.control_options import ControlOptions
 
 
 class ShuffledLabelOptions(ControlOptions):
-    """Labels are shuffled over all classes: neither `classes` nor a scope by class is taken."""
+    """Labels are drawn over all classes, so that neither `classes` nor a scope per class is accepted."""
 
     @model_validator(mode="after")
     def _draws_from_all_classes(self) -> ShuffledLabelOptions:
         if self.classes is not None:
             raise ValueError(
-                "classes: it draws from all of them; synthetic.per_class says which classes get images"
+                "classes: shuffled-label draws from all classes; synthetic.per_class sets which classes get images"
             )
         if self.scope not in (None, "pooled"):
-            raise ValueError("scope: it draws from all classes at once, which is pooled; leave it out")
+            raise ValueError(
+                "scope: shuffled-label draws from all classes at once (pooled); leave this option out"
+            )
         return self
 
 

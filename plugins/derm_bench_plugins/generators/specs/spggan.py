@@ -11,26 +11,28 @@ from derm_bench_plugins.generators.specs.common import GanOptions
 
 
 class SpgganOptions(GanOptions):
-    """The settings of Karras et al. 2018 where Abdelhalim et al. 2021 do not state others."""
+    """The settings of Abdelhalim et al. 2021 and, where they state none, of Karras et al. 2018."""
 
     z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(16, ge=2, le=65536, description="real images per update, at every resolution")
     lr: float = Field(1e-4, gt=0, description="learning rate of G's Adam")
     lr_d: float = Field(4e-4, gt=0, description="learning rate of D's Adam (two time scales)")
     betas: tuple[float, float] = Field((0.0, 0.9), description="betas of both Adams")
-    base: int = Field(256, ge=4, le=4096, description="channels at 64x64; twice as many at half the side")
-    widest: int = Field(512, ge=4, le=4096, description="channels at most")
+    base: int = Field(
+        256, ge=4, le=4096, description="channels at 64x64; twice as many per halving of the side"
+    )
+    widest: int = Field(512, ge=4, le=4096, description="largest number of channels")
     attention: int = Field(
         32,
         ge=4,
         le=1024,
-        description="side of the features with self-attention, in G and in D; the largest one in smaller images",
+        description="side of the features with self-attention, in G and in D; in smaller images, the largest side",
     )
     growth: float = Field(
         0.5,
         ge=0,
         lt=1,
-        description="share of the budget in which the networks grow; the rest is at full size",
+        description="fraction of the budget during which the networks grow; the rest trains at full size",
     )
     loss: Literal["wgan", "hinge"] = Field(
         "wgan", description="adversarial loss; both use the gradient penalty"
@@ -38,7 +40,10 @@ class SpgganOptions(GanOptions):
     penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty (lambda)")
     drift: float = Field(0.001, ge=0, description="weight of the mean squared score of real images")
     ema: float = Field(
-        0.999, ge=0, lt=1, description="decay of the average of G's weights that samples come from"
+        0.999,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of G's weights, from which samples are drawn",
     )
 
 

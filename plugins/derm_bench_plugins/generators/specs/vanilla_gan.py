@@ -9,19 +9,19 @@ from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
 
 
 class VanillaOptions(GanOptions):
-    """The module `vanilla_gan` lists what Goodfellow et al. 2014 leave open."""
+    """The module `vanilla_gan` lists the choices that Goodfellow et al. 2014 leave open."""
 
     base: int = Field(
         256,
         ge=2,
         le=4096,
-        description="units of G's first hidden layer, and of D's last; the others are multiples",
+        description="units of G's first hidden layer and of D's last one; the other layers have multiples of it",
     )
 
 
 SPEC = GeneratorSpec(
     name="vanilla-gan",
-    summary="the first GAN: two perceptrons, BCE, one pair per class",
+    summary="the first GAN: two perceptrons trained with BCE, one pair per class",
     paper="Goodfellow et al. 2014",
     create="derm_bench_plugins.generators.vanilla_gan:VanillaGan",
     options=VanillaOptions,

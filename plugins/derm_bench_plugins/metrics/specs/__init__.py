@@ -1,4 +1,4 @@
-"""Specs of the metrics, a module for those of one method. Imports no torch."""
+"""Specs of the metrics, one module per method. Imports no torch."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DOMAIN = [
 INCEPTION = [
     on_inception(
         "fid",
-        "Frechet Inception distance; biased upwards for small n, compare equal n only",
+        "Frechet Inception distance; biased upwards for small n, so compare only equal n",
         f"{HERE}:fid",
         "Heusel et al. 2017, eq. 6",
         higher_is_better=False,

@@ -1,4 +1,4 @@
-"""How specs of image metrics differ by the features they are computed from: the reference network's, or Inception's."""
+"""Creates the specs of image metrics, by the features they use: those of the reference network or of Inception."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
 
 def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
-    """A metric on the reference network of the split."""
+    """Create the spec of a metric on the reference network of the split."""
     return MetricSpec(
         name=name,
         summary=summary,
@@ -20,7 +20,7 @@ def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_bet
 
 
 def on_inception(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
-    """A metric on Inception features, whose weights have to be there."""
+    """Create the spec of a metric on Inception features, which needs the Inception weights."""
     return MetricSpec(
         name=name,
         summary=summary,

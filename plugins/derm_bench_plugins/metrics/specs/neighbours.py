@@ -1,4 +1,4 @@
-"""Specs of the metrics of neighbourhoods (k = 5): density, coverage, precision and recall."""
+"""Specs of the nearest-neighbour metrics (k = 5): density, coverage, precision and recall."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ HERE = "derm_bench_plugins.metrics.neighbours"
 # name -> summary, paper
 MEASURES = {
     "density": (
-        "how densely synthetic images lie where real ones are; about 1 for real ones",
+        "density of synthetic images in the neighbourhoods of real images; about 1 for real images",
         "Naeem et al. 2020",
     ),
-    "coverage": ("share of real images with a synthetic one in their neighbourhood", "Naeem et al. 2020"),
-    "prdc_precision": ("share of synthetic images within the real ones", "Kynkaanniemi et al. 2019"),
-    "prdc_recall": ("share of real images within the synthetic ones", "Kynkaanniemi et al. 2019"),
+    "coverage": (
+        "fraction of real images with a synthetic image in their neighbourhood",
+        "Naeem et al. 2020",
+    ),
+    "prdc_precision": (
+        "fraction of synthetic images in a neighbourhood of real images",
+        "Kynkaanniemi et al. 2019",
+    ),
+    "prdc_recall": (
+        "fraction of real images in a neighbourhood of synthetic images",
+        "Kynkaanniemi et al. 2019",
+    ),
 }
 
 DOMAIN = [

@@ -1,4 +1,4 @@
-"""Options and specs of the transforms, a module for each or for those of one method. Imports no torch."""
+"""Options and specs of the transforms, one module per method. Imports no torch."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class AspectOptions(Options):
         0.2,
         gt=0,
         le=1,
-        description="width over height, log-uniform in 1 / (1 + amount) to 1 + amount; areas stay as they are",
+        description="width over height, log-uniform in 1 / (1 + amount) to 1 + amount; areas do not change",
     )
 
 
@@ -47,7 +47,7 @@ class CropOptions(Options):
         0.8,
         gt=0,
         lt=1,
-        description="side of the square that is cut out, ~ U(least, 1) of the image's, and zoomed to the whole",
+        description="side of the square that is cut out and enlarged, ~ U(least, 1) of the image's side",
     )
 
 
@@ -65,6 +65,6 @@ SPECS = [
     _image("shear", "shear along both axes", "Shear", ShearOptions, "degrees"),
     _image("scale", "zoom in or out", "Scale", ScaleOptions, "amount"),
     _image("translate", "shift along both axes", "Translate", TranslateOptions, "fraction"),
-    _image("aspect", "stretch one axis, squeeze the other", "Aspect", AspectOptions, "amount"),
+    _image("aspect", "stretch one axis and compress the other", "Aspect", AspectOptions, "amount"),
     _image("crop", "cut out a square and zoom in", "Crop", CropOptions, "least"),
 ]

@@ -16,8 +16,8 @@ class HueOptions(Options):
         0.05,
         gt=0,
         le=0.5,
-        description="shift ~ U(-amount, amount) of the colour circle, 0.5 being the opposite colour; colour is "
-        "diagnostic in dermatology: more than 0.05 changes what a lesion looks like",
+        description="shift ~ U(-amount, amount) of the colour circle, where 0.5 is the opposite colour; colour is "
+        "diagnostic in dermatology, and more than 0.05 changes the appearance of a lesion",
     )
 
 
@@ -26,7 +26,7 @@ class PixelJitterOptions(Options):
         0.05,
         gt=0,
         le=1,
-        description="largest standard deviation of the noise, pixels being in 0 to 1; each image's is ~ U(0, amount)",
+        description="largest standard deviation of the noise, for pixels in 0 to 1; that of an image is ~ U(0, amount)",
     )
 
 
@@ -39,8 +39,10 @@ def _image(name: str, summary: str, attribute: str, options: type[Options], scal
 
 SPECS = [
     _image("brightness", "multiply all channels", "Brightness", ColourOptions, "amount"),
-    _image("contrast", "spread about the mean grey", "Contrast", ColourOptions, "amount"),
-    _image("saturation", "spread about the pixel's grey", "Saturation", ColourOptions, "amount"),
-    _image("hue", "turn the colour circle", "Hue", HueOptions, "amount"),
-    _image("pixel-jitter", "noise on each value by itself", "PixelJitter", PixelJitterOptions, "amount"),
+    _image("contrast", "scale differences from the mean grey", "Contrast", ColourOptions, "amount"),
+    _image("saturation", "scale differences from the pixel's grey", "Saturation", ColourOptions, "amount"),
+    _image("hue", "rotate the colour circle", "Hue", HueOptions, "amount"),
+    _image(
+        "pixel-jitter", "add independent noise to each value", "PixelJitter", PixelJitterOptions, "amount"
+    ),
 ]

@@ -9,13 +9,13 @@ from derm_bench.specs import Options, TransformSpec
 
 class GammaOptions(Options):
     gamma: float = Field(
-        1.5, gt=0, le=10, description="pixels, in 0 to 1, to the power 1 / gamma: above 1 brightens"
+        1.5, gt=0, le=10, description="pixels in 0 to 1 are raised to the power 1 / gamma; above 1 brightens"
     )
 
 
 SPEC = TransformSpec(
     name="gamma",
-    summary="brighten or darken by a power",
+    summary="brighten or darken by a power law",
     paper="paper 004, preprocessing",
     create="derm_bench_plugins.transforms.gamma:Gamma",
     options=GammaOptions,

@@ -8,23 +8,23 @@ from derm_bench.specs import Options, TransformSpec
 
 
 class HairRemovalOptions(Options):
-    """Lengths are shares of the shorter side, so that they fit images of any resolution."""
+    """Lengths are fractions of the shorter side, so that they fit images of any resolution."""
 
-    width: float = Field(0.03, gt=0, le=0.2, description="hairs are thinner than this share of the side")
+    width: float = Field(0.03, gt=0, le=0.2, description="hairs are thinner than this fraction of the side")
     length: float = Field(
-        0.2, gt=0, le=1, description="hairs run straight for at least this share of the side"
+        0.2, gt=0, le=1, description="hairs are straight over at least this fraction of the side"
     )
     threshold: int = Field(
         8,
         ge=1,
         le=255,
-        description="hairs are darker than the skin beside them by this much of 255, in each channel",
+        description="hairs are darker than the adjacent skin by this many of 255 levels, in each channel",
     )
 
 
 SPEC = TransformSpec(
     name="hair-removal",
-    summary="find dark hairs by their shape and paint them over",
+    summary="find dark hairs by their shape and inpaint them",
     paper="Lee et al. 1997, DullRazor, Computers in Biology and Medicine",
     create="derm_bench_plugins.transforms.hair_removal:HairRemoval",
     options=HairRemovalOptions,

@@ -12,7 +12,7 @@ class MixupOptions(Options):
         0.2,
         gt=0,
         le=100,
-        description="share of the first image ~ Beta(alpha, alpha): with small values one of the two dominates",
+        description="weight of the first image ~ Beta(alpha, alpha); with small values, one of the two dominates",
     )
 
 

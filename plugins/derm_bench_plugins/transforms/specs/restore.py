@@ -11,7 +11,7 @@ from derm_bench.specs import Options, TransformSpec
 
 
 class RestoreOptions(Options):
-    factor: int = Field(2, ge=1, le=4, description="how many times larger both sides become")
+    factor: int = Field(2, ge=1, le=4, description="factor by which both sides are enlarged")
     sharpen: float = Field(
         0.5, ge=0, le=5, description="strength of the unsharp mask; not used with a network"
     )
@@ -22,10 +22,12 @@ class RestoreOptions(Options):
         description="standard deviation of the unsharp mask's blur, in pixels before upscaling",
     )
     below: int | None = Field(
-        None, ge=1, description="only images whose shorter side has fewer pixels; default all"
+        None,
+        ge=1,
+        description="apply only to images whose shorter side has fewer pixels; default: all images",
     )
     weights: Path | None = Field(
-        None, description="a safetensors or weights-only file of a trained network, used in place of Lanczos"
+        None, description="a safetensors or weights-only file of a trained network, used instead of Lanczos"
     )
     network: Literal["espcn", "srresnet"] = Field(
         "espcn",
@@ -35,14 +37,14 @@ class RestoreOptions(Options):
     @model_validator(mode="after")
     def _made_by_doubling(self) -> RestoreOptions:
         if self.weights is not None and self.network == "srresnet" and self.factor not in (2, 4):
-            raise ValueError("srresnet doubles once or twice: factor is 2 or 4")
+            raise ValueError("srresnet doubles the side once or twice; factor must be 2 or 4")
         return self
 
 
 SPEC = TransformSpec(
     name="restore",
-    summary="upscale and sharpen, or a trained super-resolution network",
-    paper="the place of DFDNet (Li et al. 2020, ECCV) in paper 001's pipeline",
+    summary="upscale and sharpen, or apply a trained super-resolution network",
+    paper="replaces DFDNet (Li et al. 2020, ECCV) in the pipeline of paper 001",
     create="derm_bench_plugins.transforms.restore:Restore",
     options=RestoreOptions,
     phase="preprocess",

@@ -12,13 +12,14 @@ class RicapOptions(Options):
         0.3,
         gt=0,
         le=100,
-        description="share of each side at which the boundary is ~ Beta(beta, beta); small: mostly one image shows",
+        description="position of the boundary, as a fraction of each side, ~ Beta(beta, beta); with small values, one "
+        "image covers most of the area",
     )
 
 
 SPEC = TransformSpec(
     name="ricap",
-    summary="four random crops in one image, labels by area",
+    summary="join four random crops into one image, mix labels by area",
     paper="Takahashi et al. 2018, RICAP, ACML",
     create="derm_bench_plugins.transforms.ricap:Ricap",
     options=RicapOptions,

@@ -9,13 +9,16 @@ from derm_bench.specs import Options, TransformSpec
 
 class ShadesOfGrayOptions(Options):
     p: float = Field(
-        6.0, ge=1, le=100, description="Minkowski norm: 1 is the grey world, large ones the brightest pixel"
+        6.0,
+        ge=1,
+        le=100,
+        description="Minkowski norm: 1 is the grey world; large values, the brightest pixel",
     )
 
 
 SPEC = TransformSpec(
     name="shades-of-gray",
-    summary="take out the colour of the light",
+    summary="remove the colour of the light",
     paper="Finlayson and Trezzi 2004, Shades of gray and colour constancy, CIC",
     create="derm_bench_plugins.transforms.shades_of_gray:ShadesOfGray",
     options=ShadesOfGrayOptions,
