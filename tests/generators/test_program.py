@@ -107,9 +107,9 @@ def test_placeholders_are_replaced_once_and_inside_words():
     ("given", "said"),
     [
         ({"argv": ("gan", "{output}")}, "did you mean 'out'"),
-        ({"argv": ("gan", "{train}")}, "has no {out}"),
+        ({"argv": ("gan", "{train}")}, "lacks {out}"),
         ({"argv": ("gan", "{out}", "{class}"), "scope": "pooled"}, "write scope: per_class"),
-        ({"argv": ("{program}", "{out}")}, "with `program`"),
+        ({"argv": ("{program}", "{out}")}, "set the option `program`"),
         ({"argv": "gan {train} {out}"}, "tuple"),
     ],
 )

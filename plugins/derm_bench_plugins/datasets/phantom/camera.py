@@ -53,7 +53,7 @@ def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Ge
 
 
 def _blur(rgb: np.ndarray, share: float) -> np.ndarray:
-    """Blur with weights (share, 1 - 2 share, share) along the last two axes. The edge is repeated."""
+    """Blur with weights (share, 1 - 2 share, share) along the last two axes. The outermost pixels do not change."""
     for _ in range(2):
         rgb = rgb.swapaxes(1, 2)
         soft = (1 - 2 * share) * rgb
