@@ -198,7 +198,7 @@ def test_varied_images_that_look_like_none_of_the_real_ones_are_flagged():
         found = likeness(samples, skin(200, seed=1))
         assert found.coarse_ratio > 0.5
         (flag,) = flags(vars(found))
-        assert "nothing like them" in flag and found.nearest_ratio > 2
+        assert "no training image" in flag and found.nearest_ratio > 2
 
 
 def test_where_nothing_can_be_compared_nothing_is_said():
