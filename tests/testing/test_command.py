@@ -50,7 +50,7 @@ def test_a_line_a_rule_with_what_to_change_and_exit_code_1(in_process, package):
     right, wrong = ran.out.split("transform bright")
     assert "failed" not in right
     assert "failed  output fits its phase: bright: output images range from 1" in wrong
-    assert "stay in [0,1] (clamp(0, 1))" in wrong
+    assert "keep them in [0,1] (clamp(0, 1))" in wrong
     assert "1 failed" in wrong.splitlines()[-1]
 
 
