@@ -160,7 +160,7 @@ def test_a_discriminator_with_more_inputs_than_images_needs_features():
         def forward(self, images, targets):
             return super().forward(images)
 
-    with pytest.raises(UserError, match="not called with images alone") as caught:
+    with pytest.raises(UserError, match="does not take images only") as caught:
         DiscriminatorNet(Told(), 16, 3, 0.0)
     assert "features(images)" in caught.value.hint
 

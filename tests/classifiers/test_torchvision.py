@@ -106,7 +106,10 @@ def test_pretrained_takes_published_files_and_no_other(weights, monkeypatch):
 
 
 def test_pretrained_without_a_file_says_where_to_fetch_it():
-    with pytest.raises(ValueError, match=r"weights: PATH; fetch https://.*/googlenet-1378be20\.pth"):
+    with pytest.raises(
+        ValueError,
+        match=r"weights: PATH, the file of the weights; download https://.*/googlenet-1378be20\.pth",
+    ):
         TorchvisionOptions(model="googlenet", pretrained=True)
 
 

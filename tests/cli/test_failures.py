@@ -131,7 +131,7 @@ def test_cells_of_a_stage_that_waits_for_a_person_are_skipped_with_the_instructi
         "mean-balance": "skipped",
     }
     said = rows["mean-balance"]["error"]
-    assert said.startswith("waits for a person, at 'fit toy-mean [") and said.endswith(
+    assert said.startswith("waits for a person in 'fit toy-mean [") and said.endswith(
         "sort the images into the folder sorted, and run again"
     )
     assert "--retry-failed" not in said
@@ -382,7 +382,7 @@ def test_missing_weights_are_refused_before_anything_runs(in_process, write_matr
     classifiers = [{"name": "toy-centroid", "weights": "nowhere.safetensors"}]
     refused(
         in_process("run", write_matrix(classifiers=classifiers)),
-        "nothing at",
+        "does not exist",
         str(tmp_path / "nowhere.safetensors"),
     )
     monkeypatch.setenv("DERM_BENCH_INCEPTION", str(tmp_path / "inception.pth"))

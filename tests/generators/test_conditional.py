@@ -47,7 +47,7 @@ def test_they_are_conditional_and_want_a_class(name):
     gan = made(name)
     one, other = (gan.sample(SampleRequest(k, 2, 1)).images for k in (0, 1))
     assert not torch.equal(one, other)
-    with pytest.raises(ValueError, match="no class"):
+    with pytest.raises(ValueError, match="needs a class to sample from"):
         gan.sample(SampleRequest(None, 2, 1))
 
 

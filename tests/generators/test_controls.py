@@ -86,7 +86,7 @@ def test_labels_that_would_not_be_shuffled_are_refused(given):
 
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "bottleneck"])
 def test_no_control_is_shown_the_test_set(name):
-    with pytest.raises(ValidationError, match="made of training images alone"):
+    with pytest.raises(ValidationError, match="uses training images only"):
         SPECS[name].options(fit_on="all")
 
 

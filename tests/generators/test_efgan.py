@@ -10,12 +10,15 @@ from scipy import ndimage
 
 import derm_bench.stages.fit as fit_stage
 from derm_bench.images import ImageSet
+from derm_bench.options import Budget
+from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
 from derm_bench.specs import SampleRequest, Task
-from derm_bench.stages.context import StageContext
+from derm_bench.stages.context import Device, StageContext
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.stage_run import seed_everything
+from derm_bench.worker.lookup import Lookup
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.efgan import Efgan, permuted, recoloured, rotated, shifted_hues
 from derm_bench_plugins.generators.specs.efgan import EfganOptions
@@ -108,19 +111,32 @@ def test_samples_are_those_of_the_dcgan_turned():
 def test_an_epoch_of_the_history_is_one_of_the_budget(tmp_path, monkeypatch):
     """As many images as there are originals, not five times as many."""
     monkeypatch.setattr(fit_stage, "training_images", lambda context, size: phantoms(2, 6, size))
-    options = {"base": 4, "z_dim": 6, "batch_size": 12, "budget": {"epochs": 3}}
-    out, plugins = tmp_path / "out", Plugins(builtins_only=True)
+    images = phantoms(2, 6, 8)
+    updates = Budget(epochs=3).in_updates(len(images), 12)
+    out, plugins = tmp_path / "out", Lookup(Plugins(builtins_only=True))
     out.mkdir()
-    params = {"generator": "efgan", "options": options, "size": 8, "seed": 0, "snapshots": None}
+    params = p.Fit(
+        split="",
+        classes=images.classes,
+        size=8,
+        fraction=1.0,
+        clean={},
+        select_on_test=False,
+        generator="efgan",
+        options={"base": 4, "z_dim": 6, "batch_size": 12},
+        fit_classes=images.classes,
+        reads="train",
+        updates=updates,
+        snapshots=None,
+        seed=0,
+    )
     context = StageContext(
         params=params,
         local={},
         inputs={},
         out=out,
         data=tmp_path / "data",
-        device="cpu",
-        precision="fp32",
-        threads=1,
+        machine=Device("cpu", "fp32", 1),
         plugins=plugins,
     )
     assert fit_stage.fit(context)["updates"] == 3
