@@ -160,7 +160,7 @@ def test_buffers_are_copied_into_an_average():
 
 @pytest.mark.parametrize("decay", [1.0, -0.1])
 def test_a_decay_that_is_none_is_refused(decay):
-    with pytest.raises(ValueError, match=r"lies in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
         Ema(nn.Linear(1, 1), decay)
 
 
@@ -205,7 +205,7 @@ def test_frozen_networks_get_no_gradients_and_are_as_they_were_after():
 
 def test_a_name_is_kept_once():
     net, _, engine = toy()
-    with pytest.raises(ValueError, match="are called 'net'"):
+    with pytest.raises(ValueError, match="are named 'net'"):
         engine.keep("net", net)
 
 

@@ -1,6 +1,7 @@
 """Preprocessing: what each transform does to a photograph, that masks stay aligned, and what is in a stage's key."""
 
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,9 +20,10 @@ from derm_bench.plan.keys import split_paths
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
-from derm_bench.stages.context import StageContext
+from derm_bench.stages.context import Device, StageContext
 from derm_bench.stages.decode import Steps, _fit, decode
 from derm_bench.stages.preprocessing import preprocessing
+from derm_bench.worker.lookup import Lookup
 from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 from derm_bench_plugins.transforms import specs
@@ -171,9 +173,9 @@ def test_the_mask_stays_on_the_lesion_whatever_is_enlarged(how):
         "the order stays: gamma, too, comes before resizing"
     )
     planes, kept, *_ = _fit(RawImage(pixels, mask), 32, how, steps)
-    assert planes.shape == (3, 32, 32) and kept.shape == (1, 32, 32)
-    dark = (planes[0] > 30) & (planes[0] < 150)
-    assert (dark != (kept[0] > 0)).mean() < 0.04
+    assert planes.shape == (32, 32, 3) and kept.shape == (32, 32, 1)
+    dark = (planes[..., 0] > 30) & (planes[..., 0] < 150)
+    assert (dark != (kept[..., 0] > 0)).mean() < 0.04
 
 
 def test_what_a_mask_cannot_follow_is_refused():
@@ -220,13 +222,11 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     places = dict.fromkeys(("out", "data"), tmp_path)
     STAGES[stage](
         StageContext(
-            params,
+            SimpleNamespace(**params),
             {"paths": paths},
             {},
-            device="cpu",
-            precision="fp32",
-            threads=1,
-            plugins=Plugins(),
+            machine=Device("cpu", "fp32", 1),
+            plugins=Lookup(Plugins()),
             **places,
         )
     )
@@ -272,7 +272,7 @@ def test_the_stage_puts_the_path_back(tmp_path):
     local = {"transforms": [{}, {"weights": str(tmp_path / "net.safetensors")}]}
     places = dict.fromkeys(("out", "data"), tmp_path)
     context = StageContext(
-        {}, local, {}, device="cpu", precision="fp32", threads=1, plugins=Plugins(), **places
+        SimpleNamespace(), local, {}, machine=Device("cpu", "fp32", 1), plugins=Lookup(Plugins()), **places
     )
     gamma, restore = context.transforms(steps, Task((), 16), "preprocess")
     assert gamma.table[64] == 128
@@ -289,7 +289,7 @@ def test_a_missing_file_is_told_while_planning(in_process, write_matrix, tmp_pat
 def test_mixing_and_regularisers_stand_in_a_strategy(plan):
     augment = ["hue", {"ricap": 0.5}, "mixup", {"advchain": {"weight": 0.5, "chain": ["morph", "affine"]}}]
     stages = plan(strategies=[{"name": "mixed", "augment": augment}]).stages.values()
-    used = next(stage for stage in stages if stage.kind == "train").params["augment"]
+    used = next(stage for stage in stages if stage.kind == "train").params.augment
     assert [use["name"] for use in used] == ["hue", "ricap", "mixup", "advchain"]
     assert used[1]["options"] == {"beta": 0.5}
     assert used[3]["options"]["chain"] == ["morph", "affine"]
