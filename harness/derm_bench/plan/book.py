@@ -133,13 +133,6 @@ class StageBook:
             self._memo[memo] = (found, options)  # as in `hashed`
         return self._memo[memo][0]
 
-    def dumped(self, model: BaseModel) -> dict[str, Any]:
-        """A part of the matrix as a stage parameter, without the fields that are None. Computed once."""
-        memo = ("dumped", id(model))
-        if memo not in self._memo:
-            self._memo[memo] = (model.model_dump(exclude_none=True), model)  # as in `hashed`
-        return self._memo[memo][0]
-
     def metric(self, name: str, options: Any) -> dict[str, Any]:
         """A metric as a stage parameter."""
         return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
