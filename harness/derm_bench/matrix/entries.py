@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -32,7 +33,7 @@ PREPROCESS = frozenset({"preprocess"})
 AUGMENT = frozenset({"image", "batch", "regulariser"})
 
 
-class EntryReader:
+class EntryReader(ABC):
     """Reads entries and collects errors. A method that has reported an error returns None."""
 
     def __init__(self, locations: Locations, plugins: PluginLookup) -> None:
@@ -121,10 +122,10 @@ class EntryReader:
             return self.transform({use.name: use.options}, where, IMAGE)
         return self.classifier_use(as_written(use), where)
 
+    @abstractmethod
     def classifier_use(self, raw: Any, where: Where) -> ClassifierUse | None:
         """Reads a classifier inside another plugin's options. A subclass implements it, since it may have `from` and
         `init`."""
-        raise NotImplementedError
 
     def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
         """Reads one transform: `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""

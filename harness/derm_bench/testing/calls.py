@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ THREADS = 2  # of a worker; fewer if the caller has set fewer
 CLASSES = ("red", "green", "blue")
 
 
-class CallCase:
+class CallCase(ABC):
     """A plugin that is called but not fitted. `use` makes the calls for its kind once, and rules share the outcome."""
 
     def __init__(self, subject: Subject, *, size: int = 32, limits: Limits | None = None) -> None:
@@ -56,9 +57,9 @@ class CallCase:
         """Whether the plugin may draw from the global generators."""
         return False
 
+    @abstractmethod
     def use(self) -> Any:
         """Make all calls that the harness makes to a plugin of this kind, once each."""
-        raise NotImplementedError
 
     @cached_property
     def used(self) -> tuple[float, bool]:

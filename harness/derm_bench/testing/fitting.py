@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +48,7 @@ class Change:
     val_seed: int = 1
 
 
-class FitCase:
+class FitCase(ABC):
     """A plugin that is fitted. `size`: side of the phantoms in pixels. Fits are cached, so that rules share them."""
 
     def __init__(
@@ -107,8 +108,8 @@ class FitCase:
         return Task(self.train.classes, self.side, device, inputs, input_parts=parts)
 
     @property
-    def train(self) -> ImageSet:
-        raise NotImplementedError
+    @abstractmethod
+    def train(self) -> ImageSet: ...
 
     def make(self, change: Change, watch: Watch) -> Any:
         """Create a new plugin as a stage does, after seeding all generators."""
@@ -135,14 +136,14 @@ class FitCase:
             state = {name: value.detach().cpu().clone() for name, value in plugin.state().items()}
         return Fitted(plugin, run, shown, watch, state, outputs, seconds)
 
-    def run(self, plugin: Any, change: Change) -> RecordedRun:
-        raise NotImplementedError
+    @abstractmethod
+    def run(self, plugin: Any, change: Change) -> RecordedRun: ...
 
-    def call_fit(self, plugin: Any, run: Any, change: Change) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def call_fit(self, plugin: Any, run: Any, change: Change) -> None: ...
 
-    def outputs(self, plugin: Any, watch: Watch | None = None) -> list[torch.Tensor]:
-        raise NotImplementedError
+    @abstractmethod
+    def outputs(self, plugin: Any, watch: Watch | None = None) -> list[torch.Tensor]: ...
 
 
 # ------------------------------------------------------------------------------------------ rules
