@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench.specs import Options, TransformSpec
+from derm_bench.specs import Options
+from derm_bench_plugins.transforms.specs.common import image_spec
 
 
 class FlipOptions(Options):
@@ -51,20 +52,13 @@ class CropOptions(Options):
     )
 
 
-def _image(name: str, summary: str, attribute: str, options: type[Options], scalar: str) -> TransformSpec:
-    create = f"derm_bench_plugins.transforms.affine:{attribute}"
-    return TransformSpec(
-        name=name, summary=summary, create=create, options=options, phase="image", scalar=scalar
-    )
-
-
 SPECS = [
-    _image("hflip", "mirror left and right", "HFlip", FlipOptions, "p"),
-    _image("vflip", "mirror top and bottom", "VFlip", FlipOptions, "p"),
-    _image("rotate", "rotate about the centre", "Rotate", RotateOptions, "degrees"),
-    _image("shear", "shear along both axes", "Shear", ShearOptions, "degrees"),
-    _image("scale", "zoom in or out", "Scale", ScaleOptions, "amount"),
-    _image("translate", "shift along both axes", "Translate", TranslateOptions, "fraction"),
-    _image("aspect", "stretch one axis and compress the other", "Aspect", AspectOptions, "amount"),
-    _image("crop", "cut out a square and zoom in", "Crop", CropOptions, "least"),
+    image_spec("hflip", "mirror left and right", "affine:HFlip", FlipOptions, "p"),
+    image_spec("vflip", "mirror top and bottom", "affine:VFlip", FlipOptions, "p"),
+    image_spec("rotate", "rotate about the centre", "affine:Rotate", RotateOptions, "degrees"),
+    image_spec("shear", "shear along both axes", "affine:Shear", ShearOptions, "degrees"),
+    image_spec("scale", "zoom in or out", "affine:Scale", ScaleOptions, "amount"),
+    image_spec("translate", "shift along both axes", "affine:Translate", TranslateOptions, "fraction"),
+    image_spec("aspect", "stretch one axis and compress the other", "affine:Aspect", AspectOptions, "amount"),
+    image_spec("crop", "cut out a square and zoom in", "affine:Crop", CropOptions, "least"),
 ]

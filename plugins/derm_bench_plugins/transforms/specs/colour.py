@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench.specs import Options, TransformSpec
+from derm_bench.specs import Options
+from derm_bench_plugins.transforms.specs.common import image_spec
 
 
 class ColourOptions(Options):
@@ -30,19 +31,20 @@ class PixelJitterOptions(Options):
     )
 
 
-def _image(name: str, summary: str, attribute: str, options: type[Options], scalar: str) -> TransformSpec:
-    create = f"derm_bench_plugins.transforms.colour:{attribute}"
-    return TransformSpec(
-        name=name, summary=summary, create=create, options=options, phase="image", scalar=scalar
-    )
-
-
 SPECS = [
-    _image("brightness", "multiply all channels", "Brightness", ColourOptions, "amount"),
-    _image("contrast", "scale differences from the mean grey", "Contrast", ColourOptions, "amount"),
-    _image("saturation", "scale differences from the pixel's grey", "Saturation", ColourOptions, "amount"),
-    _image("hue", "rotate the colour circle", "Hue", HueOptions, "amount"),
-    _image(
-        "pixel-jitter", "add independent noise to each value", "PixelJitter", PixelJitterOptions, "amount"
+    image_spec("brightness", "multiply all channels", "colour:Brightness", ColourOptions, "amount"),
+    image_spec(
+        "contrast", "scale differences from the mean grey", "colour:Contrast", ColourOptions, "amount"
+    ),
+    image_spec(
+        "saturation", "scale differences from the pixel's grey", "colour:Saturation", ColourOptions, "amount"
+    ),
+    image_spec("hue", "rotate the colour circle", "colour:Hue", HueOptions, "amount"),
+    image_spec(
+        "pixel-jitter",
+        "add independent noise to each value",
+        "colour:PixelJitter",
+        PixelJitterOptions,
+        "amount",
     ),
 ]
