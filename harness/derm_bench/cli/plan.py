@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +24,6 @@ from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
-from derm_bench.plan.model import Plan, PlannedCell
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
 
@@ -80,7 +78,6 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     execution = Execution(planned, store)
     todo = execution.needed([*planned.targets(), *planned.analysis.values()])
     missing = set(todo)
-    to_run = _Missing(planned, missing)
     programs = programs_of(planned, todo, request.plugins)
     if prober:
         refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
@@ -116,34 +113,26 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
         "warnings": planned.warnings,
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
-        "cells": [_cell(to_run, cell) for cell in planned.cells],
+        "cells": [_cell(request, cell, missing) for cell in planned.cells],
         "stages": stages,
     }
 
 
-class _Missing:
-    """Lists the stages to run for a stage, each after those that it needs. Cells share most of them, so the list of
-    every stage is kept."""
+def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
+    stages, needs, seen = request.plan.stages, [], set()
 
-    def __init__(self, plan: Plan, missing: set[str]) -> None:
-        self.stages, self.missing = plan.stages, missing
-        self._known: dict[str, tuple[str, ...]] = {}
+    def visit(key: str) -> None:
+        """Lists what is missing for a stage, then the stage: of one that is finished, nothing."""
+        if key in missing and key not in seen:
+            seen.add(key)
+            stage = stages[key]
+            for other in (*stage.inputs.values(), *stage.after):
+                visit(other)
+            needs.append(stage.title)
 
-    def of(self, key: str) -> tuple[str, ...]:
-        """The keys of the stages to run so that the output of the stage `key` exists; none if it is finished."""
-        if key not in self.missing:
-            return ()
-        if key not in self._known:
-            stage = self.stages[key]
-            needed = itertools.chain.from_iterable(map(self.of, (*stage.inputs.values(), *stage.after)))
-            self._known[key] = (*dict.fromkeys(needed), key)
-        return self._known[key]
-
-
-def _cell(missing: _Missing, cell: PlannedCell) -> dict[str, Any]:
-    keys = dict.fromkeys(k for wanted in (cell.train, *cell.evaluations.values()) for k in missing.of(wanted))
-    titles = [missing.stages[key].title for key in keys]
-    return {"cell": cell.cell.name, "cached": not titles, "to_run": titles, "synthetic": dict(cell.quota)}
+    for key in (cell.train, *cell.evaluations.values()):
+        visit(key)
+    return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
 
 
 def _as_json(summary: dict[str, Any]) -> str:
