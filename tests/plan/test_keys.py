@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from derm_bench.hashed_options import merge_paths
-from derm_bench.plan.keys import canonical, key_of, split_paths
+from derm_bench.plan.keys import CanonicalTexts, canonical, key_of, split_paths
 from derm_bench.specs import TransformUse
 
 IDENTITY = {"b": {"y": [1, 2.5, None], "x": "größe"}, "a": True, "c": {}}
@@ -47,3 +47,11 @@ def test_files_of_transforms_among_the_options_are_known_by_content(tmp_path):
     assert back.weights == here
     assert back.augment[1].options == {"colours": str(here), "strength": 0.5}
     assert canonical(hashed) == before
+
+
+def test_text_that_is_kept_for_many_stages_is_the_canonical_one():
+    """Whatever was put into text before: True is not 1, and -0.0 is not 0.0."""
+    texts, shared = CanonicalTexts(), {"b": [1, 2.5], "a": "ü"}
+    for value in (1, True, 1.0, 0.0, -0.0, None, "1", "ü", (1, 2), shared, shared, {**shared}):
+        params = {"first": value, "last": shared}
+        assert texts.of(params) == canonical(params), value

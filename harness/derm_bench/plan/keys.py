@@ -47,16 +47,15 @@ class CanonicalTexts:
             if place not in self._plain:
                 self._plain[place] = canonical(value)
             return self._plain[place]
-        found = self._objects.get(id(value))
-        if found is None:
-            found = self._objects[id(value)] = (
-                canonical(value),
-                value,
-            )  # a reference, so that the id is not reused
-        return found[0]
+        if isinstance(value, float):
+            return canonical(value)  # 0.0 == -0.0, but their texts differ
+        if id(value) not in self._objects:
+            # With a reference to the object, so that its id is not reused.
+            self._objects[id(value)] = (canonical(value), value)
+        return self._objects[id(value)][0]
 
 
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (str, int, bool, type(None))
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
