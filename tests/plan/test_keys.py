@@ -1,12 +1,15 @@
 """A key is the digest of the canonical identity, however it was put together."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
 from derm_bench.hashed_options import merge_paths
-from derm_bench.plan.keys import CanonicalTexts, canonical, key_of, split_paths
+from derm_bench.plan.keys import CanonicalTexts, canonical, canonical_names, key_of, split_paths
+from derm_bench.plan.params import as_dict
 from derm_bench.specs import TransformUse
 
 IDENTITY = {"b": {"y": [1, 2.5, None], "x": "größe"}, "a": True, "c": {}}
@@ -53,5 +56,16 @@ def test_text_that_is_kept_for_many_stages_is_the_canonical_one():
     """Whatever was put into text before: True is not 1, and -0.0 is not 0.0."""
     texts, shared = CanonicalTexts(), {"b": [1, 2.5], "a": "ü"}
     for value in (1, True, 1.0, 0.0, -0.0, None, "1", "ü", (1, 2), shared, shared, {**shared}):
-        params = {"first": value, "last": shared}
-        assert texts.of(params) == canonical(params), value
+        params = Pair(first=value, last=shared)
+        assert texts.of(params) == canonical(as_dict(params)), value
+
+
+@dataclass
+class Pair:
+    last: Any
+    first: Any
+
+
+def test_text_of_a_mapping_of_names_is_the_canonical_one():
+    for names in ({}, {"b": "2", "a": 'say "ü"\n', "sample:\u2028": "x"}):
+        assert canonical_names(names) == canonical(names)

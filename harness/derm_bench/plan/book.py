@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     CanonicalTexts,
     canonical,
+    canonical_names,
     imported_versions,
     key_of_text,
     plugin_code,
@@ -22,7 +25,6 @@ from derm_bench.plan.keys import (
 )
 from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
-from derm_bench.plan.params import as_dict
 from derm_bench.plugins import Plugins
 
 # The modules behind every stage function: they provide its options and plugins, and configure torch.
@@ -30,6 +32,12 @@ BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
 
 # The plugins that a stage runs, as (kind, name).
 Used = Sequence[tuple[str, str]]
+
+
+@functools.cache
+def _named(title: str) -> tuple[str, ...]:
+    """The names in a format string."""
+    return tuple(name for _, name, _, _ in string.Formatter().parse(title) if name)
 
 
 class Shared(NamedTuple):
@@ -83,12 +91,16 @@ class StageBook:
     def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
         """Returns the key of a stage, after entering the stage into the plan if it has no equal one."""
         known = kind_of(kind)
-        shared, own_params = self._shared(known, entry.plugins, entry.code), as_dict(params)
-        own = [shared.before, canonical(entry.inputs), shared.between]
-        own += ['"optional":', canonical(entry.optional), ","] if entry.optional else []
-        key = key_of_text("".join([*own, '"params":', self._texts.of(own_params), shared.after]))
+        shared = self._shared(known, entry.plugins, entry.code)
+        optional = f'"optional":{self._texts.of_object(entry.optional)},' if entry.optional else ""
+        own = f'{shared.between}{optional}"params":{self._texts.of(params)}'
+        key = key_of_text(f"{shared.before}{canonical_names(entry.inputs)}{own}{shared.after}")
         if key not in self.plan.stages:
-            title = known.title.format_map({**own_params, **entry.words})
+            words = {
+                name: entry.words[name] if name in entry.words else getattr(params, name)
+                for name in _named(known.title)
+            }
+            title = known.title.format_map(words)
             after = entry.after
             if self._guards:
                 guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
