@@ -136,6 +136,15 @@ class StageBook:
             self._memo[memo] = (split_paths(options), options)  # a reference, so that the id is not reused
         return self._memo[memo][0]
 
+    def settings(self, use: Any, without: tuple[str, ...]) -> dict[str, Any]:
+        """The options of a plugin as stage parameters, but for those in `without`. Computed once for all stages."""
+        memo = ("settings", id(use.options), without)
+        if memo not in self._memo:
+            hashed = self.hashed(use.options)[0]
+            kept = {name: value for name, value in hashed.items() if name not in without}
+            self._memo[memo] = (kept, use.options)  # as in `hashed`
+        return self._memo[memo][0]
+
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
         """The value of a plugin's `depends_on` (what its results depend on besides options and code), computed once."""
         memo = ("depends_on", kind, name, id(options))

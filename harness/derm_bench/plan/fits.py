@@ -46,7 +46,7 @@ class Fits:
         names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
-        hashed, local = self.book.hashed(use.options)
+        local = self.book.hashed(use.options)[1]
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
         images = self._images(cell, classes, reads, given)
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
@@ -54,7 +54,7 @@ class Fits:
         params = p.Fit(
             **self.data.viewed(cell),
             generator=use.name,
-            options={name: value for name, value in hashed.items() if name not in RESOLVED},
+            options=self.book.settings(use, RESOLVED),
             fit_classes=classes,
             reads=reads,
             requires=needs.params,

@@ -48,6 +48,8 @@ class CanonicalTexts:
 
     def of_object(self, value: Any) -> str:
         """The canonical text of a collection."""
+        if value == {}:
+            return "{}"
         known = self._objects.get(id(value))
         if known is None:
             # With a reference to the object, so that its id is not reused.
@@ -60,7 +62,7 @@ def canonical_names(names: Mapping[str, str]) -> str:
     return "{" + ",".join([f"{_quoted(name)}:{_quoted(text)}" for name, text in sorted(names.items())]) + "}"
 
 
-_quoted = json.encoder.encode_basestring  # type: ignore[attr-defined]  # as `canonical` writes text
+_quoted = json.encoder.encode_basestring  # as `canonical` writes text
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: _quoted,
     int: int.__repr__,

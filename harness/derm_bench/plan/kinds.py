@@ -338,9 +338,10 @@ def register(kind: StageKind) -> StageKind:
 def kind_of(stage: Named | str) -> StageKind:
     """The kind of a stage, or the kind with a name. Raises KeyError with the most similar name if there is none."""
     name = stage if isinstance(stage, str) else stage.kind
-    if name not in KINDS:
-        raise KeyError(f"no stage kind is named '{name}'; {did_you_mean(name, KINDS)}")
-    return KINDS[name]
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise KeyError(f"no stage kind is named '{name}'; {did_you_mean(name, KINDS)}") from None
 
 
 def guessed_seconds(stage: Stage, amounts: Amounts) -> float:

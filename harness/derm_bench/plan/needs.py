@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,25 +35,27 @@ class Needs:
 
     each: tuple[Need, ...] = ()
 
-    @property
+    @functools.cached_property
     def params(self) -> dict[str, Any]:
         return {need.name: {"kind": need.kind, "part": need.part} for need in self.each}
 
-    @property
+    @functools.cached_property
     def inputs(self) -> dict[str, str]:
         return {name: key for need in self.each for name, key in need.inputs.items()}
 
-    @property
+    @functools.cached_property
     def plugins(self) -> Used:
         return tuple(dict.fromkeys(used for need in self.each for used in need.plugins))
 
-    @property
+    @functools.cached_property
     def local(self) -> dict[str, Any]:
         restored = {need.name: need.local for need in self.each if need.kind != "samples"}
         return {"requires": restored} if self.each else {}
 
     def lasting(self) -> Needs:
         """The requirements that are still needed when the fitted plugin is restored."""
+        if all(need.needed == "always" for need in self.each):
+            return self
         return Needs(tuple(need for need in self.each if need.needed == "always"))
 
 
