@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from derm_bench.plan import closure
+from derm_bench.plan import closure, distributions
 
 CACHED = (
     closure.source_closure,
@@ -13,7 +13,7 @@ CACHED = (
     closure._parsed,
     closure._root_of,
     closure._is_ours,
-    closure.distribution_of,
+    distributions.distribution_of,
 )
 
 
@@ -57,7 +57,7 @@ def installed(package, tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toyplug\nVersion: 1.0\n")
     (info / "top_level.txt").write_text("toyplug\n")
     (info / "entry_points.txt").write_text("[derm_bench]\ntoyplug = toyplug\n")
-    lists = (closure._packages, closure._plugin_distributions)
+    lists = (distributions._installed, distributions._owners, closure._plugin_distributions)
     for cached in lists:
         cached.cache_clear()
     yield package
@@ -123,7 +123,7 @@ def test_imports_for_type_checking_are_not_followed(package):
 def test_foreign_packages_are_named_for_their_versions(package):
     _, digest = package
     assert digest().imports == ("numpy",)
-    assert set(closure.versions_of(("numpy",))) == {"numpy"}
+    assert set(distributions.versions_of(("numpy",))) == {"numpy"}
 
 
 def test_the_engine_is_part_of_a_stage():

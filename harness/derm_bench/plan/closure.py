@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from derm_bench.fingerprint import recall, remember
+from derm_bench.plan.distributions import distribution_of, packages_of
 from derm_bench.plan.normal_source import normalised
 
 OWN_PACKAGES = ("derm_bench",)
@@ -129,31 +130,10 @@ def _bound(node: ast.stmt) -> list[str]:
     return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
 
 
-@functools.cache
-def distribution_of(package: str) -> str | None:
-    """The distribution that installed a top-level package; None if it is unknown."""
-    return next(iter(_packages().get(package, ())), None)
-
-
-@functools.cache
-def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
-    """`{distribution: version}` of the distributions that provide `packages`."""
-    names = {name for package in packages if (name := distribution_of(package))}
-    return {name: importlib.metadata.version(name) for name in sorted(names)}
-
-
-@functools.cache
-def _packages() -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
-
-
 def _siblings(package: str) -> set[str]:
     """The top-level packages of the distribution that `package` belongs to, itself included."""
     distribution = distribution_of(package)
-    found = (
-        {name for name, owners in _packages().items() if distribution in owners} if distribution else set()
-    )
-    return found | {package}
+    return (packages_of(distribution) if distribution else set()) | {package}
 
 
 @functools.cache

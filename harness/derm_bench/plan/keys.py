@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from derm_bench.fingerprint import file_digests
 from derm_bench.hashed_options import within
 from derm_bench.options.uses import TransformUse
-from derm_bench.plan.closure import definition_closure, distribution_of, source_closure, versions_of
+from derm_bench.plan.closure import definition_closure, source_closure
+from derm_bench.plan.distributions import distribution_of, versions_of
 from derm_bench.plan.params import names_of
 from derm_bench.plugins import Plugins
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench._version import __version__
-from derm_bench.plan.closure import distribution_of
+from derm_bench.plan.distributions import distribution_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
 

@@ -1,0 +1,66 @@
+"""Finds the installed distributions and the top-level packages that each of them provides."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+_FIELD = re.compile(r"^(Name|Version): *(.+?) *$", re.MULTILINE)
+
+
+@functools.cache
+def distribution_of(package: str) -> str | None:
+    """The distribution that installed a top-level package; None if it is unknown."""
+    return next(iter(_owners().get(package, ())), None)
+
+
+def packages_of(distribution: str) -> set[str]:
+    """The top-level packages that a distribution provides."""
+    return {package for package, owners in _owners().items() if distribution in owners}
+
+
+@functools.cache
+def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
+    """`{distribution: version}` of the distributions that provide `packages`."""
+    names = {name for package in packages if (name := distribution_of(package))}
+    return {name: _installed()[name][0] for name in sorted(names)}
+
+
+@functools.cache
+def _owners() -> Mapping[str, Sequence[str]]:
+    """The distributions of each top-level package."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for name, (_, packages) in _installed().items():
+        for package in packages:
+            owners[package].append(name)
+    return owners
+
+
+@functools.cache
+def _installed() -> Mapping[str, tuple[str, Iterable[str]]]:
+    """`{distribution: (version, top-level packages)}`, the first of a name on the path.
+
+    `importlib.metadata.packages_distributions` gives the same packages. It parses all metadata and makes a path of
+    every installed file, which takes eight times as long and was a twentieth of the time of a plan.
+    """
+    found: dict[str, tuple[str, Iterable[str]]] = {}
+    for distribution in importlib.metadata.distributions():
+        head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition(
+            "\n\n"
+        )[0]
+        fields = dict(_FIELD.findall(head))
+        if "Name" in fields and fields["Name"] not in found:
+            found[fields["Name"]] = fields.get("Version", ""), _top_level(distribution)
+    return found
+
+
+def _top_level(distribution: importlib.metadata.Distribution) -> Iterable[str]:
+    """The top-level packages and modules of a distribution: as it names them, else from the list of its files."""
+    named = (distribution.read_text("top_level.txt") or "").split()
+    if named:
+        return named
+    lines = (distribution.read_text("RECORD") or "").splitlines()
+    return {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines}
