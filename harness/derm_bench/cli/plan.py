@@ -24,6 +24,7 @@ from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
+from derm_bench.plan.model import Stage
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
 
@@ -119,20 +120,21 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
 
 
 def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
-    stages, needs, seen = request.plan.stages, [], set()
-
-    def visit(key: str) -> None:
-        """Lists what is missing for a stage, then the stage: of one that is finished, nothing."""
-        if key in missing and key not in seen:
-            seen.add(key)
-            stage = stages[key]
-            for other in (*stage.inputs.values(), *stage.after):
-                visit(other)
-            needs.append(stage.title)
-
+    needs: dict[str, str] = {}
     for key in (cell.train, *cell.evaluations.values()):
-        visit(key)
-    return {"cell": cell.cell.name, "cached": not needs, "to_run": needs, "synthetic": dict(cell.quota)}
+        _list_missing(request.plan.stages, key, missing, needs)
+    to_run = list(needs.values())
+    return {"cell": cell.cell.name, "cached": not needs, "to_run": to_run, "synthetic": dict(cell.quota)}
+
+
+def _list_missing(stages: Mapping[str, Stage], key: str, missing: set[str], needs: dict[str, str]) -> None:
+    """Adds the titles of the missing stages below a stage, then its own, to `needs`, by their keys. A finished stage
+    adds nothing."""
+    if key in missing and key not in needs:
+        stage = stages[key]
+        for other in (*stage.inputs.values(), *stage.after):
+            _list_missing(stages, other, missing, needs)
+        needs[key] = stage.title
 
 
 def _as_json(summary: dict[str, Any]) -> str:

@@ -111,24 +111,21 @@ class _Forecaster:
     def _share(self, stage: Stage) -> _Share:
         if not self.past and not self.probed:
             return _Share(guessed_seconds(stage, self.amounts))
+        kind = kind_of(stage)
         group = self._class_of(stage)
         probe = self.probed.get(group)
-        counted = (
-            kind_of(stage).stores(stage, self.amounts) is not None
-        )  # counted exactly by `stored_megabytes`
+        counted = kind.stores(stage, self.amounts) is not None  # counted exactly by `stored_megabytes`
         took = self._median(group)
         if took is not None:
             megabytes = 0.0 if counted else took.megabytes
-            return _Share(
-                took.of(kind_of(stage).units(stage, self.amounts)), megabytes, took.peak_mb, known=True
-            )
+            return _Share(took.of(kind.units(stage, self.amounts)), megabytes, took.peak_mb, known=True)
         if probe is None:
             return _Share(guessed_seconds(stage, self.amounts))
-        more = (kind_of(stage).held(stage, self.amounts) or 0.0) - probe.images
+        more = (kind.held(stage, self.amounts) or 0.0) - probe.images
         peak = probe.peak_mb + max(
             0.0, COPIES * 3 * int(getattr(stage.params, "size", 0)) ** 2 * more / 2**20
         )
-        seconds = probe.seconds(kind_of(stage).units(stage, self.amounts)) + self._evaluating(stage)
+        seconds = probe.seconds(kind.units(stage, self.amounts)) + self._evaluating(stage)
         return _Share(seconds, 0.0 if counted else probe.megabytes, peak, probed=True)
 
     def _class_of(self, stage: Stage) -> CostClass:
@@ -183,9 +180,11 @@ def wall_seconds(forecasts: Iterable[KindForecast], workers: int) -> float:
 def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:
     """Approximate size of the images that the stages will store, without networks."""
     total, amounts = 0.0, Amounts(plan)
-    for stage in (plan.stages[key] for key in keys):
-        pixels = 3 * int(getattr(stage.params, "size", 0)) ** 2
-        total += pixels * (kind_of(stage).stores(stage, amounts) or 0.0)
+    for key in keys:
+        stage = plan.stages[key]
+        images = kind_of(stage).stores(stage, amounts)
+        if images:
+            total += 3 * int(getattr(stage.params, "size", 0)) ** 2 * images
     return total / 2**20
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import string
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -102,9 +103,9 @@ class StageBook:
             }
             title = known.title.format_map(words)
             after = entry.after
-            if self._guards:
-                guards = (guard for other in entry.inputs.values() for guard in self._guards.get(other, ()))
-                after = tuple(dict.fromkeys((*entry.after, *guards)))
+            guards = [self._guards[other] for other in entry.inputs.values() if other in self._guards]
+            if guards:
+                after = tuple(dict.fromkeys(itertools.chain(after, *guards)))
             self.plan.stages[key] = Stage(
                 key, known.name, title, params, entry.inputs, shared.value, entry.local, after, entry.optional
             )

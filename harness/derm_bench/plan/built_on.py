@@ -12,19 +12,21 @@ def built_on(plan: Plan, train: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     generators: dict[str, None] = {}
     trainings: dict[str, None] = {}
 
-    def visit(key: str) -> None:
-        for other in plan.stages[key].inputs.values():
-            if isinstance(plan.stages[other].params, p.Fit | p.Sample):
-                below = (*plan.upstream(other), other)
-                generators.update(
-                    dict.fromkeys(k for k in below if not isinstance(plan.stages[k].params, p.Decode))
-                )
-            elif isinstance(plan.stages[other].params, p.Train):
-                trainings[other] = None
-                visit(other)
-
-    visit(train)
+    _visit(plan, train, generators, trainings)
     return tuple(generators), tuple(trainings)
+
+
+def _visit(plan: Plan, key: str, generators: dict[str, None], trainings: dict[str, None]) -> None:
+    for other in plan.stages[key].inputs.values():
+        params = plan.stages[other].params
+        if isinstance(params, p.Fit | p.Sample):
+            below = (*plan.upstream(other), other)
+            generators.update(
+                dict.fromkeys(k for k in below if not isinstance(plan.stages[k].params, p.Decode))
+            )
+        elif isinstance(params, p.Train):
+            trainings[other] = None
+            _visit(plan, other, generators, trainings)
 
 
 def list_required(plan: Plan) -> list[PlannedRequired]:

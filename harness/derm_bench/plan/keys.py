@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,15 @@ def canonical_names(names: Mapping[str, str]) -> str:
     return "{" + ",".join([f"{_quoted(name)}:{_quoted(text)}" for name, text in sorted(names.items())]) + "}"
 
 
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else canonical(value)
+
+
 _quoted = json.encoder.encode_basestring  # as `canonical` writes text
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: _quoted,
     int: int.__repr__,
-    float: canonical,
+    float: _number,
     bool: {True: "true", False: "false"}.__getitem__,
     type(None): lambda nothing: "null",
 }
