@@ -122,19 +122,19 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
 def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
     needs: dict[str, str] = {}
     for key in (cell.train, *cell.evaluations.values()):
-        _list_missing(request.plan.stages, key, missing, needs)
+        if key in missing and key not in needs:
+            _list_missing(request.plan.stages, key, missing, needs)
     to_run = list(needs.values())
     return {"cell": cell.cell.name, "cached": not needs, "to_run": to_run, "synthetic": dict(cell.quota)}
 
 
 def _list_missing(stages: Mapping[str, Stage], key: str, missing: set[str], needs: dict[str, str]) -> None:
-    """Adds the titles of the missing stages below a stage, then its own, to `needs`, by their keys. A finished stage
-    adds nothing."""
-    if key in missing and key not in needs:
-        stage = stages[key]
-        for other in (*stage.inputs.values(), *stage.after):
+    """Adds the titles of the missing stages below a missing stage, then its own, to `needs`, by their keys."""
+    stage = stages[key]
+    for other in (*stage.inputs.values(), *stage.after):
+        if other in missing and other not in needs:
             _list_missing(stages, other, missing, needs)
-        needs[key] = stage.title
+    needs[key] = stage.title
 
 
 def _as_json(summary: dict[str, Any]) -> str:

@@ -41,11 +41,16 @@ class CanonicalTexts:
 
     def of(self, params: Any) -> str:
         """The canonical text of a record of parameters."""
-        parts = []
+        objects, parts = self._objects, []
         for name in names_of(params.__class__):
             value = getattr(params, name)
-            write = _PLAIN.get(type(value), self.of_object)
-            parts.append(f'"{name}":{write(value)}')
+            write = _PLAIN.get(type(value))
+            if write is not None:
+                text = write(value)
+            else:
+                known = objects.get(id(value))
+                text = known[0] if known is not None else self.of_object(value)
+            parts.append(f'"{name}":{text}')
         return "{" + ",".join(parts) + "}"
 
     def of_object(self, value: Any) -> str:

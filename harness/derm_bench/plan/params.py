@@ -2,6 +2,9 @@
 
 A stage function reads them as attributes and imports the records for annotations only. The key of a stage therefore
 depends on the values of the parameters and not on the source of this module.
+
+The records are not to be changed. They are not frozen because a frozen record takes twice as long to make, and a large
+plan makes ten thousands.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ def names_of(record: Any) -> tuple[str, ...]:
     return tuple(sorted(each.name for each in fields(record)))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Reading:
     """A stage that reads images of a data set and preprocesses them. `options` and `preprocess` contain the digests of
     files instead of paths."""
@@ -38,7 +41,7 @@ class Reading:
     preprocess: Sequence[Json]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Decode(Reading):
     """`images`: the digest of the lines `id, group, label, content digest`; `unreadable`: the largest allowed share of
     unreadable images."""
@@ -47,7 +50,7 @@ class Decode(Reading):
     unreadable: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Preprocessing(Reading):
     """`shown`: (id, content digest) of a few training images of each class."""
 
@@ -56,7 +59,7 @@ class Preprocessing(Reading):
     licence: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class View:
     """Decoded images under a split: `split` is the digest of the split, `size` the stored side in pixels, `fraction`
     the share of train, `clean` the rules for images to drop, `select_on_test` whether test images are used as the
@@ -70,7 +73,7 @@ class View:
     select_on_test: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Derive:
     """Named data derived from all images of a data set: `function(images, **options)` returns one row per image."""
 
@@ -79,7 +82,7 @@ class Derive:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Generating(View):
     """A generator that is fitted, or restored from a fit. `fit_classes`: the classes that it is fitted on; `reads`:
     train, reserve, all or samples; `requires`: the kind and part of each requirement of the plugin, by name."""
@@ -91,7 +94,7 @@ class Generating(View):
     requires: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Fit(Generating):
     """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none."""
 
@@ -101,7 +104,7 @@ class Fit(Generating):
     depends_on: Any = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Health(Generating):
     """`updates`: the updates of the fit; `seed`: the seed of the few samples of each class that are measured."""
 
@@ -109,7 +112,7 @@ class Health(Generating):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Sample(Generating):
     """`n` images of class `label` (or `all`) under `seed`, from the state at update `snapshot` (None: the end)."""
 
@@ -119,21 +122,21 @@ class Sample(Generating):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Interpolation(Generating):
     title: str
     labels: Sequence[str]
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Reference(View):
     """The reference network of the `_domain` metrics; `reference` is the version of the protocol."""
 
     reference: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class RealFeatures(View):
     """Features of the fixed half of the real images of class `of_class` (or `all`)."""
 
@@ -141,7 +144,7 @@ class RealFeatures(View):
     metrics: Sequence[Json]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Fidelity(View):
     """Image metrics of samples, or of the `control` (real-holdout or noise), against the fixed half of `of_class`."""
 
@@ -150,12 +153,12 @@ class Fidelity(View):
     control: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class TrainingFeatures(View):
     """Reference features of all training images."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Train(View):
     """The training of a classifier. `updates`: the budget in updates; `augment`: transforms; `primary`: the metric that
     selects on validation, as `{name, higher_is_better, function or metric}`; `reads`: train or reserve."""
@@ -175,7 +178,7 @@ class Train(View):
     depends_on: Any = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Evaluate(View):
     """Predictions of a trained classifier on validation and test, and their scores."""
 
@@ -185,19 +188,19 @@ class Evaluate(View):
     requires: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Grids:
     title: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Neighbours(View):
     title: str
     fit_classes: Sequence[str]
     licence: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Tables:
     """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan."""
 
