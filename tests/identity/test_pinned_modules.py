@@ -66,7 +66,6 @@ REASONS = {
     "rundir.schema": "the columns of tables",
     "rundir.sheet_index": "what pictures show, beside the pictures",
     "rundir.summary": "means, intervals and differences",
-    "rundir.table_rows": "the rows of a plan, in short",
     "rundir.tables": "scores become tables",
     "scoring.classification": "all classification metrics of a test set",
     "scoring.confusion_matrix": "formulas of metrics",
@@ -183,7 +182,7 @@ OF_KINDS = {
     """,
     "statistics": """
         coordinates rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
-        rundir.table_rows rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
+        rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables
     """,
@@ -191,7 +190,7 @@ OF_KINDS = {
         coordinates filenames report.data report.figures report.plots report.score_figures
         report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
         rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
-        rundir.table_rows rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
+        rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables
     """,

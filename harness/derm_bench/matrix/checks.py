@@ -371,5 +371,7 @@ def _selection(
 def _cells(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     if count_cells(matrix) > MAX_CELLS:
         yield Problem((), f"more than {MAX_CELLS} cells", "sweep less, or use fewer seeds")
-    elif any(entry.makes_cells for entry in matrix.strategies) and not cells(matrix, plugins):
+    elif not any(entry.makes_cells for entry in matrix.strategies):
+        return
+    elif (matrix.exclude or not matrix.product or not matrix.classifiers) and not cells(matrix, plugins):
         yield Problem(("exclude",), "exclude leaves no cell")

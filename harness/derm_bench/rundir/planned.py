@@ -264,3 +264,24 @@ def _origins_of(plan: Plan, label: str, key: str) -> Iterator[tuple[str, str]]:
             given == "init" or name != given
         ) and NEEDED not in name:  # otherwise `given` is a requirement of `name`
             yield from _origins_of(plan, f"{label}/{name}", other)
+
+
+def stages_of(document: Mapping[str, Any]) -> RunStages:
+    """Return the stages that tables and figures use, from the output of `rows_of` and the matrix. Pictures, and the
+    generator stages of a cell, are not included."""
+    cells, curves = [], []
+    for row in document["fits"]:
+        curves.append(curve_of_fit(ClassCoordinates(*row[:7]), row[7]))
+    for row in document["required"]:
+        curves.append(curve_of_required(*row))
+    for row in document["cells"]:
+        at, (name, classifier, seed, classifier_seed, train, evaluations) = Coordinates(*row[:6]), row[6:]
+        cells.append(CellStages(at, name, classifier, seed, classifier_seed, train, evaluations, (), ()))
+        curves.append(curve_of_cell(at, classifier, classifier_seed, train))
+    return RunStages(
+        document["matrix"],
+        cells=cells,
+        scores=[ScoreStage(ClassCoordinates(*row[:7]), row[7], row[8]) for row in document["scores"]],
+        curves=curves,
+        splits=[SplitUse(a, b, c, tuple(d), e) for a, b, c, d, e in document["splits"]],
+    )

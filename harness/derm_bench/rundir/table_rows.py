@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.coordinates import ClassCoordinates, Coordinates
-from derm_bench.rundir.planned import (
-    CellStages,
-    RunStages,
-    ScoreStage,
-    SplitUse,
-    curve_of_cell,
-    curve_of_fit,
-    curve_of_required,
-)
+from derm_bench.coordinates import ClassCoordinates
 
 if TYPE_CHECKING:
     from derm_bench.plan.model import Plan
 
 
 def rows_of(plan: Plan) -> dict[str, Any]:
-    """Return the rows as JSON values. `stages_of` is the inverse."""
+    """Return the rows as JSON values. `planned.stages_of` is the inverse."""
     own = {entry.label for entry in plan.matrix.datasets}
     return {
         "cells": [_cell(planned) for planned in plan.cells],
@@ -47,27 +37,6 @@ def table_stages(plan: Plan) -> list[str]:
         (required.key for required in plan.required),
     )
     return list(dict.fromkeys(found))
-
-
-def stages_of(document: Mapping[str, Any]) -> RunStages:
-    """Return the stages that tables and figures use, from the output of `rows_of` and the matrix. Pictures, and the
-    generator stages of a cell, are not included."""
-    cells, curves = [], []
-    for row in document["fits"]:
-        curves.append(curve_of_fit(ClassCoordinates(*row[:7]), row[7]))
-    for row in document["required"]:
-        curves.append(curve_of_required(*row))
-    for row in document["cells"]:
-        at, (name, classifier, seed, classifier_seed, train, evaluations) = Coordinates(*row[:6]), row[6:]
-        cells.append(CellStages(at, name, classifier, seed, classifier_seed, train, evaluations, (), ()))
-        curves.append(curve_of_cell(at, classifier, classifier_seed, train))
-    return RunStages(
-        document["matrix"],
-        cells=cells,
-        scores=[ScoreStage(ClassCoordinates(*row[:7]), row[7], row[8]) for row in document["scores"]],
-        curves=curves,
-        splits=[SplitUse(a, b, c, tuple(d), e) for a, b, c, d, e in document["splits"]],
-    )
 
 
 def _cell(planned: Any) -> tuple[Any, ...]:

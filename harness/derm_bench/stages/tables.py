@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.rundir.table_rows import stages_of
+from derm_bench.rundir.planned import stages_of
 from derm_bench.stage_names import STAGE_FILE
 
 if TYPE_CHECKING:
