@@ -9,7 +9,7 @@ def derive_seed(*parts: object) -> int:
     """The seed of a stage in [0, 2^31), a function of `parts`: a purpose ("fit"), the seed of the cell, and anything
     else that distinguishes the stage. Different parts give unrelated seeds. It is one of the planned parameters of a
     stage, so it is known before anything runs."""
-    return int.from_bytes(_digest("/".join(str(part) for part in parts))[:4], "big") >> 1
+    return int.from_bytes(_digest("/".join(map(str, parts)))[:4], "big") >> 1
 
 
 def child_seed(seed: int, name: str) -> int:

@@ -97,11 +97,9 @@ class StageBook:
         own = f'{shared.between}{optional}"params":{self._texts.of(params)}'
         key = key_of_text(f"{shared.before}{canonical_names(entry.inputs)}{own}{shared.after}")
         if key not in self.plan.stages:
-            words = {
-                name: entry.words[name] if name in entry.words else getattr(params, name)
-                for name in _named(known.title)
-            }
-            title = known.title.format_map(words)
+            words = entry.words
+            named = {n: words[n] if n in words else getattr(params, n) for n in _named(known.title)}
+            title = known.title.format_map(named)
             after = entry.after
             guards = [self._guards[other] for other in entry.inputs.values() if other in self._guards]
             if guards:

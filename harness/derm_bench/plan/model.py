@@ -14,7 +14,7 @@ from derm_bench.plan.params import as_dict
 from derm_bench.splits import PlannedSplit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as the records of plan.params
 class Stage:
     """A unit of work. Its kind (`plan.kinds`) names the function that a worker calls.
 
