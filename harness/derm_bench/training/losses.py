@@ -6,9 +6,12 @@ import torch
 from torch.nn import functional as F
 
 
-def bce_real(logits: torch.Tensor) -> torch.Tensor:
-    """Return mean -log sigmoid(logits), the loss of D on reals (Goodfellow et al. 2014, eq. 1, first term)."""
-    return F.softplus(-logits.float()).mean()
+def bce_real(logits: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """Return mean -log sigmoid(logits), the loss of D on reals (Goodfellow et al. 2014, eq. 1, first term); with
+    one-sided `smoothing`, the binary cross entropy with the target 1 - smoothing (Salimans et al. 2016, section
+    3.4)."""
+    logits = logits.float()
+    return F.softplus(-logits).mean() + smoothing * logits.mean() if smoothing else F.softplus(-logits).mean()
 
 
 def bce_fake(logits: torch.Tensor) -> torch.Tensor:
@@ -16,9 +19,10 @@ def bce_fake(logits: torch.Tensor) -> torch.Tensor:
     return F.softplus(logits.float()).mean()
 
 
-def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Return the binary cross entropy of the discriminator: the sum of both terms, as in published DCGANs."""
-    return bce_real(real) + bce_fake(fake)
+def discriminator_loss(real: torch.Tensor, fake: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """Return the binary cross entropy of the discriminator: the sum of both terms, as in published DCGANs. `smoothing`
+    is one-sided."""
+    return bce_real(real, smoothing) + bce_fake(fake)
 
 
 def generator_loss(fake: torch.Tensor) -> torch.Tensor:

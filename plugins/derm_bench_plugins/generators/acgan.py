@@ -42,13 +42,16 @@ class AcGan(ConditionalGan):
         self.options, self.device, self.classes = options, task.device, len(task.classes)
         stages = stages_of(task.size, "acgan")
         generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
-        discriminator = Discriminator(options.base // 2, stages, outputs=1 + self.classes)
+        discriminator = Discriminator(options.d_base or options.base, stages, outputs=1 + self.classes)
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.initialise()
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         by_class = soft_cross_entropy(real[:, 1:], targets) + soft_cross_entropy(fake[:, 1:], targets)
-        return discriminator_loss(real[:, 0], fake[:, 0]) + self.options.class_weight * by_class
+        return (
+            discriminator_loss(real[:, 0], fake[:, 0], self.options.smoothing)
+            + self.options.class_weight * by_class
+        )
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         by_class = soft_cross_entropy(fake[:, 1:], targets)

@@ -37,7 +37,7 @@ class Cgan(ConditionalGan):
         self.options, self.device, self.classes = options, task.device, len(task.classes)
         stages = stages_of(task.size, "cgan")
         generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
-        discriminator = ProjectionDiscriminator(options.base // 2, stages, self.classes)
+        discriminator = ProjectionDiscriminator(options.d_base or options.base, stages, self.classes)
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.initialise()
         self.adversarial_loss_d, self.adversarial_loss_g = ADVERSARIAL[options.loss]

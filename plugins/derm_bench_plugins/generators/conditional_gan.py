@@ -9,6 +9,7 @@ from derm_bench.training.gan_plugin import one_hot_of
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench_plugins.generators.dcgan_nets import Generator
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 
 class ConditionalGan(Gan):
@@ -25,6 +26,7 @@ class ConditionalGan(Gan):
         """
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
+        regularised(self.discriminator, self.options)
         nn.init.normal_(self.generator.embed.weight, 0.0, 0.1)
 
     def start(self, z: torch.Tensor) -> None:
@@ -33,9 +35,8 @@ class ConditionalGan(Gan):
             self.generator, z, torch.eye(self.classes, device=z.device).repeat(len(z), 1)[: len(z)]
         )
 
-    def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        images: torch.Tensor = self.generator(z, targets)
-        return images
+    def inputs(self, z: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return z, targets
 
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
         return self.generate(z, one_hot_of(label, len(z), self.classes, z.device))

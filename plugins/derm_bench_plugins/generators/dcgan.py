@@ -19,6 +19,7 @@ from derm_bench.training.gan_plugin import PRIORS
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -35,11 +36,12 @@ class Dcgan(Gan):
     def __init__(self, options: DcganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
         stages = stages_of(task.size, "dcgan")
-        d_base, kernel = options.d_base or options.base // 2, options.kernel
+        d_base, kernel = options.d_base or options.base, options.kernel
         self.generator = Generator(options.z_dim, options.base, stages, kernel=kernel).to(task.device)
         self.discriminator = Discriminator(d_base, stages, options.head, kernel=kernel).to(task.device)
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
+        regularised(self.discriminator, options)
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """Draw z, float32 [n,z_dim]."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -37,6 +38,9 @@ class DcganMutepfe(Gan):
         stages = stages_of(task.size, "dcgan-mutepfe")
         generator = Generator(options.z_dim, options.base, stages, kernel=KERNEL, linear=True)
         self.generator = generator.to(task.device)
-        self.discriminator = Discriminator(options.base, stages, kernel=KERNEL).to(task.device)
+        self.discriminator = Discriminator(options.d_base or options.base, stages, kernel=KERNEL).to(
+            task.device
+        )
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
+        regularised(self.discriminator, options)

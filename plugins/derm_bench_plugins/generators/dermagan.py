@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from derm_bench.training.init import dcgan_init
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, stages_of
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -32,6 +33,7 @@ class DermaGan(Gan):
         self.options, self.device = options, task.device
         stages = stages_of(task.size, "dermagan")
         self.generator = Generator(options.z_dim, options.base, stages, bias=False).to(task.device)
-        self.discriminator = Discriminator(options.base, stages, bias=False).to(task.device)
+        self.discriminator = Discriminator(options.d_base or options.base, stages, bias=False).to(task.device)
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
+        regularised(self.discriminator, options)

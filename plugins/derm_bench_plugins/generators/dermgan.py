@@ -59,7 +59,7 @@ class Dermgan(ModulePlugin):
         self.colours = class_colours(len(task.classes)).to(task.device)
         layers = options.patch_layers or patch_layers(task.size)
         self.generator = UNet(options.base, downs(task.size)).to(task.device)
-        self.discriminator = Patches(options.base, layers).to(task.device)
+        self.discriminator = Patches(options.d_base or options.base, layers).to(task.device)
         self.order = DrawOrder()
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)

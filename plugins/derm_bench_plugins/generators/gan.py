@@ -3,21 +3,28 @@ and, if they differ from those of Goodfellow et al. 2014, the losses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal
-from derm_bench.training.init import start_statistics
+from derm_bench.training.init import recalibrate_statistics, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
+from derm_bench.training.seeding import stream
 
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet
     from derm_bench.run import Batch, Run
-    from derm_bench_plugins.generators.specs.common import GanOptions
+    from derm_bench_plugins.generators.specs.common import TwoPlayerOptions
+
+
+# The number of batches over which the statistics of BatchNorm are computed at the end of a fit.
+RECALIBRATED = 30
 
 
 @dataclass(frozen=True)
@@ -35,39 +42,93 @@ class Gan(NoiseGenerator):
     called logits here. `targets` float32 [N,K] are the classes of the batch of reals; the fakes have the same classes.
     """
 
-    options: GanOptions
+    options: TwoPlayerOptions
     generator: nn.Module
     discriminator: nn.Module
     # Whether D returns unbounded scores instead of logits. They are logged as `score_real` and `score_fake`.
     critic: bool = False
+    # During a fit with `ema`, the moving average of `generator`, which snapshots contain.
+    averaged: nn.Module | None = None
 
     def fit(self, train: ImageSet, run: Run) -> None:
-        """Per batch, update D once, then G once."""
+        """Per batch, update D once; update G at the first batch and at every `d_steps`-th after it."""
         engine = Engine(run, generator=self.generator, discriminator=self.discriminator)
         optimizers = self.optimizers(engine)
         noise = engine.stream("z")
         self.start(self.prior(self.options.batch_size, noise))
+        self.average(engine)
 
-        def step(batch: Batch) -> dict[str, torch.Tensor]:
-            return self.train_step(engine, optimizers, batch, self.prior(len(batch.images), noise))
+        def step(batch: Batch, update_g: bool) -> dict[str, torch.Tensor]:
+            z = self.prior(len(batch.images), noise)
+            return self.train_step(engine, optimizers, batch, z, update_g=update_g)
 
-        engine.fit(step, train, self.options.batch_size, after=lambda b, _: run.snapshot(b.step, self.state))
+        def state() -> dict[str, torch.Tensor]:
+            self.recalibrate(self.random_inputs(train, run))
+            return self.state()
+
+        engine.fit(
+            step,
+            train,
+            self.options.batch_size,
+            lazily={"update_g": self.options.d_steps},
+            after=lambda batch, _: run.snapshot(batch.step, state),
+        )
+        self.recalibrate(self.random_inputs(train, run))
+        self.keep_average()
 
     def optimizers(self, engine: Engine) -> Optimizers:
         options = self.options
         return Optimizers(
             engine.adam(self.generator, options.lr, options.betas),
-            engine.adam(self.discriminator, options.lr, options.betas),
+            engine.adam(self.discriminator, options.lr_d or options.lr, options.betas),
         )
 
     def start(self, z: torch.Tensor) -> None:
         """Set the statistics of G's BatchNorm to those of the images generated from `z`."""
         start_statistics(self.generator, z)
 
+    def average(self, engine: Engine) -> None:
+        """Start the moving average of G's weights, if there is one."""
+        if self.options.ema:
+            self.averaged = engine.average(self.generator, self.options.ema, warm_up=True).net
+
+    def keep_average(self) -> None:
+        """Replace G's weights by their moving average, if there is one."""
+        if self.averaged is not None:
+            self.generator.load_state_dict(self.averaged.state_dict())
+            self.averaged = None
+
+    def recalibrate(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Set the statistics of BatchNorm in the network that samples are drawn from, over batches of noise and
+        targets."""
+        recalibrate_statistics(self.sampled, (self.inputs(*batch) for batch in batches))
+
+    def random_inputs(self, train: ImageSet, run: Run) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield `RECALIBRATED` batches of noise and the targets of random training images."""
+        draws, n = stream(run.seed, "recalibrate", self.device), self.options.batch_size
+        for _ in range(RECALIBRATED):
+            yield self.prior(n, draws), self.conditions(train, n, draws)
+
+    def conditions(self, train: ImageSet, n: int, draws: torch.Generator) -> torch.Tensor:
+        """Return the targets float32 [n,K] of `n` random training images."""
+        rows = torch.randint(len(train), (n,), generator=draws, device=draws.device)
+        labels = train.labels.to(rows.device)[rows]
+        return F.one_hot(labels, len(train.classes)).float()
+
+    def inputs(self, z: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the inputs of G."""
+        return (z,)
+
     def train_step(
-        self, engine: Engine, optimizers: Optimizers, batch: Batch, z: torch.Tensor
+        self,
+        engine: Engine,
+        optimizers: Optimizers,
+        batch: Batch,
+        z: torch.Tensor,
+        *,
+        update_g: bool = True,
     ) -> dict[str, torch.Tensor]:
-        """Update D once, then G once, and return the values to log.
+        """Update D once, then G once if `update_g` is set, and return the values to log.
 
         D gets reals and fakes in separate forward passes, so that BatchNorm sees them separately.
         """
@@ -79,13 +140,15 @@ class Gan(NoiseGenerator):
         loss_d = self.loss_d(real_logits, fake_logits, targets)
         minimise(loss_d, optimizers.discriminator)
 
+        logged = {"loss_d": loss_d} | self.mean_outputs(real_logits.detach(), fake_logits.detach())
+        if not update_g:
+            return logged
+
         with frozen(self.discriminator), engine.autocast():
             logits = self.discriminate(fake, targets)
         loss_g = self.loss_g(logits, targets)
         minimise(loss_g, optimizers.generator)
-
-        logged = self.mean_outputs(real_logits.detach(), fake_logits.detach())
-        return {"loss_d": loss_d, "loss_g": loss_g} | logged
+        return logged | {"loss_g": loss_g}
 
     def mean_outputs(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the means of D's outputs over a batch, for the log.
@@ -99,7 +162,7 @@ class Gan(NoiseGenerator):
 
     def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return images [N,3,S,S] in [-1,1]."""
-        images: torch.Tensor = self.generator(z)
+        images: torch.Tensor = self.generator(*self.inputs(z, targets))
         return images
 
     def discriminate(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -109,7 +172,7 @@ class Gan(NoiseGenerator):
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of D, a scalar, computed from its logits for reals and for fakes."""
-        return discriminator_loss(real, fake)
+        return discriminator_loss(real, fake, self.options.smoothing)
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of G, a scalar, computed from D's logits for fakes."""
@@ -127,5 +190,10 @@ class Gan(NoiseGenerator):
         images: torch.Tensor = self.generator(z)
         return images
 
+    @property
+    def sampled(self) -> nn.Module:
+        """The network that samples are drawn from: G, or during a fit with `ema` its average."""
+        return self.generator if self.averaged is None else self.averaged
+
     def parts(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
+        return {"generator": self.sampled, "discriminator": self.discriminator}

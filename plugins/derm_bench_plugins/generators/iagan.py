@@ -33,6 +33,7 @@ from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.doublings import doublings
 from derm_bench_plugins.generators.draw_order import DrawOrder
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 if TYPE_CHECKING:
     from derm_bench.images import ImageSet
@@ -57,10 +58,11 @@ class Iagan(Gan):
         self.options, self.device = options, task.device
         stages = doublings("iagan", task.size, 4)
         self.generator = Generator(options, stages).to(task.device)
-        self.discriminator = Discriminator(options.base, stages).to(task.device)
+        self.discriminator = Discriminator(options.d_base or options.base, stages).to(task.device)
         self.order = DrawOrder()
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
+        regularised(self.discriminator, options)
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """Per batch, update D once, then G once."""
@@ -72,14 +74,23 @@ class Iagan(Gan):
         start_statistics(self.generator, self._first, z)
 
     def train_step(
-        self, engine: Engine, optimizers: Optimizers, batch: Batch, z: torch.Tensor
+        self,
+        engine: Engine,
+        optimizers: Optimizers,
+        batch: Batch,
+        z: torch.Tensor,
+        *,
+        update_g: bool = True,
     ) -> dict[str, torch.Tensor]:
-        others = batch.images.roll(1, dims=0)
-        return super().train_step(engine, optimizers, replace(batch, targets=others), z)
+        others = replace(batch, targets=batch.images.roll(1, dims=0))
+        return super().train_step(engine, optimizers, others, z, update_g=update_g)
 
-    def generate(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        images: torch.Tensor = self.generator(targets, z)
-        return images
+    def inputs(self, z: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return targets, z
+
+    def conditions(self, train: ImageSet, n: int, draws: torch.Generator) -> torch.Tensor:
+        rows = torch.randint(len(train), (n,), generator=draws, device=draws.device)
+        return self.scaled(train.images[rows.to(train.images.device)])
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:

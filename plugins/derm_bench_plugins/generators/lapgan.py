@@ -52,6 +52,9 @@ START = 8
 class Lapgan(NoiseGenerator):
     """A Laplacian pyramid of GANs for images of side `task.size`, a power of two of at least 8."""
 
+    # During a fit with `ema`, the moving average of `generator`, which snapshots contain.
+    averaged: Generator | None = None
+
     def __init__(self, options: LapganOptions, task: Task) -> None:
         self.options, self.device = options, task.device
         self.sides = [START * 2**k for k in range(doublings("lapgan", task.size, START) + 1)]
@@ -66,8 +69,10 @@ class Lapgan(NoiseGenerator):
         g, d = self.generator, self.discriminator
         engine = Engine(run, generator=g, discriminator=d)
         adam_g = engine.adam(g, self.options.lr, self.options.betas)
-        adam_d = engine.adam(d, self.options.lr, self.options.betas)
+        adam_d = engine.adam(d, self.options.lr_d or self.options.lr, self.options.betas)
         noise = engine.stream("z")
+        if self.options.ema:
+            self.averaged = engine.average(g, self.options.ema, warm_up=True).net  # type: ignore[assignment]
 
         def step(batch: Batch) -> dict[str, torch.Tensor]:
             reals = pyramid(batch.images, len(self.sides))
@@ -92,6 +97,9 @@ class Lapgan(NoiseGenerator):
             }
 
         engine.fit(step, train, self.options.batch_size, after=lambda b, _: run.snapshot(b.step, self.state))
+        if self.averaged is not None:
+            g.load_state_dict(self.averaged.state_dict())
+            self.averaged = None
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """Draw z of the base and the noise planes of all levels, concatenated: float32 [n, z_dim + sum side^2]."""
@@ -103,7 +111,8 @@ class Lapgan(NoiseGenerator):
         return images
 
     def parts(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
+        generator = self.generator if self.averaged is None else self.averaged
+        return {"generator": generator, "discriminator": self.discriminator}
 
 
 # ----------------------------------------------------------------------------------------- pyramid
@@ -183,7 +192,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.base = BaseDiscriminator(options.hidden // 2, labels, options.dropout)
         self.levels = nn.ModuleList(
-            LevelDiscriminator(options.base, side, labels, options.dropout) for side in sides[1:]
+            LevelDiscriminator(options.d_base or options.base, side, labels, options.dropout)
+            for side in sides[1:]
         )
 
     def forward(self, images: list[torch.Tensor], targets: torch.Tensor) -> list[torch.Tensor]:

@@ -40,7 +40,7 @@ class SemiGan(ConditionalGan):
         self.options, self.device, self.classes = options, task.device, len(task.classes)
         stages = stages_of(task.size, "semi-gan")
         generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
-        discriminator = Discriminator(options.base // 2, stages, outputs=self.classes + 1)
+        discriminator = Discriminator(options.d_base or options.base, stages, outputs=self.classes + 1)
         self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
         self.initialise()
 

@@ -1,7 +1,7 @@
 """TED-GAN (Ahmad et al. 2021): two GANs, one on latents of a VAE and one on heavy-tailed Student-t noise, at 64 px.
 
     VAE    image -> the convolutions of DCGAN's D -> mean and log variance of z 100 -> G of DCGAN -> image
-    GAN-1  z = a latent of the VAE, with e(y) -> AC-GAN
+    GAN-1  z = a latent of the VAE, with e(y) -> AC-GAN without its classifier
     GAN-2  z = Student-t noise of nu 3, with e(y) -> AC-GAN
 
     L_VAE = |x - x'|^2 / 2 + KL(q(z|x) | N(0,I))         unit Gaussian per pixel: the evidence bound up to a constant
@@ -9,7 +9,8 @@
 The abstract names the parts: a VAE whose latents ("informative noise") are the input of the first GAN, and a second
 GAN with an auxiliary classifier and noise from a t-distribution instead of a Gaussian. Everything else is a choice:
 
-- Both GANs are `acgan`, including its classifier, because samples are requested by class. They share no weights.
+- Both GANs are `acgan` and get the class, because samples are requested by class. They share no weights. The first one
+  has no classifier, as in the abstract; `classifiers: both` gives it one.
 - The first fraction `vae_share` of the budget (a quarter, rounded down) trains only the VAE, which is then kept fixed.
   Each further update trains both GANs on the same batch. Snapshots of the first part show untrained GANs.
 - GAN-1 trains on latents drawn from q(z|x) for the images of the batch, with their classes. To sample without images,
@@ -23,6 +24,7 @@ GAN with an auxiliary classifier and noise from a t-distribution instead of a Ga
 from __future__ import annotations
 
 import math
+from itertools import tee
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +35,7 @@ from derm_bench.training.gan_plugin import NoiseGenerator, normal
 from derm_bench.training.init import dcgan_init, start_statistics
 from derm_bench.training.latent import spherical, straight
 from derm_bench.training.losses import gaussian_kl
+from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.acgan import AcGan
 from derm_bench_plugins.generators.dcgan_nets import Generator, Trunk, stages_of
 
@@ -51,7 +54,8 @@ class TedGan(NoiseGenerator):
         self.vae = Vae(options.z_dim, options.base, stages_of(task.size, "tedgan")).to(task.device)
         self.latents = Latents(len(task.classes), options.z_dim).to(task.device)
         dcgan_init(self.vae)
-        self.gan_latents, self.gan_noise = AcGan(options, task), AcGan(options, task)
+        first = options if options.classifiers == "both" else options.model_copy(update={"class_weight": 0.0})
+        self.gan_latents, self.gan_noise = AcGan(first, task), AcGan(options, task)
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """Train the VAE for its fraction of the updates, then both GANs."""
@@ -62,17 +66,19 @@ class TedGan(NoiseGenerator):
         noise = engine.stream("z")
         vae_updates = int(options.vae_share * run.budget)
         self.start(noise)
+        self.gan_latents.average(engine)
+        self.gan_noise.average(engine)
 
-        def step(batch: Batch, vae: bool) -> dict[str, torch.Tensor]:
+        def step(batch: Batch, vae: bool, update_g: bool) -> dict[str, torch.Tensor]:
             self.vae.train(vae)
             if vae:
                 return self.vae_step(engine, adam_vae, batch, noise)
             with torch.no_grad(), engine.autocast():
                 z = self.vae.latent(batch.images, noise).float()
             self.latents.add(z, batch.targets)
-            on_latents = self.gan_latents.train_step(engine, first, batch, z)
+            on_latents = self.gan_latents.train_step(engine, first, batch, z, update_g=update_g)
             t = student_t(len(z), options.z_dim, options.nu, noise)
-            return self.gan_noise.train_step(engine, second, batch, t) | {
+            return self.gan_noise.train_step(engine, second, batch, t, update_g=update_g) | {
                 f"{name}_latents": value for name, value in on_latents.items()
             }
 
@@ -80,8 +86,25 @@ class TedGan(NoiseGenerator):
             step,
             train,
             options.batch_size,
+            lazily={"update_g": options.d_steps},
             before=lambda update: {"vae": update <= vae_updates},
-            after=lambda b, _: run.snapshot(b.step, self.state),
+            after=lambda b, _: run.snapshot(b.step, lambda: self.recalibrated_state(train, run)),
+        )
+        self.recalibrate(train, run)
+        self.gan_latents.keep_average()
+        self.gan_noise.keep_average()
+
+    def recalibrated_state(self, train: ImageSet, run: Run) -> dict[str, torch.Tensor]:
+        self.recalibrate(train, run)
+        return self.state()
+
+    def recalibrate(self, train: ImageSet, run: Run) -> None:
+        """Set the statistics of BatchNorm in both generators."""
+        options, draws = self.options, stream(run.seed, "t", self.device)
+        on_latents, on_noise = tee(self.gan_noise.random_inputs(train, run))
+        self.gan_latents.recalibrate((self.latents.of(z, targets), targets) for z, targets in on_latents)
+        self.gan_noise.recalibrate(
+            (student_t(len(z), options.z_dim, options.nu, draws), targets) for z, targets in on_noise
         )
 
     def start(self, noise: torch.Generator) -> None:
@@ -131,7 +154,8 @@ class TedGan(NoiseGenerator):
         return images
 
     def parts(self) -> dict[str, nn.Module]:
-        return {"latents": self.latents, **self._networks()}
+        sampled = {"generator_latents": self.gan_latents.sampled, "generator": self.gan_noise.sampled}
+        return {"latents": self.latents, **self._networks(), **sampled}
 
     def _networks(self) -> dict[str, nn.Module]:
         return {
@@ -148,7 +172,7 @@ class Vae(nn.Module):
 
     def __init__(self, z_dim: int, base: int, stages: int) -> None:
         super().__init__()
-        self.trunk = Trunk(base // 2, stages)
+        self.trunk = Trunk(base, stages)
         self.moments = nn.Linear(self.trunk.channels * 16, 2 * z_dim)
         self.decoder = Generator(z_dim, base, stages)
 
@@ -185,6 +209,13 @@ class Latents(nn.Module):
         self.count += targets.sum(dim=0)
         self.total += targets.T @ z
         self.products += torch.einsum("nk,ni,nj->kij", targets, z, z)
+
+    def of(self, gaussian: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Turn N(0,I) noise [n,z_dim] into latents of the classes `targets` [n,K]."""
+        latents, labels = gaussian.clone(), targets.argmax(dim=1)
+        for label in labels.unique().tolist():
+            latents[labels == label] = self.sample(gaussian[labels == label], label)
+        return latents
 
     def sample(self, gaussian: torch.Tensor, label: int) -> torch.Tensor:
         """Turn N(0,I) noise [n,z_dim] into latents from the Gaussian of class `label`; without images of that class,

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from derm_bench_plugins.generators.gan import Gan
+from derm_bench_plugins.generators.regularised import regularised
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -30,7 +31,8 @@ class VanillaGan(Gan):
     def __init__(self, options: VanillaOptions, task: Task) -> None:
         self.options, self.device = options, task.device
         self.generator = Generator(options.z_dim, options.base, task.size).to(task.device)
-        self.discriminator = Discriminator(options.base, task.size).to(task.device)
+        self.discriminator = Discriminator(options.d_base or options.base, task.size).to(task.device)
+        regularised(self.discriminator, options)
 
 
 class Generator(nn.Module):

@@ -1,4 +1,4 @@
-"""Options shared by the GANs with one generator and one discriminator, and the presets of small networks."""
+"""Options shared by the GANs, and the presets of small networks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,50 @@ from derm_bench.specs import GeneratorOptions
 
 
 class GanOptions(GeneratorOptions):
-    """Options of a generator and a discriminator trained with Adam. A subclass may change the defaults."""
+    """Options of a generator G and a discriminator D trained with Adam. A subclass may change the defaults."""
 
     z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(64, ge=2, le=65536, description="real images per update of D")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
+    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and, unless `lr_d` is set, for D")
+    lr_d: float | None = Field(None, gt=0, description="learning rate of D's Adam; default: that of G")
     betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
+    ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of G's weights, from which samples are drawn; 0: the weights "
+        "themselves, as in the papers up to 2017",
+    )
+
+
+class TwoPlayerOptions(GanOptions):
+    """Options of the GANs that update D once per batch and then G (`derm_bench_plugins.generators.gan`). All are off by
+    default, because the papers do not have them."""
+
+    d_base: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="channels of D's first layer; default: `base`, so that D is as wide as G",
+    )
+    d_steps: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="updates of D per update of G. An update of the budget is a batch of real images, and so an update "
+        "of D; G is updated at the first one and at every `d_steps`-th after it",
+    )
+    smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="one-sided label smoothing (Salimans et al. 2016, section 3.4): D's target for reals is "
+        "1 - `smoothing`; for the loss `bce` only",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after every activation of D")
+    spectral_norm: bool = Field(
+        False, description="spectral normalisation of D's layers (Miyato et al. 2018), without its BatchNorm"
+    )
 
 
 # Presets of the GANs on the layers of DCGAN.

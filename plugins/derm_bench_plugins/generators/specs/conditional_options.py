@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench_plugins.generators.specs.common import GanOptions
+from derm_bench_plugins.generators.specs.common import TwoPlayerOptions
 
 
-class ConditionalOptions(GanOptions):
+class ConditionalOptions(TwoPlayerOptions):
     """The settings of DCGAN. `base: 128` gives the widths of Radford et al."""
 
     base: int = Field(
         128,
         ge=2,
         le=1024,
-        multiple_of=2,
-        description="channels of G's last hidden layer; D's first layer has half as many",
+        description="channels of G's last hidden layer and of D's first layer",
     )

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
+from derm_bench_plugins.generators.specs.common import SMALL, TwoPlayerOptions
 
 
-class DcganOptions(GanOptions):
+class DcganOptions(TwoPlayerOptions):
     """Settings that paper 002 leaves open follow Radford et al. 2016. `base: 128` gives their widths."""
 
     prior: Literal["uniform", "normal"] = Field("uniform", description="z ~ U(-1,1) or N(0,1)")
@@ -18,11 +18,7 @@ class DcganOptions(GanOptions):
         128,
         ge=2,
         le=1024,
-        multiple_of=2,
-        description="channels of G's last hidden layer; D's first layer has half as many by default",
-    )
-    d_base: int | None = Field(
-        None, ge=1, le=1024, description="channels of D's first layer; default: half of `base`"
+        description="channels of G's last hidden layer and of D's first layer",
     )
     kernel: Literal[4, 5] = Field(
         4, description="side of the kernels: 4, which is divisible by the stride 2, or 5 as in Radford et al."

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
+from derm_bench_plugins.generators.specs.common import SMALL, TwoPlayerOptions
 
 
-class MutepfeOptions(GanOptions):
+class MutepfeOptions(TwoPlayerOptions):
     """The defaults are the settings of the paper."""
 
     z_dim: int = Field(128, ge=1, le=4096, description="length of the noise vector z")

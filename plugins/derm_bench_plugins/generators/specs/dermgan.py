@@ -17,6 +17,7 @@ class DermganOptions(GeneratorOptions):
     lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
     betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
     base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
+    d_base: int | None = Field(None, ge=2, le=512, description="channels of D's first layer; default: `base`")
     region: Literal["box", "mask"] = Field(
         "box",
         description="region of the lesion in the map: its bounding box, as in the paper, or its mask",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import GanOptions
+from derm_bench_plugins.generators.specs.common import TwoPlayerOptions
 
 
-class IaganOptions(GanOptions):
+class IaganOptions(TwoPlayerOptions):
     """The widths of the networks are choices, because the paper's text was not available."""
 
     batch_size: int = Field(32, ge=2, le=65536, description="real images per update of D")

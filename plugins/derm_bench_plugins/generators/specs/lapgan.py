@@ -17,6 +17,9 @@ class LapganOptions(GanOptions):
         128, ge=2, le=65536, description="real images per update, the same for all levels"
     )
     base: int = Field(64, ge=1, le=1024, description="channels of the convolutions of each level")
+    d_base: int | None = Field(
+        None, ge=1, le=1024, description="channels of D's convolutions at each level; default: `base`"
+    )
     hidden: int = Field(
         1200,
         ge=2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
@@ -12,6 +14,9 @@ from derm_bench_plugins.generators.specs.common import SMALL
 class TedganOptions(AcganOptions):
     """The module `tedgan` lists the choices that the paper's abstract leaves open."""
 
+    classifiers: Literal["second", "both"] = Field(
+        "second", description="which GANs have an auxiliary classifier; the paper's second one alone"
+    )
     nu: int = Field(3, ge=3, le=100, description="degrees of freedom of the Student-t noise")
     vae_share: float = Field(
         0.25,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL, GanOptions
+from derm_bench_plugins.generators.specs.common import SMALL, TwoPlayerOptions
 
 
-class VanillaOptions(GanOptions):
+class VanillaOptions(TwoPlayerOptions):
     """The module `vanilla_gan` lists the choices that Goodfellow et al. 2014 leave open."""
 
     base: int = Field(

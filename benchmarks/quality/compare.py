@@ -1,0 +1,211 @@
+"""Fit our GANs and the textbook's to the same images under several seeds, and measure the samples of both.
+
+    python benchmarks/quality/data.py HAM10000_ROOT reals.npz
+    python benchmarks/quality/compare.py reals.npz OUT [--seeds 5] [--updates 1000] [--device cuda:0] [--jobs 8]
+
+OUT receives `results.jsonl` (one line per fit and class, written as soon as it is measured; lines that are there are not
+computed again), `table.md`, and one grid of 8x8 samples per fit and class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+import measures
+import textbook
+
+CLASSES = ("bkl", "nv")
+SAMPLES = 300
+# What is compared: the name of a side -> the method and the options of ours (None: the textbook's).
+WIDE = {"base": 32, "z_dim": 100, "batch_size": 64}
+SIDES: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "textbook dcgan": ("dcgan", None),
+    "dcgan": ("dcgan", WIDE),
+    "dcgan ema .99": ("dcgan", WIDE | {"ema": 0.99}),
+    "dcgan d_base 16": ("dcgan", WIDE | {"d_base": 16}),
+    "textbook cgan": ("cgan", None),
+    "cgan": ("cgan", WIDE),
+    "cgan ema .99": ("cgan", WIDE | {"ema": 0.99}),
+}
+MEASURES = ("sharpness", "nn_accuracy", "coverage", "distance")
+
+
+def main() -> None:
+    given = _parse()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.unit is not None:
+        unit(given, *given.unit)
+        return
+    known = {(line["side"], line["seed"], line["precision"], line["of"]) for line in _read(given.out)}
+    todo = [one for one in units(given) if one not in known]
+    running: list[subprocess.Popen[bytes]] = []
+    for side, seed, precision, of in todo:
+        while len(running) >= given.jobs:
+            time.sleep(0.2)
+            running = [process for process in running if process.poll() is None]
+        command = [sys.executable, *sys.argv, "--unit", side, str(seed), precision, of]
+        running.append(subprocess.Popen(command))
+    for process in running:
+        process.wait()
+    (given.out / "table.md").write_text(table(_read(given.out)))
+    print((given.out / "table.md").read_text())
+
+
+def units(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
+    """Yield (side, seed, precision, classes); a conditional GAN is fitted to both classes at once."""
+    for seed in range(given.seeds):
+        for side in given.sides or SIDES:
+            for precision in given.precision:
+                for of in CLASSES if SIDES[side][0] == "dcgan" else ("+".join(CLASSES),):
+                    yield side, seed, precision, of
+
+
+def unit(given: argparse.Namespace, side: str, seed: str, precision: str, of: str) -> None:
+    """Fit one GAN, draw samples of each class, measure them and append the lines."""
+    torch.set_num_threads(given.threads)
+    if given.device.startswith("cuda"):
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
+    networks = _networks(given, reals)
+    names = of.split("+")
+    images = torch.cat([reals[f"{name}_train"] for name in names])
+    labels = torch.cat([torch.full((len(reals[f"{name}_train"]),), k) for k, name in enumerate(names)])
+    method, options = SIDES[side]
+    # A conditional GAN sees each class as often as a GAN of one class does.
+    updates = given.updates * len(names)
+    began = time.perf_counter()
+    make = _textbook if options is None else _ours
+    draw = make(given, method, options or {}, images, labels, tuple(names), int(seed), precision, updates)
+    seconds = time.perf_counter() - began
+    for k, name in enumerate(names):
+        fakes = draw(k, SAMPLES)
+        values = measures.measure(networks, reals[f"{name}_held"], fakes, given.device)
+        line = {"side": side, "seed": int(seed), "precision": precision, "of": of, "class": name}
+        line |= {"updates": updates, "seconds": round(seconds, 1), **values}
+        with (given.out / "results.jsonl").open("a") as handle:
+            handle.write(json.dumps(line) + "\n")
+        _grid(fakes[:64], given.out / f"{side} {precision} {name} {seed}.png".replace(" ", "_"))
+
+
+def _textbook(
+    given: argparse.Namespace,
+    method: str,
+    options: Mapping[str, Any],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    names: tuple[str, ...],
+    seed: int,
+    precision: str,
+    updates: int,
+) -> Any:
+    classes = len(names) if method == "cgan" else 0
+    bf16 = precision == "bf16"
+    g = textbook.fit(
+        images, labels, classes=classes, updates=updates, seed=seed, device=given.device, bf16=bf16
+    )
+    return lambda label, n: textbook.sample(g, n, label, seed, given.device)
+
+
+def _ours(
+    given: argparse.Namespace,
+    method: str,
+    options: Mapping[str, Any],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    names: tuple[str, ...],
+    seed: int,
+    precision: str,
+    updates: int,
+) -> Any:
+    from derm_bench.images import ImageSet
+    from derm_bench.lazy import create
+    from derm_bench.plugins import Plugins
+    from derm_bench.specs import SampleRequest, Task
+    from derm_bench.training.stage_run import StageRun, seed_everything
+
+    spec = Plugins().get("generator", method)
+    seed_everything(seed)
+    gan = create(spec, spec.options.model_validate(options), Task(names, 64, device=given.device))
+    ids = tuple(map(str, range(len(images))))
+    gan.fit(
+        ImageSet(images, labels, names, ids, ids),
+        StageRun(seed=seed, budget=updates, device=given.device, precision=precision),
+    )
+    return lambda label, n: gan.sample(SampleRequest(label, n, seed)).images
+
+
+def _networks(given: argparse.Namespace, reals: Mapping[str, torch.Tensor]) -> list[measures.Network]:
+    """The networks of the measures, fitted once per folder."""
+    kept = given.out / "networks.pt"
+    if kept.exists():
+        networks = [measures.Network(len(CLASSES)).to(given.device).eval() for _ in range(measures.NETWORKS)]
+        for network, state in zip(networks, torch.load(kept, weights_only=True), strict=True):
+            network.load_state_dict(state)
+        return networks
+    held = [reals[f"{name}_held"] for name in CLASSES]
+    labels = torch.cat([torch.full((len(part),), k) for k, part in enumerate(held)])
+    networks = measures.fit_networks(torch.cat(held), labels, given.device)
+    partial = kept.with_suffix(f".{time.monotonic_ns()}")
+    torch.save([{k: v.cpu() for k, v in network.state_dict().items()} for network in networks], partial)
+    partial.replace(kept)
+    return networks
+
+
+def _grid(images: torch.Tensor, path: Path) -> None:
+    from PIL import Image
+
+    rows = [torch.cat(list(row), 2) for row in images.split(8)]
+    Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy()).save(path)
+
+
+def _read(out: Path) -> list[dict[str, Any]]:
+    path = out / "results.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """One row per side, precision and class: the mean over seeds, and the range."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for line in lines:
+        groups.setdefault((line["class"], line["side"], line["precision"]), []).append(line)
+    head = f"| class | side | precision | seeds | {' | '.join(MEASURES)} | s |"
+    rows = [head, "|" + "---|" * (len(MEASURES) + 5)]
+    for (name, side, precision), group in sorted(groups.items()):
+        cells = []
+        for measure in MEASURES:
+            values = [line[measure] for line in group]
+            cells.append(f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        seconds = statistics.mean(line["seconds"] for line in group)
+        rows.append(f"| {name} | {side} | {precision} | {len(group)} | {' | '.join(cells)} | {seconds:.0f} |")
+    return "\n".join(rows) + "\n"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("reals", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--updates", type=int, default=1000, help="updates per class")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
+    parser.add_argument("--sides", nargs="+", choices=list(SIDES))
+    parser.add_argument("--jobs", type=int, default=1, help="fits at the same time")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each fit")
+    parser.add_argument("--unit", nargs=4, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
