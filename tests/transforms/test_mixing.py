@@ -111,6 +111,18 @@ def test_beta_is_the_distribution_of_that_name(alpha):
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_class_weights_are_on_the_mixed_targets_so_that_classes_share_the_loss_equally(name):
+    """At 90 to 10, every class keeps half of the weight of an epoch, as it does without mixing."""
+    names = tuple(map(str, range(20)))
+    pixels = torch.zeros(20, 3, 12, 12, dtype=torch.uint8)
+    train = ImageSet(pixels, torch.tensor([0] * 18 + [1] * 2), ("a", "b"), names, names)
+    feed = FeedOptions(batch_size=20, batch_transforms=[make(name)], balance="class-weights")
+    for shown in StageRun(seed=3, budget=5, feed=feed).batches(train):
+        shares = shown.weights @ shown.targets
+        torch.testing.assert_close(shares, torch.tensor([10.0, 10.0]))
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_classifiers_train_on_the_soft_labels(name):
     """Images tell their class by their level, so that the labels that belong to mixed pixels are known."""
     levels = torch.tensor([0, 100, 250])

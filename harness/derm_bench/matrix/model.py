@@ -199,7 +199,8 @@ class StrategyEntry(Options):
     )
     balance: Literal["oversample", "class-weights"] | None = Field(
         None,
-        description="oversample: draw all classes equally often; class-weights: weight the loss by class",
+        description="oversample: draw all classes equally often; class-weights: weight the loss by class; "
+        "mixed and smoothed labels are weighted target by target",
     )
     generator: GeneratorUse | None = Field(None, description="the generator to fit")
     synthetic: Synthetic | None = Field(
