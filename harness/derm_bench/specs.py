@@ -184,6 +184,8 @@ class TransformSpec(PluginSpec):
 
     - `preprocess`: uint8 array [H,W,3] -> uint8 array of the same shape. A transform with the attribute
       `before_resize = True` gets images at their own size and may enlarge them; so do the transforms listed before it.
+      If the order is to be a choice, give the options a field `before_resize: bool` and set the attribute from it; a
+      field that may be None is filled in from its neighbours in the list.
     - `image`: (float images [N,3,H,W] in [0,1], torch.Generator) -> images. Draws parameters for each image separately.
     - `batch`: (images, targets [N,K], torch.Generator) -> (images, targets).
     - `regulariser`: (model, batch) -> loss. It does not change the model, and it may be captured in a CUDA graph with

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from derm_bench.errors import UserError
+from derm_bench.matrix.preprocess_order import with_order
 from derm_bench.specs import Budget, Options, TransformUse
 
 PERMITS = (
@@ -117,8 +118,10 @@ class DatasetEntry(PluginUse):
         description="labels of the data set that are merged into each class; default every label is a class",
     )
     limit: PerClass = Field(PerClass(), description="largest number of images per class")
-    preprocess: tuple[TransformUse, ...] = Field(
-        (), description="preprocess transforms, applied in order before images are stored"
+    preprocess: Annotated[tuple[TransformUse, ...], AfterValidator(with_order)] = Field(
+        (),
+        description="preprocess transforms, applied in order before images are stored. An image is resized after the "
+        "last of them that runs before the resize (hair-removal, restore, and bilateral and gamma if they are set to)",
     )
     clean: Clean = Field(Clean(), description="which images to drop once their pixels are known")
     split: Split = Field(Split(), description="how images are divided into test, val, reserve and train")

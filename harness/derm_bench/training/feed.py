@@ -46,9 +46,10 @@ class Feed:
 
     Every batch is full: the last batch of an epoch is completed from the next epoch. An epoch contains each image once,
     or, with `balance: oversample`, each class as often as the largest class (whole copies, and the rest drawn without
-    replacement). `class-weights` weights the targets, after mixing and smoothing (see `weighted`). The weight of a class
-    is N / (K' n_class), where K' is the number of classes present, so that weights average 1 over the set. Order and
-    augmentation draw from separate streams, so that arms with different augmentation see the images in the same order.
+    replacement). `class-weights` weights the targets, after mixing and smoothing (see `weighted`). The weight of a
+    class is N / (K' n_class), where K' is the number of classes present, so that weights average 1 over the set. Order
+    and augmentation draw from separate streams, so that arms with different augmentation see the images in the same
+    order.
 
     masks: whether batches contain the masks of `train`. An affine transform (one with `matrices`) is applied to masks
     as to images; any other transform is assumed to leave geometry unchanged. Raises ValueError if `train` has no masks,
