@@ -339,7 +339,7 @@ def test_mixing_and_regularisers_stand_in_a_strategy(plan):
     stages = plan(strategies=[{"name": "mixed", "augment": augment}]).stages.values()
     used = next(stage for stage in stages if stage.kind == "train").params.augment
     assert [use["name"] for use in used] == ["hue", "ricap", "mixup", "advchain"]
-    assert used[1]["options"] == {"beta": 0.5}
+    assert used[1]["options"] == {"beta": 0.5, "p": 1.0}
     assert used[3]["options"]["chain"] == ["morph", "affine"]
 
 
