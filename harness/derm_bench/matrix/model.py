@@ -22,6 +22,7 @@ PERMITS = (
     "synthetic_in_test",
     "ungrouped_split",
     "select_on_test",
+    "select_on_synthetic",
     "duplicates_across_splits",
     "unmatched_budget",
     "missing_class",
@@ -176,7 +177,9 @@ class Synthetic(Options):
     holdout: float = Field(
         0.0, ge=0, lt=1, description="share of the samples that are kept out of training: the last ones"
     )
-    val: Literal["real", "held_out"] = Field("real", description="held_out: validate on the held-out samples")
+    val: Literal["real", "held_out"] = Field(
+        "real", description="held_out: validate on the held-out samples; needs the permit select_on_synthetic"
+    )
     filter: Filter | None = Field(None, description="keep only the samples with the best grades")
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
