@@ -59,7 +59,7 @@ def test_policies_are_applied_in_one_order_however_they_are_listed():
 
 @pytest.mark.parametrize("names", [("colour",), ("color", "color"), ("cutout", "flip")])
 def test_other_names_are_refused(names):
-    with pytest.raises(ValueError, match="no policy|listed twice"):
+    with pytest.raises(ValueError, match=r"no policy|listed twice"):
         DiffAugment(names, draws())
 
 
