@@ -123,8 +123,8 @@ class GeneratorSpec(PluginSpec):
     training set that `sample` gets. `reads="reserve"` reads images of the reserve instead of train.
 
     `trains=False` states that `fit` trains nothing and only reads or draws images. Such a generator has no options
-    `budget`, `augment` and `balance`; the harness uses one update and no transforms. `derives` is an import path that is called
-    with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
+    `budget`, `augment` and `balance`; the harness uses one update and no transforms. `derives` is an import path that
+    is called with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
 
     Three more import paths are for generators of images that are made elsewhere:
 
