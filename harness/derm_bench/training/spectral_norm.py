@@ -33,8 +33,10 @@ class SpectralNorm(nn.Module):
     """Weight -> weight / sigma(weight), the same shape; sigma is estimated by power iteration.
 
     This is `torch.nn.utils.parametrizations.spectral_norm`, except that the estimate is computed in float32 under
-    autocast too: on a GPU, the module of torch multiplies in bfloat16 there and then fails, as its vectors are float32.
-    `transposed`: the second axis of the weight is that of the outputs, as in a transposed convolution.
+    autocast too. On a GPU, the module of torch computes it in the low precision there, so that the scale of the weights
+    would be rounded to three digits.
+
+    transposed: the second axis of the weight is that of the outputs, as in a transposed convolution.
     """
 
     u: torch.Tensor
