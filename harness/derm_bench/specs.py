@@ -123,8 +123,8 @@ class GeneratorSpec(PluginSpec):
     training set that `sample` gets. `reads="reserve"` reads images of the reserve instead of train.
 
     `trains=False` states that `fit` trains nothing and only reads or draws images. Such a generator has no options
-    `budget` and `augment`; the harness uses one update and no transforms. `derives` is an import path that is called
-    with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
+    `budget`, `augment` and `balance`; the harness uses one update and no transforms. `derives` is an import path that
+    is called with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
 
     Three more import paths are for generators of images that are made elsewhere:
 
@@ -184,6 +184,8 @@ class TransformSpec(PluginSpec):
 
     - `preprocess`: uint8 array [H,W,3] -> uint8 array of the same shape. A transform with the attribute
       `before_resize = True` gets images at their own size and may enlarge them; so do the transforms listed before it.
+      If the order is to be a choice, give the options a field `before_resize: bool` and set the attribute from it; a
+      field that may be None is filled in from its neighbours in the list.
     - `image`: (float images [N,3,H,W] in [0,1], torch.Generator) -> images. Draws parameters for each image separately.
     - `batch`: (images, targets [N,K], torch.Generator) -> (images, targets).
     - `regulariser`: (model, batch) -> loss. It does not change the model, and it may be captured in a CUDA graph with

@@ -1,10 +1,13 @@
 """docs/coverage.md: every reference of the papers is in it; its plugins exist, or are planned and do not exist yet."""
 
+import inspect
 import re
 
 import pytest
 from tests.conftest import ROOT
 
+from derm_bench.matrix import unsupported
+from derm_bench.matrix.model import PERMITS
 from derm_bench.plugins import Plugins
 from derm_bench_plugins.classifiers.timm_presets import NETWORKS
 
@@ -87,6 +90,22 @@ def test_the_networks_are_the_presets_with_where_their_weights_come_from():
         [n.paper_name, preset, n.model, str(n.size), n.source or "none", n.note]
         for preset, n in NETWORKS.items()
     ]
+
+
+@pytest.mark.parametrize("key", ["synthetic.filter", "best_fd", "extra_data", "best_on_val"])
+def test_a_key_that_is_refused_as_unsupported_is_claimed_nowhere(key):
+    assert key.removeprefix("synthetic.") in inspect.getsource(unsupported), (
+        "it is supported: drop it from this list"
+    )
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    lines = [line for page in pages for line in page.read_text().splitlines() if key in line]
+    assert [line for line in lines if "not supported" not in line] == []
+
+
+def test_the_fairness_rules_name_every_permit_and_no_other():
+    page = (ROOT / "docs" / "fairness.md").read_text()
+    permits = [line.split("|")[-2].strip(" `") for line in page.splitlines() if line.startswith("| ")]
+    assert sorted(permits[1:]) == sorted(PERMITS)
 
 
 def test_the_page_is_in_the_documentation():

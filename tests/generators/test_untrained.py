@@ -29,13 +29,14 @@ def test_these_built_in_generators_train_nothing():
 @pytest.mark.parametrize("name", sorted(UNTRAINED))
 def test_options_of_training_are_no_options_of_a_generator_that_trains_nothing(name):
     model = compose_options(FOUND.get("generator", name))
-    assert not {"budget", "augment"} & set(model.model_fields)
+    assert not {"budget", "augment", "balance"} & set(model.model_fields)
     assert {"size", "scope", "classes"} <= set(model.model_fields)
-    assert (model.budget, model.augment) == (Budget(updates=1), ())
+    assert (model.budget, model.augment, model.balance) == (Budget(updates=1), (), False)
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("budget", {"epochs": 5}), ("budget", {"updates": 1}), ("augment", ["hflip"])]
+    ("option", "value"),
+    [("budget", {"epochs": 5}), ("budget", {"updates": 1}), ("augment", ["hflip"]), ("balance", True)],
 )
 @pytest.mark.parametrize("name", ["noise", "lesion-paste"])
 def test_an_option_of_training_is_refused_at_its_place(in_process, write_matrix, name, option, value):
@@ -68,4 +69,4 @@ def test_a_matrix_with_them_runs_and_counts_one_update(in_process, write_matrix,
     fits = [stage for stage in stages if stage["identity"]["params"].get("generator") == "duplicate"]
     fits = [stage for stage in fits if stage["identity"]["kind"] == "fit"]
     assert [stage["result"]["updates"] for stage in fits] == [1]
-    assert not {"budget", "augment"} & set(fits[0]["identity"]["params"]["options"])
+    assert not {"budget", "augment", "balance"} & set(fits[0]["identity"]["params"]["options"])

@@ -108,6 +108,12 @@ def test_the_error_says_where_and_what_is_right(refused, tmp_path, old, new, lin
         ("base: 64", "fit_on: all", "generator_sees_test"),
         ("n: 50", "split: {group: none}", "ungrouped_split"),
         ("n: 50", "split: {val: test}", "select_on_test"),
+        ("{balance: true}", "{balance: true, holdout: 0.2, val: held_out}", "select_on_synthetic"),
+        (
+            "{balance: true}",
+            "{total: 9, replace_real: true, holdout: 0.5, val: held_out}",
+            "select_on_synthetic",
+        ),
         ("name: good", "budget: {epochs: 5}", "unmatched_budget"),
         ("name: good", "test_sets: [test, {name: fake, synthetic: only}]", "synthetic_in_test"),
     ],

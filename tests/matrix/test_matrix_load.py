@@ -180,6 +180,12 @@ def test_permits_let_the_written_leaks_through(load):
     assert matrix.budget.epochs == 3 and matrix.classifiers[0].options.patience == 4
 
 
+def test_an_arm_may_be_selected_on_its_own_samples_if_that_is_permitted(load):
+    protocol = "protocol={name: paper, allow: [select_on_synthetic]}"
+    matrix = load(SMALL, protocol, "strategies.1.synthetic={total: 9, holdout: 0.5, val: held_out}")
+    assert matrix.strategies[1].synthetic.val == "held_out"
+
+
 def test_a_generator_without_a_quota_needs_no_classifier(load):
     matrix = load("dataset: phantom\nstrategies: [{name: gan, generator: {name: dcgan, scope: pooled}}]\n")
     assert cells(matrix) == [] and not matrix.strategies[0].makes_cells

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.stages.train import joined, labelled
 from derm_bench.training.augment import rotation, warp
 from derm_bench.training.feed import Feed, FeedOptions
+from derm_bench.training.losses import soft_bce, soft_cross_entropy
 from derm_bench.training.pixels import Pixels, Rows
 
 
@@ -101,7 +103,7 @@ def test_images_are_resized_and_normalised_with_the_given_mean_and_std():
     torch.testing.assert_close(red * 0.5 + 0.1, blue + 0.3)
 
 
-def test_image_transforms_see_pixels_in_zero_to_one_and_batch_transforms_mix_targets_and_weights():
+def test_image_transforms_see_pixels_in_zero_to_one_and_batch_transforms_mix_targets():
     seen = {}
 
     def spy(images, generator):
@@ -112,12 +114,56 @@ def test_image_transforms_see_pixels_in_zero_to_one_and_batch_transforms_mix_tar
         return images, (targets + targets.flip(0)) / 2
 
     train = image_set([0, 1, 1, 1])
-    feed = raw_feed(train, 4, image_transforms=[spy], batch_transforms=[halve], balance="class-weights")
+    feed = raw_feed(train, 4, image_transforms=[spy], batch_transforms=[halve])
     (batch,) = feed.batches(1)
     assert seen["range"] == (0.0, pytest.approx(3 / 255))
     assert sorted(batch.targets[:, 0].tolist()) == [0, 0, 0.5, 0.5]
-    mixed = batch.targets[:, 0] == 0.5
-    torch.testing.assert_close(batch.weights[mixed], torch.full((2,), (2 + 2 / 3) / 2))
+    assert batch.weights.tolist() == [1] * 4
+
+
+def set_targets(targets):
+    """A batch transform that replaces the targets by rows of `targets` [N,K]."""
+    return lambda images, _, generator: (images, targets[: len(images)])
+
+
+def losses(batch, logits):
+    return soft_cross_entropy(logits, batch.targets, batch.weights)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_class_weights_of_soft_targets_are_those_of_torch(seed):
+    draws = torch.Generator().manual_seed(seed)
+    soft, logits = torch.rand(8, 3, generator=draws).softmax(1), torch.randn(8, 3, generator=draws)
+    train = image_set([0] * 5 + [1] * 2 + [2])
+    mixing = {"batch_transforms": [set_targets(soft)], "balance": "class-weights"}
+    (batch,) = raw_feed(train, 8, **mixing).batches(1)
+    weight = torch.tensor([8 / (3 * 5), 8 / (3 * 2), 8 / 3])
+    torch.testing.assert_close(losses(batch, logits), F.cross_entropy(logits, soft, weight=weight))
+    torch.testing.assert_close(batch.targets.sum(dim=1), torch.ones(8))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_class_weights_of_hard_and_smoothed_labels_are_those_of_torch(smoothing):
+    logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    train = image_set([0] * 5 + [1] * 2 + [2])
+    (batch,) = raw_feed(train, 8, balance="class-weights", label_smoothing=smoothing).batches(1)
+    weight = torch.tensor([8 / (3 * 5), 8 / (3 * 2), 8 / 3])
+    labels = train.labels[rows(batch)]
+    in_torch = {"weight": weight, "label_smoothing": smoothing}
+    of_one_hot = F.cross_entropy(logits, F.one_hot(labels, 3).float(), **in_torch)
+    of_indices = F.cross_entropy(logits, labels, **in_torch) * weight[labels].sum() / 8
+    torch.testing.assert_close(losses(batch, logits), of_one_hot)
+    torch.testing.assert_close(losses(batch, logits), of_indices)
+
+
+def test_class_weights_of_a_mixed_row_under_bce_are_the_weighted_losses_of_its_classes():
+    mixed, logits = torch.tensor([[0.7, 0.3, 0.0]]), torch.tensor([[1.5, -0.5, 0.2]])
+    train = image_set([0] * 9 + [1])
+    (batch,) = raw_feed(train, 1, batch_transforms=[set_targets(mixed)], balance="class-weights").batches(1)
+    weight = {0: 10 / (2 * 9), 1: 10 / 2}
+    of_class = {k: soft_bce(logits, F.one_hot(torch.tensor([k]), 3).float()) for k in weight}
+    right = 0.7 * weight[0] * of_class[0] + 0.3 * weight[1] * of_class[1]
+    torch.testing.assert_close(soft_bce(logits, batch.targets, batch.weights), right)
 
 
 def test_synthetic_rows_follow_the_real_ones_under_names_of_their_own():

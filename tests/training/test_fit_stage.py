@@ -1,5 +1,7 @@
 """The stages fit and health: a fit goes on after an interruption with all its snapshots; what collapsed is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -41,12 +43,12 @@ def stage(tmp_path, monkeypatch):
     keep any."""
     monkeypatch.setattr("derm_bench.stages.fit.training_images", lambda context, size: image_set())
 
-    def call(name, checkpoints=True):
+    def call(name, checkpoints=True, generator="dcgan", **more):
         out = tmp_path / name
         out.mkdir()
-        options = {"base": 4, "z_dim": 8, "batch_size": 8}
+        options = {"base": 4, "z_dim": 8, "batch_size": 8, **more}
         context = StageContext(
-            params=p.Fit(**VIEW, generator="dcgan", options=options, updates=7, seed=5, snapshots=2),
+            params=p.Fit(**VIEW, generator=generator, options=options, updates=7, seed=5, snapshots=2),
             local={},
             inputs={},
             out=out,
@@ -91,6 +93,57 @@ def test_an_interrupted_stage_leaves_what_the_uninterrupted_one_does(stage, tmp_
         ["history.csv", "state.safetensors", *[f"snapshots/{step}.safetensors" for step in (2, 4, 6)]]
     )
     assert files(again) == files(whole)
+
+
+def test_a_generator_sees_flipped_images_if_it_is_augmented_and_images_as_they_are_by_default(
+    stage, monkeypatch
+):
+    shown = []
+    batches = StageRun.batches
+    monkeypatch.setattr(StageRun, "batches", lambda *a: (shown.append(b.images) or b for b in batches(*a)))
+    as_stored = image_set().images.float() / 127.5 - 1
+
+    def flipped():
+        """Whether each image that the last fit was shown is a mirror image of a stored one."""
+        images = torch.cat(shown)
+        shown.clear()
+        straight = [bool((as_stored - image).abs().amax(dim=(1, 2, 3)).min() < 1e-5) for image in images]
+        mirrored = [
+            bool((as_stored - image.flip(2)).abs().amax(dim=(1, 2, 3)).min() < 1e-5) for image in images
+        ]
+        assert all(a or b for a, b in zip(straight, mirrored, strict=True))
+        return [b and not a for a, b in zip(straight, mirrored, strict=True)]
+
+    stage("plain", checkpoints=False)
+    assert not any(flipped())
+    stage("augmented", checkpoints=False, augment=["hflip"])
+    assert 10 < sum(flipped()) < 46, "of 56 images, about half"
+
+
+@pytest.mark.parametrize(("classes", "rare"), [(2, 2), (3, 1)])
+def test_a_conditional_generator_sees_a_rare_class_as_seldom_as_it_is_or_with_balance_as_often_as_any(
+    stage, monkeypatch, classes, rare
+):
+    names = "abc"[:classes]
+    labels = torch.tensor([0] * (20 - rare * (classes - 1)) + list(range(1, classes)) * rare)
+    monkeypatch.setattr(
+        "derm_bench.stages.fit.training_images",
+        lambda context, size: replace(image_set(), labels=labels, classes=tuple(names)),
+    )
+    shown = []
+    batches = StageRun.batches
+    monkeypatch.setattr(StageRun, "batches", lambda *a: (shown.append(b.targets) or b for b in batches(*a)))
+
+    def seen(name, images, **options):
+        """How often each class is among the first `images` images of a fit."""
+        shown.clear()
+        stage(name, checkpoints=False, generator="cgan", **options)
+        return torch.cat(shown)[:images].sum(dim=0).tolist()
+
+    counts = labels.bincount().tolist()
+    assert seen("plain", 20) == counts
+    most = max(counts)
+    assert seen("balanced", most * classes, balance=True) == [most] * classes
 
 
 def test_a_fit_records_what_its_discriminator_said(stage):

@@ -95,19 +95,42 @@ def test_cutmix_is_a_rectangle_of_another_image_and_labels_by_what_shows(seed):
     torch.testing.assert_close(soft_cross_entropy(logits, targets), direct)
 
 
-def test_cutmix_leaves_a_share_of_batches_alone():
+@pytest.mark.parametrize("name", SPECS)
+def test_a_share_of_batches_is_left_alone(name):
     images, labels = batch()
-    cutmix, shared = make("cutmix", p=0.3), generator()
-    mixed = [
-        not torch.equal(cutmix(images, F.one_hot(labels).float(), shared)[0], images) for _ in range(300)
-    ]
+    hard = F.one_hot(labels).float()
+    mixing, shared = make(name, p=0.3), generator()
+    made = [mixing(images, hard, shared) for _ in range(300)]
+    mixed = [not torch.equal(shown, images) for shown, _ in made]
     assert 60 < sum(mixed) < 110
+    assert all(
+        torch.equal(targets, hard) for (_, targets), changed in zip(made, mixed, strict=True) if not changed
+    )
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_with_p_zero_nothing_is_mixed(name):
+    images, labels = batch()
+    shown, targets = make(name, p=0.0)(images, F.one_hot(labels).float(), generator())
+    assert torch.equal(shown, images) and torch.equal(targets, F.one_hot(labels).float())
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.3, 1.0, 8.0])
 def test_beta_is_the_distribution_of_that_name(alpha):
     drawn = Beta(alpha)(4000, generator())
     assert stats.kstest(drawn.numpy(), stats.beta(alpha, alpha).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_class_weights_are_on_the_mixed_targets_so_that_classes_share_the_loss_equally(name):
+    """At 90 to 10, every class keeps half of the weight of an epoch, as it does without mixing."""
+    names = tuple(map(str, range(20)))
+    pixels = torch.zeros(20, 3, 12, 12, dtype=torch.uint8)
+    train = ImageSet(pixels, torch.tensor([0] * 18 + [1] * 2), ("a", "b"), names, names)
+    feed = FeedOptions(batch_size=20, batch_transforms=[make(name)], balance="class-weights")
+    for shown in StageRun(seed=3, budget=5, feed=feed).batches(train):
+        shares = shown.weights @ shown.targets
+        torch.testing.assert_close(shares, torch.tensor([10.0, 10.0]))
 
 
 @pytest.mark.parametrize("name", SPECS)

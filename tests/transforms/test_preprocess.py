@@ -21,8 +21,9 @@ from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
 from derm_bench.stages.context import Device, StageContext
-from derm_bench.stages.decode import Steps, _fit, decode
+from derm_bench.stages.decode import Steps, _fit, decode, sharpness
 from derm_bench.stages.preprocessing import preprocessing
+from derm_bench.training.resize import fit_square
 from derm_bench.worker.lookup import Lookup
 from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
@@ -168,7 +169,7 @@ def test_srresnet_has_the_published_layers_and_makes_photographs_larger(tmp_path
 def test_the_mask_stays_on_the_lesion_whatever_is_enlarged(how):
     pixels, mask = np.full((60, 80, 3), 200, np.uint8), np.zeros((60, 80), np.uint8)
     pixels[20:40, 25:55], mask[20:40, 25:55] = 50, 255
-    steps = Steps.of([make("gamma"), make("restore", factor=3, sharpen=0), make("bilateral")])
+    steps = Steps.of([make("gamma"), make("restore", factor=3, sharpen=0), make("shades-of-gray")])
     assert [len(steps.before), len(steps.after)] == [2, 1], (
         "the order stays: gamma, too, comes before resizing"
     )
@@ -176,6 +177,53 @@ def test_the_mask_stays_on_the_lesion_whatever_is_enlarged(how):
     assert planes.shape == (32, 32, 3) and kept.shape == (32, 32, 1)
     dark = (planes[..., 0] > 30) & (planes[..., 0] < 150)
     assert (dark != (kept[..., 0] > 0)).mean() < 0.04
+
+
+def pigment_network(side=320, period=10):
+    """Skin with a net of thin brown lines, as in a dermoscopic photograph."""
+    y, x = np.mgrid[:side, :side]
+    lines = ((x % period < 3) | (y % period < 3))[..., None]
+    return (np.array([205, 160, 140]) - lines * np.array([70, 70, 60])).astype(np.uint8)
+
+
+def test_the_bilateral_filter_runs_before_the_resize_as_in_paper_004_or_after_it_if_asked():
+    photograph = pigment_network()
+    first, last = make("bilateral"), make("bilateral", before_resize=False)
+    decoded = {
+        name: _fit(RawImage(photograph, None), 64, "center-crop", Steps.of(steps)).pixels
+        for name, steps in {"before": [first], "after": [last], "never": []}.items()
+    }
+    assert np.array_equal(decoded["before"], fit_square(first(photograph), None, 64, "center-crop")[0])
+    assert np.array_equal(decoded["after"], last(decoded["never"]))
+    detail = {name: sharpness(pixels[None]).item() for name, pixels in decoded.items()}
+    assert detail["after"] < 0.5 * detail["before"], "the filter flattens the network of a small image"
+
+
+def orders(plan, *preprocess):
+    """`before_resize` of each transform under `preprocess`, as the decode stage gets it."""
+    stages = plan(
+        dataset={"name": "toy-blobs", "size": 8, "images": 90, "preprocess": list(preprocess)}
+    ).stages
+    (decoded,) = [stage for stage in stages.values() if stage.kind == "decode"]
+    return [use["options"].get("before_resize") for use in decoded.params.preprocess]
+
+
+def test_gamma_runs_where_the_bilateral_filter_beside_it_does(plan):
+    after = {"bilateral": {"before_resize": False}}
+    assert orders(plan, "bilateral", {"gamma": 1.5}) == [True, True]
+    assert orders(plan, {"gamma": 1.5}, "bilateral") == [True, True]
+    assert orders(plan, after, {"gamma": 1.5}) == [False, False]
+    assert orders(plan, {"gamma": 1.5}) == [False]
+    assert orders(plan, "bilateral", "shades-of-gray", {"gamma": 1.5}) == [True, None, False]
+    assert orders(plan, "bilateral", {"gamma": {"gamma": 1.5, "before_resize": False}}) == [True, False]
+
+
+@pytest.mark.parametrize("later", ["bilateral", {"gamma": {"before_resize": True}}])
+def test_an_order_that_cannot_be_is_refused_while_planning(plan, later):
+    with pytest.raises(
+        (UserError, UserErrors), match=r"'bilateral' is set to run after the resize, but '(.*)', which"
+    ):
+        orders(plan, {"bilateral": {"before_resize": False}}, later)
 
 
 def test_what_a_mask_cannot_follow_is_refused():
@@ -291,7 +339,7 @@ def test_mixing_and_regularisers_stand_in_a_strategy(plan):
     stages = plan(strategies=[{"name": "mixed", "augment": augment}]).stages.values()
     used = next(stage for stage in stages if stage.kind == "train").params.augment
     assert [use["name"] for use in used] == ["hue", "ricap", "mixup", "advchain"]
-    assert used[1]["options"] == {"beta": 0.5}
+    assert used[1]["options"] == {"beta": 0.5, "p": 1.0}
     assert used[3]["options"]["chain"] == ["morph", "affine"]
 
 

@@ -103,6 +103,9 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         if strategy.generator is not None and (stated := _provenance(strategy.generator, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield ("strategies", index, "generator"), "generator_sees_test", message
+        if strategy.synthetic is not None and strategy.synthetic.val == "held_out":
+            message = "`val: held_out` selects this arm on its own samples, and the other arms on real images"
+            yield ("strategies", index, "synthetic", "val"), "select_on_synthetic", message
     for at, required in _required(matrix, plugins):
         if required.strategy is not None:
             continue  # the leak is reported at that strategy

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from derm_bench.errors import UserError
+from derm_bench.matrix.preprocess_order import with_order
 from derm_bench.specs import Budget, Options, TransformUse
 
 PERMITS = (
@@ -21,6 +22,7 @@ PERMITS = (
     "synthetic_in_test",
     "ungrouped_split",
     "select_on_test",
+    "select_on_synthetic",
     "duplicates_across_splits",
     "unmatched_budget",
     "missing_class",
@@ -117,8 +119,10 @@ class DatasetEntry(PluginUse):
         description="labels of the data set that are merged into each class; default every label is a class",
     )
     limit: PerClass = Field(PerClass(), description="largest number of images per class")
-    preprocess: tuple[TransformUse, ...] = Field(
-        (), description="preprocess transforms, applied in order before images are stored"
+    preprocess: Annotated[tuple[TransformUse, ...], AfterValidator(with_order)] = Field(
+        (),
+        description="preprocess transforms, applied in order before images are stored. An image is resized after the "
+        "last of them that runs before the resize (hair-removal, restore, and bilateral and gamma if they are set to)",
     )
     clean: Clean = Field(Clean(), description="which images to drop once their pixels are known")
     split: Split = Field(Split(), description="how images are divided into test, val, reserve and train")
@@ -173,7 +177,9 @@ class Synthetic(Options):
     holdout: float = Field(
         0.0, ge=0, lt=1, description="share of the samples that are kept out of training: the last ones"
     )
-    val: Literal["real", "held_out"] = Field("real", description="held_out: validate on the held-out samples")
+    val: Literal["real", "held_out"] = Field(
+        "real", description="held_out: validate on the held-out samples; needs the permit select_on_synthetic"
+    )
     filter: Filter | None = Field(None, description="keep only the samples with the best grades")
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
@@ -199,7 +205,8 @@ class StrategyEntry(Options):
     )
     balance: Literal["oversample", "class-weights"] | None = Field(
         None,
-        description="oversample: draw all classes equally often; class-weights: weight the loss by class",
+        description="oversample: draw all classes equally often; class-weights: weight the loss by class; "
+        "mixed and smoothed labels are weighted target by target",
     )
     generator: GeneratorUse | None = Field(None, description="the generator to fit")
     synthetic: Synthetic | None = Field(

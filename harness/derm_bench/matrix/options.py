@@ -63,7 +63,7 @@ def _without_training(model: type[BaseModel], own: type[BaseModel], common: type
 def _training_options(own: type[BaseModel], common: type[Options]) -> Mapping[str, Any]:
     """The options of training, with the values that the harness uses for a plugin that trains nothing."""
     if common is GeneratorOptions:
-        return {"budget": Budget(updates=1), "augment": ()}
+        return {"budget": Budget(updates=1), "augment": (), "balance": False}
     return {
         name: field.default for name, field in common.model_fields.items() if name not in own.model_fields
     }

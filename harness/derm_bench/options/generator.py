@@ -20,6 +20,11 @@ class GeneratorOptions(Options):
     augment: tuple[TransformUse, ...] = Field(
         (), description="image transforms applied to the real images while fitting"
     )
+    balance: bool = Field(
+        False,
+        description="draw all classes equally often while fitting, so that a generator of several classes sees a rare "
+        "one as often as any other; the number of updates does not change",
+    )
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
         None,
         description="one fit per class (per_class), for all classes (pooled) or per listed group of classes; default "

@@ -241,8 +241,8 @@ def _fidelity_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
         yield (
             f"fidelity-{stem}",
             f"{title}: {label} of the synthetic images",
-            f"One mark per seed. {better}The solid line is the other half of the real training images of the class, "
-            "what a perfect generator reaches at this number of images; the dotted line is uniform noise.",
+            f"One mark per seed. {better}The solid line is the other half of the real training images of the class, at "
+            "this number of images; values beyond it suggest copies of training images. The dotted line is noise.",
             "fidelity",
             training_figures.fidelity(rows, metric, data.strategies, look),
         )

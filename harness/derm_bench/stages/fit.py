@@ -38,6 +38,7 @@ def fit(context: StageContext) -> dict[str, Any]:
         feed=FeedOptions(
             getattr(options, "batch_size", 64),
             image_transforms=context.transforms(options.augment, task, "image"),
+            balance="oversample" if options.balance else None,
         ),
         epoch_images=len(train),  # as for the budget, even if the generator changes their number
         snapshots=Snapshots(

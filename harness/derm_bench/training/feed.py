@@ -46,9 +46,10 @@ class Feed:
 
     Every batch is full: the last batch of an epoch is completed from the next epoch. An epoch contains each image once,
     or, with `balance: oversample`, each class as often as the largest class (whole copies, and the rest drawn without
-    replacement). `class-weights` weights a row by N / (K' n_class), where K' is the number of classes present, so that
-    weights average 1 over the set. Order and augmentation draw from separate streams, so that arms with different
-    augmentation see the images in the same order.
+    replacement). `class-weights` weights the targets, after mixing and smoothing (see `weighted`). The weight of a
+    class is N / (K' n_class), where K' is the number of classes present, so that weights average 1 over the set. Order
+    and augmentation draw from separate streams, so that arms with different augmentation see the images in the same
+    order.
 
     masks: whether batches contain the masks of `train`. An affine transform (one with `matrices`) is applied to masks
     as to images; any other transform is assumed to leave geometry unchanged. Raises ValueError if `train` has no masks,
@@ -136,6 +137,8 @@ class Feed:
         weights = targets @ self.class_weights
         smoothing = self.options.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / self.n_classes
+        if self.options.balance == "class-weights":
+            targets, weights = weighted(targets, self.class_weights)
         images = images.contiguous(memory_format=torch.channels_last)
         return Batch(images, targets, weights, aux, step, masks, data)
 
@@ -170,6 +173,18 @@ class Feed:
             return torch.ones(self.n_classes)
         present = int((counts > 0).sum())
         return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
+
+
+def weighted(targets: torch.Tensor, class_weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (targets [N,K], weights [N]) that give each target t_ic of `targets` [N,K] the weight w_c of its class.
+
+    The weight of row i is r_i = sum_c w_c t_ic, and its targets are w_c t_ic / r_i, which sum to 1. Any loss that is
+    linear in the targets then satisfies r_i loss(w t_i / r_i) = sum_c w_c t_ic loss(c). For cross-entropy this is
+    `torch.nn.functional.cross_entropy(logits, targets, weight=class_weights)`. Targets of a single class do not change.
+    """
+    products = targets * class_weights
+    weights = products.sum(dim=1)
+    return products / weights.unsqueeze(1), weights
 
 
 def _repeat_to(rows: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:

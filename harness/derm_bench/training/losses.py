@@ -83,8 +83,12 @@ def soft_cross_entropy(
 ) -> torch.Tensor:
     """Return the cross entropy [scalar] of logits [N,K] against soft targets [N,K], with row weights `weights` [N].
 
-    The sum is divided by the number of rows, not by the sum of weights, since class weights average 1 over the set and
-    not over a batch.
+    The sum is divided by the number of rows N, as `torch.nn.functional.cross_entropy` does for targets that are
+    probabilities. With the targets and weights of a `Batch` the result equals that of torch with `weight=` the class
+    weights, and targets of a single class are the special case of one-hot rows. For targets that are class indices,
+    torch divides by the sum of the weights in the batch instead; its result is N / sum(weights) times this one. That is
+    not used here: class weights average 1 over the set and not over a batch, so an image would count less the more
+    images of rare classes happen to be in its batch.
     """
     rows = -(targets * F.log_softmax(logits.float(), dim=1)).sum(dim=1)
     return rows.mean() if weights is None else (rows * weights).mean()

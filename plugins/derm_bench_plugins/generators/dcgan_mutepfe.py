@@ -11,7 +11,7 @@ size is 128, the best in the paper's table 2, although the text also mentions 64
 G (the paper's k = 1). The "three dense layers" of D contradict the list of convolutions, which is followed here. The
 first layer of D has no BatchNorm, and weights are initialised from N(0,.02), as in Radford et al. 2016, on which the
 text is based. The paper's bilateral filter and gamma correction are options of the data set: `preprocess: [bilateral,
-{gamma: 1.5}]`.
+{gamma: 1.5}]`, which runs before images are resized to 64 px, as in the paper.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draws of the symmetric Beta distribution from a torch.Generator, without waiting for the device."""
+"""Draws for mixing (Beta distribution, chance) from a torch.Generator, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -26,3 +26,11 @@ class Beta:
         place = torch.rand(n, generator=generator, device=generator.device) * POINTS
         below = place.floor().long().clamp_(max=POINTS - 1)
         return torch.lerp(quantiles[below], quantiles[below + 1], place - below)
+
+
+def happens(p: float, generator: torch.Generator) -> torch.Tensor:
+    """Return a bool scalar on the generator's device that is true with probability `p`. At 1, nothing is drawn, so that
+    the stream of random numbers is that of a transform without this option."""
+    if p >= 1:
+        return torch.ones((), dtype=torch.bool, device=generator.device)
+    return torch.rand((), generator=generator, device=generator.device) < p

@@ -14,6 +14,7 @@ class Gamma:
     """uint8 [H,W,3] -> the same shape, by a table of all 256 values, rounded to the nearest integer."""
 
     def __init__(self, options: Any, task: Task) -> None:
+        self.before_resize = bool(options.before_resize)
         levels = np.arange(256) / 255
         self.table: np.ndarray = np.rint(255 * levels ** (1 / options.gamma)).astype(np.uint8)
 

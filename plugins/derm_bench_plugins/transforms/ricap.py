@@ -7,8 +7,8 @@
 | crops of (w, h), (W - w, h), (w, H - h), (W - w, H - h) at uniform places | one place per quarter and batch |
 | loss: sum over the four of area times cross-entropy | soft targets, in which cross-entropy is linear |
 
-Paper 000 compares with "RICAP-CNN" without naming the network, so that any classifier of the matrix may be used as the
-CNN.
+The paper mixes every batch (`p` 1). Paper 000 compares with "RICAP-CNN" without naming the network, so that any
+classifier of the matrix may be used as the CNN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from derm_bench_plugins.transforms.beta import Beta
+from derm_bench_plugins.transforms.beta import Beta, happens
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -41,7 +41,7 @@ class Ricap:
     """(images [N,C,H,W], targets [N,K], generator) -> images and soft targets of the same shapes."""
 
     def __init__(self, options: Any, task: Task) -> None:
-        self.beta = Beta(options.beta, task.device)
+        self.p, self.beta = options.p, Beta(options.beta, task.device)
 
     def __call__(
         self, images: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
@@ -49,7 +49,9 @@ class Ricap:
         height, width = images.shape[2:]
         drawn = self.draw(len(images), height, width, generator)
         shares = drawn.widths * drawn.heights / (width * height)
-        return patched(images, drawn), (shares.view(4, 1, 1) * targets[drawn.rows]).sum(dim=0)
+        mixed, joined = patched(images, drawn), (shares.view(4, 1, 1) * targets[drawn.rows]).sum(dim=0)
+        chosen = happens(self.p, generator)
+        return torch.where(chosen, mixed, images), torch.where(chosen, joined, targets)
 
     def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Patches:
         """Draw the boundary, the images and the positions of the crops of one batch of n images."""

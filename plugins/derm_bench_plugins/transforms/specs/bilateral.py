@@ -18,6 +18,12 @@ class BilateralOptions(Options):
     sigma_space: float = Field(
         75.0, gt=0, le=1000, description="standard deviation of the weight by distance, in pixels"
     )
+    before_resize: bool = Field(
+        True,
+        description="true, as in paper 004: filter the image at its own size, before it is resized to the stored size, "
+        "as every transform listed before is; false: filter the image of the stored size, where d and sigma_space span "
+        "a larger part of a lesion",
+    )
 
 
 SPEC = TransformSpec(

@@ -11,6 +11,11 @@ class GammaOptions(Options):
     gamma: float = Field(
         1.5, gt=0, le=10, description="pixels in 0 to 1 are raised to the power 1 / gamma; above 1 brightens"
     )
+    before_resize: bool | None = Field(
+        None,
+        description="whether to correct the image at its own size, before it is resized to the stored size; default: "
+        "as a `bilateral` listed next to it (paper 004: before), else after the resize",
+    )
 
 
 SPEC = TransformSpec(

@@ -14,6 +14,7 @@ class MixupOptions(Options):
         le=100,
         description="weight of the first image ~ Beta(alpha, alpha); with small values, one of the two dominates",
     )
+    p: float = Field(1.0, ge=0, le=1, description="probability that a batch is mixed")
 
 
 SPEC = TransformSpec(

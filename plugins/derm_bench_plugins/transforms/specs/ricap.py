@@ -15,6 +15,7 @@ class RicapOptions(Options):
         description="position of the boundary, as a fraction of each side, ~ Beta(beta, beta); with small values, one "
         "image covers most of the area",
     )
+    p: float = Field(1.0, ge=0, le=1, description="probability that a batch is mixed")
 
 
 SPEC = TransformSpec(
