@@ -3,8 +3,8 @@
     python benchmarks/quality/data.py HAM10000_ROOT reals.npz
     python benchmarks/quality/compare.py reals.npz OUT [--seeds 5] [--updates 1000] [--device cuda:0] [--jobs 8]
 
-OUT receives `results.jsonl` (one line per fit and class, written as soon as it is measured; lines that are there are not
-computed again), `table.md`, and one grid of 8x8 samples per fit and class.
+OUT receives `results.jsonl` (one line per fit and class, written as soon as it is measured; lines that are there are
+not computed again), `table.md`, and one grid of 8x8 samples per fit and class.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/quality/data.py HAM10000_ROOT OUT.npz
 
-Per class: `train`, the images that generators are fitted to, and `held`, images of other lesions, with which samples are
-compared.
+Per class: `train`, the images that generators are fitted to, and `held`, images of other lesions, with which samples
+are compared.
 """
 
 from __future__ import annotations

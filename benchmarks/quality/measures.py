@@ -1,5 +1,5 @@
-"""How good samples are: sharpness, two-sample accuracy, coverage and a bounded distance, against reals that no generator
-was trained on.
+"""How good samples are: sharpness, two-sample accuracy, coverage and a bounded distance, against reals that no
+generator was trained on.
 
 Sharpness needs no network. The other three use features of four small networks, which are fitted to the held-out reals
 in a few seconds each: they tell apart quarter turns, classes and shuffled blocks of an image, under mild noise and blur
@@ -104,7 +104,9 @@ def _blocks_shuffled(x: torch.Tensor) -> torch.Tensor:
 def _mildly_damaged(x: torch.Tensor) -> torch.Tensor:
     """Return images with a little noise (up to 4 of 255 levels) or blur, each for half of them."""
     deviation = torch.rand(len(x), 1, 1, 1, device=x.device) * 8 / 255
-    x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x, x + deviation * torch.randn_like(x))
+    x = torch.where(
+        torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x, x + deviation * torch.randn_like(x)
+    )
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
     share = torch.rand(len(x), 1, 1, 1, device=x.device) * 0.7
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x, torch.lerp(x, blurred, share))

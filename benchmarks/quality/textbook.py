@@ -40,7 +40,10 @@ class Discriminator(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        layers: list[nn.Module] = [nn.Conv2d(3 + classes, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3 + classes, width, 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, True),
+        ]
         for k in (1, 2, 4):
             layers += [
                 nn.Conv2d(k * width, 2 * k * width, 4, 2, 1, bias=False),

@@ -41,5 +41,5 @@ def test_d_has_two_heads_on_the_flattened_maps():
     with torch.device("meta"):
         gan = AcGan(AcganOptions(), Task(tuple("abcdefg"), 64, device="meta"))
         verdicts = gan.discriminator(torch.empty(2, 3, 64, 64))
-    assert verdicts.shape == (2, 1 + 7) and gan.discriminator.logit.in_features == 512 * 4 * 4
+    assert verdicts.shape == (2, 1 + 7) and gan.discriminator.logit.in_features == 1024 * 4 * 4
     assert gan.prob_real(torch.cat([REAL, FAKE])).tolist() == pytest.approx([3 / 4, 1 / 5])

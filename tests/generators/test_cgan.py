@@ -11,7 +11,7 @@ from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.cgan import Cgan
-from derm_bench_plugins.generators.specs.cgan import CganOptions
+from derm_bench_plugins.generators.specs.cgan import SPEC, CganOptions
 
 CLASSES = ("mel", "nv", "bkl")
 
@@ -26,21 +26,46 @@ def one_hot(*labels):
 
 
 @torch.no_grad()
-def test_layers_are_those_of_dcgan_with_the_class_at_both_ends():
+def test_layers_are_those_of_dcgan_with_the_class_in_batch_norm_and_projection():
     with torch.device("meta"):
-        gan = Cgan(CganOptions(), Task(CLASSES, 64, device="meta"))
-        g = shapes(gan.generator.net, torch.empty(2, 200))
+        gan = Cgan(CganOptions(spectral_norm=False), Task(CLASSES, 64, device="meta"))
+        g = shapes(gan.generator, (torch.empty(2, 100), torch.empty(2, 3)))
     assert g == [(1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
-    assert gan.generator.embed.weight.shape == (100, 3)
-    assert gan.discriminator.embed.weight.shape == (512, 3) and gan.discriminator.logit.weight.shape == (
-        1,
-        512,
+    assert [norm.scale.shape for norm in gan.generator.norms] == [(3, c) for c in (1024, 512, 256, 128)]
+    assert gan.discriminator.embed.weight.shape == (1024, 3)
+    assert gan.discriminator.logit.weight.shape == (1, 1024)
+
+
+def test_d_is_spectrally_normalised_and_has_no_batch_norm():
+    gan = tiny()
+    for _ in range(20):
+        gan.discriminator(torch.rand(2, 3, 16, 16), one_hot(0, 1))
+    assert not [m for m in gan.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for layer in gan.discriminator.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, rel=0.05)
+
+
+@torch.no_grad()
+def test_the_form_of_2014_joins_the_class_with_z_and_with_the_images():
+    gan = tiny(conditional_norm=False, discriminator="planes", spectral_norm=False)
+    first = gan.discriminator.net.from_rgb[0]
+    assert first.in_channels == 3 + len(CLASSES)
+    d, image = gan.discriminator.eval(), torch.rand(1, 3, 16, 16)
+    by_hand = torch.cat(
+        [image, torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)], 1
     )
+    assert torch.allclose(d(image, one_hot(1)), d.net(by_hand))
+    assert set(SPEC.presets["mirza"].items()) >= {
+        ("discriminator", "planes"),
+        ("loss", "bce"),
+        ("d_steps", 1),
+    }
 
 
 @torch.no_grad()
 def test_the_projection_is_the_inner_product_of_features_and_the_embedding_of_the_class():
-    d, images = tiny().discriminator.eval(), torch.rand(3, 3, 16, 16)
+    d, images = tiny(spectral_norm=False).discriminator.eval(), torch.rand(3, 3, 16, 16)
     labels = [2, 0, 2]
     maps = d.trunk.maps(images)
     for row, label in enumerate(labels):
@@ -52,7 +77,7 @@ def test_the_projection_is_the_inner_product_of_features_and_the_embedding_of_th
 
 @torch.no_grad()
 def test_g_takes_z_beside_the_embedding_of_the_class():
-    g, z = tiny().generator.eval(), torch.randn(2, 6)
+    g, z = tiny(conditional_norm=False).generator.eval(), torch.randn(2, 6)
     rows = torch.stack([g.embed.weight[:, 2], g.embed.weight[:, 1]])
     assert torch.allclose(g(z, one_hot(2, 1)), g.net(torch.cat([z, rows], dim=1)))
     # A tenth of z: more, and the samples of a class become one image.
@@ -74,7 +99,7 @@ def test_both_losses_are_those_of_their_names():
 def test_probabilities_are_logged_as_such_and_scores_under_their_own_names():
     train = phantoms(classes=3, per_class=4, size=16)
     for loss, names in (("bce", {"d_real", "d_fake"}), ("hinge", {"score_real", "score_fake"})):
-        gan, run = tiny(loss=loss, batch_size=4), RecordedRun(seed=0, budget=2)
+        gan, run = tiny(loss=loss, batch_size=4, d_steps=1), RecordedRun(seed=0, budget=2)
         verdicts = []
         gan.discriminator.register_forward_hook(lambda *call, kept=verdicts: kept.append(call[-1].detach()))
         gan.fit(train, run)

@@ -40,7 +40,7 @@ def shapes(net, x):
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.register_forward_hook(lambda m, i, out: seen.append(tuple(out.shape[1:])))
-    net(x)
+    net(*x) if isinstance(x, tuple) else net(x)
     return seen
 
 
@@ -51,14 +51,14 @@ def test_layers_are_those_of_radford_at_the_default_width():
         g = shapes(gan.generator, torch.empty(2, 100))
         d = shapes(gan.discriminator, torch.empty(2, 3, 64, 64))
     assert g == [(1024, 4, 4), (512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
-    assert d == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+    assert d == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
     convolutions = 100 * 1024 * 16 + 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     norms = 2 * (1024 + 512 + 256 + 128)
     assert sum(p.numel() for p in gan.generator.parameters()) == convolutions + norms + 3
-    convolutions = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512)
-    norms = 2 * (128 + 256 + 512)
-    logit = 512 * 4 * 4 + 1
-    assert sum(p.numel() for p in gan.discriminator.parameters()) == convolutions + 64 + norms + logit
+    convolutions = 16 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024)
+    norms = 2 * (256 + 512 + 1024)
+    logit = 1024 * 4 * 4 + 1
+    assert sum(p.numel() for p in gan.discriminator.parameters()) == convolutions + 128 + norms + logit
 
 
 @pytest.mark.parametrize("size", [8, 32, 128])

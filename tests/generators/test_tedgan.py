@@ -26,7 +26,9 @@ def fitted(budget=8, **options):
         seed=0,
         budget=budget,
         feed=FeedOptions(batch_size=8),
-        snapshots=Snapshots(every=1, save=lambda step, state: states.update({step: state})),
+        snapshots=Snapshots(
+            every=1 if budget < 20 else budget, save=lambda step, state: states.update({step: state})
+        ),
     )
     gan.fit(dark_and_bright(), run)
     return gan, run, states

@@ -1,15 +1,19 @@
-"""A conditional GAN (Mirza and Osindero 2014) with the projection discriminator of Miyato and Koyama 2018, at 64 px.
+"""Conditional GANs at 64 px: with the projection of Miyato and Koyama 2018, or as Mirza and Osindero 2014.
 
-    G  z 100 with e(y) 100 -> the layers of DCGAN
+    G  z 100 -> the layers of DCGAN, with a scale and a shift per class in every BatchNorm
     D  f(x, y) = <v_y, phi(x)> + psi(phi(x))                            (Miyato and Koyama 2018, eq. 4 and figure 1d)
 
-e and v are embeddings of the class; phi is the last maps of DCGAN's D (512 channels), summed over their 4x4 positions;
-psi is a linear layer. The loss is `bce`, as in the original GAN, or `hinge`, as in Miyato and Koyama.
+v is an embedding of the class; phi is the last maps of DCGAN's D, summed over their 4x4 positions, and psi a linear
+layer. D has spectral normalisation instead of BatchNorm. The loss is `hinge`, with Adam 2e-4 (0,.9) and five updates of
+D per update of G (Miyato and Koyama 2018, section 6 and appendix).
 
-Choices. The papers that cite conditional GANs for skin state no layers: the backbone, z ~ N(0,1), the initialisation
-and Adam 2e-4 (.5,.999) are DCGAN's. D keeps its BatchNorm instead of using spectral normalisation, and G gets the class
-at its input instead of in its BatchNorm. e is initialised from N(0,.1), so that it does not dominate z, and v from
-N(0,.02), like the rest of D. A batch of fakes has the same classes as the batch of reals.
+The preset `mirza` is the conditional GAN of 2014 on the same layers: z joined with an embedding e(y) of the class, one
+constant plane per class joined with D's images, BatchNorm in D, `bce`, Adam 2e-4 (.5,.999), and one update of D per
+update of G.
+
+Choices. The papers that cite conditional GANs for skin state no layers: the backbone, z ~ N(0,1) and the initialisation
+are DCGAN's, where Miyato and Koyama have residual networks. e is initialised from N(0,.1), so that it does not dominate
+z, and v from N(0,.02), like the rest of D. A batch of fakes has the same classes as the batch of reals.
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from derm_bench.training.losses import ADVERSARIAL
+from derm_bench.training.conditional_norm import ConditionalBatchNorm2d
+from derm_bench.training.losses import ADVERSARIAL, discriminator_loss
 from derm_bench_plugins.generators.conditional_gan import ConditionalGan, ConditionalGenerator
-from derm_bench_plugins.generators.dcgan_nets import Trunk, stages_of
+from derm_bench_plugins.generators.dcgan_nets import Discriminator, Generator, Trunk, stages_of
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -36,9 +41,10 @@ class Cgan(ConditionalGan):
     def __init__(self, options: CganOptions, task: Task) -> None:
         self.options, self.device, self.classes = options, task.device, len(task.classes)
         stages = stages_of(task.size, "cgan")
-        generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)
-        discriminator = ProjectionDiscriminator(options.d_base or options.base, stages, self.classes)
-        self.generator, self.discriminator = generator.to(task.device), discriminator.to(task.device)
+        make_g = ClassNormGenerator if options.conditional_norm else ConditionalGenerator
+        make_d = DISCRIMINATORS[options.discriminator]
+        self.generator = make_g(options.z_dim, self.classes, options.base, stages).to(task.device)
+        self.discriminator = make_d(options.d_base or options.base, stages, self.classes).to(task.device)
         self.initialise()
         self.adversarial_loss_d, self.adversarial_loss_g = ADVERSARIAL[options.loss]
         self.critic = options.loss == "hinge"
@@ -48,6 +54,8 @@ class Cgan(ConditionalGan):
         return logits
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.options.loss == "bce":
+            return discriminator_loss(real, fake, self.options.smoothing)
         return self.adversarial_loss_d(real, fake)
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -73,3 +81,37 @@ class ProjectionDiscriminator(nn.Module):
         phi = self.features(images)
         projection: torch.Tensor = (self.embed(targets) * phi).sum(dim=1)
         return projection + torch.squeeze(self.logit(phi), 1)
+
+
+class PlanesDiscriminator(nn.Module):
+    """Images [N,3,S,S] and targets [N,K] -> logits [N]. The targets are K constant planes beside the images."""
+
+    def __init__(self, base: int, stages: int, classes: int) -> None:
+        super().__init__()
+        self.net = Discriminator(base, stages, planes=classes)
+
+    def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        planes = targets.to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        logits: torch.Tensor = self.net(torch.cat([images, planes], dim=1))
+        return logits
+
+
+DISCRIMINATORS = {"projection": ProjectionDiscriminator, "planes": PlanesDiscriminator}
+
+
+class ClassNormGenerator(nn.Module):
+    """z [N,z_dim] and targets [N,K] -> images: the layers of a `Generator` whose BatchNorm knows the class."""
+
+    def __init__(self, z_dim: int, classes: int, base: int, stages: int) -> None:
+        super().__init__()
+        net = Generator(z_dim, base, stages)
+        self.convs = nn.ModuleList([net.project[0], *(up[0] for up in net.up)])  # type: ignore[index]
+        widths = [conv.out_channels for conv in self.convs]
+        self.norms = nn.ModuleList([ConditionalBatchNorm2d(int(width), classes) for width in widths])  # type: ignore[arg-type]
+        self.to_rgb = net.to_rgb
+
+    def forward(self, z: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        x = z[:, :, None, None]
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = torch.relu(norm(conv(x), targets))
+        return torch.tanh(self.to_rgb(x))

@@ -15,7 +15,6 @@ from derm_bench_plugins.generators.regularised import regularised
 class ConditionalGan(Gan):
     """A GAN on the layers of DCGAN in which G takes z and the class."""
 
-    generator: ConditionalGenerator
     classes: int
 
     def initialise(self) -> None:
@@ -27,7 +26,8 @@ class ConditionalGan(Gan):
         dcgan_init(self.generator)
         dcgan_init(self.discriminator)
         regularised(self.discriminator, self.options)
-        nn.init.normal_(self.generator.embed.weight, 0.0, 0.1)
+        if isinstance(self.generator, ConditionalGenerator):
+            nn.init.normal_(self.generator.embed.weight, 0.0, 0.1)
 
     def start(self, z: torch.Tensor) -> None:
         """Set the statistics of G's BatchNorm from `z`, with equally many images of each class."""

@@ -1,12 +1,12 @@
 """DCGAN (Radford et al. 2016) as paper 002 uses it: z 100 uniform, 64 px, BCE, batch 64.
 
     G  z -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3    BN + ReLU, tanh last
-    D  64x64x3 -> 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> 1      LeakyReLU .2, BN in all but the first layer
+    D  64x64x3 -> 32x32x128 -> 16x16x256 -> 8x8x512 -> 4x4x1024 -> 1    LeakyReLU .2, BN in all but the first layer
 
-The channels are those at `base: 128`. Paper 002 leaves these open, and they follow Radford et al.: the widths, the
-initialisation, Adam 2e-4 (.5,.999), and separate BatchNorm passes for reals and fakes. Kernels are 4x4, or Radford's
-5x5 with `kernel: 5`. Paper 004 has the widths `base: 64, d_base: 64`, the prior `normal` and a z of length 128;
-`dcgan-mutepfe` is exactly its network.
+The channels are those at `base: 128`. Paper 002 leaves these open, and they follow Radford et al.: the widths (their
+code has 128 channels in the first layer of D too; a narrower D spoils short fits), the initialisation, Adam 2e-4
+(.5,.999), and separate BatchNorm passes for reals and fakes. Kernels are 4x4, or Radford's 5x5 with `kernel: 5`. Paper
+004 has the width `base: 64`, the prior `normal` and a z of length 128; `dcgan-mutepfe` is exactly its network.
 """
 
 from __future__ import annotations

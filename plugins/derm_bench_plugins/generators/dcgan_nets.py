@@ -54,14 +54,17 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """Images [N,3,4*2^stages,4*2^stages] -> maps [N,channels,4,4], with `base` channels after the first layer.
 
-    `bias` is whether the first layer has a bias.
+    `bias` is whether the first layer has a bias. `planes` is the number of planes that are joined with the images.
     """
 
-    def __init__(self, base: int, stages: int, *, kernel: int = 4, bias: bool = True) -> None:
+    def __init__(
+        self, base: int, stages: int, *, kernel: int = 4, bias: bool = True, planes: int = 0
+    ) -> None:
         super().__init__()
         widths = [base * 2**k for k in range(stages)]
         self.channels = widths[-1]
-        self.from_rgb = nn.Sequential(_halving(3, base, kernel, bias), nn.LeakyReLU(0.2, inplace=True))
+        first = _halving(3 + planes, base, kernel, bias)
+        self.from_rgb = nn.Sequential(first, nn.LeakyReLU(0.2, inplace=True))
         self.down = nn.Sequential(*[_down(a, b, kernel) for a, b in pairwise(widths)])
 
     def maps(self, images: torch.Tensor) -> torch.Tensor:
@@ -86,8 +89,9 @@ class Discriminator(Trunk):
         kernel: int = 4,
         bias: bool = True,
         outputs: int = 1,
+        planes: int = 0,
     ) -> None:
-        super().__init__(base, stages, kernel=kernel, bias=bias)
+        super().__init__(base, stages, kernel=kernel, bias=bias, planes=planes)
         self.pool = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.Identity()
         self.width = self.channels * (1 if head == "gap" else 16)
         self.logit = nn.Linear(self.width, outputs, bias=bias)

@@ -3,7 +3,7 @@ and, if they differ from those of Goodfellow et al. 2014, the losses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from derm_bench.training.diffaugment import DiffAugment
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal
 from derm_bench.training.init import recalibrate_statistics, start_statistics
@@ -47,6 +48,8 @@ class Gan(NoiseGenerator):
     discriminator: nn.Module
     # Whether D returns unbounded scores instead of logits. They are logged as `score_real` and `score_fake`.
     critic: bool = False
+    # What D's images pass through during a fit: nothing, or DiffAugment.
+    augment: Callable[[torch.Tensor], torch.Tensor] = staticmethod(lambda images: images)
     # During a fit with `ema`, the moving average of `generator`, which snapshots contain.
     averaged: nn.Module | None = None
 
@@ -56,7 +59,7 @@ class Gan(NoiseGenerator):
         optimizers = self.optimizers(engine)
         noise = engine.stream("z")
         self.start(self.prior(self.options.batch_size, noise))
-        self.average(engine)
+        self.prepare(engine)
 
         def step(batch: Batch, update_g: bool) -> dict[str, torch.Tensor]:
             z = self.prior(len(batch.images), noise)
@@ -87,8 +90,10 @@ class Gan(NoiseGenerator):
         """Set the statistics of G's BatchNorm to those of the images generated from `z`."""
         start_statistics(self.generator, z)
 
-    def average(self, engine: Engine) -> None:
-        """Start the moving average of G's weights, if there is one."""
+    def prepare(self, engine: Engine, name: str = "diffaugment") -> None:
+        """Prepare the augmentation of D's images, under the stream `name`, and the moving average of G's weights."""
+        if self.options.diffaugment:
+            self.augment = DiffAugment(self.options.diffaugment, engine.stream(name))
         if self.options.ema:
             self.averaged = engine.average(self.generator, self.options.ema, warm_up=True).net
 
@@ -135,8 +140,8 @@ class Gan(NoiseGenerator):
         images, targets = batch.images, batch.targets
         with engine.autocast():
             fake = self.generate(z, targets)
-            real_logits = self.discriminate(images, targets)
-            fake_logits = self.discriminate(fake.detach(), targets)
+            real_logits = self.discriminate(self.augment(images), targets)
+            fake_logits = self.discriminate(self.augment(fake.detach()), targets)
         loss_d = self.loss_d(real_logits, fake_logits, targets)
         minimise(loss_d, optimizers.discriminator)
 
@@ -145,7 +150,7 @@ class Gan(NoiseGenerator):
             return logged
 
         with frozen(self.discriminator), engine.autocast():
-            logits = self.discriminate(fake, targets)
+            logits = self.discriminate(self.augment(fake), targets)
         loss_g = self.loss_g(logits, targets)
         minimise(loss_g, optimizers.generator)
         return logged | {"loss_g": loss_g}

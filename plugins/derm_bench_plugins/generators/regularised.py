@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
+
+from derm_bench.training.spectral_norm import spectrally_normalised
 
 if TYPE_CHECKING:
     from derm_bench_plugins.generators.specs.common import TwoPlayerOptions
 
 
-def regularised(net: nn.Module, options: TwoPlayerOptions) -> nn.Module:
-    """Return `net` with what `spectral_norm` and `dropout` add, after its weights have been initialised.
+def regularised(net: nn.Module, options: TwoPlayerOptions) -> None:
+    """Add to a network, whose weights have been initialised, what the options `spectral_norm` and `dropout` say.
 
     Spectral normalisation replaces BatchNorm, as in Miyato et al. 2018: both bound the scale of the features. Dropout
     follows every LeakyReLU.
@@ -21,8 +22,7 @@ def regularised(net: nn.Module, options: TwoPlayerOptions) -> nn.Module:
         for name, module in list(parent.named_children()):
             if options.spectral_norm and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(parent, name, nn.Identity())
-            if options.spectral_norm and isinstance(module, nn.Conv2d | nn.Linear):
-                spectral_norm(module)
             if options.dropout and isinstance(module, nn.LeakyReLU):
                 setattr(parent, name, nn.Sequential(module, nn.Dropout(options.dropout)))
-    return net
+    if options.spectral_norm:
+        spectrally_normalised(net)

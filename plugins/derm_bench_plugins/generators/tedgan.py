@@ -66,8 +66,8 @@ class TedGan(NoiseGenerator):
         noise = engine.stream("z")
         vae_updates = int(options.vae_share * run.budget)
         self.start(noise)
-        self.gan_latents.average(engine)
-        self.gan_noise.average(engine)
+        self.gan_latents.prepare(engine, "diffaugment latents")
+        self.gan_noise.prepare(engine)
 
         def step(batch: Batch, vae: bool, update_g: bool) -> dict[str, torch.Tensor]:
             self.vae.train(vae)

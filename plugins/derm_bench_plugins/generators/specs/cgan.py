@@ -12,15 +12,40 @@ from derm_bench_plugins.generators.specs.conditional_options import ConditionalO
 
 
 class CganOptions(ConditionalOptions):
-    loss: Literal["bce", "hinge"] = Field("bce", description="adversarial loss of D and of G")
+    """The settings of Miyato and Koyama 2018; the preset `mirza` has those of Mirza and Osindero 2014."""
+
+    loss: Literal["bce", "hinge"] = Field("hinge", description="adversarial loss of D and of G")
+    betas: tuple[float, float] = Field((0.0, 0.9), description="betas of Adam")
+    d_steps: int = Field(5, ge=1, le=100, description="updates of D per update of G, as in `dcgan`")
+    discriminator: Literal["projection", "planes"] = Field(
+        "projection",
+        description="how D gets the class: by projection, or as constant planes beside the image",
+    )
+    conditional_norm: bool = Field(
+        True,
+        description="whether G gets the class in every BatchNorm; otherwise an embedding of it is joined with z",
+    )
+    spectral_norm: bool = Field(
+        True, description="spectral normalisation of D's layers (Miyato et al. 2018), without its BatchNorm"
+    )
 
 
 SPEC = GeneratorSpec(
     name="cgan",
-    summary="conditional GAN with a projection discriminator, BCE or hinge",
+    summary="conditional GAN: projection discriminator and conditional BatchNorm, or the form of 2014",
     paper="Miyato and Koyama 2018; conditional GANs for skin are cited by paper 003 (Tsai et al. 2024)",
     create="derm_bench_plugins.generators.cgan:Cgan",
     options=CganOptions,
     conditional=True,
-    presets=SMALL,
+    presets={
+        **SMALL,
+        "mirza": {
+            "loss": "bce",
+            "betas": (0.5, 0.999),
+            "d_steps": 1,
+            "discriminator": "planes",
+            "conditional_norm": False,
+            "spectral_norm": False,
+        },
+    },
 )

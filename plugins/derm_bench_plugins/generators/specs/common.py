@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from derm_bench.specs import GeneratorOptions
@@ -47,6 +49,10 @@ class TwoPlayerOptions(GanOptions):
         lt=0.5,
         description="one-sided label smoothing (Salimans et al. 2016, section 3.4): D's target for reals is "
         "1 - `smoothing`; for the loss `bce` only",
+    )
+    diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
+        (),
+        description="DiffAugment (Zhao et al. 2020) of all images that D sees, for a few hundred training images",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after every activation of D")
     spectral_norm: bool = Field(
