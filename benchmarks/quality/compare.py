@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -30,49 +31,74 @@ CLASSES = ("bkl", "nv")
 SAMPLES = 300
 # What is compared: the name of a side -> the method and the options of ours (None: the textbook's).
 WIDE = {"base": 32, "z_dim": 100, "batch_size": 64}
+MIRZA = WIDE | {
+    "loss": "bce",
+    "betas": (0.5, 0.999),
+    "d_steps": 1,
+    "discriminator": "planes",
+    "conditional_norm": False,
+    "spectral_norm": False,
+}
 SIDES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "textbook dcgan": ("dcgan", None),
     "dcgan": ("dcgan", WIDE),
     "dcgan ema .99": ("dcgan", WIDE | {"ema": 0.99}),
     "dcgan d_base 16": ("dcgan", WIDE | {"d_base": 16}),
     "textbook cgan": ("cgan", None),
-    "cgan": ("cgan", WIDE),
-    "cgan ema .99": ("cgan", WIDE | {"ema": 0.99}),
+    "cgan mirza": ("cgan", MIRZA),
+    "cgan mirza ema .99": ("cgan", MIRZA | {"ema": 0.99}),
+    "cgan d_steps 1": ("cgan", WIDE | {"d_steps": 1}),
 }
+# The other generators, for fp32 beside bf16 and with an average beside none.
+OTHERS: dict[str, dict[str, Any]] = {
+    "acgan": WIDE,
+    "semi-gan": WIDE,
+    "tedgan": WIDE,
+    "vanilla-gan": {"base": 128},
+    "dermagan": {"base": 32},
+    "dcgan-mutepfe": {"base": 32, "batch_size": 64},
+    "efgan": WIDE,
+    "iagan": {"base": 32},
+    "lapgan": {"base": 32, "batch_size": 64},
+    "spggan": {"base": 32, "widest": 128, "lr": 1e-3, "lr_d": 4e-3},
+}
+CONDITIONAL = ("cgan", "acgan", "semi-gan", "tedgan")
+for _name, _options in OTHERS.items():
+    SIDES[_name] = (_name, _options)
+    if _name != "spggan":  # has an average of its own
+        SIDES[f"{_name} ema .99"] = (_name, _options | {"ema": 0.99})
 MEASURES = ("sharpness", "nn_accuracy", "coverage", "distance")
 
 
 def main() -> None:
     given = _parse()
     given.out.mkdir(parents=True, exist_ok=True)
-    if given.unit is not None:
-        unit(given, *given.unit)
-        return
+    reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
+    _networks(given, reals)
     known = {(line["side"], line["seed"], line["precision"], line["of"]) for line in _read(given.out)}
     todo = [one for one in units(given) if one not in known]
-    running: list[subprocess.Popen[bytes]] = []
-    for side, seed, precision, of in todo:
-        while len(running) >= given.jobs:
-            time.sleep(0.2)
-            running = [process for process in running if process.poll() is None]
-        command = [sys.executable, *sys.argv, "--unit", side, str(seed), precision, of]
-        running.append(subprocess.Popen(command))
-    for process in running:
-        process.wait()
-    (given.out / "table.md").write_text(table(_read(given.out)))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
+        running = {pool.submit(unit, given, *one): one for one in todo}
+        for future in as_completed(running):
+            if future.exception() is not None:
+                print(running[future], repr(future.exception()), file=sys.stderr, flush=True)
+            (given.out / "table.md").write_text(table(_read(given.out)))
     print((given.out / "table.md").read_text())
 
 
 def units(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
     """Yield (side, seed, precision, classes); a conditional GAN is fitted to both classes at once."""
     for seed in range(given.seeds):
-        for side in given.sides or SIDES:
+        for side in given.sides or [
+            name for name, (method, _) in SIDES.items() if method in ("dcgan", "cgan")
+        ]:
             for precision in given.precision:
-                for of in CLASSES if SIDES[side][0] == "dcgan" else ("+".join(CLASSES),):
+                for of in ("+".join(CLASSES),) if SIDES[side][0] in CONDITIONAL else given.classes:
                     yield side, seed, precision, of
 
 
-def unit(given: argparse.Namespace, side: str, seed: str, precision: str, of: str) -> None:
+def unit(given: argparse.Namespace, side: str, seed: int, precision: str, of: str) -> None:
     """Fit one GAN, draw samples of each class, measure them and append the lines."""
     torch.set_num_threads(given.threads)
     if given.device.startswith("cuda"):
@@ -87,12 +113,12 @@ def unit(given: argparse.Namespace, side: str, seed: str, precision: str, of: st
     updates = given.updates * len(names)
     began = time.perf_counter()
     make = _textbook if options is None else _ours
-    draw = make(given, method, options or {}, images, labels, tuple(names), int(seed), precision, updates)
+    draw = make(given, method, options or {}, images, labels, tuple(names), seed, precision, updates)
     seconds = time.perf_counter() - began
     for k, name in enumerate(names):
         fakes = draw(k, SAMPLES)
         values = measures.measure(networks, reals[f"{name}_held"], fakes, given.device)
-        line = {"side": side, "seed": int(seed), "precision": precision, "of": of, "class": name}
+        line = {"side": side, "seed": seed, "precision": precision, "of": of, "class": name}
         line |= {"updates": updates, "seconds": round(seconds, 1), **values}
         with (given.out / "results.jsonl").open("a") as handle:
             handle.write(json.dumps(line) + "\n")
@@ -139,11 +165,9 @@ def _ours(
     seed_everything(seed)
     gan = create(spec, spec.options.model_validate(options), Task(names, 64, device=given.device))
     ids = tuple(map(str, range(len(images))))
-    gan.fit(
-        ImageSet(images, labels, names, ids, ids),
-        StageRun(seed=seed, budget=updates, device=given.device, precision=precision),
-    )
-    return lambda label, n: gan.sample(SampleRequest(label, n, seed)).images
+    train = ImageSet(images, labels, names, ids, ids)
+    gan.fit(train, StageRun(seed=seed, budget=updates, device=given.device, precision=precision))
+    return lambda label, n: gan.sample(SampleRequest(label, n, seed), train).images
 
 
 def _networks(given: argparse.Namespace, reals: Mapping[str, torch.Tensor]) -> list[measures.Network]:
@@ -203,7 +227,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sides", nargs="+", choices=list(SIDES))
     parser.add_argument("--jobs", type=int, default=1, help="fits at the same time")
     parser.add_argument("--threads", type=int, default=2, help="threads of each fit")
-    parser.add_argument("--unit", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--classes", nargs="+", default=list(CLASSES), choices=CLASSES)
     return parser.parse_args()
 
 
