@@ -10,7 +10,7 @@ import pytest
 def bench(tmp_path):
     from bench import Bench
 
-    return Bench(tmp_path, quick=True)
+    return Bench(tmp_path, size="quick")
 
 
 def test_a_ratio_above_one_is_better_whatever_the_measure():
