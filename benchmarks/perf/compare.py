@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = given.device or ("cuda:0" if cuda_devices() else "cpu")
     earlier = _read_ratios(given.guard) if given.guard else {}
     with contextlib.ExitStack() as stack:
+        if given.folder:
+            given.folder.mkdir(parents=True, exist_ok=True)
         folder = given.folder or stack.enter_context(tempfile.TemporaryDirectory())
         precision = given.precision or probe(device.partition(":")[0])
         bench = Bench(

@@ -18,7 +18,7 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         6: _GAN | {"updates": 80},
         7: {"images": 1024, "features": 3000, "pairs": 3},
         9: {
-            "images": 200, "batch": 32, "updates": 60, "generators": 1, "classifiers": 2, "seeds": 1, "pairs": 3,
+            "images": 200, "batch": 32, "updates": 20, "generators": 1, "classifiers": 2, "seeds": 1, "pairs": 3,
         },
     },
     "toy": {
@@ -28,7 +28,7 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         6: _TOY,
         7: {"images": 16, "features": 40, "pairs": 1},
         9: {
-            "images": 60, "batch": 4, "updates": 2, "generators": 1, "classifiers": 1, "seeds": 1, "pairs": 1,
+            "images": 24, "batch": 2, "updates": 2, "generators": 1, "classifiers": 1, "seeds": 1, "pairs": 1,
         },
     },
 }  # fmt: skip
