@@ -28,31 +28,9 @@ PERF = ROOT / "benchmarks" / "perf"
 OLDEST_TORCH = (2, 6)
 # Modules that every command of derm-bench imports.
 HARNESS = (
-    *(
-        "torch",
-        "torchvision",
-        "numpy",
-        "pydantic",
-        "pluggy",
-        "click",
-        "rich",
-        "yaml",
-        "platformdirs",
-        "psutil",
-    ),
-    *(
-        "pandas",
-        "pyarrow",
-        "cv2",
-        "simplejpeg",
-        "PIL",
-        "scipy",
-        "sklearn",
-        "safetensors",
-        "jinja2",
-        "matplotlib",
-    ),
-)
+    "torch", "torchvision", "numpy", "pydantic", "pluggy", "click", "rich", "yaml", "platformdirs", "psutil", "pandas",
+    "pyarrow", "cv2", "simplejpeg", "PIL", "scipy", "sklearn", "safetensors", "jinja2", "matplotlib",
+)  # fmt: skip
 # Rows of compare.py with their limits in seconds and the modules that they need. Row 9 takes what is left.
 ROWS: Mapping[int, tuple[str, float, tuple[str, ...]]] = {
     2: ("row 2: DCGAN-64 from memory, img/s", 60, ()),

@@ -143,6 +143,18 @@ def end_family(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
+    end = time.monotonic() + GRACE
+    while any(map(alive, descendants)) and time.monotonic() < end:  # else they would disturb the next step
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def json_lines(output: str) -> list[dict[str, Any]]:
