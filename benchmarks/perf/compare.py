@@ -238,6 +238,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_const",
         const="quick",
         dest="size",
+        default="full",
         help="use small sizes: all rows take at most 20 minutes on 2 cores",
     )
     parser.add_argument("--size", choices=["full", "quick", *SIZES], default="full", help="the sizes to use")
