@@ -47,10 +47,11 @@ print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda if cuda
                   "card": torch.cuda.get_device_name(0) if cuda else None}))
 """
 PROBE = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-import bench
-print(json.dumps({"precision": bench.probe(sys.argv[2])}))
+import sys
+from derm_bench.training import probe
+if len(sys.argv) > 2:
+    probe.BATCH, probe.STEPS = map(int, sys.argv[2:])
+probe.main()
 """
 
 
@@ -150,7 +151,7 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
     python = sys.executable
     patience = 5 if toy else 1  # a CPU is slow, and the limit of the whole check holds all the same
     tests = sorted(str(p) for p in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in p.read_text())
-    common = ["--device", device, "--precision", "{precision}"]
+    common = ["--device", device, "--precision", "fp32" if toy else "{precision}"]
     size = ["--size", "toy", "--pairs", "1"] if toy else ["--size", "gpu-check", "--pairs", "3"]
     pairs = ["--seconds", "{seconds}", "--ahead", "--partly", "--json", "--folder", str(material)]
 
@@ -160,7 +161,7 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
         return Step(f"row{number}", title, command, patience * limit, (*HARNESS, *needs), read_row)
 
     pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *tests]
-    probe = [python, "-c", PROBE, str(PERF), device.partition(":")[0]]
+    probe = [python, "-c", PROBE, device.partition(":")[0], *(["2", "1"] if toy else [])]
     same = [python, str(HERE / "same.py"), str(HERE / "matrix.yaml"), *common]
     same += ["--preset", "toy"] if toy else []
     testing = (*HARNESS, "pytest", "pytest_timeout")
@@ -181,9 +182,10 @@ def read_tests(output: str) -> dict[str, Any]:
 
 
 def read_precision(output: str) -> dict[str, Any]:
-    """Return the precision that the rows use."""
-    precision = json_lines(output)[-1]["precision"]
-    return {"precision": precision, "notes": f"{precision} is used"}
+    """Return the precision that the rows use, with the measured rates as notes."""
+    line = json_lines(output)[-1]
+    rates = [f"{name} {rate:.0f} img/s" for name, rate in line["images_per_second"].items()]
+    return line | {"notes": "; ".join([*rates, f"{line['precision']} is the faster one"])}
 
 
 def read_row(output: str) -> dict[str, Any]:
@@ -192,9 +194,9 @@ def read_row(output: str) -> dict[str, Any]:
     notes = [f"{line['pairs']} pair{'s' if line['pairs'] > 1 else ''}"]
     notes += [f"spread {line['spread']:.0%}"] if line["spread"] is not None else []
     notes += [f"target {line['target']:g}"] if line["target"] else []
-    notes += [
-        f"{other['metric']}: {other['ratio'] or other['ours']:.3g}" for other in line["also"] if other["ours"]
-    ]
+    for other in line["also"]:
+        figure = f"{other['ours']:.3g}" if other["ratio"] is None else f"ratio {other['ratio']:.2f}"
+        notes += [f"{other['metric']}: {figure}"]
     problem = {"problem": f"the sides do not agree: {line['parity']}"} if line["passed"] is False else {}
     return line | {"notes": "; ".join([*notes, line["parity"]])} | problem
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -140,10 +142,17 @@ def probe(kind: str) -> str:
     return str(json.loads(done.stdout)["precision"])
 
 
+@functools.cache
+def card(device: str) -> str:
+    """Return the name of a CUDA device. torch is asked in a process of its own, as a context of this process would take
+    memory of the device while the sides are measured."""
+    code = "import sys, torch; print(torch.cuda.get_device_name(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def machine(bench: Bench) -> dict[str, Any]:
     """Return a description of the machine and the versions that the figures apply to."""
-    import torch
-
     cpu = platform.processor() or platform.machine()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
@@ -152,10 +161,10 @@ def machine(bench: Bench) -> dict[str, Any]:
         "cpu": cpu,
         "cores": cores,
         "threads": bench.threads,
-        "device": torch.cuda.get_device_name(bench.device) if bench.kind == "cuda" else "cpu",
+        "device": card(bench.device) if bench.kind == "cuda" else "cpu",
         "precision": bench.precision,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
         "load": round(os.getloadavg()[0], 1),
         "size": bench.size,
     }
