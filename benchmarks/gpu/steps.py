@@ -62,14 +62,11 @@ def run_all(
     entries: list[dict[str, Any]] = []
     save(entries)
     for step in steps:
-        try:
-            entries.append(run_step(step, end - time.monotonic(), environment, known))
-        except KeyboardInterrupt:
-            entries.append(_entry(step, "failed", "the check was interrupted"))
-            save(entries)
-            raise
+        entries.append(run_step(step, end - time.monotonic(), environment, known))
         known |= {name: str(value) for name, value in entries[-1]["figures"].items() if name in known}
         save(entries)
+        if entries[-1]["status"] == "interrupted":
+            raise KeyboardInterrupt
     return entries
 
 
@@ -77,7 +74,7 @@ def run_step(
     step: Step, left: float, environment: Mapping[str, str], words: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
     """Run one step for at most its limit, or for `left` seconds if that is less. Returns its entry: name, title,
-    status (`ok`, `failed`, `over its limit`, `skipped`, `not started`), reason, seconds, figures."""
+    status (`ok`, `failed`, `over its limit`, `interrupted`, `skipped`, `not started`), reason, seconds, figures."""
     absent = missing(step.needs, environment)
     if absent:
         return _entry(step, "skipped", f"not installed here: {', '.join(absent)}")
@@ -98,17 +95,20 @@ def run_step(
             cwd=ROOT,
             start_new_session=True,
         )
+        code, ended = None, "over its limit"
         try:
-            code: int | None = process.wait(seconds)
+            code = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            code = None
+            pass
+        except KeyboardInterrupt:
+            ended = "interrupted"
         finally:
             end_family(process)
         said, cried = _text(output), _text(errors)
     spent = time.monotonic() - began
     figures = _figures(step, said)
     if code is None:
-        entry = _entry(step, "over its limit", f"ended after {spent:.0f} s")
+        entry = _entry(step, ended, f"ended after {spent:.0f} s")
     elif code:
         entry = _entry(step, "failed", figures.get("problem") or _last_line(cried) or f"exit code {code}")
     else:

@@ -66,11 +66,12 @@ def test_a_step_over_its_limit_is_ended_with_its_descendants_and_its_figures_are
     assert not alive(entry["figures"]["child"])
 
 
-def test_a_step_gets_no_more_time_than_the_whole_check_has_left():
-    from steps import run_step
+def test_a_step_gets_no_more_time_than_the_whole_check_has_left(monkeypatch):
+    import steps
 
-    assert run_step(step(FOREVER, limit=600, read=last), 4, {})["status"] == "over its limit"
-    assert run_step(step(FOREVER, limit=600, read=last), 1, {})["status"] == "not started"
+    assert steps.run_step(step(FOREVER, limit=600), steps.SHORTEST - 0.1, {})["status"] == "not started"
+    monkeypatch.setattr(steps, "SHORTEST", 0.0)
+    assert steps.run_step(step(FOREVER, limit=600), 0.1, {})["status"] == "over its limit"
 
 
 def test_missing_modules_are_named_and_the_step_is_skipped(tmp_path):
@@ -100,13 +101,17 @@ def test_an_interrupted_check_keeps_the_steps_so_far():
     from steps import run_all
 
     saved = []
-    interrupting = step(
-        f"import os, signal; os.kill({os.getpid()}, signal.SIGINT); import time; time.sleep(60)"
-    )
+    code = f"""
+import os, signal, time
+print('{{"pairs": 1}}', flush=True)
+os.kill({os.getpid()}, signal.SIGINT)
+time.sleep(600)
+"""
+    interrupting = step(code, read=last)
     with pytest.raises(KeyboardInterrupt):
         run_all([step("pass"), interrupting, step("pass")], 600, {}, lambda e: saved.append(list(e)))
-    assert [entry["status"] for entry in saved[-1]] == ["ok", "failed"]
-    assert saved[-1][-1]["reason"] == "the check was interrupted"
+    assert [entry["status"] for entry in saved[-1]] == ["ok", "interrupted"]
+    assert saved[-1][-1]["figures"] == {"pairs": 1}
 
 
 def test_both_files_hold_every_step_and_a_pipe_in_a_reason_breaks_no_row(tmp_path):
@@ -211,4 +216,4 @@ def test_a_check_that_is_terminated_leaves_its_table(tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 1
-    assert "the check was interrupted" in (tmp_path / "out/results.md").read_text()
+    assert "| pytest -m gpu | interrupted |" in (tmp_path / "out/results.md").read_text()
