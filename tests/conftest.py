@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from derm_bench.machine import cuda_devices
+
 TOYS = Path(__file__).parent / "toys"
 ROOT = Path(__file__).parent.parent
 
@@ -21,7 +23,7 @@ def pytest_collection_modifyitems(config, items):
     """Tests of real data, a browser or a GPU are skipped, with the reason, where that is absent."""
     reasons = {
         "ham": None if os.environ.get("DERM_BENCH_DATA") else "DERM_BENCH_DATA names no HAM10000 folder",
-        "gpu": None if Path("/dev/nvidia0").exists() else "no CUDA device",
+        "gpu": None if Path("/dev/nvidia0").exists() or cuda_devices() else "no CUDA device",
     }
     for item in items:
         for mark, reason in reasons.items():

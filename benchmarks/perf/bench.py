@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -9,13 +12,14 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from material import Material
-from pairs import HERE, Side, run_side
+from pairs import HERE, Side, Waiting, run_side
+from sizes import SIZES
 
 from derm_bench.executors.local import MALLOC
 
@@ -29,16 +33,23 @@ THREADS = 2
 class Bench:
     """The settings of a run.
 
-    device: a torch device string. precision: precision of our side. quick: whether to use small sizes. folder: folder
-    for all created files. benchopt: an executable, if it is neither next to this Python nor on the path.
+    device: a torch device string. precision: precision of our side. size: `full`, `quick`, or one of `sizes.SIZES`.
+    folder: folder for all created files. ahead: whether the processes of a row are started and have imported everything
+    before the first one is measured. seconds: the time after which no pair of a row is started. partly: is called after
+    every pair with the line of the row so far. benchopt: an executable, if it is neither next to this Python nor on the
+    path.
     """
 
     folder: Path
     device: str = "cpu"
     precision: str = "fp32"
-    quick: bool = False
+    size: str = "full"
     threads: int = THREADS
     benchopt: Path | None = None
+    ahead: bool = False
+    seconds: float = float("inf")
+    partly: Callable[[dict[str, Any]], None] | None = None
+    _waiting: dict[str, list[Waiting]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.material = Material(self.folder)
@@ -49,7 +60,9 @@ class Bench:
         return self.device.partition(":")[0]
 
     def sizes(self, row: Row) -> Mapping[str, int]:
-        return row.quick if self.quick else row.full
+        if self.size in SIZES:
+            return SIZES[self.size][row.number]
+        return row.quick if self.size == "quick" else row.full
 
     def arguments(self, row: Row) -> list[str]:
         """Create the input files of a row and return the flags for both sides."""
@@ -58,16 +71,29 @@ class Bench:
 
     def ours(self, row: Row, arguments: Sequence[str]) -> Side:
         """Run our side, with the memory allocator of the workers of derm-bench."""
-        tuned = MALLOC if self.kind == "cpu" else {}
-        places = {
-            "DERM_BENCH_CACHE": str(self.folder / "cache"),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-        }
-        arguments = [*arguments, "--precision", self.precision]
-        return self._run(f"ours.row{row.number}", arguments, tuned | places)
+        return self._run(f"ours.row{row.number}", [*arguments, "--precision", self.precision])
 
     def baseline(self, row: Row, arguments: Sequence[str]) -> Side:
-        return self._run(f"baselines.row{row.number}", arguments, {})
+        return self._run(f"baselines.row{row.number}", arguments)
+
+    @contextlib.contextmanager
+    def started_ahead(self, row: Row, times: int) -> Iterator[None]:
+        """Within the block, `times` processes of each side of a row have been started and have imported everything, if
+        `ahead` is set and the sides of this row do their work themselves. Those that were not needed are ended."""
+        if self.ahead and row.itself:
+            modules = [f"{side}.row{row.number}" for side in ("ours", "baselines")]
+            for module in modules:
+                self._waiting[module] = [Waiting(module, self._environment(module)) for _ in range(times)]
+        everyone = [process for processes in self._waiting.values() for process in processes]
+        try:
+            for process in everyone:
+                process.ready()
+            yield
+        finally:
+            for processes in self._waiting.values():
+                for process in processes:
+                    process.end()
+            self._waiting.clear()
 
     def executable(self, name: str) -> Path | None:
         """Return the path of a program: the given one, or next to this Python, or on the path."""
@@ -84,12 +110,21 @@ class Bench:
             if not (self.executable(name) if name == "benchopt" else importlib.util.find_spec(name))
         ]
 
-    def _run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Side:
-        threads = dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self.threads)
-        )
-        hidden = {"CUDA_VISIBLE_DEVICES": ""} if self.kind == "cpu" else {}
-        side = run_side(module, arguments, {**threads, **hidden, **environment})
+    def _environment(self, module: str) -> dict[str, str]:
+        """Return the environment variables of a side."""
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = dict.fromkeys(names, str(self.threads))
+        if self.kind == "cpu":
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        if module.startswith("ours."):
+            environment |= MALLOC if self.kind == "cpu" else {}
+            environment["DERM_BENCH_CACHE"] = str(self.folder / "cache")
+            environment["XDG_CONFIG_HOME"] = str(self.folder / "config")
+        return environment
+
+    def _run(self, module: str, arguments: Sequence[str]) -> Side:
+        waiting = self._waiting.get(module)
+        side = run_side(module, arguments, self._environment(module), waiting.pop() if waiting else None)
         side.values["wall_seconds"] = side.seconds
         return side
 
@@ -107,10 +142,17 @@ def probe(kind: str) -> str:
     return str(json.loads(done.stdout)["precision"])
 
 
+@functools.cache
+def card(device: str) -> str:
+    """Return the name of a CUDA device. torch is asked in a process of its own, as a context of this process would take
+    memory of the device while the sides are measured."""
+    code = "import sys, torch; print(torch.cuda.get_device_name(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def machine(bench: Bench) -> dict[str, Any]:
     """Return a description of the machine and the versions that the figures apply to."""
-    import torch
-
     cpu = platform.processor() or platform.machine()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
@@ -119,10 +161,10 @@ def machine(bench: Bench) -> dict[str, Any]:
         "cpu": cpu,
         "cores": cores,
         "threads": bench.threads,
-        "device": torch.cuda.get_device_name(bench.device) if bench.kind == "cuda" else "cpu",
+        "device": card(bench.device) if bench.kind == "cuda" else "cpu",
         "precision": bench.precision,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
         "load": round(os.getloadavg()[0], 1),
-        "quick": bench.quick,
+        "size": bench.size,
     }

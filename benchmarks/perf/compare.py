@@ -2,6 +2,8 @@
 
     python benchmarks/perf/compare.py [--row N]... [--quick] [--json] [--guard FILE] [--save FILE]
 
+`--size gpu-check`, `--folder`, `--seconds`, `--ahead` and `--partly` are for benchmarks/gpu/check.sh.
+
 Exit codes: 0 for success; 1 if parity or a side failed, or if --guard found a ratio that fell by more than a quarter; 2
 for invalid flags.
 """
@@ -9,6 +11,7 @@ for invalid flags.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -21,10 +24,11 @@ from typing import Any
 
 from bench import Bench, machine, probe
 from pairs import Side, SideFailed, alternate, compare, fallen
-from parity import NOTHING, Parity
+from parity import NOT_YET, NOTHING, Parity
 from rich.console import Console
 from rich.table import Table
 from rows import LATER, ROWS, Measure, Row
+from sizes import SIZES
 
 from derm_bench.machine import cuda_devices
 
@@ -35,16 +39,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parse(argv)
     device = given.device or ("cuda:0" if cuda_devices() else "cpu")
     earlier = _read_ratios(given.guard) if given.guard else {}
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        if given.folder:
+            given.folder.mkdir(parents=True, exist_ok=True)
+        folder = given.folder or stack.enter_context(tempfile.TemporaryDirectory())
         precision = given.precision or probe(device.partition(":")[0])
-        bench = Bench(Path(folder), device, precision, given.quick, benchopt=given.benchopt)
+        bench = Bench(
+            Path(folder).absolute(),
+            device,
+            precision,
+            given.size,
+            benchopt=given.benchopt,
+            ahead=given.ahead,
+            seconds=given.seconds,
+            partly=(lambda line: print(json.dumps(line), flush=True)) if given.partly else None,
+        )
         where = machine(bench)
         say(", ".join(f"{name} {value}" for name, value in where.items()))
         lines, complete = measure_all(bench, given.row or sorted([*ROWS, *LATER]), given.pairs, given.json)
     if not given.json:
         Console(width=None if sys.stdout.isatty() else 150).print(table(lines))
     ratios = {str(line["row"]): line["ratio"] for line in lines if line["ratio"]}
-    kind = bench.kind + (" quick" if bench.quick else "")  # small sizes have separate ratios
+    kind = bench.kind + ("" if bench.size == "full" else f" {bench.size}")  # other sizes have separate ratios
     if given.save:
         _save_ratios(given.save, kind, ratios, where)
     worse = fallen(ratios, earlier.get(kind, {}).get("ratios", {}))
@@ -84,24 +100,37 @@ def left_out(bench: Bench, number: int) -> str:
     row = ROWS[number]
     if bench.kind == "cuda" and not row.on_gpu:
         return "it is not measured on a GPU; use --device cpu"
+    if bench.size in SIZES and number not in SIZES[bench.size]:
+        return f"it has no size named {bench.size}"
     missing = bench.missing(row)
     return f"its baseline needs {', '.join(missing)}: pip install '.[perf]'" if missing else ""
 
 
 def measure(bench: Bench, row: Row, pairs: int | None = None) -> dict[str, Any]:
-    """Run the pairs of one row, then its parity check. Raises SideFailed."""
+    """Run the pairs of one row, then its parity check. With `bench.seconds`, no pair is started that would end later,
+    if the next one takes as long as the longest so far. Raises SideFailed."""
+    began = time.perf_counter()
     arguments = bench.arguments(row)
-    ours, baseline = alternate(
-        lambda: bench.ours(row, arguments),
-        lambda: bench.baseline(row, arguments),
-        pairs or bench.sizes(row)["pairs"],
-    )
-    for mine, theirs in zip(ours, baseline, strict=True):
+    pairs = pairs or bench.sizes(row)["pairs"]
+    checks = 1 if row.check else 0  # a parity check takes two processes, about as long as a pair
+
+    def after(ours: Sequence[Side], baseline: Sequence[Side]) -> bool:
+        mine, theirs = ours[-1], baseline[-1]
         if "sharing" in mine.values:
             mine.values["kernels"] = (
                 theirs.values["wall_seconds"] / mine.values["wall_seconds"] / mine.values["sharing"]
             )
-    return line_of(bench, row, ours, baseline, _parity(bench, row, ours[-1], baseline[-1]))
+        if bench.partly:
+            bench.partly(line_of(bench, row, ours, baseline, NOT_YET))
+        longest = max(a.seconds + b.seconds for a, b in zip(ours, baseline, strict=True))
+        return time.perf_counter() - began + (1 + checks) * longest <= bench.seconds
+
+    with bench.started_ahead(row, pairs + checks):
+        ours, baseline = alternate(
+            lambda: bench.ours(row, arguments), lambda: bench.baseline(row, arguments), pairs, after
+        )
+        parity = _parity(bench, row, ours[-1], baseline[-1])
+    return line_of(bench, row, ours, baseline, parity)
 
 
 def line_of(
@@ -205,14 +234,30 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     known = sorted([*ROWS, *LATER])
     parser.add_argument("--row", type=int, action="append", choices=known, help="the row to run; repeatable")
     parser.add_argument(
-        "--quick", action="store_true", help="use small sizes: all rows take at most 20 minutes on 2 cores"
+        "--quick",
+        action="store_const",
+        const="quick",
+        dest="size",
+        default="full",
+        help="use small sizes: all rows take at most 20 minutes on 2 cores",
+    )
+    parser.add_argument("--size", choices=["full", "quick", *SIZES], default="full", help="the sizes to use")
+    parser.add_argument("--folder", type=Path, help="folder that keeps the input files for further calls")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="start no further pair of a row after this time"
+    )
+    parser.add_argument(
+        "--ahead", action="store_true", help="start all processes of a row, with imports, before measuring"
+    )
+    parser.add_argument(
+        "--partly", action="store_true", help="print a line of JSON with the row so far after every pair"
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON per row")
     parser.add_argument("--pairs", type=int, help="number of pairs (default: set by the row, mostly 5)")
     parser.add_argument("--device", help="cpu or cuda:N (default: a GPU if there is one)")
     parser.add_argument(
         "--precision",
-        choices=["fp32", "bf16"],
+        choices=["fp32", "tf32", "bf16"],
         help="precision of our side (default: the faster one in a probe)",
     )
     parser.add_argument("--benchopt", type=Path, help="path of a benchopt executable in another environment")

@@ -10,10 +10,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from side import WAITS
 
 HERE = Path(__file__).parent
 SAMPLE_SECONDS = 0.25
@@ -60,13 +62,19 @@ def compare(ours: Sequence[float], baseline: Sequence[float], *, lower_is_better
 
 
 def alternate(
-    ours: Callable[[], Side], baseline: Callable[[], Side], pairs: int
+    ours: Callable[[], Side],
+    baseline: Callable[[], Side],
+    pairs: int,
+    after: Callable[[Sequence[Side], Sequence[Side]], bool] = lambda ours, baseline: True,
 ) -> tuple[list[Side], list[Side]]:
-    """Run A B A B ..., ours first, so that a machine that slows down affects both sides."""
+    """Run A B A B ..., ours first, so that a machine that slows down affects both sides. `after` is called after each
+    pair with all pairs so far, and returns whether to go on."""
     done: tuple[list[Side], list[Side]] = ([], [])
     for _ in range(pairs):
         done[0].append(ours())
         done[1].append(baseline())
+        if not after(*done):
+            break
     return done
 
 
@@ -79,19 +87,20 @@ def fallen(measured: dict[str, float], earlier: dict[str, float]) -> list[str]:
     ]
 
 
-def run_side(module: str, arguments: Sequence[str], environment: dict[str, str]) -> Side:
-    """Run `python -m module arguments` in this folder. The last line of its output is JSON with its values.
+def run_side(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], waiting: Waiting | None = None
+) -> Side:
+    """Run `python -m module arguments` in this folder, or give the arguments to a process that waits for them. The last
+    line of the output is JSON with the values.
 
     Raises SideFailed.
     """
-    command = [sys.executable, "-m", module, *arguments]
-    with tempfile.TemporaryFile("w+") as log:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=HERE, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    began = time.perf_counter()
+    started = waiting or Waiting(module, environment, arguments)
+    with started.log as log:
+        process = started.process
         with Watch(process.pid) as watch:
-            out, _ = process.communicate()
+            out, _ = process.communicate(json.dumps(list(arguments)) + "\n" if waiting else None)
         seconds = time.perf_counter() - began
         log.seek(0)
         said = log.read()
@@ -101,6 +110,37 @@ def run_side(module: str, arguments: Sequence[str], environment: dict[str, str])
             f"{module} ended with exit code {process.returncode}:\n{(out + said)[-2000:].strip()}"
         )
     return Side(json.loads(lines[-1]), seconds, watch.peak_mb)
+
+
+class Waiting:
+    """A process of a side. Without arguments it imports its modules and waits for its arguments, so that the imports
+    of several sides can be done at the same time and before any measurement."""
+
+    def __init__(
+        self, module: str, environment: Mapping[str, str], arguments: Sequence[str] | None = None
+    ) -> None:
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by run_side or end)
+        waits = arguments is None
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *(arguments or [])],
+            cwd=HERE,
+            env=os.environ | environment | ({WAITS: "1"} if waits else {}),
+            stdin=subprocess.PIPE if waits else None,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+
+    def ready(self) -> None:
+        """Return once all imports are done, or once the process has failed, which `run_side` reports."""
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+
+    def end(self) -> None:
+        """End a process that is not needed."""
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
 
 
 class Watch:

@@ -30,6 +30,7 @@ class Row:
 
     measures: the first one gives the ratio of the row. arguments: flags for both sides. check: parity check with
     separate runs. judge: parity check on the values of the last pair. needs: modules or executables of the baseline.
+    itself: whether both sides do their work themselves, without further processes that import torch.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Row:
     judge: Callable[[Bench, Row, Mapping[str, Any], Mapping[str, Any]], Parity] | None = None
     needs: tuple[str, ...] = ()
     on_gpu: bool = True
+    itself: bool = True
 
 
 def _rate(name: str, key: str, cpu: float, cuda: float) -> tuple[Measure, ...]:
@@ -163,6 +165,7 @@ ROWS = {
             full={"images": 10_000, "pairs": 5},
             arguments=_epoch,
             check=parity.pixels,
+            itself=False,
         ),
         Row(
             9,
@@ -180,6 +183,7 @@ ROWS = {
             arguments=_study,
             judge=parity.cells,
             needs=("torch_fidelity", "timm"),
+            itself=False,
         ),
         Row(
             10,
@@ -196,6 +200,7 @@ ROWS = {
             arguments=_overhead,
             needs=("benchopt",),
             on_gpu=False,
+            itself=False,
         ),
     )
 }  # fmt: skip

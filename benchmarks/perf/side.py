@@ -1,22 +1,27 @@
-"""The common parts of all sides: the command line, the clock, and the output line."""
+"""The common parts of all sides: the command line, the start, the clock, and the output line."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+WAITS = "DERM_BENCH_SIDE_WAITS"
+"""Environment variable that makes a side import everything, print "ready", and read its flags from stdin as JSON."""
+
 
 def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
-    """Parse the flags of a side and set the number of torch threads. `extra` adds flags by name with defaults."""
+    """Parse the flags of a side and set the number of torch threads. `extra` adds flags by name with defaults. Under
+    `WAITS`, the flags come from stdin, after everything has been imported."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], default="fp32", help="baselines support only fp32"
+        "--precision", choices=["fp32", "tf32", "bf16"], default="fp32", help="baselines take none"
     )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--updates", type=int, default=50)
@@ -30,11 +35,20 @@ def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
     for name, default in extra.items():
         kind = Path if default is None else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
-    given = parser.parse_args()
+    given = parser.parse_args(_told() if os.environ.pop(WAITS, "") else None)
     # A side that only starts other processes does not import torch, to save memory.
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(given.threads)
     return given
+
+
+def _told() -> list[str]:
+    """Say that everything is imported, and wait for the flags. An empty line means that the side is not needed."""
+    print("ready", flush=True)
+    line = sys.stdin.readline()
+    if not line.strip():
+        raise SystemExit(0)
+    return list(json.loads(line))
 
 
 class Clock:

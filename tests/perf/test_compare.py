@@ -10,7 +10,7 @@ import pytest
 def bench(tmp_path):
     from bench import Bench
 
-    return Bench(tmp_path, quick=True)
+    return Bench(tmp_path, size="quick")
 
 
 def test_a_ratio_above_one_is_better_whatever_the_measure():
@@ -45,6 +45,74 @@ def test_sides_alternate():
     assert [s.values["n"] for s in ours] == [1, 3, 5] and [s.values["n"] for s in baseline] == [2, 4, 6]
 
 
+def test_no_pair_is_started_once_the_first_ones_suffice():
+    from pairs import Side, alternate
+
+    seen = []
+
+    def after(ours, baseline):
+        seen.append((len(ours), len(baseline)))
+        return len(ours) < 2
+
+    ours, baseline = alternate(lambda: Side({}, 1.0, 1.0), lambda: Side({}, 1.0, 1.0), 5, after)
+    assert seen == [(1, 1), (2, 2)] and len(ours) == len(baseline) == 2
+
+
+def test_a_side_that_waits_gets_its_flags_once_everything_is_imported(tmp_path, monkeypatch):
+    import pairs
+
+    (tmp_path / "slow_side.py").write_text(
+        "from side import arguments, report\n"
+        "given = arguments('', words='')\n"
+        "report(words=given.words, batch=given.batch)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    waiting = pairs.Waiting("slow_side", {})
+    waiting.ready()
+    side = pairs.run_side("slow_side", ["--words", "a b", "--batch", "7"], {}, waiting)
+    assert side.values == {"words": "a b", "batch": 7}
+    assert pairs.run_side("slow_side", ["--batch", "8"], {}).values == {"words": "", "batch": 8}
+
+
+def test_a_side_that_fails_while_it_waits_says_why(tmp_path, monkeypatch):
+    import pairs
+
+    (tmp_path / "broken_side.py").write_text("raise SystemExit('no such module')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    waiting = pairs.Waiting("broken_side", {})
+    waiting.ready()
+    with pytest.raises(pairs.SideFailed, match="no such module"):
+        pairs.run_side("broken_side", [], {}, waiting)
+
+
+@pytest.mark.parametrize("size", ["gpu-check", "toy"])
+def test_other_sizes_cover_the_rows_of_the_gpu_check(bench, size):
+    from compare import left_out
+    from rows import ROWS
+
+    sized = replace(bench, size=size)
+    assert {number for number in ROWS if not left_out(sized, number).startswith("it has no size")} == {
+        1,
+        2,
+        3,
+        6,
+        7,
+        9,
+    }
+    for number in (1, 2, 3, 6, 7, 9):
+        assert set(sized.sizes(ROWS[number])) >= set(ROWS[number].quick)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_every_precision_of_the_probe_is_one_of_the_sides_with_a_bound(precision, monkeypatch):
+    from parity import LOSS_BOUND
+    from side import arguments
+
+    monkeypatch.setattr("sys.argv", ["side", "--precision", precision])
+    assert arguments("").precision == precision
+    assert LOSS_BOUND["fp32"] <= LOSS_BOUND[precision] <= LOSS_BOUND["bf16"]
+
+
 def test_the_guard_names_what_fell_by_more_than_a_quarter():
     from pairs import fallen
 
@@ -72,6 +140,7 @@ def test_cells_must_agree_in_counts_and_score(bench):
 
     assert parity.cells(bench, None, side(0.5), side(0.52)).passed
     assert parity.cells(bench, None, side(0.5), side(0.9)).passed is False
+    assert parity.cells(bench, None, side(0.5), side(0.59)).passed, "two cells have too little spread"
     assert parity.cells(bench, None, side(0.5), side(0.5, count=6)).passed is False
 
 

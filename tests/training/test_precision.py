@@ -18,8 +18,10 @@ def tf32():
 @pytest.fixture(autouse=True)
 def settings_restored():
     matmul, cudnn = tf32()
+    chosen = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     yield
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = chosen
 
 
 @pytest.fixture
@@ -32,6 +34,12 @@ def test_a_cuda_stage_uses_tf32_only_where_its_precision_says_so(cuda_is_prepare
     allow_tf32(not allowed)
     prepare("cuda:0", torch.get_num_threads(), precision)
     assert tf32() == (allowed, allowed)
+
+
+def test_a_cuda_stage_uses_no_convolution_whose_sums_have_a_random_order(cuda_is_prepared):
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, True
+    prepare("cuda:1", torch.get_num_threads(), "bf16")
+    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
 
 
 def test_precision_changes_nothing_on_the_cpu():

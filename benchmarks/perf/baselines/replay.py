@@ -1,10 +1,13 @@
 """Train on recorded batches from recorded weights, so that losses can be compared step by step."""
 
+import torch
 from safetensors.torch import load_file
 
 
 def load_recorded(path, device, **nets):
-    """Load weights into `nets` in the order of their state, and return the recorded batches by name."""
+    """Load weights into `nets` in the order of their state, and return the recorded batches by name. What follows is
+    compared with our side, so it is float32: by default, torch lets a GPU round the factors of convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False
     recorded = {name: tensor.to(device) for name, tensor in load_file(path).items()}
     for name, net in nets.items():
         values = [recorded.pop(key) for key in sorted(recorded) if key.startswith(f"{name}/")]

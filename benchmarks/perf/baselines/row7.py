@@ -29,6 +29,7 @@ def fid_and_kid(a, b, **kid_options):
 def main():
     opt = arguments(__doc__, images=None, features=None, weights=None)
     cuda = opt.device.startswith("cuda")
+    torch.backends.cudnn.allow_tf32 = False  # this row compares float32
     images = torch.from_numpy(np.load(opt.images))
     extractor = create_feature_extractor(
         "inception-v3-compat", ["2048"], cuda=cuda, feature_extractor_weights_path=str(opt.weights)

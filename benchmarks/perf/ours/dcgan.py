@@ -9,6 +9,7 @@ from side import Clock, report
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
+from derm_bench.stages.runtime import prepare
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything, stream
 from derm_bench_plugins.generators.dcgan import Dcgan
@@ -17,6 +18,7 @@ from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
     """Fit for the given updates and print the rates, or the losses with --record."""
+    prepare(given.device, given.threads, given.precision)
     seed_everything(0)
     options = DcganOptions(base=64, batch_size=given.batch, lr=given.lr)
     gan = Dcgan(options, Task(train.classes, train.size, given.device))

@@ -9,6 +9,7 @@ from side import Clock, arguments, report
 from torch import nn
 
 from derm_bench.run import Batch, Run
+from derm_bench.stages.runtime import prepare
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.losses import critic_loss, gradient_penalty, negative_score
 from derm_bench.training.seeding import seed_everything, stream
@@ -75,6 +76,7 @@ def draw(n: int, streams: dict[str, torch.Generator]) -> dict[str, torch.Tensor]
 
 def main() -> None:
     given = arguments(__doc__, lr=1e-4, images=None)
+    prepare(given.device, given.threads, given.precision)
     train = in_memory(given.images)
     seed_everything(0)
     gan = WganGp(given.device, given.lr)

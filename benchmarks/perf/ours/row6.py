@@ -13,6 +13,7 @@ from side import Clock, arguments, report
 from derm_bench.images import ImageSet
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task, create
+from derm_bench.stages.runtime import prepare
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
 from derm_bench_plugins.classifiers.specs.timm import TimmOptions
@@ -43,6 +44,7 @@ def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
         label_smoothing=0.1,
         select="last",
     )
+    prepare(given.device, given.threads, given.precision)
     seed_everything(0)
     classifier = create(Plugins(builtins_only=True).get("classifier", "timm"), options, task)
     settings = {

@@ -9,6 +9,7 @@ from side import arguments, now, report
 
 from derm_bench.fidelity.distances import frechet_distance, kernel_distance
 from derm_bench.fidelity.score import extract
+from derm_bench.stages.runtime import prepare
 from derm_bench_plugins.metrics.inception import extractor
 from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
@@ -23,6 +24,7 @@ def values(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
 
 def main() -> None:
     given = arguments(__doc__, images=None, features=None, weights=None)
+    prepare(given.device, given.threads, given.precision)
     images = torch.from_numpy(np.load(given.images, allow_pickle=False))
     network = extractor(InceptionOptions(weights=given.weights), given.device)
     extract(network, images[:8])

@@ -76,8 +76,7 @@ def main() -> None:
         folder = Path(name)
         file = folder / "matrix.yaml"
         file.write_text(yaml.safe_dump(matrix(given, json.loads(given.plan))))
-        device = given.device.partition(":")[0]
-        command = [*DERM_BENCH, "run", str(file), "--out", str(folder / "out"), "--device", device]
+        command = [*DERM_BENCH, "run", str(file), "--out", str(folder / "out"), "--device", given.device]
         places = {"DERM_BENCH_STORE": str(folder / "store"), "DERM_BENCH_CACHE": str(folder / "cache")}
         environment = os.environ | places | {"DERM_BENCH_INCEPTION": str(given.weights)}
         done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
