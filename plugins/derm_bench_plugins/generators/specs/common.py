@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorOptions
+from derm_bench.specs import Betas, GeneratorOptions, LearningRate
 
 
 class GanOptions(GeneratorOptions):
@@ -12,8 +12,8 @@ class GanOptions(GeneratorOptions):
 
     z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(64, ge=2, le=65536, description="real images per update of D")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
+    lr: LearningRate = Field(2e-4, description="learning rate of Adam, for G and for D")
+    betas: Betas = Field((0.5, 0.999), description="betas of Adam")
 
 
 # Presets of the GANs on the layers of DCGAN.

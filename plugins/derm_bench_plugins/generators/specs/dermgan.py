@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench.specs import Betas, GeneratorOptions, GeneratorSpec, LearningRate
 
 
 class DermganOptions(GeneratorOptions):
@@ -14,8 +14,8 @@ class DermganOptions(GeneratorOptions):
     available."""
 
     batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image per update")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
+    lr: LearningRate = Field(2e-4, description="learning rate of Adam, for G and for D")
+    betas: Betas = Field((0.5, 0.999), description="betas of Adam")
     base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
     region: Literal["box", "mask"] = Field(
         "box",
