@@ -12,7 +12,7 @@ from derm_bench.matrix.model import Cell, DatasetEntry, Matrix, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.required_plugins import needs_generator
 
-MAX_CELLS = 200_000
+MAX_CELLS = 50_000
 
 INCLUDE_AXES = {"split_seed": "split", "generator_seed": "generator", "classifier_seed": "classifier"}
 """Keys of an include entry that need their axis in a map of seeds."""

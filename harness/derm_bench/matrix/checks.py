@@ -32,7 +32,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_comparisons(matrix, plugins),
         *_seeds(matrix),
         *_selections(matrix),
-        *meaningless(matrix, plugins),
+        *meaningless(matrix),
     ]
     yield from found
     if not found:

@@ -6,24 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from derm_bench.errors import did_you_mean
 from derm_bench.matrix.cells import splits_of
 from derm_bench.matrix.locations import Problem
-from derm_bench.matrix.model import ClassifierEntry, GeneratorUse, Matrix
-from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.model import GeneratorUse, Matrix
 from derm_bench.yamlio import KeyPath
 
 CONTROL = "control"
 """The strategy under which tables list the controls of the harness."""
 
 
-def meaningless(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+def meaningless(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each such place of a matrix."""
     yield from _names(matrix)
     yield from _test_sets(matrix)
     yield from _classes(matrix)
     yield from _generators(matrix)
-    yield from _parts(matrix, plugins)
     yield from _comparisons(matrix)
     yield from _folds(matrix)
 
@@ -85,29 +82,6 @@ def _generator_uses(matrix: Matrix) -> Iterator[tuple[KeyPath, GeneratorUse]]:
     for index, classifier in enumerate(matrix.classifiers):
         if classifier.taken_from is not None and classifier.taken_from.generator is not None:
             yield ("classifiers", index, "from", "generator"), classifier.taken_from.generator
-
-
-def _parts(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
-    """A part of a generator that it does not have. A spec need not list its parts; then a worker finds out."""
-    for index, classifier in enumerate(matrix.classifiers):
-        name = _source(matrix, classifier)
-        if name is None or classifier.taken_from is None:
-            continue
-        parts, part = getattr(plugins.get("generator", name), "parts", None), classifier.taken_from.part
-        if parts is not None and part not in parts:
-            hint = did_you_mean(part, parts) if parts else "it has no networks"
-            yield Problem(("classifiers", index, "from", "part"), f"'{name}' has no part '{part}'", hint)
-
-
-def _source(matrix: Matrix, classifier: ClassifierEntry) -> str | None:
-    """The generator that a classifier starts from; None without one."""
-    start = classifier.taken_from
-    if start is None:
-        return None
-    if start.generator is not None:
-        return start.generator.name
-    found = next((entry for entry in matrix.strategies if entry.name == start.strategy), None)
-    return found.generator.name if found is not None and found.generator is not None else None
 
 
 def _comparisons(matrix: Matrix) -> Iterator[Problem]:

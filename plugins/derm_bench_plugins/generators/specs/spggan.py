@@ -53,6 +53,8 @@ SPEC = GeneratorSpec(
     paper="Abdelhalim et al. 2021, on Karras et al. 2018 and Zhang et al. 2019",
     create="derm_bench_plugins.generators.spggan:Spggan",
     options=SpgganOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={
         "tiny": {"base": 4, "widest": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 6}},
         "smoke": {"base": 8, "widest": 32, "z_dim": 32, "batch_size": 8, "budget": {"updates": 20}},
