@@ -85,8 +85,8 @@ class PluginSpec:
     `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
     problems that can be seen by then (missing weights, for example), one sentence each. If a generator has no
     `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
-    `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the numbers depend on beside options and code,
-    such as the digest of weights that are found by default.
+    `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the
+    numbers depend on beside options and code, such as the digest of weights that are found by default.
     """
 
     name: str

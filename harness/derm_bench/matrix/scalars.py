@@ -85,6 +85,8 @@ def _takes(member: Any, value: Any) -> bool:
         return False
     if isinstance(member, type) and issubclass(member, PurePath):
         return isinstance(value, str)
+    if isinstance(member, type) and issubclass(member, BaseModel):
+        return False
     return member not in _SCALARS or isinstance(value, member)
 
 

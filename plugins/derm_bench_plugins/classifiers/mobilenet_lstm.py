@@ -75,10 +75,9 @@ class LastState(nn.Module):
 
 
 def _features(name: str, options: MobilenetLstmOptions) -> Any:
+    published = options.pretrained and options.weights is None  # a file takes their place
     try:
-        return timm.create_model(
-            name, pretrained=options.pretrained and options.weights is None, num_classes=0, global_pool=""
-        )
+        return timm.create_model(name, pretrained=published, num_classes=0, global_pool="")
     except Exception as error:  # timm and its downloads raise errors of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = (
