@@ -17,7 +17,10 @@ SMALLEST = {
     r"inception_(v3|v4|resnet_v2)": 75,
     r"vgg\d+(_bn)?": 32,
     r"dla\d+x?(_\w+)?": 31,
+    r"convnext\w+_ols": 29,
+    r"convnext(v2)?_\w+": 32,
     r"densenet\w+": 29,
+    r"hrnet_\w+": 29,
 }
 """The smallest side in pixels that networks accept, measured; others accept 8, or are not known here."""
 

@@ -17,7 +17,11 @@ SMALLEST = {
     r"inception_v3": 75,
     r"alexnet": 63,
     r"vgg\d+(_bn)?": 32,
+    r"convnext_\w+": 32,
     r"densenet\d+": 29,
+    r"squeezenet1_0": 21,
+    r"squeezenet1_1": 17,
+    r"googlenet": 15,
 }
 """The smallest side in pixels that networks accept, measured; others accept 8, or are not known here."""
 
