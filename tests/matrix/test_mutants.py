@@ -119,9 +119,9 @@ def mutants(draw: st.DrawFn) -> str:
                 value = value[step]
             holder[key] = copy.deepcopy(value)
         elif what == "add" and isinstance(holder, dict):
-            holder[draw(KEYS)] = draw(NASTY)
+            holder[draw(KEYS)] = copy.deepcopy(draw(NASTY))
         else:
-            holder[key] = draw(NASTY)
+            holder[key] = copy.deepcopy(draw(NASTY))
     text = _written(matrix)
     if draw(st.integers(0, 9)) == 0:  # damage the text itself
         place, length = draw(st.integers(0, len(text))), draw(st.integers(0, 20))
