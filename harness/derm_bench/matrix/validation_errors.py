@@ -69,6 +69,7 @@ def _sentence(item: ErrorDetails) -> str:
 
 def shortened(value: Any) -> str:
     """A value as messages show it, at most sixty characters."""
+    """A value as messages show it, at most sixty characters."""
     if isinstance(value, str | list | tuple | dict) and len(value) > 1000:
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)

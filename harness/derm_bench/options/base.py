@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
@@ -20,7 +20,14 @@ class Options(BaseModel):
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 """A learning rate. Ten is above any that an optimizer of the harness can train with."""
 
-Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+def _decay_rates(betas: tuple[float, float]) -> tuple[float, float]:
+    if not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas must be at least 0 and below 1, got {list(betas)}")
+    return betas
+
+
+Betas = Annotated[tuple[float, float], AfterValidator(_decay_rates)]
 """The decay rates of the moving averages of Adam."""
 
 
