@@ -176,9 +176,28 @@ def test_an_error_at_a_hundred_places_is_said_once(refused):
 
 
 def test_ten_errors_are_shown_and_the_others_counted(refused):
-    keys = ", ".join(f"k{k}: 1" for k in range(30_000))
+    keys = ", ".join(f"k{k}: 1" for k in range(10_000))
     message = refused(GOOD.replace("- name: real-only", f"- {{name: real-only, {keys}}}"))
-    assert message.count("unknown key") == 10 and message.endswith("and 29990 more errors")
+    assert message.count("unknown key") == 10 and message.endswith("and 9990 more errors")
+
+
+def test_a_sweep_of_thousands_of_options_or_points_is_refused_before_it_is_expanded(refused):
+    options = ", ".join(f"k{k}: [1]" for k in range(2_000))
+    points = ", ".join(f"{{lr: {k}}}" for k in range(10_001))
+    for sweep in (f"{{{options}}}", f"[{points}]"):
+        entry = f"- {{name: dermagan-cnn, sweep: {sweep}}}"
+        assert "a sweep of more than" in refused(GOOD.replace("- name: dermagan-cnn", entry))
+
+
+def test_thousands_of_exclusions_of_thousands_of_cells_are_refused(refused):
+    many = ", ".join(["{strategy: 'g*n'}"] * 1500)
+    seeds = f"seeds: {{split: {list(range(50))}, classifier: {list(range(50))}}}\n"
+    assert "1500 entries for 5000 cells" in refused(f"{GOOD}{seeds}exclude: [{many}]\n")
+
+
+def test_thousands_of_pairs_are_refused(refused):
+    pairs = ", ".join(["[{strategy: gan}, {strategy: real-only}]"] * 2000)
+    assert "at most 1000" in refused(f"{GOOD}compare: {{pairs: [{pairs}]}}\n")
 
 
 def test_a_pattern_with_many_wildcards_is_matched_without_backtracking():

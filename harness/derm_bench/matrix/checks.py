@@ -19,6 +19,8 @@ from derm_bench.scoring.names import METRICS, PER_CLASS
 from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
 
+MAX_COMPARED = 5_000_000  # cells times entries of `exclude`: some ten seconds
+
 
 def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     """All errors that can be found in the matrix alone, without looking at data sets."""
@@ -375,6 +377,9 @@ def _selection(
 def _cells(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     if count_cells(matrix) > MAX_CELLS:
         yield Problem((), f"more than {MAX_CELLS} cells", "sweep less, or use fewer seeds")
+    elif count_cells(matrix) * len(matrix.exclude) > MAX_COMPARED:
+        message = f"{len(matrix.exclude)} entries for {count_cells(matrix)} cells are too many"
+        yield Problem(("exclude",), message, "write patterns, `{strategy: gan*}` for example")
     elif not any(entry.makes_cells for entry in matrix.strategies):
         return
     elif (matrix.exclude or not matrix.product or not matrix.classifiers) and not cells(matrix, plugins):

@@ -294,7 +294,9 @@ class Compare(Options):
         "strategy", description="compare strategies or classifiers within a data set"
     )
     pairs: tuple[tuple[dict[str, str], dict[str, str]], ...] = Field(
-        (), description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline"
+        (),
+        max_length=1000,
+        description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline",
     )
     questions: tuple[int, ...] = Field((), description="numbers of the questions that `answer` answers")
 
