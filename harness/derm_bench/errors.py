@@ -38,15 +38,41 @@ class UserError(Exception):
         return f"{text}\n  {self.hint}" if self.hint else text
 
 
+MAX_WORD, MAX_WORDS, MAX_LISTED = 200, 2000, 50
+"""Longest word and most valid words that are compared for a hint, and most valid words that a hint lists."""
+
+MAX_SHOWN = 10
+"""Errors that are printed in full; the rest are counted."""
+
+
 class UserErrors(UserError):
-    """Several errors of one input, reported together so that they can be corrected at once."""
+    """Several errors of one input, reported together so that they can be corrected at once.
+
+    The text shows an error that occurs at many places once, with the number of other places, and at most ten different
+    errors; `errors` holds them all.
+    """
 
     def __init__(self, errors: Sequence[UserError]) -> None:
-        super().__init__("\n".join(str(error) for error in errors))
+        super().__init__("\n".join(_merged(errors)))
         self.errors = list(errors)
 
     def __str__(self) -> str:
         return self.message
+
+
+def _merged(errors: Sequence[UserError]) -> list[str]:
+    """The text of each different error, at most ten, and how many more there are."""
+    same: dict[tuple[str, str], list[UserError]] = {}
+    for error in errors:
+        same.setdefault((error.message, error.hint), []).append(error)
+    shown = []
+    for alike in list(same.values())[:MAX_SHOWN]:
+        others = len(alike) - 1
+        places = f" (and at {others} more place{'s' if others > 1 else ''})" if others else ""
+        first, newline, hint = str(alike[0]).partition("\n")
+        shown.append(f"{first}{places}{newline}{hint}")
+    left = len(same) - MAX_SHOWN
+    return [*shown, f"and {left} more error{'s' if left > 1 else ''}"] if left > 0 else shown
 
 
 class Waiting(Exception):
@@ -72,9 +98,14 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint with the nearest valid word, or with all valid words if none is near."""
+    """A hint with the nearest valid word, or with the valid words (at most fifty) if none is near."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    # The search for the nearest word takes seconds for thousands of words or for a word of a megabyte.
+    small = len(word) <= MAX_WORD and len(names) <= MAX_WORDS
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6) if small else []
     if close:
         return f"did you mean '{close[0]}'?"
-    return "valid here: " + ", ".join(names) if names else "nothing is valid here"
+    if not names:
+        return "nothing is valid here"
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return "valid here: " + ", ".join(names[:MAX_LISTED]) + more

@@ -15,6 +15,9 @@ import platformdirs
 
 from derm_bench.errors import UserError
 
+FEW_THREADS = 16
+"""As many threads are accepted on any machine: numbers depend on them, so that those of a larger machine can be had."""
+
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
@@ -44,6 +47,12 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
     device that does not exist and for a precision that the device does not have."""
     devices = _devices(wanted.device)
     kind = devices[0].partition(":")[0]
+    cores = os.cpu_count() or 1
+    if wanted.threads > max(FEW_THREADS, cores):
+        raise UserError(
+            f"numerics.threads: {wanted.threads} threads per worker, but this machine has {cores} cores",
+            hint=f"write at most {max(FEW_THREADS, cores)}; 2 is the default",
+        )
     precision = saved_profile().get(kind, "fp32") if wanted.precision == "auto" else wanted.precision
     return Machine(
         kind, devices, checked_precision(precision, kind), wanted.threads, device_megabytes(devices)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from derm_bench.lazy import create, load_object
-from derm_bench.options.base import Budget, Options
+from derm_bench.options.base import Betas, Budget, LearningRate, Options
 from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
 from derm_bench.options.uses import ClassifierUse, TransformUse
@@ -83,9 +83,10 @@ class PluginSpec:
 
     `presets` are named sets of options. Generators and classifiers should have `tiny` (for tests) and `smoke`.
     `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
-    problems that can be seen by then (missing weights, for example), one sentence each. `depends_on` is an import path
-    that is called in the same way. It returns JSON of anything else that the numbers depend on beside options and code,
-    such as the digest of weights that are found by default.
+    problems that can be seen by then (missing weights, for example), one sentence each. If a generator has no
+    `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
+    `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the
+    numbers depend on beside options and code, such as the digest of weights that are found by default.
     """
 
     name: str
@@ -126,6 +127,9 @@ class GeneratorSpec(PluginSpec):
     `budget`, `augment` and `balance`; the harness uses one update and no transforms. `derives` is an import path that
     is called with the options and returns `{name: Derived}`, the data to derive from the images for this generator.
 
+    `parts` are the names of the networks in `parts()`, if the spec lists them; then a matrix that asks for another one
+    is refused while planning.
+
     Three more import paths are for generators of images that are made elsewhere:
 
     - `provenance(options) -> Provenance` states where the images come from.
@@ -140,6 +144,7 @@ class GeneratorSpec(PluginSpec):
     conditions_on: Literal["none", "images", "masks"] = "none"
     reads: Literal["train", "reserve"] = "train"
     trains: bool = True
+    parts: tuple[str, ...] | None = None
     derives: str | None = None
     provenance: str | None = None
     finite: str | None = None
@@ -224,6 +229,7 @@ __all__ = [
     "KINDS",
     "NEEDED",
     "SPEC_TYPES",
+    "Betas",
     "Budget",
     "Classifier",
     "ClassifierOptions",
@@ -237,6 +243,7 @@ __all__ = [
     "Generator",
     "GeneratorOptions",
     "GeneratorSpec",
+    "LearningRate",
     "MetricSpec",
     "Options",
     "PluginSpec",

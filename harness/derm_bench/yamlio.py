@@ -18,6 +18,7 @@ from derm_bench.errors import UserError
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 64
+MAX_DIGITS = 300  # more fit into no number that a computer multiplies; int() takes minutes for millions
 
 KeyPath = tuple[str | int, ...]
 
@@ -78,6 +79,8 @@ def parse_yaml(text: str, file: Path | None = None) -> Document:
         if "nesting depth" in str(error):
             raise UserError(f"nested deeper than {MAX_DEPTH} levels", file=file) from None
         raise UserError(f"not valid YAML: {' '.join(str(error).split())}", file=file) from None
+    except UnicodeEncodeError:  # bytes of a command line that are not UTF-8 arrive as lone surrogates
+        raise UserError("not UTF-8 text", file=file) from None
     lines: dict[KeyPath, int] = {}
     return Document(file, _plain(root, (), lines), lines)
 
@@ -217,7 +220,9 @@ class _Composer:
         try:
             return resolve_scalar(text)
         except ValueError:
-            raise self.fail("a number with too many digits", line) from None
+            raise self.fail(
+                f"a number with too many digits: over {MAX_DIGITS}", line, "write text in quotes"
+            ) from None
 
 
 def _line(event: yaml.Event) -> int:
@@ -231,21 +236,28 @@ def _sized(node: _Node, children: list[_Node]) -> _Node:
 
 
 def resolve_scalar(text: str) -> Any:
-    """Resolves a plain (unquoted) scalar by the YAML 1.2 core schema: `1e-3` is a number, `on` a string."""
+    """Resolves a plain (unquoted) scalar by the YAML 1.2 core schema: `1e-3` is a number, `on` a string.
+
+    Raises ValueError for a number of more than 300 characters.
+    """
     if text in _NULL:
         return None
     if text in _BOOL:
         return _BOOL[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text[2:], 8)
-    if _HEX.fullmatch(text):
-        return int(text[2:], 16)
+    for pattern, base in ((_INT, 10), (_OCTAL, 8), (_HEX, 16)):
+        if pattern.fullmatch(text):
+            return int(_bounded(text) if base == 10 else _bounded(text)[2:], base)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return float(_bounded(text))
     if _SPECIAL.fullmatch(text):
         return float(text.replace(".", "", 1))
+    return text
+
+
+def _bounded(text: str) -> str:
+    """The text of a number, unless it is too long to be one."""
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
     return text
 
 

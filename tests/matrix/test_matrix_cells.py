@@ -57,10 +57,24 @@ def test_an_axis_that_the_map_leaves_out_stands_still_and_out_of_the_name(load):
 
 
 def test_the_split_seed_of_kfold_is_the_fold(load):
-    matrix = load(BASE, "datasets.0.split={method: kfold, folds: 3, seed: 8}")
-    assert {cell.split_seed for cell in cells(matrix)} == {0}
-    folds = load(BASE, "datasets.0.split={method: kfold, folds: 3, seed: 8}", "seeds={split: [0, 1, 2]}")
-    assert {cell.split_seed for cell in cells(folds)} == {0, 1, 2}
+    matrix = load(BASE, "datasets.0.split={method: kfold, folds: 3, seed: 8}", "seeds={split: [0, 2]}")
+    assert {cell.split_seed for cell in cells(matrix)} == {0, 2}
+
+
+def test_kfold_runs_all_folds_with_every_seed_unless_some_are_listed(load):
+    matrix = load(BASE, "datasets.0.split={method: kfold, folds: 3}", "seeds=[0, 1]")
+    mine = [name for name in names(matrix) if "real-only/dermagan-cnn" in name]
+    assert mine == [f"phantom/real-only/dermagan-cnn/{seed}-s{fold}" for fold in range(3) for seed in (0, 1)]
+    crossed = load(BASE, "datasets.0.split={method: kfold, folds: 4}", "seeds={classifier: [5, 6]}")
+    assert {(cell.split_seed, cell.classifier_seed) for cell in cells(crossed)} == {
+        (fold, seed) for fold in range(4) for seed in (5, 6)
+    }
+
+
+def test_only_a_data_set_that_is_split_by_kfold_has_folds(load):
+    two = load(BASE, "datasets=[{name: phantom, split: {method: kfold}}, {name: phantom, label: plain}]")
+    splits = {(cell.dataset, cell.split_seed) for cell in cells(two)}
+    assert splits == {*(("phantom", fold) for fold in range(5)), ("plain", 0)}
 
 
 def test_an_offset_changes_the_seeds_that_run_but_not_the_seed_that_pairs(load):
@@ -141,7 +155,8 @@ def test_only_that_selects_nothing_is_refused(load, only, said):
 
 
 def test_ten_thousand_cells_stay_small(load):
-    matrix = load(BASE, f"seeds={list(range(2500))}")
+    seeds = list(range(50))
+    matrix = load(BASE, f"seeds={{split: {seeds}, classifier: {seeds}}}")
     tracemalloc.start()
     made = cells(matrix)
     peak = tracemalloc.get_traced_memory()[1]

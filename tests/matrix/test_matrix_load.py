@@ -120,13 +120,13 @@ def test_set_reaches_unwritten_defaults_and_the_rest_stays(load):
         SMALL,
         "dataset.split.val=0.2",
         "strategies.*.generator.budget.updates=7",
-        "test_sets.0.name=held-out",
+        "analysis.margin=0.05",
         "classifiers.0.lr=1e-4",
         "seeds=[4, 5]",
     )
     assert matrix.datasets[0].split.val == 0.2 and matrix.datasets[0].split.test == 0.2
     assert matrix.strategies[1].generator.options.budget == Budget(updates=7)
-    assert matrix.test_sets[0].name == "held-out"
+    assert matrix.analysis.margin == 0.05
     assert matrix.classifiers[0].options.lr == 1e-4
     assert matrix.seeds.together == (4, 5)
 

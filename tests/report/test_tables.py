@@ -10,6 +10,7 @@ from rich.console import Console
 from derm_bench.report.data import ReportData
 from derm_bench.report.tables import markdown_table
 from derm_bench.report.terminal import fidelity_table, summarise_for_terminal
+from derm_bench.report.view import headline
 from derm_bench.rundir.directory import RunFiles
 from derm_bench.rundir.frames import make_frame, read_csv, to_rows, write_csv
 from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
@@ -170,7 +171,16 @@ def test_the_terminal_says_where_lower_is_better():
     )
 
 
-def data_of(results, primary="balanced_accuracy"):
+def test_tables_of_a_kfold_run_say_that_runs_differ_in_folds():
+    results = [row("gan", 0, 0.5, split_seed=fold, cell=f"d/gan/net/0-s{fold}") for fold in range(3)]
+    folded, plain = (data_of(results, split={"method": method}) for method in ("kfold", "random"))
+    assert "over folds and seeds" in str(summarise_for_terminal(folded).title)
+    assert str(summarise_for_terminal(plain).title).endswith("over seeds")
+    (table,) = headline(folded)
+    assert table.header[3] == "folds and seeds" and "the same folds and seeds" in table.note
+
+
+def data_of(results, primary="balanced_accuracy", split=None):
     """A run of these rows, in memory."""
     tables = {
         "results": make_frame(results, RESULTS, metric_columns(results)),
@@ -179,7 +189,8 @@ def data_of(results, primary="balanced_accuracy"):
         "composition": make_frame([], COMPOSITION),
         "history": make_frame([], HISTORY),
     }
-    manifest = {"matrix": {"name": "t", "analysis": {"primary": primary}}}
+    datasets = [{"label": "d", "split": split}]
+    manifest = {"matrix": {"name": "t", "analysis": {"primary": primary}, "datasets": datasets}}
     return ReportData(RunFiles(Path("nowhere"), manifest, tables, None, []))
 
 

@@ -22,6 +22,8 @@ class Net(nn.Module):
 WRAPPINGS = {
     "plain": lambda state: state,
     "nested": lambda state: {"state_dict": state},
+    "lightning": lambda state: {"state_dict": {f"model.{key}": value for key, value in state.items()}},
+    "compiled in a wrapper": lambda state: {f"model.module.{key}": value for key, value in state.items()},
     "data-parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
 }
 
@@ -32,6 +34,13 @@ def test_torch_files_load_plain_nested_or_from_data_parallel(tmp_path, wrap):
     torch.save(wrap(source.state_dict()), tmp_path / "w.pt")
     load_network(net, net.head, tmp_path / "w.pt")
     assert torch.equal(net.body.weight, source.body.weight) and torch.equal(net.head.bias, source.head.bias)
+
+
+def test_a_network_with_a_part_called_model_keeps_its_names(tmp_path):
+    source, net = nn.ModuleDict({"model": Net()}), nn.ModuleDict({"model": Net()})
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    load_network(net, None, tmp_path / "w.safetensors")
+    assert torch.equal(net["model"].body.weight, source["model"].body.weight)
 
 
 def test_a_head_of_other_classes_stays_as_initialised(tmp_path):

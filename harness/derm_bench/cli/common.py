@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from derm_bench.cli.preflight import preflight
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.lazy import load_object
 from derm_bench.machine import Machine, Wanted
 from derm_bench.matrix.cells import cells, select_cells
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Matrix
-from derm_bench.matrix.required_plugins import Kind, requirements
 from derm_bench.plan.model import Plan
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
-from derm_bench.specs import PluginSpec
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -115,7 +114,7 @@ def plan_request(
     asked += [f"executor.{option}" for option in executor_options]
     loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
     chosen = select_cells(cells(loaded, plugins), only)
-    preflight(loaded, plugins)
+    preflight(loaded, plugins, chosen)
     plan = make_plan(loaded, chosen, plugins, machine_of(loaded, plugins, device))
     return Request(loaded, plugins, plan, Store(store or default_store()))
 
@@ -126,56 +125,3 @@ def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
     wanted = Wanted(device, numerics.precision, numerics.threads)
     machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
     return machine
-
-
-def preflight(matrix: Matrix, plugins: Plugins) -> None:
-    """Runs the preflight check of every plugin in the matrix. Raises UserErrors with all problems."""
-    uses: list[tuple[str, tuple[str | int, ...], Any]] = [
-        *(("dataset", ("datasets", k), entry) for k, entry in enumerate(matrix.datasets)),
-        *(("classifier", ("classifiers", k), entry) for k, entry in enumerate(matrix.classifiers)),
-        *(("metric", ("metrics", k), entry) for k, entry in enumerate(matrix.metrics)),
-    ]
-    for k, dataset in enumerate(matrix.datasets):
-        uses += [
-            ("transform", ("datasets", k, "preprocess", i), use) for i, use in enumerate(dataset.preprocess)
-        ]
-    for k, strategy in enumerate(matrix.strategies):
-        uses += [
-            ("transform", ("strategies", k, "augment", i), use) for i, use in enumerate(strategy.augment)
-        ]
-        if strategy.generator is not None:
-            at = ("strategies", k, "generator")
-            uses.append(("generator", at, strategy.generator))
-            augment = strategy.generator.options.augment
-            uses += [("transform", (*at, "augment", i), use) for i, use in enumerate(augment)]
-    uses += list(_required_uses(matrix, plugins, uses))
-    problems: dict[str, UserError] = {}
-    for kind, path, use in uses:
-        for key, problem in _problems(plugins.get(kind, use.name), use.options):
-            error = matrix.error(f"{kind} {use.name}: {problem}", (*path, *key))
-            problems.setdefault(error.message, error)
-    if problems:
-        raise UserErrors(list(problems.values()))
-
-
-def _required_uses(
-    matrix: Matrix, plugins: Plugins, uses: list[tuple[str, tuple[str | int, ...], Any]]
-) -> Iterator[tuple[str, tuple[str | int, ...], Any]]:
-    """The plugins that generators and classifiers require, and the data sets of their `init`."""
-    for kind, path, use in uses:
-        if kind in ("generator", "classifier"):
-            builds: Kind = "generator" if kind == "generator" else "classifier"
-            found = [(required.kind, required.use) for required in requirements(builds, use, plugins, matrix)]
-            yield from ((of, path, needed) for of, needed in found)
-            for one in (use, *(needed for _, needed in found)):
-                if getattr(one, "init", None) is not None:
-                    yield "dataset", (*path, "init", "dataset"), one.init.dataset
-
-
-def _problems(spec: PluginSpec, options: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The problems that the preflight of a plugin finds, and files and folders that do not exist."""
-    for problem in load_object(spec.preflight)(options) if spec.preflight else ():
-        yield (), problem
-    for name, value in options:
-        if isinstance(value, Path) and not value.exists():
-            yield (name,), f"{value} does not exist"

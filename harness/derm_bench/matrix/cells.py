@@ -12,7 +12,7 @@ from derm_bench.matrix.model import Cell, DatasetEntry, Matrix, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.required_plugins import needs_generator
 
-MAX_CELLS = 200_000
+MAX_CELLS = 50_000
 
 INCLUDE_AXES = {"split_seed": "split", "generator_seed": "generator", "classifier_seed": "classifier"}
 """Keys of an include entry that need their axis in a map of seeds."""
@@ -41,13 +41,20 @@ def cells(matrix: Matrix, plugins: PluginLookup | None = None) -> list[Cell]:
 
 def count_cells(matrix: Matrix) -> int:
     """An upper bound of the number of cells, computed without making them."""
-    seeds = [matrix.seeds.together, matrix.seeds.split, matrix.seeds.generator, matrix.seeds.classifier]
     runs = 1
-    for axis in seeds:
+    for axis in (matrix.seeds.together, matrix.seeds.generator, matrix.seeds.classifier):
         runs *= len(axis or (0,))
-    fractions = sum(len(entry.train_fraction) for entry in matrix.datasets)
-    whole = fractions * len(matrix.strategies) * len(matrix.classifiers) * runs
+    splits = sum(len(entry.train_fraction) * len(splits_of(matrix, entry)) for entry in matrix.datasets)
+    whole = splits * len(matrix.strategies) * len(matrix.classifiers) * runs
     return whole * (int(matrix.product) + len(matrix.include))
+
+
+def splits_of(matrix: Matrix, dataset: DatasetEntry) -> tuple[int, ...]:
+    """The split seeds of a data set: those of `seeds.split`, else its own. With kfold they are folds, by default
+    all."""
+    if matrix.seeds.split is not None:
+        return matrix.seeds.split
+    return tuple(range(dataset.split.folds)) if dataset.split.method == "kfold" else (dataset.split.seed,)
 
 
 def generator_runs(matrix: Matrix, strategy: StrategyEntry, cells: Sequence[Cell]) -> list[Cell]:
@@ -95,9 +102,7 @@ def _seeds(
 ) -> Iterator[_Seeds]:
     """The seeds of one arm. An axis that is missing from the map is 0; the split seed is then that of the data set."""
     axes = matrix.seeds
-    # With kfold the split seed is the number of the fold: 0 unless `seeds.split` lists some.
-    frozen = 0 if dataset.split.method == "kfold" else dataset.split.seed
-    splits = _given(entry, "split_seed", axes.split or (frozen,))
+    splits = _given(entry, "split_seed", splits_of(matrix, dataset))
     if axes.together is not None:
         for split, seed in itertools.product(splits, _given(entry, "seed", axes.together)):
             yield seed, split, seed if generates else None, seed
@@ -128,7 +133,7 @@ def _cell(
     if fraction != 1.0 or dataset.train_fraction != (1.0,):
         name += f"@{fraction}"
     name += f"/{strategy.name}/{classifier}/{seed}"
-    if listed.split is not None:
+    if listed.split is not None or dataset.split.method == "kfold":
         name += f"-s{split}"
     if listed.generator is not None and generator is not None:
         name += f"-g{generator}"
@@ -156,4 +161,4 @@ def _excluded(cell: Cell, entry: Mapping[str, Any]) -> bool:
     return True
 
 
-__all__ = ["CELL_KEYS", "cells", "count_cells", "generator_runs", "select_cells"]
+__all__ = ["CELL_KEYS", "cells", "count_cells", "generator_runs", "select_cells", "splits_of"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +11,15 @@ from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import is_label, matches
 from derm_bench.matrix.locations import Problem
+from derm_bench.matrix.meaningless import meaningless
 from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
 from derm_bench.scoring.names import METRICS, PER_CLASS
 from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
 from derm_bench.yamlio import KeyPath
+
+MAX_COMPARED = 5_000_000  # cells times entries of `exclude`: some ten seconds
 
 
 def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
@@ -30,6 +34,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_comparisons(matrix, plugins),
         *_seeds(matrix),
         *_selections(matrix),
+        *meaningless(matrix),
     ]
     yield from found
     if not found:
@@ -168,7 +173,8 @@ def _datasets(matrix: Matrix) -> Iterator[Problem]:
         for name, labels in (dataset.classes or {}).items():
             for label in labels:
                 if label in owner:
-                    message = f"the label '{label}' is in the classes '{owner[label]}' and '{name}'"
+                    both = f"is in the classes '{owner[label]}' and '{name}'"
+                    message = f"the label '{label}' {both if owner[label] != name else 'is listed twice'}"
                     yield Problem((*at, "classes", name), message)
                 owner[label] = name
         shares = [
@@ -357,13 +363,13 @@ def _selection(
     elif key in labels:
         if not isinstance(value, str) or not any(matches(value, label) for label in labels[key]):
             yield Problem(at, f"no {key} is labelled '{value}'", did_you_mean(str(value), labels[key]))
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         yield Problem(at, f"a number is expected, got {value!r}")
     elif key == "train_fraction":
         if not 0 < value <= 1:
             yield Problem(at, f"a train_fraction must be above 0 and at most 1, got {value}")
-    elif value != int(value) or value < 0:
-        yield Problem(at, f"a seed must be a whole number of 0 or more, got {value}")
+    elif value != int(value) or not 0 <= value < 2**32:
+        yield Problem(at, f"a seed must be a whole number of 0 or more and below 2**32, got {value}")
     elif section == "include" and key in INCLUDE_AXES and getattr(matrix.seeds, INCLUDE_AXES[key]) is None:
         axis = INCLUDE_AXES[key]
         yield Problem(
@@ -374,6 +380,9 @@ def _selection(
 def _cells(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     if count_cells(matrix) > MAX_CELLS:
         yield Problem((), f"more than {MAX_CELLS} cells", "sweep less, or use fewer seeds")
+    elif count_cells(matrix) * len(matrix.exclude) > MAX_COMPARED:
+        message = f"{len(matrix.exclude)} entries for {count_cells(matrix)} cells are too many"
+        yield Problem(("exclude",), message, "write patterns, `{strategy: gan*}` for example")
     elif not any(entry.makes_cells for entry in matrix.strategies):
         return
     elif (matrix.exclude or not matrix.product or not matrix.classifiers) and not cells(matrix, plugins):

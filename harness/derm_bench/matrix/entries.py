@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,10 +24,13 @@ from derm_bench.matrix.grammar import (
 )
 from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
-from derm_bench.matrix.validation_errors import InvalidValue, readable_errors
+from derm_bench.matrix.scalars import mistaken_scalars
+from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable_errors, shortened
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MAX_HINTS = 100
 
 IMAGE = frozenset({"image"})
 PREPROCESS = frozenset({"preprocess"})
@@ -183,7 +187,7 @@ class EntryReader(ABC):
     def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
         """Makes paths absolute and reads transforms and classifiers, wherever `annotation` has them."""
         if isinstance(raw, str) and is_path(annotation):
-            return str((self.locations.base(where.path) / Path(raw).expanduser()).resolve())
+            return self.path(raw, where)
         if isinstance(raw, list):
             inner = element_type(annotation)
             if inner is TransformUse:
@@ -207,6 +211,17 @@ class EntryReader(ABC):
             }
         return raw
 
+    def path(self, raw: str, where: Where) -> str:
+        """The absolute path; after a reported error, the path as it is written."""
+        try:
+            path = (self.locations.base(where.path) / Path(raw).expanduser()).resolve()
+            path.exists()
+        except (OSError, RuntimeError, ValueError) as error:  # a NUL, `~nouser`, a name that is too long
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self.report(where, f"{shortened(raw)} cannot be a path: {reason}")
+            return raw
+        return str(path)
+
     def build(
         self,
         model: type[Model],
@@ -219,20 +234,22 @@ class EntryReader(ABC):
     ) -> Model | None:
         """Validates `data` as `model`; errors are reported at their place in `raw`. `shape` is the model of the
         entry."""
+        built: Model | None = None
+        problems = [replace(found, path=place_in(raw, found.path)) for found in mistaken_scalars(model, data)]
         try:
-            return model.model_validate(dict(data))
+            built = model.model_validate(dict(data))
         except ValidationError as error:
-            for problem in readable_errors(error, raw):
-                self.report(
-                    where.child(*problem.path),
-                    problem.message,
-                    self.hint(problem, model, shape or model, shown or raw),
-                )
-        return None
+            known = {problem.path for problem in problems}
+            problems += [problem for problem in readable_errors(error, raw) if problem.path not in known]
+        for number, problem in enumerate(problems):
+            # Errors beyond those that are shown need no hint, and hints for tens of thousands take minutes.
+            hint = self.hint(problem, model, shape or model, shown or raw) if number < MAX_HINTS else ""
+            self.report(where.child(*problem.path), problem.message, hint)
+        return None if problems else built
 
     def hint(self, problem: InvalidValue, model: type[BaseModel], shape: type[BaseModel], raw: Any) -> str:
         if not problem.unknown_key:
-            return ""
+            return problem.hint
         if problem.path[0] in unused_options(model):
             members = [
                 k for k, f in model.model_fields.items() if element_type(f.annotation) is ClassifierUse

@@ -26,9 +26,21 @@ def in_label(value: Any, number: int) -> str:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether all of `text` matches `pattern`, in which `*` is the only wildcard."""
-    return (
-        re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text, re.DOTALL) is not None
-    )
+    first, *rest = pattern.split("*")
+    if not rest:
+        return text == pattern
+    *middle, last = rest
+    if not text.startswith(first):
+        return False
+    # Taking each part at its first occurrence loses no match, and takes linear time where a regular expression with
+    # many `.*` backtracks.
+    at = len(first)
+    for part in middle:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - at >= len(last) and text.endswith(last)
 
 
 def split_commas(text: str) -> list[str]:

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from derm_bench.errors import UserError, UserErrors, did_you_mean
 from derm_bench.matrix.checks import problems
 from derm_bench.matrix.entries import AUGMENT
 from derm_bench.matrix.locations import Locations, Problem, Where
+from derm_bench.matrix.meaningless import unmatched
 from derm_bench.matrix.model import (
     ClassifierEntry,
     DatasetEntry,
@@ -86,6 +89,9 @@ class _Loader(NestedEntryReader):
         data["metrics"] = self.plain_list(data, "metrics", self.metric)
         if "executor" in data:
             data["executor"] = self.executor(data["executor"])
+        if data.get("test_sets") == []:
+            hint = "leave the key out for the test part of the split"
+            self.report(Where(("test_sets",)), "give at least one of test_sets", hint)
         if "test_sets" in data:
             data["test_sets"] = self.plain_list(data, "test_sets", self.test_set)
         if "seeds" in data:
@@ -96,9 +102,16 @@ class _Loader(NestedEntryReader):
         assert matrix is not None
         self.report_all(problems(matrix, self.plugins))
         self.report_all(refuse_unsupported(matrix))
+        if not any(self.overridden(place) for place in ("seeds", "datasets")):
+            self.report_all(unmatched(matrix))
         self.raise_errors()
         matrix._locate_error = self.error_at
         return matrix
+
+    def overridden(self, section: str) -> bool:
+        """Whether a preset or `--set` has changed a section. What such a change leaves without effect elsewhere in the
+        file is no mistake."""
+        return any(place[0] == section for place in self.locations.overrides)
 
     def error_at(self, message: str, path: tuple[str | int, ...], hint: str) -> UserError:
         """An error at a path of the resolved matrix, located where that value was written."""
@@ -126,13 +139,23 @@ class _Loader(NestedEntryReader):
         loaded = []
         places = self.places.setdefault(key, [])
         for index, entry in enumerate(entries):
+            seen: dict[str, str] = {}
             for point in expand_sweep(key, index, entry, self.plugins, self.locations):
                 if isinstance(point, UserError):
                     self.errors.append(point)
                 elif (model := load(point)) is not None:
+                    self.refuse_equal(model, point, seen)
                     loaded.append(model)
                     places.append(point.where)
         return tuple(loaded)
+
+    def refuse_equal(self, model: BaseModel, point: Point, seen: dict[str, str]) -> None:
+        """Reports a point of a sweep that differs from another one in nothing but its label."""
+        named = "name" if isinstance(model, StrategyEntry) else "label"
+        content, label = model.model_dump_json(exclude={named}, fallback=str), getattr(model, named)
+        if content in seen:
+            self.report(point.where, f"'{label}' is the same as '{seen[content]}'", "leave one of them out")
+        seen[content] = label
 
     def plain_list(self, data: Mapping[str, Any], key: str, load: Any) -> Any:
         entries = data[key]

@@ -28,6 +28,8 @@ PERMITS = (
     "missing_class",
 )
 
+MAX_SEEDS = 1000
+MAX_THREADS = 256
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=0)]
@@ -75,7 +77,10 @@ class Clean(Options):
         description="drop: of images with equal pixels, keep one: that in test, else that in val, else the first",
     )
     blurred: float | None = Field(
-        None, ge=0, description="drop images whose variance of the Laplacian is below this"
+        None,
+        ge=0,
+        le=10_000,
+        description="drop images whose variance of the Laplacian is below this; sharp photographs have hundreds",
     )
     unreadable: float = Field(
         0.0,
@@ -90,7 +95,8 @@ class Split(Options):
 
     method: Literal["random", "given", "kfold"] = Field(
         "random",
-        description="random; given: the split that the data set defines; kfold: `seeds.split` lists folds",
+        description="random; given: the split that the data set defines; kfold: each fold is the test set "
+        "once, or only those that `seeds.split` lists",
     )
     test: Share | PerClass = Field(0.2, description="share of the whole, or {per_class: n}")
     val: Share | PerClass | Literal["test"] = Field(
@@ -133,15 +139,18 @@ class DatasetEntry(PluginUse):
     )
 
 
+SeedList = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS)]
+
+
 class Seeds(Options):
     """`together` for a list in YAML; else the axes of the map, None for an axis that the map does not have."""
 
-    together: tuple[Seed, ...] | None = Field(
-        (0,), min_length=1, description="seeds that generator and classifier share"
+    together: SeedList | None = Field((0,), description="seeds that generator and classifier share")
+    split: SeedList | None = Field(
+        None, description="seeds of the split; with kfold, folds; default all folds"
     )
-    split: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of the split, or folds")
-    generator: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of generators")
-    classifier: tuple[Seed, ...] | None = Field(None, min_length=1, description="seeds of classifiers")
+    generator: SeedList | None = Field(None, description="seeds of generators")
+    classifier: SeedList | None = Field(None, description="seeds of classifiers")
 
 
 class GeneratorUse(PluginUse):
@@ -292,16 +301,18 @@ class Compare(Options):
         "strategy", description="compare strategies or classifiers within a data set"
     )
     pairs: tuple[tuple[dict[str, str], dict[str, str]], ...] = Field(
-        (), description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline"
+        (),
+        max_length=1000,
+        description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline",
     )
     questions: tuple[int, ...] = Field((), description="numbers of the questions that `answer` answers")
 
 
 class Analysis(Options):
     primary: str = Field("balanced_accuracy", description="the metric of selection and verdicts")
-    margin: float = Field(0.02, gt=0, description="differences smaller than this count as equivalent")
+    margin: float = Field(0.02, gt=0, le=0.5, description="differences smaller than this count as equivalent")
     alpha: float = Field(
-        0.05, gt=0, lt=1, description="level of the tests; intervals have the coverage 1 - alpha"
+        0.05, ge=1e-6, le=0.5, description="level of the tests; intervals have the coverage 1 - alpha"
     )
     sweeps: Literal["all", "best_on_val"] = Field(
         "all", description="all: every point is an arm; best_on_val: only the best point on validation is"
@@ -319,7 +330,7 @@ class Numerics(Options):
         "auto",
         description="auto: the profile saved by `doctor --probe`, else fp32; tf32 needs a CUDA device",
     )
-    threads: int = Field(2, ge=1, le=1024, description="threads per worker")
+    threads: int = Field(2, ge=1, le=MAX_THREADS, description="threads per worker")
 
 
 class Snapshots(Options):

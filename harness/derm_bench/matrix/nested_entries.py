@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,11 @@ class NestedEntryReader(EntryReader):
         return self.build(GeneratorUse, {"label": raw["name"], **data}, raw, where)
 
     def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
+        classes = raw.get("classes") if isinstance(raw, dict) else None
+        names = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
+        if twice := [name for name, n in Counter(names).items() if n > 1]:
+            self.report(where.child("classes"), f"the class '{twice[0]}' is listed twice")
+            return None
         data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
         if data is None:
             return None

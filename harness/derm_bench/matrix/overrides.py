@@ -18,6 +18,8 @@ from derm_bench.matrix.short_forms import expand_short_forms
 from derm_bench.specs import Budget, TransformUse
 from derm_bench.yamlio import KeyPath, parse_yaml
 
+MAX_PATH = 500
+
 SWEPT_SECTIONS: dict[str, type[BaseModel]] = {
     "datasets": DatasetEntry,
     "strategies": StrategyEntry,
@@ -57,7 +59,8 @@ def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, locat
     """Applies one `PATH=VALUE` to `raw`, in place. Raises UserError when the path does not exist or VALUE is not
     YAML."""
     path, equals, text = expression.partition("=")
-    flag = f"--set {expression if len(expression) <= 80 else path + '=...'}"
+    shown = path if len(path) <= 80 else path[:77] + "..."
+    flag = f"--set {expression if len(expression) <= 80 else shown + '=...'}"
     if not equals or not path.strip():
         raise UserError(f"{flag}: not of the form PATH=VALUE", hint="for example --set datasets.0.size=32")
     try:
@@ -65,14 +68,19 @@ def apply_set(raw: dict[str, Any], expression: str, plugins: PluginLookup, locat
     except UserError as error:
         raise UserError(f"{flag}: {error.message}", hint=error.hint) from None
     try:
-        _apply(raw, path.strip(), value, Written(f"--set {path}"), plugins, locations)
+        _apply(raw, path.strip(), value, Written(f"--set {shown}"), plugins, locations)
     except NoSuchPath as missing:
         where = f" at {dotted(missing.path)}" if missing.path else ""
         raise UserError(f"{flag}: {missing.message}{where}", hint=missing.hint) from None
 
 
 def split_path(text: str) -> KeyPath:
-    """Splits a dotted path: `dataset.split.0` becomes `("datasets", 0, "split", 0)`. Numbers are indices."""
+    """Splits a dotted path: `dataset.split.0` becomes `("datasets", 0, "split", 0)`. Numbers are indices.
+
+    Raises NoSuchPath for a path of more than 500 characters.
+    """
+    if len(text) > MAX_PATH:
+        raise NoSuchPath((), f"a path of {len(text)} characters, more than {MAX_PATH}", never=True)
     parts: list[str | int] = [int(p) if p.removeprefix("-").isdecimal() else p for p in text.split(".")]
     return ("datasets", 0, *parts[1:]) if parts[0] == "dataset" else tuple(parts)
 

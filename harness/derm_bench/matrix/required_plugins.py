@@ -62,7 +62,13 @@ def required_of(kind: Kind, use: Use, plugins: PluginLookup, matrix: Matrix) -> 
         for name, ref in asked.items()
         if name != FROM or taken_from is None
     }
-    return found if taken_from is None else {FROM: _taken(taken_from, matrix), **found}
+    if taken_from is not None:
+        found = {FROM: _taken(taken_from, matrix), **found}
+    for name, required in found.items():
+        _refuse_no_part(
+            required, plugins, ("from", "part") if taken_from is not None and name == FROM else ()
+        )
+    return found
 
 
 def requirements(
@@ -152,6 +158,14 @@ def _taken(taken_from: TakenFrom, matrix: Matrix) -> Required:
     return Required(
         Ref("generator", strategy.generator.name, part=taken_from.part), strategy.generator, strategy
     )
+
+
+def _refuse_no_part(required: Required, plugins: PluginLookup, at: tuple[str, ...]) -> None:
+    """Raises UserError if a generator lacks the part. A spec need not list its parts; then a worker finds out."""
+    part, parts = required.ref.part, getattr(plugins.get(required.kind, required.use.name), "parts", None)
+    if part is not None and parts is not None and part not in parts:
+        hint = did_you_mean(part, parts) if parts else "it has no networks"
+        raise UserError(f"'{required.use.name}' has no part '{part}'", path=at, hint=hint)
 
 
 def _scoped(use: GeneratorUse, scope: str | None, default: str | None) -> GeneratorUse:

@@ -67,11 +67,18 @@ def expand_dataset(entry: Any) -> None:
         entry["limit"] = {"per_class": entry["limit"]}
     if isinstance(entry.get("train_fraction"), int | float) and not isinstance(entry["train_fraction"], bool):
         entry["train_fraction"] = [entry["train_fraction"]]
-    classes = entry.get("classes")
-    if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
+    classes: Any = entry.get("classes")
+    if is_list_of_classes(classes):
         entry["classes"] = {name: [name] for name in classes}
     elif isinstance(classes, dict):
         entry["classes"] = {name: [old] if isinstance(old, str) else old for name, old in classes.items()}
+
+
+def is_list_of_classes(classes: Any) -> bool:
+    """Whether `classes` is a list of different names. Another list stays as it is, so that it can be refused."""
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return False
+    return len(set(classes)) == len(classes)
 
 
 def _named(entry: Any) -> Any:

@@ -18,6 +18,7 @@ from derm_bench.matrix.short_forms import expand_entry
 from derm_bench.yamlio import KeyPath
 
 MAX_POINTS = 10_000
+MAX_PATHS = 100
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,11 @@ def expand_sweep(
     base = {key: value for key, value in raw.items() if key != "sweep"}
     try:
         choices = list(_choices(raw["sweep"], (*at, "sweep"), locations))
-        ends = shortest_ends([path for choice, _ in choices for path in choice])
+        paths = {path: None for choice, _ in choices for path in choice}
+        if len(choices) > MAX_POINTS or len(paths) > MAX_PATHS:
+            limits = f"{MAX_POINTS} points, or of more than {MAX_PATHS} options"
+            raise locations.error(f"a sweep of more than {limits}", (*at, "sweep"))
+        ends = shortest_ends(list(paths))
         forbidden = {"sweep", "label", *(["name"] if section == "strategies" else [])}
         for path, value in {p: v for choice, _ in choices for p, v in choice.items()}.items():
             if path in forbidden:

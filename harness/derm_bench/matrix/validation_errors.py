@@ -35,15 +35,17 @@ class InvalidValue:
     path: KeyPath
     message: str
     unknown_key: bool = False
+    hint: str = ""
 
 
 def readable_errors(error: ValidationError, raw: Any) -> list[InvalidValue]:
     """The errors by key path. Of a union, the error of the member that matched deepest is reported; ties are joined by
     "or"."""
-    details = [(_place(item["loc"], item["type"], raw), item) for item in error.errors(include_url=False)]
-    places = list(dict.fromkeys(path for path, _ in details))
-    places = [path for path in places if not any(other[: len(path)] == path != other for other in places)]
-    return [_join(path, [item for place, item in details if place == path]) for path in places]
+    found: dict[KeyPath, list[ErrorDetails]] = {}
+    for item in error.errors(include_url=False):
+        found.setdefault(place_in(raw, item["loc"], item["type"]), []).append(item)
+    above = {path[:end] for path in found for end in range(len(path))}
+    return [_join(path, items) for path, items in found.items() if path not in above]
 
 
 def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> InvalidValue:
@@ -54,7 +56,7 @@ def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> InvalidValue:
         return InvalidValue(path, f"'{path[-1]}' is missing")
     sentences = list(dict.fromkeys(_sentence(item) for item in items))
     own = kinds <= {"value_error", "assertion_error"}
-    got = "" if own else f", got {_short(items[0]['input'])}"
+    got = "" if own else f", got {shortened(items[0]['input'])}"
     return InvalidValue(path, ", or ".join(sentences) + got)
 
 
@@ -65,13 +67,17 @@ def _sentence(item: ErrorDetails) -> str:
     return message.replace("Input should be ", "it should be ")
 
 
-def _short(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """A value as messages show it, at most sixty characters."""
+    """A value as messages show it, at most sixty characters."""
+    if isinstance(value, str | list | tuple | dict) and len(value) > 1000:
+        return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _place(loc: Sequence[str | int], kind: str, raw: Any) -> KeyPath:
-    """`loc` without the names of union members and models that pydantic inserts."""
+def place_in(raw: Any, loc: Sequence[str | int], kind: str = "") -> KeyPath:
+    """`loc` without the parts that `raw` does not have: names of union members and models, which pydantic inserts."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         if isinstance(raw, list):

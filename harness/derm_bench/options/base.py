@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
@@ -13,6 +15,20 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+"""A learning rate. Ten is above any that an optimizer of the harness can train with."""
+
+
+def _decay_rates(betas: tuple[float, float]) -> tuple[float, float]:
+    if not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas must be at least 0 and below 1, got {list(betas)}")
+    return betas
+
+
+Betas = Annotated[tuple[float, float], AfterValidator(_decay_rates)]
+"""The decay rates of the moving averages of Adam."""
 
 
 class Budget(Options):

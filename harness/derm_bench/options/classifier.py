@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.options.base import Options
+from derm_bench.options.base import Betas, LearningRate, Options
 
 
 class ClassifierOptions(Options):
@@ -16,9 +16,9 @@ class ClassifierOptions(Options):
     optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = Field(
         "adam", description="the optimizer; sgd has momentum, adamw decoupled weight decay"
     )
-    lr: float = Field(1e-3, gt=0, description="initial learning rate")
+    lr: LearningRate = Field(1e-3, description="initial learning rate")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty; decoupled for adamw")
-    betas: tuple[float, float] = Field(
+    betas: Betas = Field(
         (0.9, 0.999), description="betas of adam and adamw; the first is the momentum of sgd"
     )
     batch_size: int = Field(64, ge=2, le=65536, description="images per update")

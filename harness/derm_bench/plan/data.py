@@ -13,6 +13,7 @@ from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook, transform_paths
 from derm_bench.plan.keys import split_paths
+from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, plan_split, select
 from derm_bench.protocols import Task
 from derm_bench.splits import PlannedSplit
@@ -65,6 +66,7 @@ class DataPlanner:
             try:
                 description = dataset.describe(entry.options)
                 chosen = select(description, entry.classes, entry.limit, entry.split.group, entry.split.seed)
+                refuse_taken(chosen.classes)
                 digests = dataset.fingerprint(entry.options)
             except UserError as error:
                 raise self._located(error, label) from error
@@ -115,6 +117,10 @@ class DataPlanner:
     def viewed(self, cell: Cell) -> dict[str, Any]:
         """The view of a cell as a dict, from which the parameters of stages are built."""
         return p.as_dict(self.view(cell.dataset, cell.split_seed, cell.train_fraction))
+
+    def place(self, label: str) -> tuple[str | int, ...]:
+        """The key path of a data set's classes in the matrix, for messages."""
+        return (*self._places[label], "classes")
 
     def decode(self, label: str) -> str:
         """The stage that decodes a data set into preprocessed images of the stored size."""

@@ -13,6 +13,7 @@ from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
+from derm_bench.plan.refusals import snapshots_of
 from derm_bench.seeds import derive_seed
 from derm_bench.splits import PARTS
 from derm_bench.stage_names import DATA, DERIVED, DERIVED_SYNTHETIC
@@ -50,7 +51,7 @@ class Fits:
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
         images = self._images(cell, classes, reads, given)
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
-        every = self.matrix.snapshots.every
+        snapshots = snapshots_of(self.matrix, updates)
         params = p.Fit(
             **self.data.viewed(cell),
             generator=use.name,
@@ -59,7 +60,7 @@ class Fits:
             reads=reads,
             requires=needs.params,
             updates=updates,
-            snapshots=every,
+            snapshots=self.matrix.snapshots.every,
             seed=derive_seed("fit", cell.generator_seed, *classes),
             depends_on=self.book.depends_on("generator", use.name, use.options),
         )
@@ -77,7 +78,7 @@ class Fits:
             local={"paths": local, **needs.local},
         )
         key = self.book.enter("fit", params, entry)
-        self.snapshots[key] = tuple(range(every, updates, every)) if every else ()
+        self.snapshots[key] = snapshots
         self._needs[key] = needs.lasting()
         if key not in self.health:
             self.health[key] = self._check(key, cell)

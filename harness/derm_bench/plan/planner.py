@@ -17,6 +17,7 @@ from derm_bench.plan.model import Plan, PlannedCell, PlannedFit
 from derm_bench.plan.networks import Networks, Setting
 from derm_bench.plan.pictures import Pictures
 from derm_bench.plan.provenance import check_provenance
+from derm_bench.plan.refusals import refuse_empty, refuse_no_state, refuse_one_class
 from derm_bench.plan.scores import Scores
 from derm_bench.plan.trainings import Trainings, TrainingSet
 from derm_bench.plugins import Plugins
@@ -44,7 +45,7 @@ class _Planner:
         self.matrix = matrix
         self.plan = Plan(matrix, machine)
         self.book = book = StageBook(self.plan, plugins)
-        data = DataPlanner(matrix, book)
+        self.data = data = DataPlanner(matrix, book)
         self.fits, self.trainings = Fits(matrix, book, data), Trainings(matrix, book, data)
         self.networks = Networks(matrix, book, data, self.fits, self.trainings)
         self.scores = Scores(matrix, book, data, self.fits)
@@ -55,11 +56,14 @@ class _Planner:
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
-        (_, strategy), (place, classifier) = (
+        (at, strategy), (place, classifier) = (
             self._strategies[cell.strategy],
             self._classifiers[cell.classifier],
         )
+        split = self.data.split(cell.dataset, cell.split_seed)
         quota = self.fits.quota(cell, strategy)
+        refuse_one_class(self.matrix, self.data.place(cell.dataset), split)
+        refuse_empty(self.matrix, at, strategy, cell, quota, split)
         fits, samples = self._samples(cell, strategy, quota)
         on = _training_set(strategy, samples)
         train = self.networks.train(classifier, Setting(cell, ("classifiers", place), on))
@@ -79,6 +83,8 @@ class _Planner:
             return {}, {}
         step = strategy.synthetic.snapshot if isinstance(strategy.synthetic.snapshot, int) else None
         fits = self.fits_of(cell, strategy)
+        kept = {name: self.fits.snapshots[fit] for name, fit in fits.items()}
+        refuse_no_state(self.matrix, self._strategies[strategy.name][0], strategy, kept)
         samples = {}
         for name, n in quota.items():
             if n and name not in fits:

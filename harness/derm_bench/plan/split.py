@@ -148,6 +148,12 @@ def _kfold(selection: Selection, split: Split, fold: int) -> list[str]:
     """Uses fold `fold` as the test set. Groups are assigned, in rank order, to the fold with the fewest images of their
     classes."""
     counts_of = group_counts(selection, range(len(selection.ids)))
+    if len(counts_of) < split.folds:
+        raise UserError(
+            f"{split.folds} folds of {len(counts_of)} groups: a fold would be empty",
+            path=("split", "folds"),
+            hint="images of one group (lesion or patient) stay in one fold; use fewer folds",
+        )
     have = [Counter[str]() for _ in range(split.folds)]
     place: dict[str, int] = {}
     for group in rank_groups(counts_of, f"kfold/{split.seed}"):

@@ -117,6 +117,19 @@ class ReportData:
         named = set(seen)
         return unique([name for name in planned if name in named] + seen)
 
+    def repeats(self, datasets: Iterable[str]) -> str:
+        """What the runs of an arm differ in: seeds, or folds and seeds where a data set is split by kfold."""
+        entries = self.matrix.get("datasets")
+        split = {
+            str(entry.get("label")): entry.get("split")
+            for entry in (entries if isinstance(entries, list | tuple) else ())
+            if isinstance(entry, Mapping)
+        }
+        folded = (
+            isinstance(of := split.get(name), Mapping) and of.get("method") == "kfold" for name in datasets
+        )
+        return "folds and seeds" if any(folded) else "seeds"
+
     @cached_property
     def groups(self) -> list[tuple[str, str, str]]:
         """All (dataset, train_fraction, test_set) of results.csv, as text, in order of first appearance."""

@@ -27,7 +27,8 @@ def terminal_table(data: ReportData) -> Table:
 
     metric, direction = data.primary, data.direction(data.primary)
     several, versus = len(data.groups) > 1, data.baselines[:1]
-    title = f"{metric.replace('_', ' ')}, mean ± half-width of the {data.level} interval over seeds"
+    repeats = data.repeats(group[0] for group in data.groups)
+    title = f"{metric.replace('_', ' ')}, mean ± half-width of the {data.level} interval over {repeats}"
     table = Table(title=Text(f"{title}; {direction}" if direction == "lower is better" else title))
     for name in ["data"] * several + ["strategy", "classifier"]:
         table.add_column(name, overflow="fold")

@@ -67,11 +67,12 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         firsts.append((first, "var(--quiet)" if color == plots.BASELINE else color))
     name, direction = plots.metric_label(data.primary), data.direction(data.primary)
     shown = f"{name} ({direction})" if direction == "lower is better" else name
-    header = ["strategy", "classifier", shown, "seeds"]
+    repeats = data.repeats(group[:1])
+    header = ["strategy", "classifier", shown, repeats]
     header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
     note = (
-        f"Mean ± half-width of the {data.level} Student-t interval over seeds. Δ is the mean paired "
-        "difference under the same seeds with its own interval"
+        f"Mean ± half-width of the {data.level} Student-t interval over {repeats}. Δ is the mean paired "
+        f"difference under the same {repeats} with its own interval"
         f"{'' if direction != 'lower is better' else ': below zero is better'}."
     )
     if flagged:

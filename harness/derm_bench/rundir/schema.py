@@ -51,7 +51,7 @@ _FRACTION = Column(
     "train_fraction", "real", "share", "Share of the training images that are used, in (0, 1]."
 )
 _STRATEGY = Column("strategy", "text", "", "Name of the strategy.")
-_SPLIT_SEED = Column("split_seed", "integer", "", "Seed of the split.")
+_SPLIT_SEED = Column("split_seed", "integer", "", "Seed of the split; with kfold the fold, counted from 0.")
 _GENERATOR_SEED = Column("generator_seed", "integer", "", "Seed of the generator; missing if there is none.")
 
 RESULTS = Table(

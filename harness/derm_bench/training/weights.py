@@ -18,6 +18,8 @@ from derm_bench.errors import UserError
 MAX_BYTES = 4 * 2**30
 WRAPPERS = ("state_dict", "model", "net")  # keys under which training scripts nest the weights
 
+PREFIXES = ("model.", "module.", "net.")  # names of the module that wraps the network in training scripts
+
 
 def read_weights(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, torch.Tensor]:
     """Return the CPU tensors of a `.safetensors` file or a torch file by name. No code in the file is executed.
@@ -43,7 +45,8 @@ def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Seq
     Entries whose names begin with one of `unused` are ignored. For other entries, raises a UserError that lists
     missing, unexpected and wrongly shaped ones.
     """
-    file, own = read_weights(path), net.state_dict()
+    own = net.state_dict()
+    file = without_prefix(read_weights(path), own)
     file = {key: value for key, value in file.items() if key in own or not key.startswith(tuple(unused))}
     names = _names_within(net, head)
     if compare_keys(_only(own, names), _only(file, names)):
@@ -56,6 +59,19 @@ def load_network(net: nn.Module, head: nn.Module | None, path: Path, unused: Seq
             hint="the file must hold the state dict of this network; its head may have other classes",
         )
     net.load_state_dict(file)
+
+
+def without_prefix(
+    file: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Remove `model.` and `module.`, which training scripts put before all names, until a name is one of `own`."""
+    file = dict(file)
+    while file and not any(key in own for key in file):
+        prefix = next((prefix for prefix in PREFIXES if all(key.startswith(prefix) for key in file)), None)
+        if prefix is None:
+            break
+        file = {key.removeprefix(prefix): value for key, value in file.items()}
+    return file
 
 
 def origin_of(path: Path) -> dict[str, str]:

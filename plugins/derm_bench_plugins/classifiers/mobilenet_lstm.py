@@ -75,8 +75,9 @@ class LastState(nn.Module):
 
 
 def _features(name: str, options: MobilenetLstmOptions) -> Any:
+    published = options.pretrained and options.weights is None  # a file takes their place
     try:
-        return timm.create_model(name, pretrained=options.pretrained, num_classes=0, global_pool="")
+        return timm.create_model(name, pretrained=published, num_classes=0, global_pool="")
     except Exception as error:  # timm and its downloads raise errors of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = (
@@ -90,7 +91,7 @@ def _features(name: str, options: MobilenetLstmOptions) -> Any:
 def _load(net: MobilenetLstm, options: MobilenetLstmOptions) -> None:
     """Load a file of this whole network, or a file of MobileNetV2, without the classifier of the latter."""
     assert options.weights is not None
-    whole = any(key.startswith("head.lstm.") for key in read_weights(options.weights))
+    whole = any("head.lstm." in key for key in read_weights(options.weights))
     if whole:
         load_network(net, net.head, options.weights)
     else:

@@ -27,7 +27,7 @@ def make(options: TimmOptions, task: Task) -> ModuleClassifier:
     """
     net = _create(options, task)
     config = net.pretrained_cfg
-    origin = origin_in_memory(_source(config), _without_head(net)) if options.pretrained else {}
+    origin = origin_in_memory(_source(config), _without_head(net)) if _published(options) else {}
     if options.small_head:
         _shrink_head(net, len(task.classes))
     check_size(net, options.model, task.size)
@@ -46,7 +46,7 @@ def _create(options: TimmOptions, task: Task) -> Any:
         if _fixed_size(options.model):
             extra["img_size"] = task.size
         return timm.create_model(
-            options.model, pretrained=options.pretrained, in_chans=3, num_classes=len(task.classes), **extra
+            options.model, pretrained=_published(options), in_chans=3, num_classes=len(task.classes), **extra
         )
     except Exception as error:  # timm, its downloads and its networks raise errors of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -56,6 +56,11 @@ def _create(options: TimmOptions, task: Task) -> Any:
             else ""
         )
         raise UserError(f"timm cannot make {options.model} at {task.size} px: {reason}", hint=hint) from error
+
+
+def _published(options: TimmOptions) -> bool:
+    """Return whether to fetch published weights. A file takes their place, with or without a network."""
+    return options.pretrained and options.weights is None
 
 
 def _fixed_size(model: str) -> bool:

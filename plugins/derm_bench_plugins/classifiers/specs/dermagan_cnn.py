@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import ClassifierOptions, ClassifierSpec
+from derm_bench.specs import Betas, ClassifierOptions, ClassifierSpec, LearningRate
 
 
 class DermaganCnnOptions(ClassifierOptions):
@@ -14,10 +14,8 @@ class DermaganCnnOptions(ClassifierOptions):
 
     pooled: bool = Field(False, description="pooling with strides 2 and 5: 1,800 features instead of 162,450")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of features dropped, at two places")
-    lr: float = Field(2e-4, gt=0, description="learning rate at the start")
-    betas: tuple[float, float] = Field(
-        (0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum"
-    )
+    lr: LearningRate = Field(2e-4, description="learning rate at the start")
+    betas: Betas = Field((0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum")
     pretrained: Literal[False] = Field(
         False, description="no weights were published; `weights` loads your own"
     )

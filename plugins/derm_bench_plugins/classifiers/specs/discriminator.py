@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from derm_bench.specs import ClassifierOptions, ClassifierSpec, Ref
+from derm_bench.specs import Betas, ClassifierOptions, ClassifierSpec, LearningRate, Ref
 
 
 class DiscriminatorOptions(ClassifierOptions):
@@ -18,10 +18,8 @@ class DiscriminatorOptions(ClassifierOptions):
         description="finetune: train the whole network; linear-probe: train the head only; k+1: also learn to "
         "distinguish the generator's images from those of the K classes (Salimans et al. 2016)",
     )
-    lr: float = Field(2e-4, gt=0, description="learning rate at the start")
-    betas: tuple[float, float] = Field(
-        (0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum"
-    )
+    lr: LearningRate = Field(2e-4, description="learning rate at the start")
+    betas: Betas = Field((0.5, 0.999), description="betas of adam and adamw; the first is sgd's momentum")
     batch_size: int = Field(128, ge=2, le=65536, description="images per update")
     pretrained: Literal[False] = Field(
         False, description="no weights were published; `weights` loads your own"

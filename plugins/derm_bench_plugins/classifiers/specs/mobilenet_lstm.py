@@ -32,6 +32,7 @@ SPEC = ClassifierSpec(
     paper="Srinivasu et al. 2021, Sensors 21(8) 2852; quoted by paper 001",
     create="derm_bench_plugins.classifiers.mobilenet_lstm:make",
     options=MobilenetLstmOptions,
+    preflight="derm_bench_plugins.classifiers.timm_planning:preflight_mobilenet",
     presets={
         "tiny": {"width": "035", "hidden": 16, "batch_size": 8, "input_size": 64},
         "smoke": {"width": "050", "hidden": 64, "batch_size": 16, "input_size": 64},

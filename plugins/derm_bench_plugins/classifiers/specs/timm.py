@@ -51,6 +51,7 @@ SPEC = ClassifierSpec(
     paper="Wightman 2019, PyTorch Image Models",
     create="derm_bench_plugins.classifiers.timm_net:make",
     options=TimmOptions,
+    preflight="derm_bench_plugins.classifiers.timm_planning:preflight",
     label_option="model",
     presets={
         "tiny": {"model": "test_resnet", "batch_size": 8},

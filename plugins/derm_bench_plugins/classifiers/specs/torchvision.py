@@ -42,6 +42,7 @@ SPEC = ClassifierSpec(
     paper="torchvision 2016; AlexNet as Krizhevsky 2014, GoogLeNet as Szegedy et al. 2015",
     create="derm_bench_plugins.classifiers.torchvision_net:make",
     options=TorchvisionOptions,
+    preflight="derm_bench_plugins.classifiers.torchvision_planning:preflight",
     label_option="model",
     presets={
         "tiny": {"model": "shufflenet_v2_x0_5", "batch_size": 8},

@@ -14,7 +14,7 @@ class PhantomOptions(Options):
     """Procedural dermoscopy. Equal options give equal images."""
 
     images: int = Field(
-        900, ge=2, le=1_000_000, description="total number of images, counting each view of a lesion"
+        900, ge=2, le=100_000, description="total number of images, counting each view of a lesion"
     )
     classes: tuple[str, ...] = Field(
         ("mel", "nv", "bkl"), description="2 to 7 classes of " + ", ".join(PHANTOM_CLASSES)
@@ -49,6 +49,8 @@ class PhantomOptions(Options):
         if isinstance(self.imbalance, dict):
             if set(self.imbalance) != set(self.classes) or min(self.imbalance.values()) <= 0:
                 raise ValueError("imbalance needs a share above 0 for each of " + ", ".join(self.classes))
+            if max(self.imbalance.values()) / min(self.imbalance.values()) > 1000:
+                raise ValueError("imbalance must have shares that differ by a factor of at most 1000")
         elif not 1 <= self.imbalance <= 1000:
             raise ValueError("imbalance must be a factor from 1 to 1000")
         if self.images < len(self.classes):

@@ -19,6 +19,7 @@ SPEC = GeneratorSpec(
     summary="control: real training images drawn again, blurred",
     create="derm_bench_plugins.generators.controls.blur:Blur",
     options=BlurOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="images",
     trains=False,

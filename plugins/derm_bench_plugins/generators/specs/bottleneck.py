@@ -24,6 +24,7 @@ SPEC = GeneratorSpec(
     summary="control: real training images drawn again, resized to a generator's resolution and back",
     create="derm_bench_plugins.generators.controls.bottleneck:Bottleneck",
     options=BottleneckOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="images",
     trains=False,

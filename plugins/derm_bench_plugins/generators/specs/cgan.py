@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorSpec
+from derm_bench.specs import Betas, GeneratorSpec
 from derm_bench_plugins.generators.specs.common import SMALL
 from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
 
@@ -15,7 +15,7 @@ class CganOptions(ConditionalOptions):
     """The settings of Miyato and Koyama 2018; the preset `mirza` has those of Mirza and Osindero 2014."""
 
     loss: Literal["bce", "hinge"] = Field("hinge", description="adversarial loss of D and of G")
-    betas: tuple[float, float] = Field((0.0, 0.9), description="betas of Adam")
+    betas: Betas = Field((0.0, 0.9), description="betas of Adam")
     d_steps: int = Field(5, ge=1, le=100, description="updates of D per update of G, as in `dcgan`")
     discriminator: Literal["projection", "planes"] = Field(
         "projection",
@@ -36,6 +36,8 @@ SPEC = GeneratorSpec(
     paper="Miyato and Koyama 2018; conditional GANs for skin are cited by paper 003 (Tsai et al. 2024)",
     create="derm_bench_plugins.generators.cgan:Cgan",
     options=CganOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets={
         **SMALL,

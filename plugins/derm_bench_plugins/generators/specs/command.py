@@ -72,6 +72,7 @@ SPEC = GeneratorSpec(
     summary="an external program that reads training images and writes samples",
     create="derm_bench_plugins.generators.command:Command",
     options=CommandOptions,
+    parts=(),
     conditional=True,
     trains=False,
     presets={"tiny": {"samples_per_fit": 64, "timeout": 60}, "smoke": {"samples_per_fit": 64}},

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorOptions
+from derm_bench.specs import Betas, GeneratorOptions, LearningRate
 
 
 class GanOptions(GeneratorOptions):
@@ -14,9 +14,11 @@ class GanOptions(GeneratorOptions):
 
     z_dim: int = Field(100, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(64, ge=2, le=65536, description="real images per update of D")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and, unless `lr_d` is set, for D")
-    lr_d: float | None = Field(None, gt=0, description="learning rate of D's Adam; default: that of G")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
+    lr: LearningRate = Field(
+        2e-4, description="learning rate of Adam, for G and, unless `lr_d` is set, for D"
+    )
+    lr_d: LearningRate | None = Field(None, description="learning rate of D's Adam; default: that of G")
+    betas: Betas = Field((0.5, 0.999), description="betas of Adam")
     ema: float = Field(
         0.0,
         ge=0,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench.specs import Betas, GeneratorOptions, GeneratorSpec, LearningRate
 
 
 class DermganOptions(GeneratorOptions):
@@ -14,8 +14,8 @@ class DermganOptions(GeneratorOptions):
     available."""
 
     batch_size: int = Field(16, ge=1, le=65536, description="pairs of map and image per update")
-    lr: float = Field(2e-4, gt=0, description="learning rate of Adam, for G and for D")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="betas of Adam")
+    lr: LearningRate = Field(2e-4, description="learning rate of Adam, for G and for D")
+    betas: Betas = Field((0.5, 0.999), description="betas of Adam")
     base: int = Field(64, ge=2, le=512, description="channels of the first layer of G and D")
     d_base: int | None = Field(None, ge=2, le=512, description="channels of D's first layer; default: `base`")
     region: Literal["box", "mask"] = Field(
@@ -48,6 +48,8 @@ SPEC = GeneratorSpec(
     paper="Ghorbani et al. 2020",
     create="derm_bench_plugins.generators.dermgan:Dermgan",
     options=DermganOptions,
+    parts=("generator", "discriminator", "order"),
+    preflight="derm_bench_plugins.generators.sizes:from_sixteen",
     conditional=True,
     conditions_on="masks",
     presets={

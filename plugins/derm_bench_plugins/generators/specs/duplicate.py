@@ -10,6 +10,7 @@ SPEC = GeneratorSpec(
     summary="control: real training images drawn again",
     create="derm_bench_plugins.generators.controls.duplicate:Duplicate",
     options=ControlOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="images",
     trains=False,

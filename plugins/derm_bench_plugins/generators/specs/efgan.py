@@ -36,6 +36,8 @@ SPEC = GeneratorSpec(
     paper="Xu et al. 2020",
     create="derm_bench_plugins.generators.efgan:Efgan",
     options=EfganOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={
         "tiny": {"base": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
         "smoke": {"base": 16, "batch_size": 16, "budget": {"updates": 20}},

@@ -63,6 +63,7 @@ SPEC = GeneratorSpec(
     summary="existing synthetic images, in one folder per class",
     create="derm_bench_plugins.generators.folder:Folder",
     options=FolderOptions,
+    parts=(),
     conditional=True,
     trains=False,
     presets={"tiny": {}, "smoke": {}},

@@ -32,6 +32,8 @@ SPEC = GeneratorSpec(
     paper="Motamed, Rogalla and Khalvati 2021",
     create="derm_bench_plugins.generators.iagan:Iagan",
     options=IaganOptions,
+    parts=("generator", "discriminator", "order"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditions_on="images",
     presets={
         "tiny": {"base": 4, "code": 4, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},

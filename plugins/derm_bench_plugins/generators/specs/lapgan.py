@@ -43,6 +43,8 @@ SPEC = GeneratorSpec(
     paper="Denton et al. 2015; at 256 px as the baseline of Baur et al. 2018 (MelanoGANs)",
     create="derm_bench_plugins.generators.lapgan:Lapgan",
     options=LapganOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets={
         "tiny": {"base": 4, "hidden": 16, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},

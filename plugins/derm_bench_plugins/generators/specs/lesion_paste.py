@@ -48,6 +48,7 @@ SPEC = GeneratorSpec(
     paper="object-based augmentation of Nesteruk et al. 2022; ZSAL as described in paper 000",
     create="derm_bench_plugins.generators.lesion_paste:LesionPaste",
     options=LesionPasteOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="masks",
     trains=False,

@@ -18,6 +18,7 @@ SPEC = GeneratorSpec(
     summary="control: real images of the reserve, which is kept out of training",
     create="derm_bench_plugins.generators.controls.more_real:MoreReal",
     options=ControlOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="images",
     reads="reserve",

@@ -10,6 +10,7 @@ SPEC = GeneratorSpec(
     summary="control: pixels drawn uniformly",
     create="derm_bench_plugins.generators.controls.noise:Noise",
     options=ControlOptions,
+    parts=(),
     conditional=True,
     trains=False,
     presets={"tiny": {}, "smoke": {}},

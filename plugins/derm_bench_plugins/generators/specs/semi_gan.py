@@ -12,6 +12,8 @@ SPEC = GeneratorSpec(
     paper="Rashid et al. 2019, cited by papers 002 and 003; losses of Salimans et al. 2016",
     create="derm_bench_plugins.generators.semi_gan:SemiGan",
     options=ConditionalOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets=SMALL,
 )

@@ -29,6 +29,7 @@ SPEC = GeneratorSpec(
     summary="control: real training images drawn again, labels drawn from the training prior",
     create="derm_bench_plugins.generators.controls.shuffled_label:ShuffledLabel",
     options=ShuffledLabelOptions,
+    parts=("order",),
     conditional=True,
     conditions_on="images",
     trains=False,

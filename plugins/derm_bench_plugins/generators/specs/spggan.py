@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from derm_bench.specs import GeneratorSpec
+from derm_bench.specs import Betas, GeneratorSpec, LearningRate
 from derm_bench_plugins.generators.specs.common import GanOptions
 
 
@@ -15,9 +15,9 @@ class SpgganOptions(GanOptions):
 
     z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
     batch_size: int = Field(16, ge=2, le=65536, description="real images per update, at every resolution")
-    lr: float = Field(1e-4, gt=0, description="learning rate of G's Adam")
-    lr_d: float = Field(4e-4, gt=0, description="learning rate of D's Adam (two time scales)")
-    betas: tuple[float, float] = Field((0.0, 0.9), description="betas of both Adams")
+    lr: LearningRate = Field(1e-4, description="learning rate of G's Adam")
+    lr_d: LearningRate = Field(4e-4, description="learning rate of D's Adam (two time scales)")
+    betas: Betas = Field((0.0, 0.9), description="betas of both Adams")
     base: int = Field(
         256, ge=4, le=4096, description="channels at 64x64; twice as many per halving of the side"
     )
@@ -53,6 +53,8 @@ SPEC = GeneratorSpec(
     paper="Abdelhalim et al. 2021, on Karras et al. 2018 and Zhang et al. 2019",
     create="derm_bench_plugins.generators.spggan:Spggan",
     options=SpgganOptions,
+    parts=("generator", "discriminator"),
+    preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={
         "tiny": {"base": 4, "widest": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 6}},
         "smoke": {"base": 8, "widest": 32, "z_dim": 32, "batch_size": 8, "budget": {"updates": 20}},

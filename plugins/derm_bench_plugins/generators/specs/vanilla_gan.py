@@ -25,5 +25,6 @@ SPEC = GeneratorSpec(
     paper="Goodfellow et al. 2014",
     create="derm_bench_plugins.generators.vanilla_gan:VanillaGan",
     options=VanillaOptions,
+    parts=("generator", "discriminator"),
     presets=SMALL,
 )

@@ -1,0 +1,134 @@
+"""Checks of a matrix before it is planned: what plugins find wrong with their options, and files that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from derm_bench.cli.weights_file import problem_of_weights
+from derm_bench.errors import UserError, UserErrors
+from derm_bench.lazy import load_object
+from derm_bench.matrix.model import Cell, Matrix
+from derm_bench.matrix.required_plugins import Kind, requirements
+from derm_bench.plugins import Plugins
+from derm_bench.specs import PluginSpec
+from derm_bench.yamlio import KeyPath
+
+SIDE = {"generator": "size", "classifier": "input_size"}
+"""The option with the side of a plugin's images, by kind; its default is the stored size of the data set."""
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A plugin with its options, where it stands in the matrix, and the stored sizes of the data that it is run on."""
+
+    kind: str
+    at: KeyPath
+    use: Any
+    sides: frozenset[int] = frozenset()
+
+
+def preflight(matrix: Matrix, plugins: Plugins, cells: Sequence[Cell] = ()) -> None:
+    """Runs the preflight check of every plugin in the matrix, for each stored size of the data that `cells` use it on.
+    Raises UserErrors with all problems."""
+    uses = list(_uses(matrix, cells))
+    uses += [found for one in uses for found in _required(matrix, plugins, one)]
+    problems: dict[str, UserError] = {}
+    for one in uses:
+        spec = plugins.get(one.kind, one.use.name)
+        for key, problem in _problems(spec, one):
+            error = matrix.error(f"{one.kind} {one.use.name}: {problem}", (*one.at, *key))
+            problems.setdefault(error.message, error)
+    if problems:
+        raise UserErrors(list(problems.values()))
+
+
+def _uses(matrix: Matrix, cells: Sequence[Cell]) -> Iterator[_Use]:
+    sizes = {entry.label: entry.size for entry in matrix.datasets}
+    for k, dataset in enumerate(matrix.datasets):
+        yield _Use("dataset", ("datasets", k), dataset)
+        for i, step in enumerate(dataset.preprocess):
+            yield _Use("transform", ("datasets", k, "preprocess", i), step)
+    for k, metric in enumerate(matrix.metrics):
+        yield _Use("metric", ("metrics", k), metric)
+    for k, classifier in enumerate(matrix.classifiers):
+        on = {cell.dataset for cell in cells if cell.classifier == classifier.label}
+        yield _Use("classifier", ("classifiers", k), classifier, frozenset(sizes[name] for name in on))
+    for k, strategy in enumerate(matrix.strategies):
+        for i, step in enumerate(strategy.augment):
+            yield _Use("transform", ("strategies", k, "augment", i), step)
+        if strategy.generator is not None:
+            # A generator that is only scored is fitted on the data sets of the cells, or on all.
+            mine = {
+                cell.dataset for cell in cells if cell.strategy == strategy.name or not strategy.makes_cells
+            }
+            on = mine or (set() if strategy.makes_cells else set(sizes))
+            at: KeyPath = ("strategies", k, "generator")
+            yield _Use("generator", at, strategy.generator, frozenset(sizes[name] for name in on))
+            for i, step in enumerate(strategy.generator.options.augment):
+                yield _Use("transform", (*at, "augment", i), step)
+
+
+def _required(matrix: Matrix, plugins: Plugins, one: _Use) -> Iterator[_Use]:
+    """The plugins that a generator or classifier requires, and the data sets of their `init`."""
+    if one.kind not in SIDE:
+        return
+    builds: Kind = "generator" if one.kind == "generator" else "classifier"
+    found = [(required.kind, required.use) for required in requirements(builds, one.use, plugins, matrix)]
+    for kind, use in found:
+        yield _Use(kind, one.at, use, one.sides)
+    for use in (one.use, *(use for _, use in found)):
+        if getattr(use, "init", None) is not None:
+            yield _Use("dataset", (*one.at, "init", "dataset"), use.init.dataset)
+
+
+def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
+    """The problems that the preflight of a plugin finds, and paths that cannot be read."""
+    if spec.preflight:
+        check = load_object(spec.preflight)
+        for options in _at_sides(one):
+            yield from (((), problem) for problem in check(options))
+    for place, path in _paths(one.use.options):
+        problem = problem_of_path(path)
+        if not problem and one.kind == "classifier" and place == ("weights",):
+            problem = problem_of_weights(path)
+        if problem:
+            yield place, problem
+
+
+def _at_sides(one: _Use) -> list[Any]:
+    """The options of a plugin, with the side that it takes from the data set filled in: one copy for each side."""
+    options, name = one.use.options, SIDE.get(one.kind, "")
+    if name not in type(options).model_fields or getattr(options, name) is not None or not one.sides:
+        return [options]
+    return [options.model_copy(update={name: side}) for side in sorted(one.sides)]
+
+
+def _paths(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Path]]:
+    """The paths in options, at any depth, with their places."""
+    if isinstance(value, Path):
+        yield at, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _paths(getattr(value, name), (*at, name))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _paths(inner, (*at, key))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _paths(inner, (*at, place))
+
+
+def problem_of_path(path: Path) -> str:
+    """What is wrong with the path of a file or folder; empty if nothing is. A device or a pipe is refused, since
+    reading it may never end."""
+    if not path.exists():
+        return f"{path} does not exist"
+    return "" if path.is_file() or path.is_dir() else f"{path} is neither a file nor a folder"
+
+
+__all__ = ["preflight", "problem_of_path"]

@@ -1,0 +1,56 @@
+"""What planning can tell of timm's networks: sides that are too small, published weights that cannot be had. Imports no
+torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from derm_bench_plugins.classifiers.published_weights import problem_of_published
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.classifiers.specs.mobilenet_lstm import MobilenetLstmOptions
+    from derm_bench_plugins.classifiers.specs.timm import TimmOptions
+
+SMALLEST = {
+    r"inception_(v3|v4|resnet_v2)": 75,
+    r"vgg\d+(_bn)?": 32,
+    r"dla\d+x?(_\w+)?": 31,
+    r"convnext\w+_ols": 29,
+    r"convnext(v2)?_\w+": 32,
+    r"densenet\w+": 29,
+    r"hrnet_\w+": 29,
+}
+"""The smallest side in pixels that networks accept, measured; others accept 8, or are not known here."""
+
+PATCH = re.compile(r"_patch(\d+)_")
+
+
+def preflight(options: TimmOptions) -> Iterator[str]:
+    """Yield the problems of the side `input_size`, if it is known, and of `pretrained`."""
+    smallest = smallest_side(options.model)
+    if options.input_size is not None and options.input_size < smallest:
+        yield (
+            f"{options.model} needs images of at least {smallest} px; these have {options.input_size}; "
+            f"write input_size: {smallest} or more: images are resized to it"
+        )
+    if options.pretrained and options.weights is None and (problem := problem_of_published(options.model)):
+        yield problem
+
+
+def preflight_mobilenet(options: MobilenetLstmOptions) -> Iterator[str]:
+    """Yield the problem of `pretrained`."""
+    if options.pretrained and options.weights is None:
+        problem = problem_of_published(f"mobilenetv2_{options.width}")
+        if problem:
+            yield problem
+
+
+def smallest_side(model: str) -> int:
+    """Return the smallest side in pixels that a model may accept, 1 if nothing is known."""
+    architecture = model.partition(".")[0]
+    patch = PATCH.search(f"{architecture}_")
+    if patch:
+        return int(patch[1])
+    return next((side for pattern, side in SMALLEST.items() if re.fullmatch(pattern, architecture)), 1)

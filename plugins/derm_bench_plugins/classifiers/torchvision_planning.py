@@ -1,0 +1,44 @@
+"""What planning can tell of torchvision's networks: sides that are too small, files that were not published. Imports no
+torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from derm_bench.fingerprint import UNREADABLE, file_digests
+from derm_bench_plugins.classifiers.torchvision_names import published
+
+if TYPE_CHECKING:
+    from derm_bench_plugins.classifiers.specs.torchvision import TorchvisionOptions
+
+SMALLEST = {
+    r"inception_v3": 75,
+    r"alexnet": 63,
+    r"vgg\d+(_bn)?": 32,
+    r"convnext_\w+": 32,
+    r"densenet\d+": 29,
+    r"squeezenet1_0": 21,
+    r"squeezenet1_1": 17,
+    r"googlenet": 15,
+}
+"""The smallest side in pixels that networks accept, measured; others accept 8, or are not known here."""
+
+
+def preflight(options: TorchvisionOptions) -> Iterator[str]:
+    """Yield the problems of the side `input_size`, if it is known, and of a file that is said to be published."""
+    smallest = next((side for pattern, side in SMALLEST.items() if re.fullmatch(pattern, options.model)), 1)
+    if options.input_size is not None and options.input_size < smallest:
+        yield (
+            f"{options.model} needs images of at least {smallest} px; these have {options.input_size}; "
+            f"write input_size: {smallest} or more: images are resized to it"
+        )
+    if options.pretrained and options.weights is not None:
+        digest = file_digests({"file": options.weights})["file"]
+        known = [file.digest for file in published(options.model)]
+        if digest != UNREADABLE and not digest.startswith(tuple(known)):
+            yield (
+                f"{options.weights} is not a file that torchvision published for {options.model}: its SHA-256 begins "
+                f"with {digest[:8]}, not with {' or '.join(known)}; write pretrained: false for weights of your own"
+            )
