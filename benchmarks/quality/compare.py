@@ -122,7 +122,7 @@ def unit(given: argparse.Namespace, side: str, seed: int, precision: str, of: st
         line |= {"updates": updates, "seconds": round(seconds, 1), **values}
         with (given.out / "results.jsonl").open("a") as handle:
             handle.write(json.dumps(line) + "\n")
-        _grid(fakes[:64], given.out / f"{side} {precision} {name} {seed}.png".replace(" ", "_"))
+        _grid(fakes[:64], given.out / f"{side} {precision} {name} {seed}.jpg".replace(" ", "_"))
 
 
 def _textbook(
@@ -191,7 +191,7 @@ def _grid(images: torch.Tensor, path: Path) -> None:
     from PIL import Image
 
     rows = [torch.cat(list(row), 2) for row in images.split(8)]
-    Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy()).save(path)
+    Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy()).save(path, quality=92)
 
 
 def _read(out: Path) -> list[dict[str, Any]]:
