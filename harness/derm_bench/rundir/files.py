@@ -130,8 +130,9 @@ def write_bytes(content: bytes, path: Path) -> None:
 
 
 def write_text(content: str, path: Path) -> None:
-    """Write a text file (UTF-8) atomically."""
-    write_bytes(content.encode(), path)
+    """Write a text file (UTF-8) atomically. Lone surrogates, which UTF-8 does not have, are written as `\\udcff`, which
+    JSON reads as the same character."""
+    write_bytes(content.encode(errors="backslashreplace"), path)
 
 
 def write_json(value: Any, path: Path) -> None:

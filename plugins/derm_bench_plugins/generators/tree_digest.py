@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from derm_bench.fingerprint import file_digests
+from derm_bench.image_list import line_of
 
 
 def tree_digest(paths: Mapping[str, Path]) -> str:
     """Return the SHA-256, in hex, over the names and contents of files, in the order of their names."""
-    lines = [f"{name}\t{digest}" for name, digest in sorted(file_digests(paths).items())]
+    lines = [line_of(item) for item in sorted(file_digests(paths).items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
