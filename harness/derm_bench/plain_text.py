@@ -34,6 +34,11 @@ def recorded(text: str, longest: int = LONGEST) -> str:
     return printable(text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether the text has no lone surrogates, so that a file in UTF-8 can hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def csv_cell(text: str) -> str:
     """The text as a cell of a CSV file. A text that a spreadsheet would take for a formula gets an apostrophe in front.
 
