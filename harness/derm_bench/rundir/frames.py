@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import warnings
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
 from derm_bench.plain_text import csv_cell, from_csv_cell, recorded
-from derm_bench.rundir.files import TABLE_BYTES, opened, replacing
+from derm_bench.rundir.files import TABLE_BYTES, opened, overwriting, replacing
 from derm_bench.rundir.schema import Dtype, Table
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         )
         if series.dtype.name == "string":
             columns[-1] = list(map(csv_cell, columns[-1]))
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as partial,
+        overwriting(partial) as binary,
+        io.TextIOWrapper(binary, encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(map(csv_cell, frame.columns))
         writer.writerows(zip(*columns, strict=True))
