@@ -49,6 +49,7 @@ REASONS = {
     "options.classifier": "options that a classifier's training reads",
     "options.generator": "options that a generator's model inherits",
     "options.uses": "transforms among options",
+    "plain_text": "texts as tables hold them",
     "protocols": "the task and requests that a plugin is called with",
     "report.data": "the tables as figures read them",
     "report.figures": "which figures there are",
@@ -185,13 +186,13 @@ OF_KINDS = {
         stages.unchanged training.resize
     """,
     "statistics": """
-        coordinates rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
+        coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables
     """,
     "figures": """
-        coordinates filenames report.data report.figures report.plots report.score_figures
+        coordinates filenames plain_text report.data report.figures report.plots report.score_figures
         report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
         rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
