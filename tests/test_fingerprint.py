@@ -113,6 +113,18 @@ def test_what_cannot_be_read_is_named_so(files, tmp_path):
     assert found["gone"] == found["pipe"] == found["folder"] == fingerprint.UNREADABLE
 
 
+def test_a_file_above_the_limit_is_not_read(files, monkeypatch):
+    monkeypatch.setattr(fingerprint, "_digest", never)
+    assert set(file_digests(files, largest=10).values()) == {fingerprint.UNREADABLE}
+
+
+def test_paths_that_are_not_utf8_or_have_nul_work_uncached(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.bin")
+    path.write_bytes(b"x")
+    found = file_digests({"a": path, "b": "/a\0b"})
+    assert found == {"a": hashlib.sha256(b"x").hexdigest(), "b": fingerprint.UNREADABLE}
+
+
 def test_many_at_once_agree(files):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: file_digests(files), range(16)))

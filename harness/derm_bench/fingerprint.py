@@ -37,16 +37,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
 
 
-def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
+def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) -> dict[str, str]:
     """SHA-256 (hexadecimal) of the content of each file, by the id given in `paths`.
 
-    A file that cannot be read, or is not a regular file, has the digest `unreadable`; the run lists it later.
+    A file that cannot be read, is not a regular file, or has more than `largest` bytes has the digest `unreadable`; the
+    run lists it later.
     A broken cache is rebuilt; without a writable folder every file is hashed each time.
     """
     places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
     stamps = {place: _stamp(place) for place in set(places.values())}
     storable = [place for place in stamps if _is_text(place)]
     known = _cached(lambda database: _look_up(database, storable, stamps)) or {}
+    if largest is not None:
+        known |= {place: UNREADABLE for place, stamp in stamps.items() if stamp and stamp[0] > largest}
     missing = [place for place in stamps if place not in known]
     if missing:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

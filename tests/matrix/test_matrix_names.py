@@ -40,8 +40,9 @@ def test_a_name_that_is_too_long_in_bytes_or_has_control_characters_is_refused(l
 
 
 @pytest.mark.parametrize("name", [".", "..", "..."])
-def test_the_matrix_is_not_called_like_a_folder_above(load, name):
+def test_nothing_is_called_like_a_folder_above(load, name):
     assert "cannot be the name of a folder" in problems_of(load, name=f"'{name}'")["name"]
+    assert "cannot be a label" in problems_of(load, strategy=f"'{name}'")["strategies.0"]
 
 
 def test_a_name_of_two_hundred_bytes_is_accepted(load):

@@ -15,8 +15,9 @@ _IN_LABEL = re.compile(r"[\w.+ -]{1,40}")
 
 def is_label(text: str) -> bool:
     """Whether `text` can be part of a cell's name and of `--only`: no `/`, no `*`, no comma outside one pair of
-    brackets, no control characters, and at most `MAX_BYTES` in UTF-8."""
-    return _LABEL.fullmatch(text) is not None and printable(text) == text and len(text.encode()) <= MAX_BYTES
+    brackets, no control characters, not only dots, and at most `MAX_BYTES` in UTF-8."""
+    plain = _LABEL.fullmatch(text) is not None and printable(text) == text
+    return plain and bool(text.strip(".")) and len(text.encode()) <= MAX_BYTES
 
 
 def in_label(value: Any, number: int) -> str:

@@ -16,7 +16,7 @@ CONTROL = "control"
 
 def name_problems(matrix: Matrix) -> Iterator[Problem]:
     """Names that cannot be used, and names that occur twice in a list."""
-    if not is_label(matrix.name) or not matrix.name.strip("."):
+    if not is_label(matrix.name):
         yield Problem(
             ("name",),
             f"'{printable(matrix.name)}' cannot be the name of a folder",

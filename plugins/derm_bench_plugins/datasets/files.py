@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
-from derm_bench.imageio import SUFFIXES, UnreadableImage, read_image_and_digest, read_mask_and_digest
+from derm_bench.imageio import (
+    MAX_BYTES,
+    SUFFIXES,
+    UnreadableImage,
+    read_image_and_digest,
+    read_mask_and_digest,
+)
 from derm_bench.specs import RawImage, Unreadable
 
 if TYPE_CHECKING:
@@ -135,8 +141,8 @@ def decoded_side(task: Task) -> int | None:
 
 def digests(catalogue: Catalogue) -> dict[str, str]:
     """Return the content digest of every image, by id. For an image with a mask, the digest covers both."""
-    image = file_digests(catalogue.images)
-    mask = file_digests(catalogue.masks)
+    image = file_digests(catalogue.images, MAX_BYTES)
+    mask = file_digests(catalogue.masks, MAX_BYTES)
     return {name: _joint(value, mask[name]) if name in mask else value for name, value in image.items()}
 
 
