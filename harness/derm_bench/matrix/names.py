@@ -13,6 +13,9 @@ from derm_bench.plain_text import printable
 CONTROL = "control"
 """The strategy under which fidelity.csv lists the controls, so that no other may have this name."""
 
+MAX_CLASS = 200
+"""The largest number of characters of a class; columns of tables (`precision_<class>`) have at most 255."""
+
 
 def name_problems(matrix: Matrix) -> Iterator[Problem]:
     """Names that cannot be used, and names that occur twice in a list."""
@@ -50,8 +53,8 @@ def class_problems(classes: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, f"the class {shown!r} has a line break or another control character in its name"
         elif not name.strip():
             yield name, "a class has no name"
-        elif len(name.encode()) > MAX_BYTES:
-            yield name, f"the class '{name[:40]}...' has a name of more than {MAX_BYTES} bytes"
+        elif len(name) > MAX_CLASS:
+            yield name, f"the class '{name[:40]}...' has a name of more than {MAX_CLASS} characters"
         same = seen.setdefault(unicodedata.normalize("NFC", name), name)
         if same != name:
             yield name, f"two classes look like '{name}', written in different characters of Unicode"
