@@ -4,8 +4,10 @@ import io
 import itertools
 
 import pytest
+from pydantic import BaseModel, Field
 from rich.table import Table
 
+from derm_bench.cli.plugins import _print_options
 from derm_bench.plain_text import LONGEST, csv_cell, from_csv_cell, printable, recorded
 from derm_bench.rundir.frames import make_frame, read_csv, write_csv
 from derm_bench.rundir.schema import COMPOSITION, RESULTS
@@ -95,3 +97,11 @@ def test_a_console_takes_brackets_and_emoji_codes_literally_and_escapes_control_
     for shown in ("[/red]", "[bold]name", "[/red] :smile: \\x1b[31m", "[/nothing] \\x9b1m"):
         assert shown in printed
     assert "\x1b" not in printed and "\x9b" not in printed
+
+
+def test_options_of_a_plugin_are_shown_as_they_are_written(capsys):
+    class Odd(BaseModel):
+        base: int = Field(3, description="[/red] \x1b[2J")
+
+    _print_options(Odd)
+    assert "[/red] \\x1b[2J" in capsys.readouterr().out
