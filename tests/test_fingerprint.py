@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,8 +19,9 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def files(tmp_path):
-    """Three files that have not changed for a while."""
+def files(tmp_path, monkeypatch):
+    """Three files that have not changed for a while: a change time cannot be set back, so the clock is ahead."""
+    monkeypatch.setattr(fingerprint, "SETTLED_SECONDS", 0.0)
     paths = {}
     for name in "abc":
         paths[name] = tmp_path / f"{name}.bin"
@@ -29,8 +31,8 @@ def files(tmp_path):
 
 
 def age(path, seconds):
-    time = path.stat().st_mtime - seconds
-    os.utime(path, (time, time))
+    earlier = path.stat().st_mtime - seconds
+    os.utime(path, (earlier, earlier))
 
 
 def never(place):
@@ -56,19 +58,37 @@ def test_an_edit_in_place_changes_the_digest_and_a_touch_does_not(files):
     assert second["b"] == first["b"]
 
 
-def test_a_file_that_may_still_change_is_not_cached(files):
+def test_other_content_of_equal_size_and_modification_time_has_another_digest(files):
+    first, times = file_digests(files), files["a"].stat()
+    time.sleep(0.02)  # more than one tick of the clock of the file system
+    files["a"].write_bytes(b"x" * 100)
+    os.utime(files["a"], ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file_digests(files)["a"] == hashlib.sha256(b"x" * 100).hexdigest() != first["a"]
+
+
+def test_a_file_renamed_over_another_has_another_digest(files, tmp_path):
+    first, times = file_digests(files), files["a"].stat()
+    time.sleep(0.02)  # more than one tick of the clock of the file system
+    (tmp_path / "new").write_bytes(b"y" * 100)
+    os.utime(tmp_path / "new", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (tmp_path / "new").replace(files["a"])
+    assert file_digests(files)["a"] != first["a"]
+
+
+def test_a_file_that_may_still_change_is_not_cached(files, monkeypatch):
+    monkeypatch.setattr(fingerprint, "SETTLED_SECONDS", 2.0)
     files["a"].write_bytes(b"1" * 100)
-    time = files["a"].stat().st_mtime_ns
+    written = files["a"].stat().st_mtime_ns
     first = file_digests(files)
     files["a"].write_bytes(b"2" * 100)
-    os.utime(files["a"], ns=(time, time))  # written within one tick of the clock
+    os.utime(files["a"], ns=(written, written))  # written within one tick of the clock
     assert file_digests(files)["a"] != first["a"]
 
 
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"", b"SQLite format 3\0" + b"\xff" * 3000])
 def test_a_corrupt_cache_is_rebuilt(files, cache, monkeypatch, content):
     first = file_digests(files)
-    (cache / "digests-1.sqlite").write_bytes(content)
+    (cache / "digests-2.sqlite").write_bytes(content)
     assert file_digests(files) == first
     monkeypatch.setattr(fingerprint, "_digest", never)
     assert file_digests(files) == first
@@ -76,7 +96,7 @@ def test_a_corrupt_cache_is_rebuilt(files, cache, monkeypatch, content):
 
 def test_a_broken_entry_is_not_believed(files, cache):
     first = file_digests(files)
-    with sqlite3.connect(cache / "digests-1.sqlite") as database:
+    with sqlite3.connect(cache / "digests-2.sqlite") as database:
         database.execute("UPDATE digests SET sha256 = 'nonsense'")
     assert file_digests(files) == first
 
@@ -93,13 +113,25 @@ def test_what_cannot_be_read_is_named_so(files, tmp_path):
     assert found["gone"] == found["pipe"] == found["folder"] == fingerprint.UNREADABLE
 
 
+def test_a_file_above_the_limit_is_not_read(files, monkeypatch):
+    monkeypatch.setattr(fingerprint, "_digest", never)
+    assert set(file_digests(files, largest=10).values()) == {fingerprint.UNREADABLE}
+
+
+def test_paths_that_are_not_utf8_or_have_nul_work_uncached(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.bin")
+    path.write_bytes(b"x")
+    found = file_digests({"a": path, "b": "/a\0b"})
+    assert found == {"a": hashlib.sha256(b"x").hexdigest(), "b": fingerprint.UNREADABLE}
+
+
 def test_many_at_once_agree(files):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: file_digests(files), range(16)))
     assert all(result == results[0] for result in results)
 
 
-def test_thousands_are_answered_from_the_cache(tmp_path, monkeypatch):
+def test_thousands_are_answered_from_the_cache(files, tmp_path, monkeypatch):
     paths = {}
     for i in range(1500):
         paths[str(i)] = tmp_path / f"{i}.bin"

@@ -1,13 +1,24 @@
 """Reading images: odd but valid files come out right, hostile ones are refused before they cost anything."""
 
+import contextlib
+import hashlib
+import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from derm_bench.imageio import UnreadableImage, inside, read_image, read_mask
+from derm_bench import imageio
+from derm_bench.imageio import (
+    UnreadableImage,
+    damage_is_an_error,
+    inside,
+    read_image,
+    read_image_and_digest,
+    read_mask,
+)
 
 
 @pytest.fixture
@@ -172,3 +183,103 @@ def test_a_jpeg_of_too_many_pixels_is_refused(tmp_path):
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "a.jpg")
     with pytest.raises(UnreadableImage, match="60 x 40 pixels, more than 1,000"):
         read_image(tmp_path / "a.jpg", max_pixels=1000)
+
+
+def smooth(side=160):
+    """A JPEG of a smooth image, whose scan begins after its headers."""
+    ramp = np.linspace(0, 255, side)
+    pixels = np.stack([ramp[:, None] + 0 * ramp, 0 * ramp[:, None] + ramp, (ramp[:, None] + ramp) / 2], -1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def damaged(path, mode="RGB", suffix=".jpg", **how):
+    """Saves a JPEG and zeroes bytes in the middle of its scan."""
+    smooth().convert(mode).save(path, "JPEG", quality=95, **how)
+    content = bytearray(path.read_bytes())
+    middle = (content.rindex(b"\xff\xda") + len(content)) // 2
+    content[middle : middle + 40] = b"\xff\xd3" + bytes(38)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_jpeg_about_which_the_decoder_warns_is_unreadable(tmp_path):
+    with pytest.raises(UnreadableImage, match="the file is damaged"):
+        read_image(damaged(tmp_path / "a.jpg"))
+
+
+def test_it_is_also_if_pillow_decodes_it(tmp_path, colours):
+    """Pillow passes over libjpeg's warnings; it decodes images that may be rotated, CMYK, and masks."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in (
+        damaged(tmp_path / "turned.jpg", exif=exif),
+        damaged(tmp_path / "cmyk.jpg", mode="CMYK"),
+        damaged(tmp_path / "named.png"),
+        damaged(tmp_path / "turned.webp", exif=exif, progressive=True),
+    ):
+        with pytest.raises(UnreadableImage, match="the file is damaged"):
+            read_image(path)
+    with pytest.raises(UnreadableImage, match="the file is damaged"):
+        read_mask(damaged(tmp_path / "mask.jpg", mode="L"))
+
+
+def test_most_flipped_bytes_in_a_jpeg_are_found(tmp_path):
+    """Not all: the rest of the data may happen to be a valid JPEG of another image, at which no decoder warns."""
+    rng, path = np.random.default_rng(0), tmp_path / "a.jpg"
+    noisy = rng.normal(0, 20, (160, 160, 3)) + np.asarray(smooth())
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+    whole, good = path.read_bytes(), read_image(path).astype(int)
+    passed = 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(whole.rindex(b"\xff\xda") + 20, len(whole) - 2, 10):
+            content[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        with contextlib.suppress(UnreadableImage):
+            passed += np.abs(read_image(path) - good).mean() > 10
+    assert passed <= 20
+
+
+def test_a_warning_of_pillow_about_damage_makes_an_image_unreadable(tmp_path, colours, monkeypatch):
+    Image.fromarray(colours).save(tmp_path / "a.tiff")
+    load = TiffImagePlugin.TiffImageFile.load
+
+    def warned(self):
+        scope = {"__name__": "PIL.TiffImagePlugin"}
+        exec("import warnings; warnings.warn('Truncated File Read')", scope)
+        return load(self)
+
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "load", warned)
+    with damage_is_an_error(), pytest.raises(UnreadableImage, match="truncated"):
+        read_image(tmp_path / "a.tiff")
+
+
+def test_the_digest_is_that_of_the_content_that_was_decoded(tmp_path, colours):
+    for name in ("a.png", "a.jpg"):
+        Image.fromarray(colours).save(tmp_path / name)
+        content = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        assert read_image_and_digest(tmp_path / name)[1] == content
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    with pytest.raises(UnreadableImage) as refused:
+        read_image(tmp_path / "b.png")
+    assert refused.value.digest == hashlib.sha256(b"nothing").hexdigest()
+
+
+def test_only_regular_files_of_bounded_size_are_opened(tmp_path, colours, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(UnreadableImage, match="not a regular file"):
+            read_image(tmp_path / name)
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    monkeypatch.setattr(imageio, "MAX_BYTES", 10)
+    with pytest.raises(UnreadableImage, match="more than"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_large_file_is_read_from_disk(tmp_path, colours, monkeypatch):
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    whole = read_image_and_digest(tmp_path / "a.png")
+    monkeypatch.setattr(imageio, "_QUICK_BYTES", 10)
+    read = read_image_and_digest(tmp_path / "a.png")
+    assert (read[0] == whole[0]).all() and read[1] == whole[1]

@@ -1,5 +1,5 @@
-"""Content digests of many files, cached by path, size and modification time to keep planning fast, and a cache of small
-texts."""
+"""Content digests of many files, cached by path, size, modification time and change time to keep planning fast, and a
+cache of small texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import platformdirs
 
 UNREADABLE = "unreadable"
 
-# A file modified more recently may change again within one tick of the clock and keep its time, so it is not cached.
+# A file changed more recently may change again within one tick of the clock and keep its times, so it is not cached.
 SETTLED_SECONDS = 2.0
 
 # Number of files that one task of the pool hashes, and the size in bytes up to which a file is read whole.
@@ -27,8 +27,9 @@ _AT_ONCE = 32
 _WHOLE_BYTES = 2**22
 
 _T = TypeVar("_T")
-_Stamp = tuple[int, int]
-_Row = tuple[str, int, int, str]
+# Size, modification time and change time. A program can set the modification time of a file, but not its change time.
+_Stamp = tuple[int, int, int]
+_Row = tuple[str, int, int, int, str]
 
 
 def cache_folder() -> Path:
@@ -36,15 +37,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DERM_BENCH_CACHE") or platformdirs.user_cache_path("derm-bench"))
 
 
-def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
+def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) -> dict[str, str]:
     """SHA-256 (hexadecimal) of the content of each file, by the id given in `paths`.
 
-    A file that cannot be read, or is not a regular file, has the digest `unreadable`; the run lists it later.
+    A file that cannot be read, is not a regular file, or has more than `largest` bytes has the digest `unreadable`; the
+    run lists it later.
     A broken cache is rebuilt; without a writable folder every file is hashed each time.
     """
     places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
     stamps = {place: _stamp(place) for place in set(places.values())}
-    known = _cached(lambda database: _look_up(database, stamps)) or {}
+    storable = [place for place in stamps if _is_text(place)]
+    known = _cached(lambda database: _look_up(database, storable, stamps)) or {}
+    if largest is not None:
+        known |= {place: UNREADABLE for place, stamp in stamps.items() if stamp and stamp[0] > largest}
     missing = [place for place in stamps if place not in known]
     if missing:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -58,12 +63,19 @@ def file_digests(paths: Mapping[str, Path | str]) -> dict[str, str]:
     return {name: known[place] for name, place in places.items()}
 
 
+def _is_text(place: str) -> bool:
+    """Whether the cache can hold a path: one in bytes that are not UTF-8 has lone surrogates."""
+    return place.isascii() or not any("\ud800" <= char <= "\udfff" for char in place)
+
+
 def _stamp(place: str) -> _Stamp | None:
     try:
         status = os.stat(place)  # noqa: PTH116
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a path with NUL
         return None
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _digest(place: str) -> str:
@@ -76,17 +88,16 @@ def _digest(place: str) -> str:
             if status.st_size < _WHOLE_BYTES:  # file_digest would allocate a buffer for every file
                 return hashlib.sha256(file.read()).hexdigest()
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return UNREADABLE
 
 
-def _settled(
-    fresh: Mapping[str, str], stamps: Mapping[str, _Stamp | None]
-) -> Iterator[tuple[str, int, int, str]]:
+def _settled(fresh: Mapping[str, str], stamps: Mapping[str, _Stamp | None]) -> Iterator[_Row]:
     latest = (time.time() - SETTLED_SECONDS) * 1e9
     for place, digest in fresh.items():
         stamp = stamps[place]
-        if stamp is not None and digest != UNREADABLE and stamp[1] < latest:
+        settled = stamp is not None and max(stamp[1:]) < latest
+        if stamp is not None and settled and digest != UNREADABLE and _is_text(place):
             yield (place, *stamp, digest)
 
 
@@ -114,14 +125,15 @@ def remember(name: str, text: str) -> None:
 def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
     """Calls `work` with the open cache and returns its result; None if there is no usable cache. Replaces a broken
     file."""
-    file = cache_folder() / "digests-1.sqlite"
+    file = cache_folder() / "digests-2.sqlite"
     for _ in range(2):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(file, timeout=5.0)) as database:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS digests"
-                    " (place TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT) WITHOUT ROWID"
+                    " (place TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT)"
+                    " WITHOUT ROWID"
                 )
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID"
@@ -137,20 +149,22 @@ def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
     return None
 
 
-def _look_up(database: sqlite3.Connection, stamps: Mapping[str, _Stamp | None]) -> dict[str, str]:
+def _look_up(
+    database: sqlite3.Connection, places: Iterable[str], stamps: Mapping[str, _Stamp | None]
+) -> dict[str, str]:
     found = {}
-    for chunk in _chunks(sorted(stamps), 500):
+    for chunk in _chunks(sorted(places), 500):
         marks = ",".join("?" * len(chunk))
-        query = f"SELECT place, size, mtime_ns, sha256 FROM digests WHERE place IN ({marks})"
-        for place, size, mtime_ns, digest in database.execute(query, chunk):
-            if stamps[place] == (size, mtime_ns) and isinstance(digest, str) and len(digest) == 64:
+        query = f"SELECT place, size, mtime_ns, ctime_ns, sha256 FROM digests WHERE place IN ({marks})"
+        for place, *stamp, digest in database.execute(query, chunk):
+            if stamps[place] == tuple(stamp) and isinstance(digest, str) and len(digest) == 64:
                 found[place] = digest
     return found
 
 
 def _remember(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
     with database:
-        database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+        database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _chunks(items: list[str], size: int) -> Iterator[list[str]]:

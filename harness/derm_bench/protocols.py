@@ -99,17 +99,24 @@ class DatasetDescription:
 
 @dataclass(frozen=True)
 class RawImage:
-    """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None."""
+    """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None.
+
+    `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
+    with the digest from planning; if it is None, `fingerprint` is called again after the images are read.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that could not be decoded, with the `reason`. It is left out and listed."""
+    """An image that could not be decoded, with the `reason`. It is left out and listed. `digest` is as in
+    `RawImage`."""
 
     reason: str
+    digest: str | None = None
 
 
 class Dataset(Protocol):

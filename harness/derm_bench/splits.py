@@ -43,9 +43,12 @@ class PlannedSplit:
     def csv(self) -> bytes:
         """The split as a file; a split read back by `read_split` is equal."""
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("image_id", "group", "label", "split"))
-        writer.writerows(zip(self.ids, self.groups, self.labels, self.parts, strict=True))
+        plain = csv.writer(text, lineterminator="\n")
+        quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain.writerow(("image_id", "group", "label", "split"))
+        for row in zip(self.ids, self.groups, self.labels, self.parts, strict=True):
+            # By itself, the csv module of Python 3.11 does not quote a carriage return, which it then cannot read.
+            (quoted if any("\r" in field for field in row) else plain).writerow(row)
         return text.getvalue().encode()
 
     @functools.cached_property
@@ -87,7 +90,7 @@ class PlannedSplit:
 
 def read_split(content: bytes, classes: Sequence[str]) -> PlannedSplit:
     """Reads the CSV of `PlannedSplit.csv`."""
-    rows = list(csv.reader(io.StringIO(content.decode())))[1:]
+    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))[1:]
     ids, groups, labels, parts = (tuple(column) for column in zip(*rows, strict=True))
     return PlannedSplit(ids, labels, groups, parts, tuple(classes))
 

@@ -1,12 +1,16 @@
 """image-folder: layouts, ids, groups, and errors that say which path was tried."""
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from derm_bench.errors import UserError
 from derm_bench.specs import RawImage, Task, Unreadable, create
-from derm_bench_plugins.datasets import specs
+from derm_bench_plugins.datasets import files, specs
 
 SPEC = {spec.name: spec for spec in specs()}["image-folder"]
 
@@ -154,3 +158,83 @@ def test_the_fingerprint_follows_content_not_place(root, tmp_path):
     root.rename(tmp_path / "moved")
     dataset, options = opened(tmp_path / "moved")
     assert dataset.fingerprint(options) == before
+
+
+# ------------------------------------------------------------------------- files of another kind
+
+
+def closed(monkeypatch, *names):
+    """The folders of these names cannot be opened. (The tests may run as a user who may open all.)"""
+    scandir = os.scandir
+
+    def refusing(place="."):
+        if Path(os.fspath(place)).name in names:
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_a_folder_that_cannot_be_opened_is_named_and_not_left_out(root, monkeypatch):
+    for name in ("nevus/locked/d.png", "nevus/shut/e.png"):
+        put(root / name)
+    closed(monkeypatch, "locked", "shut")
+    with pytest.raises(UserError, match=r"2 folders cannot be opened: .*/locked .permission denied.*shut"):
+        described(root)
+
+
+def test_a_class_folder_that_cannot_be_opened_is_named(root, monkeypatch):
+    closed(monkeypatch, "melanoma")
+    with pytest.raises(UserError, match=r"1 folder cannot be opened: .*/melanoma .permission denied"):
+        described(root)
+
+
+def test_groups_are_read_from_regular_files_only(root):
+    for name in ("pipe.csv", "groups.csv"):
+        os.mkfifo(root / name)
+    (root / "link.csv").symlink_to("/dev/zero")
+    for how in (
+        {"groups": "/dev/zero"},
+        {"groups": root / "pipe.csv"},
+        {},
+        {"groups": root / "link.csv"},
+        {"groups": root},
+    ):
+        with pytest.raises(UserError, match="not a regular file"):
+            described(root, **how)
+
+
+def test_a_table_of_groups_may_hold_any_name(root):
+    put(root / "nevus" / "a, b\nc.png")
+    put(root / "nevus" / " d.png")
+    rows = ["image,group", '"nevus/a, b\nc.png","one\ngroup"', "nevus/ d.png,2", "nevus/a.png,1", "b,1"]
+    (root / "groups.csv").write_text("\n".join([*rows, "melanoma/a.png,\u2028", "c,3"]))
+    found = described(root)
+    groups = dict(zip(found.ids, found.groups, strict=True))
+    assert groups["nevus/a, b\nc.png"] == "one\ngroup" and groups["nevus/ d.png"] == "2"
+
+
+def test_a_value_of_a_table_is_bounded(root):
+    (root / "groups.csv").write_text(f"image,group\nnevus/a.png,{'x' * 200_000}\n")
+    with pytest.raises(UserError, match=r"groups\.csv:2: not a valid table: field larger"):
+        described(root)
+
+
+def test_the_whole_file_system_is_not_a_folder_of_images(tmp_path):
+    (tmp_path / "link").symlink_to("/")
+    for root in ("/", tmp_path / "link", "/../.."):
+        with pytest.raises(UserError, match="whole file system"):
+            described(root)
+
+
+def test_a_search_for_images_is_bounded_in_number_and_depth(root, monkeypatch):
+    monkeypatch.setattr(files, "MAX_DEPTH", 3)
+    put(root / "nevus/1/2/3/4/5/a.png")
+    with pytest.raises(UserError, match="more than 3 folders inside each other"):
+        described(root)
+    monkeypatch.setattr(files, "MAX_ENTRIES", 3)
+    with pytest.raises(UserError, match="more than 3 files"):
+        described(root)
+    monkeypatch.setattr(files, "MAX_ENTRIES", 1)
+    with pytest.raises(UserError, match="more than 1 files"):
+        described(root)

@@ -1,5 +1,7 @@
 """folder: images that are there, each drawn once, with a statement of what they were trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from pydantic import ValidationError
 
 from derm_bench.errors import UserError
 from derm_bench.specs import SampleRequest, Task
-from derm_bench_plugins.generators import folder_planning
+from derm_bench_plugins.datasets import files
+from derm_bench_plugins.generators import command_planning, folder_planning
+from derm_bench_plugins.generators.class_folders import images_by_class
 from derm_bench_plugins.generators.folder import Folder
 from derm_bench_plugins.generators.specs.folder import FolderOptions
 
@@ -143,3 +147,28 @@ def test_state_holds_the_images(root):
     fresh.load_state(generator.state())
     request = SampleRequest(0, 10, 0)
     assert torch.equal(fresh.sample(request).images, generator.sample(request).images)
+
+
+def test_the_whole_file_system_is_not_a_folder_of_synthetic_images():
+    with pytest.raises(UserError, match="whole file system"):
+        images_by_class(Path("/"))
+
+
+def test_a_search_for_synthetic_images_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_ENTRIES", 2)
+    for k in range(3):
+        (tmp_path / "mel").mkdir(exist_ok=True)
+        (tmp_path / f"mel/{k}.png").touch()
+    with pytest.raises(UserError, match="more than 2 files"):
+        images_by_class(tmp_path)
+
+
+def test_a_search_for_the_files_of_a_program_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_planning, "MAX_PROGRAM_FILES", 2)
+    for name in ("a.py", "b.py", ".hidden", "__pycache__/c.pyc", "inner/.d.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert set(command_planning._code_below(tmp_path)) == {"a.py", "b.py"}
+    (tmp_path / "inner/e.py").touch()
+    with pytest.raises(UserError, match="more than 2 files"):
+        command_planning._code_below(tmp_path)

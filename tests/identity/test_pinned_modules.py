@@ -41,12 +41,15 @@ REASONS = {
     "fidelity.score": "features are extracted and metrics applied here",
     "filenames": "how pictures are called",
     "hashed_options": "puts the paths of files back into options",
+    "image_list": "which images a stage reads",
+    "imageio": "warnings about damaged files make images unreadable",
     "images": "what images are and how they are read",
     "lazy": "makes a plugin's object",
     "options.base": "budgets and the base of every options model",
     "options.classifier": "options that a classifier's training reads",
     "options.generator": "options that a generator's model inherits",
     "options.uses": "transforms among options",
+    "plain_text": "texts as tables hold them",
     "protocols": "the task and requests that a plugin is called with",
     "report.data": "the tables as figures read them",
     "report.figures": "which figures there are",
@@ -88,6 +91,7 @@ REASONS = {
     "stages.start": "a network that starts from another training",
     "stages.tables": "the rows that statistics and figures read",
     "stages.training_features": "reference features of real images",
+    "stages.unchanged": "images that are not those planned are refused",
     "stages.weights": "states are written and read here",
     "training.augment": "augmentation of batches",
     "training.capture": "CUDA graphs of a step",
@@ -122,7 +126,7 @@ hashed_options lazy stages.context stages.runtime training.precision
 # Beside the function's own module and those beneath all.
 OF_KINDS = {
     "decode": """
-        images protocols training.resize
+        image_list imageio images protocols stages.unchanged training.resize
     """,
     "derive": """
         images
@@ -178,16 +182,17 @@ OF_KINDS = {
         training.module_plugin training.resize training.seeding training.weights
     """,
     "preprocessing": """
-        filenames images protocols report.samples rundir.sheet_index stages.decode training.resize
+        filenames image_list imageio images protocols report.samples rundir.sheet_index stages.decode
+        stages.unchanged training.resize
     """,
     "statistics": """
-        coordinates rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
+        coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables
     """,
     "figures": """
-        coordinates filenames report.data report.figures report.plots report.score_figures
+        coordinates filenames plain_text report.data report.figures report.plots report.score_figures
         report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
         rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names

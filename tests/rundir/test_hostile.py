@@ -1,5 +1,7 @@
 """Run directories that somebody made to do harm: refused in words, and nothing outside of them is touched."""
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ from tests.report.conftest import sheet_entry, write_run
 from derm_bench.errors import UserError
 from derm_bench.rundir import files
 from derm_bench.rundir.directory import prepare_out, read_run
-from derm_bench.rundir.files import read_json, replacing
+from derm_bench.rundir.files import copy, emptied, read_json, replacing, write_text
 from derm_bench.store.store import LAYOUT
 
 KEY = "0" * 40
@@ -275,3 +277,46 @@ def test_a_run_that_was_stopped_before_its_tables_says_so(tmp_path):
     with pytest.raises(UserError, match=r"no results\.csv") as refused:
         read_run(tmp_path / "out")
     assert "run the matrix again" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: write_text("new", path), lambda path: copy(path.parent / "source", path)]
+)
+def test_a_partly_written_file_that_becomes_a_link_is_not_written_through(tmp_path, monkeypatch, write):
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "source").write_text("new")
+    replaced = files.replacing
+
+    @contextlib.contextmanager
+    def attacked(path):
+        with replaced(path) as partial:
+            partial.unlink()
+            partial.symlink_to(tmp_path / "victim")
+            yield partial
+
+    monkeypatch.setattr(files, "replacing", attacked)
+    with pytest.raises((OSError, UserError)):
+        write(tmp_path / "report.md")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_a_sheet_or_figure_is_not_copied_through_a_link(tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "source").write_text("new")
+    (tmp_path / "01-a.svg").symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match="not a regular file"):
+        copy(tmp_path / "source", tmp_path / "01-a.svg")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_emptied_is_not_written_into(tmp_path, monkeypatch):
+    """Links that are left in it would be written through."""
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/0.png").symlink_to(tmp_path / "victim")
+
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(files.shutil, "rmtree", refuse)
+    with pytest.raises(UserError, match="samples: cannot be replaced: permission denied"):
+        emptied(tmp_path / "samples")

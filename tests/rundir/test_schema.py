@@ -8,6 +8,7 @@ from tests.conftest import ROOT
 from derm_bench.errors import UserError
 from derm_bench.report.data import ReportData
 from derm_bench.rundir import schema
+from derm_bench.rundir.directory import read_run
 from derm_bench.rundir.frames import make_frame, read_csv, to_rows
 
 PAGE = (ROOT / "docs" / "run-directory.md").read_text()
@@ -101,3 +102,9 @@ def test_what_is_no_such_table_is_refused_in_words(tmp_path, content, says):
     path.write_bytes(content.format(header=header).encode("latin-1"))
     with pytest.raises(UserError, match=says):
         read_csv(path, schema.COMPOSITION)
+
+
+def test_a_directory_of_names_like_formulas_reads_back(make_run):
+    run = make_run(fractions=(1.0,), classifiers=("=net",), seeds=(0,))
+    assert "'=net" in (run / "results.csv").read_text()
+    assert set(read_run(run).tables["results"]["classifier"]) == {"=net"}

@@ -273,6 +273,16 @@ def test_an_interrupted_write_leaves_the_checkpoint_before_it(tmp_path, monkeypa
     assert kept.load() == {"format": 1, "step": 1}
 
 
+def test_a_checkpoint_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    for name in ("checkpoint.pt", "checkpoint.pt.part"):
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+    kept = Checkpoints(tmp_path, 0)
+    kept.save({"step": 3})
+    assert kept.load() == {"format": 1, "step": 3}
+    assert (tmp_path / "victim").read_text() == "mine" and not (tmp_path / "checkpoint.pt").is_symlink()
+
+
 def test_a_disk_that_takes_nothing_costs_no_stage(tmp_path, capfd):
     (tmp_path / "file").write_text("in the way")
     checkpoints = Checkpoints(tmp_path / "file" / "key", 0)

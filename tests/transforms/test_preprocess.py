@@ -1,5 +1,6 @@
 """Preprocessing: what each transform does to a photograph, that masks stay aligned, and what is in a stage's key."""
 
+import hashlib
 import shutil
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ from safetensors.torch import save_file
 from tests.conftest import read_csv, toy_matrix
 
 from derm_bench.errors import UserError, UserErrors
-from derm_bench.imageio import read_image
+from derm_bench.image_list import ListedImage, write_list
+from derm_bench.imageio import read_image_and_digest
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
@@ -248,11 +250,11 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     read, seen = {}, []
 
     def recorded(path, **how):
-        pixels = read_image(path, **how)
+        pixels, digest = read_image_and_digest(path, **how)
         read[path.suffix] = pixels.shape[:2]
-        return pixels
+        return pixels, digest
 
-    monkeypatch.setattr(files, "read_image", recorded)
+    monkeypatch.setattr(files, "read_image_and_digest", recorded)
     monkeypatch.setattr(
         HairRemoval, "__call__", lambda self, pixels: (seen.append(pixels.shape[:2]), pixels)[1]
     )
@@ -261,11 +263,14 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
         Image.fromarray(skin(300, 400)).save(tmp_path / "root/nevus" / name)
     options, paths = split_paths(ImageFolderOptions(root=tmp_path / "root"))
     ids = ["nevus/a.jpg", "nevus/b.png"]
-    (tmp_path / "images").write_text("\n".join(f"{name}\tg\tnevus\tdigest" for name in ids))
+    digests = {name: hashlib.sha256((tmp_path / "root" / name).read_bytes()).hexdigest() for name in ids}
+    (tmp_path / "images").write_bytes(
+        write_list(ListedImage(name, "g", "nevus", digests[name]) for name in ids)
+    )
     params = {
         "dataset": "image-folder", "options": options, "classes": ["nevus"], "size": 32, "resize": "center-crop",
         "preprocess": [{"name": name, "options": {}} for name in names], "images": "images", "unreadable": 0,
-        "shown": {"nevus": [(name, "") for name in ids]}, "title": "folder", "licence": "",
+        "shown": {"nevus": list(digests.items())}, "title": "folder", "licence": "",
     }  # fmt: skip
     places = dict.fromkeys(("out", "data"), tmp_path)
     STAGES[stage](

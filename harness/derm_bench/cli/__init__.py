@@ -10,6 +10,8 @@ import click
 
 from derm_bench._version import __version__
 from derm_bench.errors import UserError
+from derm_bench.plain_text import printable
+from derm_bench.terminal import say
 
 # command -> (import path, one line of help). The help is written here so that `--help` imports no command.
 COMMANDS = {
@@ -90,19 +92,20 @@ def main(args: list[str] | None = None) -> Any:
         code = main_group.main(args=arguments, prog_name="derm-bench", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]  # of what the user typed
         error.show()
         sys.exit(INPUT_IS_WRONG)
     except UserError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(INPUT_IS_WRONG)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        say("interrupted; the same command goes on where it stopped", err=True)
         sys.exit(INTERRUPTED)
     except OSError as error:
         if debug:
             raise
         place = f" ({error.filename})" if error.filename else ""
-        click.echo(f"error: {(error.strerror or str(error)).lower()}{place}", err=True)
+        say(f"error: {(error.strerror or str(error)).lower()}{place}", err=True)
         sys.exit(INPUT_IS_WRONG)

@@ -20,6 +20,7 @@ from derm_bench.matrix.options import compose_options
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
 from derm_bench.store import default_store
+from derm_bench.terminal import say
 
 DISTRIBUTIONS = (
     "torch",
@@ -39,26 +40,26 @@ DISTRIBUTIONS = (
 def doctor(flags: dict[str, bool], probe: bool) -> int:
     """Check devices, versions, store, weights and plugins, and show how to fix each problem."""
     plugins = find_plugins(flags)
-    click.echo(f"derm-bench {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    click.echo("  ".join(f"{name} {_version(name)}" for name in DISTRIBUTIONS))
+    say(f"derm-bench {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    say("  ".join(f"{name} {_version(name)}" for name in DISTRIBUTIONS))
     found = cuda_devices()
-    click.echo(f"devices: {found} CUDA" if found else f"devices: CPU only ({os.cpu_count()} cores)")
+    say(f"devices: {found} CUDA" if found else f"devices: CPU only ({os.cpu_count()} cores)")
     store = default_store()
     place = store if store.exists() else next(p for p in store.parents if p.exists())
-    click.echo(f"store: {store} ({shutil.disk_usage(place).free / 2**30:.0f} GiB free)")
+    say(f"store: {store} ({shutil.disk_usage(place).free / 2**30:.0f} GiB free)")
     if probe:
         _probe("cuda" if found else "cpu")
     profile = saved_profile()
-    click.echo(
+    say(
         f"precision profile: {profile}"
         if profile
         else "precision profile: none, so fp32 (--probe measures it)"
     )
     problems = _problems(plugins)
     for problem in problems:
-        click.echo(f"! {problem}")
+        say(f"! {problem}")
     if not problems:
-        click.echo("no problems found")
+        say("no problems found")
     return 0
 
 
@@ -95,9 +96,9 @@ def _probe(device: str) -> None:
         raise click.ClickException(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
     measured = json.loads(done.stdout)
     for precision, rate in measured["images_per_second"].items():
-        click.echo(f"probe on {device}: {precision} {rate:.0f} images/s")
+        say(f"probe on {device}: {precision} {rate:.0f} images/s")
     path = profile_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     precision = saved_profile() | {device: measured["precision"]}
     path.write_text(json.dumps({"precision": precision, "measured": measured}, indent=1))
-    click.echo(f"saved to {path}")
+    say(f"saved to {path}")

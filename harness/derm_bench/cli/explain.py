@@ -19,6 +19,7 @@ from derm_bench.plan.model import PlannedCell, Stage
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.store import CORRUPT
 from derm_bench.store.maintenance import documents
+from derm_bench.terminal import say
 
 NAMED = 5  # cells that a message lists at most
 
@@ -39,7 +40,7 @@ def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, *
     if as_json:
         click.echo(json.dumps({"cell": planned.cell.name, "stages": rows}, indent=1))
         return 0
-    click.echo(planned.cell.name)
+    say(planned.cell.name)
     for row in rows:
         _print(row)
     return 0
@@ -143,10 +144,10 @@ def _why(
 
 def _print(row: Mapping[str, Any]) -> None:
     if row["status"] == "hit":
-        click.echo(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
+        say(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
         return
     unneeded = "" if row["needed"] else "; not needed, because its outputs are only read by cached stages"
     near = f", the nearest is {row['nearest']}" if row["nearest"] else ""
-    click.echo(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
+    say(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
     for difference in row["differs"]:
-        click.echo(f"          {difference}")
+        say(f"          {difference}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
@@ -27,6 +26,7 @@ from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Stage
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
+from derm_bench.terminal import PlainConsole, say
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
 
@@ -56,18 +56,18 @@ def _show(request: Request, prober: Prober | None, *, as_json: bool, dag: bool) 
     if as_json:
         click.echo(_as_json(summary))
     elif dag:
-        click.echo("\n".join(_dag(summary)))
+        say("\n".join(_dag(summary)))
     else:
         _print(request, summary)
 
 
 def _prober(flags: dict[str, bool], *, quiet: bool) -> Prober:
-    def say(line: str) -> None:
+    def tell(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            say(line, err=True)
 
     def run(request: Request, chosen: Mapping[CostClass, str]) -> Probes:
-        return probe(request.plan, chosen, request.plugins, builtins_only=flags["no_plugins"], say=say)
+        return probe(request.plan, chosen, request.plugins, builtins_only=flags["no_plugins"], say=tell)
 
     return run
 
@@ -159,7 +159,7 @@ def _dag(summary: dict[str, Any]) -> Iterator[str]:
 
 
 def _print(request: Request, summary: dict[str, Any]) -> None:
-    console = Console()
+    console = PlainConsole()
     table = Table(title=f"{summary['matrix']}: {len(summary['cells'])} cells", title_justify="left")
     for name in ("stage", "to run", "cached", "time", "peak MB", "from"):
         table.add_column(name, justify="left" if name in ("stage", "from") else "right")
@@ -169,10 +169,10 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             table.add_row(kind, *map(str, counts), *_row(summary["estimates"].get(kind)))
     console.print(table)
     for failure in summary["probe_failures"]:
-        click.echo(f"  '{failure['stage']}' could not be probed: {failure['status']}: {failure['error']}")
+        say(f"  '{failure['stage']}' could not be probed: {failure['status']}: {failure['error']}")
     for cell in summary["cells"]:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
-        click.echo(f"  {cell['cell']}: {state}")
+        say(f"  {cell['cell']}: {state}")
     for (label, seed), split in request.plan.splits.items():
         console.print(f"{label}, split seed {seed}: {_counts(split)}", markup=False, highlight=False)
     console.print(
@@ -187,11 +187,11 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
     if summary["commands"]:
-        click.echo("external programs that `run --allow-commands` would run:")
+        say("external programs that `run --allow-commands` would run:")
         for program in summary["commands"]:
-            click.echo(f"  {program['stage']}: {as_line(program['argv'])}")
+            say(f"  {program['stage']}: {as_line(program['argv'])}")
     for warning in summary["warnings"]:
-        click.echo(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:

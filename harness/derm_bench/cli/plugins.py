@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from derm_bench.cli.common import find_plugins
@@ -16,6 +14,7 @@ from derm_bench.cli.plugins_test import check_plugin
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
 from derm_bench.plugins import Broken, Plugins
+from derm_bench.terminal import PlainConsole, say
 
 
 @click.group()
@@ -49,10 +48,10 @@ def list_plugins(flags: dict[str, bool], as_json: bool) -> int:
     for row in rows:
         text = row["error"] or summaries[row["kind"], row["name"], row["distribution"]]
         cells = (row["kind"], row["name"], row["distribution"], row["version"], row["status"], text)
-        table.add_row(*map(escape, cells))
-    Console().print(table)
+        table.add_row(*cells)
+    PlainConsole().print(table)
     for note in notes(found):
-        click.echo(note)
+        say(note)
     return 0
 
 
@@ -90,11 +89,11 @@ def show_plugin(flags: dict[str, bool], name: str, as_json: bool) -> int:
             continue
         spec = installed.spec
         origin = f"{installed.kind}, {installed.distribution} {installed.version}"
-        click.echo(f"{spec.name} ({origin})\n{spec.summary}")
+        say(f"{spec.name} ({origin})\n{spec.summary}")
         if spec.paper:
-            click.echo(f"paper: {spec.paper}")
+            say(f"paper: {spec.paper}")
         for preset, values in spec.presets.items():
-            click.echo(f"preset {preset}: {json.dumps(dict(values), default=str)}")
+            say(f"preset {preset}: {json.dumps(dict(values), default=str)}")
         _print_options(model)
     return 0
 
@@ -109,7 +108,7 @@ def _show_unusable(found: Plugins, name: str) -> int:
     origin = f"{entry.name} ({entry.distribution} {entry.version})"
     if not isinstance(entry, Broken):
         raise UserError(f"{origin} is blocked: {entry.reason}")
-    click.echo(entry.traceback.rstrip(), err=True)
+    say(entry.traceback.rstrip(), err=True)
     raise UserError(f"{origin} is broken: {entry.stage}: {entry.error}")
 
 
@@ -131,4 +130,4 @@ def _print_options(model: Any) -> None:
             else str(field.annotation).replace("typing.", "")
         )
         table.add_row(field.alias or name, kind, default, field.description or "")
-    Console().print(table)
+    PlainConsole().print(table)

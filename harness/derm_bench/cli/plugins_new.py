@@ -8,6 +8,7 @@ import click
 
 from derm_bench.cli.common import find_plugins
 from derm_bench.scaffold import KINDS, write_package
+from derm_bench.terminal import say
 
 
 @click.command("new")
@@ -18,6 +19,6 @@ def new_plugin(flags: dict[str, bool], kind: str, name: str) -> int:
     """Write the package derm-bench-NAME to ./NAME: a working plugin of the given KIND, with tests."""
     written = write_package(kind, name, find_plugins(flags), Path.cwd())
     for path in written:
-        click.echo(f"  {path.relative_to(Path.cwd())}")
-    click.echo(f"next: pip install -e {name} && pytest {name}; {name}/README.md contains a matrix to run")
+        say(f"  {path.relative_to(Path.cwd())}")
+    say(f"next: pip install -e {name} && pytest {name}; {name}/README.md contains a matrix to run")
     return 0

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from derm_bench.errors import UserError
 from derm_bench.specs import load_object
+from derm_bench.terminal import PlainConsole
 from derm_bench.yamlio import parse_yaml
 
 COLOURS = {"ok": "green", "failed": "red", "warning": "yellow", "skipped": "dim"}
@@ -33,7 +33,7 @@ def check_plugin(target: str, sets: Sequence[str], size: int, quick: bool) -> in
     Prints one line per rule. Exits with 1 if a rule is broken. derm_bench.testing has the same rules for pytest.
     """
     check_target = load_object("derm_bench.testing.kit:check_target")
-    console, seen, shown = Console(soft_wrap=True, highlight=False), Counter[str](), ("", "")
+    console, seen, shown = PlainConsole(soft_wrap=True, highlight=False), Counter[str](), ("", "")
     for verdict in check_target(target, _given(sets), size=size, slow=not quick):
         if (verdict.kind, verdict.plugin) != shown:
             shown = (verdict.kind, verdict.plugin)

@@ -9,6 +9,7 @@ import click
 from derm_bench.cli.common import store_option
 from derm_bench.runner.rebuild import rebuild
 from derm_bench.store import default_store
+from derm_bench.terminal import say
 
 
 @click.command()
@@ -18,6 +19,6 @@ def report(run_dir: Path, store: Path | None) -> int:
     """Rebuild the tables, figures and report of RUN_DIR from the records of the store; nothing is trained. If the store
     does not have the stages of the run, the report is made from the files in RUN_DIR."""
     if not rebuild(run_dir, default_store(), store):
-        click.echo("the store does not have the stages of this run, so its own files are used", err=True)
-    click.echo(str(run_dir / "report.html"))
+        say("the store does not have the stages of this run, so its own files are used", err=True)
+    say(str(run_dir / "report.html"))
     return 0

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from derm_bench.cli.common import plan_request, selection_options
 from derm_bench.executors.base import ExecutorSettings
 from derm_bench.runner.run import RunOptions, execute_request
+from derm_bench.terminal import PlainConsole, say
 
 
 @click.command()
@@ -101,10 +101,10 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     if options["as_json"]:
         click.echo(json.dumps({"out": str(done.out), "cells": statuses, "stages_run": done.stages_run}))
     else:
-        Console().print(done.table)
+        PlainConsole().print(done.table)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
         counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
-        click.echo(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
+        say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
         return 130
     if not done.rows:  # the matrix only scores generators

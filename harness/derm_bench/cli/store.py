@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from derm_bench.cli.common import store_option
 from derm_bench.errors import UserError
 from derm_bench.store import Store, default_store, maintenance, reason
+from derm_bench.terminal import PlainConsole, say
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -53,10 +53,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
         table.add_row(kind, str(entry["stages"]), human(entry["bytes"]))
     in_stages = sum(entry["bytes"] for entry in summary["kinds"].values())
     table.add_row("all stages", str(summary["stages"]), human(in_stages), style="bold")
-    Console().print(table)
-    click.echo(f"store: {summary['store']}, {human(summary['bytes'])} in total")
+    PlainConsole().print(table)
+    say(f"store: {summary['store']}, {human(summary['bytes'])} in total")
     attempts = ", ".join(f"{n} {status}" for status, n in summary["attempts"].items())
-    click.echo(f"attempts: {attempts or 'none'}; {summary['failed_attempts']} failed or interrupted")
+    say(f"attempts: {attempts or 'none'}; {summary['failed_attempts']} failed or interrupted")
     for name, meaning in (
         ("staging", "in staging (running or left over)"),
         ("checkpoints", "checkpoints"),
@@ -64,11 +64,11 @@ def _print_summary(summary: dict[str, Any]) -> None:
     ):
         entry = summary["places"][name]
         if entry["entries"]:
-            click.echo(f"{entry['entries']} {meaning}, {human(entry['bytes'])}")
+            say(f"{entry['entries']} {meaning}, {human(entry['bytes'])}")
     if summary["running"]:
-        click.echo(f"{summary['running']} active runs")
+        say(f"{summary['running']} active runs")
     if summary["oldest"]:
-        click.echo(f"stages made from {summary['oldest']} to {summary['newest']}")
+        say(f"stages made from {summary['oldest']} to {summary['newest']}")
 
 
 @store.command()
@@ -86,8 +86,8 @@ def verify(store: Path | None, as_json: bool) -> int:
         for corrupted in maintenance.verify(opened):
             found.append(corrupted)
             if not as_json:
-                click.echo(f"{corrupted.title} ({corrupted.key[:12]}): {'; '.join(corrupted.problems)}")
-                click.echo(f"  set aside to {corrupted.moved_to}")
+                say(f"{corrupted.title} ({corrupted.key[:12]}): {'; '.join(corrupted.problems)}")
+                say(f"  set aside to {corrupted.moved_to}")
     except OSError as error:
         hint = "is the store writable?"
         raise UserError(f"a corrupted stage cannot be set aside: {reason(error)}", hint=hint) from error
@@ -95,7 +95,7 @@ def verify(store: Path | None, as_json: bool) -> int:
         rows = [dataclasses.asdict(corrupted) for corrupted in found]
         click.echo(json.dumps({"stages": total, "corrupted": rows}, indent=1, default=str))
     else:
-        click.echo(f"{total} stages checked, {len(found)} corrupted")
+        say(f"{total} stages checked, {len(found)} corrupted")
     return 1 if found else 0
 
 
@@ -136,10 +136,10 @@ def _print_garbage(items: list[maintenance.Garbage], dry_run: bool, recovered: i
     for item in items:
         sizes[item.why] += item.bytes
     for why, n in numbers.items():
-        click.echo(f"{n} {why}: {human(sizes[why])}")
+        say(f"{n} {why}: {human(sizes[why])}")
     if recovered:
-        click.echo(f"{recovered} attempts that died without a record now have one")
-    click.echo(f"{'would free' if dry_run else 'freed'} {human(sum(sizes.values()))}")
+        say(f"{recovered} attempts that died without a record now have one")
+    say(f"{'would free' if dry_run else 'freed'} {human(sum(sizes.values()))}")
 
 
 def human(size: int) -> str:

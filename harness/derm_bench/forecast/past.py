@@ -57,7 +57,14 @@ def finished_stages(store: Store, limit: int = LOOKED_AT) -> dict[CostClass, lis
             with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
                 document = json.loads(file.read())
             group, took = _took(folder, document)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # corrupted, or being removed
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):  # corrupted, or being removed
             continue
         found[group].append(took)
     return found

@@ -9,10 +9,11 @@ from typing import Any
 
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
-from derm_bench.matrix.labels import is_label, matches
+from derm_bench.matrix.labels import matches
 from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.meaningless import meaningless
 from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.names import name_problems
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
 from derm_bench.scoring.names import METRICS, PER_CLASS
@@ -25,7 +26,7 @@ MAX_COMPARED = 5_000_000  # cells times entries of `exclude`: some ten seconds
 def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     """All errors that can be found in the matrix alone, without looking at data sets."""
     found = [
-        *_names(matrix),
+        *name_problems(matrix),
         *_protocol(matrix, plugins),
         *_datasets(matrix),
         *_budgets(matrix, plugins),
@@ -39,40 +40,6 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
     yield from found
     if not found:
         yield from _cells(matrix, plugins)
-
-
-# ------------------------------------------------------------------------------------------ names
-
-
-def _names(matrix: Matrix) -> Iterator[Problem]:
-    if not is_label(matrix.name):
-        yield Problem(
-            ("name",), f"'{matrix.name}' cannot be the name of a folder", "use letters, digits, - and _"
-        )
-    yield from _unique(
-        "datasets", [entry.label for entry in matrix.datasets], "write `label:` in one of them"
-    )
-    hint = "a strategy's name is its label: give one another name"
-    yield from _unique("strategies", [entry.name for entry in matrix.strategies], hint)
-    yield from _unique(
-        "classifiers", [entry.label for entry in matrix.classifiers], "write `label:` in one of them"
-    )
-    yield from _unique("test_sets", [entry.name for entry in matrix.test_sets], "give one another name")
-    yield from _unique("metrics", [entry.name for entry in matrix.metrics], "name it once")
-
-
-def _unique(section: str, labels: Sequence[str], hint: str) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, label in enumerate(labels):
-        if label in seen:
-            yield Problem((section, index), f"two {section} are both labelled '{label}'", hint)
-        if not is_label(label) or (section == "datasets" and "@" in label):
-            yield Problem(
-                (section, index),
-                f"'{label}' cannot be a label",
-                "no / * @ or control characters, a comma only inside brackets; write `label:`",
-            )
-        seen.add(label)
 
 
 # -------------------------------------------------------------------------------------- protocol

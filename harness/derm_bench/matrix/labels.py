@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from derm_bench.plain_text import printable
+
 _LABEL = re.compile(r"[^/*,\[\]\s](?:[^/*,\[\]\x00-\x1f]*[^/*,\[\]\s])?(?:\[[^/*\[\]\x00-\x1f]*\])?")
+# Labels become parts of the names of files, of which file systems allow 255 bytes.
+MAX_BYTES = 200
 _IN_LABEL = re.compile(r"[\w.+ -]{1,40}")
 
 
 def is_label(text: str) -> bool:
     """Whether `text` can be part of a cell's name and of `--only`: no `/`, no `*`, no comma outside one pair of
-    brackets."""
-    return len(text) <= 200 and _LABEL.fullmatch(text) is not None
+    brackets, no control characters, not only dots, and at most `MAX_BYTES` in UTF-8."""
+    plain = _LABEL.fullmatch(text) is not None and printable(text) == text
+    return plain and bool(text.strip(".")) and len(text.encode()) <= MAX_BYTES
 
 
 def in_label(value: Any, number: int) -> str:

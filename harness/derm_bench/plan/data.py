@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from derm_bench.errors import UserError
+from derm_bench.image_list import ListedImage, write_list
 from derm_bench.lazy import create, load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
@@ -127,13 +128,9 @@ class DataPlanner:
         if label not in self.plan.decodes:
             entry, selection = self.entries[label], self.selection(label)
             digests = self.fingerprints[label]
-            lines = [
-                f"{name}\t{group}\t{of_class}\t{digests[name]}"
-                for name, group, of_class in zip(
-                    selection.ids, selection.groups, selection.labels, strict=True
-                )
-            ]
-            images = self._keep("\n".join(lines).encode())
+            rows = zip(selection.ids, selection.groups, selection.labels, strict=True)
+            listed = (ListedImage(name, group, label, digests[name]) for name, group, label in rows)
+            images = self._keep(write_list(listed))
             params = p.Decode(**self.reading(label), images=images, unreadable=entry.clean.unreadable)
             self.plan.decodes[label] = self.book.enter("decode", params, self.reader(label))
         return self.plan.decodes[label]

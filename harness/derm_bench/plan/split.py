@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import PerClass, Split
+from derm_bench.matrix.names import class_problems
+from derm_bench.plain_text import is_unicode, printable
 from derm_bench.protocols import DatasetDescription
 from derm_bench.splits import PlannedSplit, group_counts, rank_groups
 
 Amount = float | PerClass
+MAX_NAME = 5_000
+"""The largest number of characters of the name of an image or group; paths have at most 4,096 bytes."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def select(
     seed: int,
 ) -> Selection:
     """The images of the requested classes, with classes merged and the number of images limited by whole groups."""
+    _refuse_names(description)
     merged = _merge(description, classes)
     names = tuple(classes) if classes is not None else tuple(description.classes)
     source_groups = _groups(description, group)
@@ -82,6 +87,19 @@ def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: 
 
 
 # ------------------------------------------------------------------------------------ selection
+
+
+def _refuse_names(description: DatasetDescription) -> None:
+    """Raises UserError for names of a data set that tables cannot hold: classes, ids and groups."""
+    for _, why in class_problems(description.classes):
+        raise UserError(why, hint="rename the class in the data set")
+    for what, names in (("image", description.ids), ("group", description.groups or ())):
+        for name in names:
+            if len(name) > MAX_NAME or not (name.isascii() or name.isprintable() or is_unicode(name)):
+                raise UserError(
+                    f"the data set has the {what} {printable(name[:40])!r}",
+                    hint=f"names of images and groups are valid Unicode of at most {MAX_NAME:,} characters",
+                )
 
 
 def _merge(description: DatasetDescription, classes: Mapping[str, Sequence[str]] | None) -> dict[str, str]:

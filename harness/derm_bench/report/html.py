@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,7 +17,7 @@ from derm_bench.report.figures import FigureFile, read_figures
 from derm_bench.report.glossary import glossary
 from derm_bench.report.markdown import markdown_report
 from derm_bench.report.view import Table
-from derm_bench.rundir.files import emptied, read_bytes, write_text
+from derm_bench.rundir.files import copy, emptied, read_bytes, write_text
 
 FIGURE_BYTES = 16_000_000
 
@@ -43,7 +42,7 @@ def _copy_figures(source: Path, target: Path) -> None:
     emptied(target)
     for file in sorted(source.iterdir()):
         if file.suffix in (".svg", ".png") or file.name == "figures.json":
-            shutil.copyfile(file, target / file.name)
+            copy(file, target / file.name)
 
 
 def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path) -> str:

@@ -11,7 +11,7 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from derm_bench.errors import UserError
 
@@ -125,13 +125,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_bytes(content: bytes, path: Path) -> None:
     """Write a file atomically."""
-    with replacing(path) as partial:
-        partial.write_bytes(content)
+    with replacing(path) as partial, overwriting(partial) as file:
+        file.write(content)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file atomically. Raises UserError as `replacing` does."""
+    with replacing(target) as partial, source.open("rb") as file, overwriting(partial) as copied:
+        shutil.copyfileobj(file, copied)
+
+
+def overwriting(path: Path) -> BinaryIO:
+    """Open an existing file for writing. Raises OSError if it has become a link."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC), "wb")
 
 
 def write_text(content: str, path: Path) -> None:
-    """Write a text file (UTF-8) atomically."""
-    write_bytes(content.encode(), path)
+    """Write a text file (UTF-8) atomically. Lone surrogates, which UTF-8 does not have, are written as `\\udcff`, which
+    JSON reads as the same character."""
+    write_bytes(content.encode(errors="backslashreplace"), path)
 
 
 def write_json(value: Any, path: Path) -> None:
@@ -140,11 +152,19 @@ def write_json(value: Any, path: Path) -> None:
 
 
 def emptied(folder: Path) -> Path:
-    """Delete `folder` with its contents and create it again, empty. Raises UserError if it is a link or a file."""
+    """Delete `folder` with its contents and create it again, empty. Raises UserError if it is a link or a file, or if
+    something in it cannot be deleted."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise _refused(folder, "is not a folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+    except OSError as error:
+        place = Path(error.filename or folder)
+        raise UserError(
+            f"cannot be replaced: {(error.strerror or str(error)).lower()}", file=place
+        ) from error
     return folder
 
 

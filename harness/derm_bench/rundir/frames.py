@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import warnings
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
-from derm_bench.rundir.files import TABLE_BYTES, opened, replacing
+from derm_bench.plain_text import csv_cell, from_csv_cell, recorded
+from derm_bench.rundir.files import TABLE_BYTES, opened, overwriting, replacing
 from derm_bench.rundir.schema import Dtype, Table
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ Row = Mapping[str, Any]
 
 PANDAS: Mapping[Dtype, str] = {"text": "string", "integer": "Int64", "real": "float64"}
 _CONVERT: Mapping[Dtype, tuple[Callable[[Any], Any], Any]] = {
-    "text": (str, ""),
+    "text": (lambda value: recorded(str(value)), ""),
     "integer": (int, None),
     "real": (float, math.nan),
 }
@@ -32,7 +34,8 @@ LONGEST_NAME = 255
 
 def make_frame(rows: Iterable[Row], table: Table, more: Sequence[str] = ()) -> pd.DataFrame:
     """Return a frame of `rows` with the columns of the table, followed by `more`. A value that a row lacks is missing
-    (empty in a text column)."""
+    (empty in a text column). Control characters in texts are escaped, and long texts are cut in the middle, as
+    `plain_text.recorded` does."""
     import pandas as pd
 
     kept = list(rows)
@@ -73,7 +76,8 @@ def text(value: Any) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV atomically, with floats by `repr` and '' for missing values."""
+    """Write a frame as CSV atomically, with floats by `repr` and '' for missing values. Texts that a spreadsheet would
+    run as a formula have an apostrophe in front, which `read_csv` removes."""
     columns = []
     for name in frame.columns:
         series = frame[name]
@@ -81,9 +85,15 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         columns.append(
             ["" if gone else text(value) for value, gone in zip(series.tolist(), missing, strict=True)]
         )
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        if series.dtype.name == "string":
+            columns[-1] = list(map(csv_cell, columns[-1]))
+    with (
+        replacing(path) as partial,
+        overwriting(partial) as binary,
+        io.TextIOWrapper(binary, encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(frame.columns)
+        writer.writerow(map(csv_cell, frame.columns))
         writer.writerows(zip(*columns, strict=True))
 
 
@@ -107,6 +117,7 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
             )
         except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
             raise UserError(f"not a valid CSV table: {error}", file=path) from error
+    found.columns = found.columns.map(from_csv_cell)
     names = tuple(found.columns)
     if names[: len(table.names)] != table.names or (len(names) > len(table.names) and not table.more):
         absent = [name for name in table.names if name not in names]
@@ -126,7 +137,7 @@ def _typed(series: pd.Series[Any], dtype: Dtype, name: str, path: Path) -> pd.Se
             file=path,
         )
     if dtype == "text":
-        return series.astype("string")
+        return series.map(from_csv_cell).astype("string")
     convert, missing = _CONVERT[dtype]
     try:
         values = [convert(word) if word else missing for word in series.tolist()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
-from derm_bench.rundir.files import TABLE_BYTES, opened, replacing
+from derm_bench.rundir.files import TABLE_BYTES, opened, overwriting, replacing
 from derm_bench.rundir.frames import LONGEST_NAME
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.records import Records
@@ -53,8 +53,8 @@ def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
             cells = pa.array([cell.name] * len(table)).dictionary_encode()
             tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))
     none = pa.table({name: pa.array([], pa.string()) for name in PREDICTIONS.names})  # no cell is done yet
-    with replacing(path) as partial:
-        pq.write_table(pa.concat_tables(tables, promote_options="permissive") if tables else none, partial)
+    with replacing(path) as partial, overwriting(partial) as file:
+        pq.write_table(pa.concat_tables(tables, promote_options="permissive") if tables else none, file)
 
 
 def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from derm_bench.errors import UserError
 from derm_bench.filenames import FileNames
-from derm_bench.rundir.files import emptied, read_json, write_json
+from derm_bench.rundir.files import copy, emptied, read_json, write_json
 from derm_bench.rundir.frames import LONGEST_NAME
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.records import Records
@@ -60,7 +59,7 @@ def write_samples(stages: RunStages, records: Records, folder: Path) -> None:
             labels = [sheet["dataset"]] * several
             labels += [sheet["strategy"], sheet["class"], sheet["shows"], f"g{sheet['seed']}"]
         name = names.of(*labels, suffix=".png")
-        shutil.copyfile(source, folder / name)
+        copy(source, folder / name)
         entries.append({"file": name} | sheet)
     write_json(entries, folder / INDEX)
 

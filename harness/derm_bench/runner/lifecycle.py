@@ -10,10 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import click
-
 from derm_bench.errors import UserError
 from derm_bench.plugins import Plugins
+from derm_bench.terminal import say
 
 HOOKS = ("derm_bench_run_start", "derm_bench_stage_finish", "derm_bench_log", "derm_bench_run_finish")
 GRACE_SECONDS = 30.0
@@ -25,7 +24,7 @@ Say = Callable[[str], None]
 
 
 def _say(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
+    say(f"warning: {message}", err=True)
 
 
 class Listener:

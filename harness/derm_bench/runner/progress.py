@@ -6,12 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from derm_bench.plan.model import Stage
 from derm_bench.runner.lifecycle import Lifecycle
+from derm_bench.terminal import PlainConsole, say
 
 
 class PlainProgress:
@@ -35,7 +34,7 @@ class PlainProgress:
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         if "warning" in payload:
-            click.echo(f"warning: {stage.title}: {payload['warning']}", err=True)
+            say(f"warning: {stage.title}: {payload['warning']}", err=True)
             return
         if payload.get("found"):
             self._done += 1
@@ -62,13 +61,13 @@ class PlainProgress:
 
     def _say(self, line: str) -> None:
         if not self.quiet:
-            click.echo(line, err=True)
+            say(line, err=True)
 
 
 class BarProgress:
     """Progress bars at the bottom of a terminal. Failures are printed above them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: PlainConsole) -> None:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from derm_bench.errors import UserError
 from derm_bench.executors.base import Executor, ExecutorSettings
 from derm_bench.lazy import load_object
@@ -33,6 +31,7 @@ from derm_bench.runner.progress import BarProgress, PlainProgress, ProgressWithH
 from derm_bench.runner.provenance import provenance_of
 from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
+from derm_bench.terminal import PlainConsole
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def _finish_cleanly_when_terminated() -> None:
 
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     return (
         PlainProgress(quiet=options.quiet)
         if options.quiet or not console.is_terminal

@@ -17,8 +17,11 @@ import numpy as np
 import torch
 
 from derm_bench.errors import UserError
+from derm_bench.image_list import read_list
+from derm_bench.imageio import damage_is_an_error
 from derm_bench.lazy import create
 from derm_bench.protocols import Task, Unreadable
+from derm_bench.stages.unchanged import Unchanged, refuse_absent
 from derm_bench.training.resize import Resize, fit_square
 
 if TYPE_CHECKING:
@@ -70,16 +73,19 @@ class Steps(NamedTuple):
 def decode(context: StageContext) -> dict[str, Any]:
     """Writes images.npy, masks.npy if every image has a mask, and index.json."""
     params: p.Decode = context.params
-    lines = (context.data / params.images).read_text().split("\n")
-    ids = [line.split("\t")[0] for line in lines]
+    listed = read_list((context.data / params.images).read_bytes())
+    ids = [image.id for image in listed]
     dataset, steps = opened(context)
-    description = dataset.describe(context.options("dataset", params.dataset))
+    options = context.options("dataset", params.dataset)
+    description = dataset.describe(options)
+    refuse_absent(ids, description.ids)
     row = {name: i for i, name in enumerate(description.ids)}
     where = [row[name] for name in ids]
+    unchanged = Unchanged(dataset, {image.id: image.digest for image in listed})
     kept = Kept()
     unreadable: list[tuple[str, str]] = []
     with RowFile(context.out / "images.npy") as images, RowFile(context.out / "masks.npy") as masks:
-        for position, item in enumerate(_read(context, dataset, steps, ids)):
+        for position, item in enumerate(_read(context, unchanged, steps, ids)):
             if isinstance(item, Unreadable):
                 unreadable.append((ids[position], item.reason))
                 continue
@@ -87,7 +93,9 @@ def decode(context: StageContext) -> dict[str, Any]:
             if item.mask is not None:
                 masks.add(item.mask)
             kept.add(position, item)
+    unchanged.finish(lambda: dataset.fingerprint(options))
     _refuse_too_many(unreadable, len(ids), params.unreadable)
+    _refuse_emptied([image.label for image in listed], kept.positions, unreadable)
     has_masks = masks.count == images.count
     if not has_masks:
         (context.out / "masks.npy").unlink()
@@ -177,19 +185,20 @@ def _codes(labels: Sequence[str]) -> list[int]:
 
 
 def _read(
-    context: StageContext, dataset: Dataset, steps: Steps, ids: Sequence[str]
+    context: StageContext, images: Unchanged, steps: Steps, ids: Sequence[str]
 ) -> Iterator[Item | Unreadable]:
     """All images in order, decoded on all threads of the worker."""
     params = context.params
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
-        items = [_fit(raw, params.size, params.resize, steps) for raw in dataset.read(chunk)]
+        items = [_fit(raw, params.size, params.resize, steps) for raw in images.read(chunk)]
         readable = [item for item in items if isinstance(item, Item)]
         values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
         return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
 
-    with _one_thread_each(context.machine.threads), ThreadPoolExecutor(context.machine.threads) as pool:
+    threads = context.machine.threads
+    with damage_is_an_error(), _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
         for done, items in enumerate(pool.map(work, chunks), start=1):
             context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
             yield from items
@@ -245,4 +254,19 @@ def _refuse_too_many(unreadable: Sequence[tuple[str, str]], total: int, allowanc
         raise UserError(
             f"{len(unreadable)} of {total} images cannot be read ({named}{more})",
             hint=f"repair or remove them, or allow a share with clean.unreadable (now {allowance:g})",
+        )
+
+
+def _refuse_emptied(
+    labels: Sequence[str], readable: Sequence[int], unreadable: Sequence[tuple[str, str]]
+) -> None:
+    """Raises UserError if no image of a class can be read, whatever share of all images may be unreadable. `labels` are
+    those of all images, `readable` positions among them."""
+    left = {labels[position] for position in readable}
+    emptied = sorted(set(labels) - left)
+    if emptied:
+        name, why = unreadable[0]
+        raise UserError(
+            f"no image of {', '.join(repr(label) for label in emptied)} can be read (for example {name}: {why})",
+            hint="repair the images, or leave the class out with `classes`",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from derm_bench.errors import UserError
 from derm_bench.images import ImageSet, load_images, load_rows
 from derm_bench.splits import PARTS, PlannedSplit, read_split
 from derm_bench.stage_names import DERIVED
@@ -68,14 +70,13 @@ class Decoded:
         derived: Mapping[str, Path],
     ) -> ImageSet:
         """The decoded images of some parts, without those that cleaning removed; `derived` are folders of named
-        data."""
+        data. Raises UserError if a class has planned images and none of them is left."""
         names = tuple(classes) if classes is not None else self.split.classes
+        planned = [i for part in parts for i in self.split.indices(part, fraction=fraction, classes=names)]
         where = sorted(
-            i
-            for part in parts
-            for i in self.split.indices(part, fraction=fraction, classes=names)
-            if self.split.ids[i] in self.position and self.split.ids[i] not in self.dropped
+            i for i in planned if self.split.ids[i] in self.position and self.split.ids[i] not in self.dropped
         )
+        self._refuse_emptied(parts, planned, where)
         rows = [self.position[self.split.ids[i]] for i in where]
         return ImageSet(
             images=load_images(self.folder / "images.npy", rows),
@@ -94,6 +95,21 @@ class Decoded:
             ordinal=self.index["ordinal"],
             data={name: load_rows(folder / "data.npy", rows) for name, folder in derived.items()},
         )
+
+    def _refuse_emptied(self, parts: Sequence[str], planned: Sequence[int], left: Sequence[int]) -> None:
+        """Raises UserError for classes without images. With one class fewer, scores would look better than they are."""
+        labels = self.split.labels
+        emptied = {labels[i] for i in planned} - {labels[i] for i in left}
+        if emptied:
+            gone = [self.split.ids[i] for i in planned if labels[i] in emptied]
+            reasons = Counter(
+                self.dropped[name].split(" of ")[0] if name in self.dropped else "unreadable" for name in gone
+            )
+            raise UserError(
+                f"no image of {', '.join(map(repr, sorted(emptied)))} is left in {', '.join(parts)} after decoding: "
+                + ", ".join(f"{n} {why}" for why, n in sorted(reasons.items())),
+                hint="repair the images, change `clean`, or leave the class out with `classes`",
+            )
 
 
 @functools.lru_cache(maxsize=2)

@@ -11,6 +11,7 @@ from derm_bench.protocols import RawImage
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.rundir.sheet_index import SheetIndex
 from derm_bench.stages.decode import Steps, opened
+from derm_bench.stages.unchanged import Unchanged
 from derm_bench.training.resize import fit_square
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def preprocessing(context: StageContext) -> dict[str, Any]:
     params: p.Preprocessing = context.params
     dataset, steps = opened(context)
     heads = columns([use["name"] for use in params.preprocess], len(steps.before), params.size)
+    planned = {name: digest for chosen in params.shown.values() for name, digest in chosen}
+    images = Unchanged(dataset, planned)
     sheets = SheetIndex(context.out)
     for label, chosen in params.shown.items():
         names = [name for name, _ in chosen]
         rows = [
             Row([np.ascontiguousarray(pixels.transpose(2, 0, 1)) for pixels in states], name)
-            for name, raw in zip(names, dataset.read(names), strict=True)
+            for name, raw in zip(names, images.read(names), strict=True)
             if isinstance(raw, RawImage)
             for states in [list(after_each_step(raw.pixels, steps, params.size, params.resize))]
         ]
@@ -45,6 +48,7 @@ def preprocessing(context: StageContext) -> dict[str, Any]:
                 heads=heads,
                 note=f"Real images: {params.licence or 'licence not stated'}.",
             )
+    images.finish(lambda: dataset.fingerprint(context.options("dataset", params.dataset)))
     sheets.write()
     return {"classes": list(params.shown)}
 

@@ -117,15 +117,21 @@ def fingerprint_covers_every_image(case: DatasetCase) -> None:
 
 
 def images_are_rgb(case: DatasetCase) -> None:
-    """read() yields one image uint8 [H,W,3] per id, with a mask uint8 [H,W] of 0 and 255 if the set has masks."""
+    """read() yields one image uint8 [H,W,3] per id, with a mask uint8 [H,W] of 0 and 255 if the set has masks. A digest
+    that it states is the one of fingerprint()."""
     images = case.read(case.some)
     require(
         len(images) == len(case.some),
         f"{case.name}: read() of {len(case.some)} ids yielded {len(images)}; yield one RawImage or Unreadable per id",
     )
+    prints = case.fingerprint(case.made)
     for name, image in zip(case.some, images, strict=True):
         if not isinstance(image, Unreadable):
             _check_image(case, name, image)
+        require(
+            image.digest in (None, prints[name]),
+            f"{case.name}: read() and fingerprint() state different digests of '{name}'; make both in the same way",
+        )
 
 
 def _check_image(case: DatasetCase, name: str, image: Any) -> None:

@@ -59,6 +59,7 @@ class Checkpoints:
         part = self.folder / f"{FILE}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)  # torch would write through a link
             torch.save(content, part)
             part.replace(self.folder / FILE)
         except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError

@@ -15,6 +15,7 @@ from typing import Any
 from derm_bench.attempts import new_record
 from derm_bench.errors import Diverged, UserError, Waiting
 from derm_bench.lazy import load_object
+from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.stages.context import Checkpoints, Device, Ended, StageContext
 from derm_bench.stages.runtime import prepare
@@ -105,7 +106,7 @@ def failure_fields(error: BaseException) -> dict[str, Any]:
         status = "diverged"
     elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         status = "oom"
-    message = str(error) or type(error).__name__
+    message = _said(error) or type(error).__name__
     full = _is_disk_full(error, message)
     if full:
         message = f"no space left on the disk: {message}"
@@ -116,8 +117,19 @@ def failure_fields(error: BaseException) -> dict[str, Any]:
         "status": status,
         "retry": full,
         "curve": list(getattr(error, "curve", None) or ()),
-        "error": {"type": type(error).__name__, "message": message, "traceback": trace[-20_000:]},
+        "error": {
+            "type": type(error).__name__,
+            "message": recorded(message),
+            "traceback": recorded(trace[-20_000:], 20_000),
+        },
     }
+
+
+def _said(error: BaseException) -> str:
+    """The text of an exception; empty if it cannot state it."""
+    with contextlib.suppress(Exception):
+        return str(error)
+    return ""
 
 
 def _is_disk_full(error: BaseException, message: str) -> bool:

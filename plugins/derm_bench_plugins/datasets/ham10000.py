@@ -82,7 +82,7 @@ def scan(options: Ham10000Options) -> files.Catalogue:
 
 
 def _metadata(root: Path) -> Path:
-    by_name = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_file()}
+    by_name = {path.name.lower(): path for path in files.entries(root) if path.is_file()}
     for name in METADATA:
         if name in by_name:
             return by_name[name]
@@ -126,12 +126,12 @@ def _check_match(root: Path, rows: set[str], images: set[str]) -> None:
 def _images(root: Path) -> dict[str, Path]:
     """Return the images by id. They are in the root, in the image folders, or in nested folders of the same names."""
     places = [root]
-    for folder in _folders(root):
+    for folder in files.folders(root):
         if _holds_images(folder.name):
-            places += [folder, *(inner for inner in _folders(folder) if _holds_images(inner.name))]
+            places += [folder, *(inner for inner in files.folders(folder) if _holds_images(inner.name))]
     found: dict[str, Path] = {}
     for place in places:
-        for path in sorted(place.iterdir()):
+        for path in files.entries(place):
             if path.suffix.lower() in IMAGE_SUFFIXES and path.name.upper().startswith("ISIC_"):
                 found.setdefault(path.stem, path)
     return found
@@ -143,18 +143,14 @@ def _holds_images(name: str) -> bool:
 
 def _masks(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in _folders(root):
+    for folder in files.folders(root):
         if not folder.name.lower().startswith("ham10000_segmentations_lesion"):
             continue
-        for place in (folder, *_folders(folder)):
-            for path in sorted(place.iterdir()):
+        for place in (folder, *files.folders(folder)):
+            for path in files.entries(place):
                 if path.name.lower().endswith("_segmentation.png"):
                     found.setdefault(path.stem[: -len("_segmentation")], path)
     return found
-
-
-def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _attributes(file: Path, rows: list[dict[str, str]]) -> dict[str, list[object]]:

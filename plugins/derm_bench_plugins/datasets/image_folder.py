@@ -61,17 +61,23 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     labels, splits = [], []
     filled = set()
     for split, folder in class_folders:
+        label = _encodable(folder.name)
         for place in files.image_paths_below(folder):
-            images[place[len(str(root)) + 1 :].replace(os.sep, "/")] = place
-            labels.append(folder.name)
+            name = _encodable(place[len(str(root)) + 1 :].replace(os.sep, "/"))
+            if name in images:
+                raise UserError(
+                    f"two images have the name {name}, one of them in bytes that are not UTF-8: {root}"
+                )
+            images[name] = place
+            labels.append(label)
             splits.append(split)
             filled.add(folder.name)
-    classes = sorted({folder.name for _, folder in class_folders})
-    for name in classes:
-        if name not in filled:
-            where = next(folder for _, folder in class_folders if folder.name == name)
+    classes = sorted({_encodable(folder.name) for _, folder in class_folders})
+    for _, folder in class_folders:
+        if folder.name not in filled:
             raise UserError(
-                f"class '{name}' has no images: {where}", hint=f"supported suffixes: {_suffixes()}"
+                f"class '{_encodable(folder.name)}' has no images: {folder}",
+                hint=f"supported suffixes: {_suffixes()}",
             )
     return files.Catalogue(
         DatasetDescription(
@@ -83,6 +89,11 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
         ),
         images,
     )
+
+
+def _encodable(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 are written as `\\xff`. Other names are unchanged."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _class_folders(root: Path) -> list[tuple[str, Path]]:
@@ -111,7 +122,7 @@ def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str
     file = options.groups
     if file is None:
         file = root / "groups.csv"
-        if not file.exists():
+        if not os.path.lexists(file):
             return None
     file = file.expanduser().absolute()
     if not file.exists():
@@ -142,14 +153,17 @@ def _groups(options: ImageFolderOptions, root: Path, ids: list[str]) -> list[str
 
 
 def _spellings(ids: list[str]) -> dict[str, list[str]]:
-    """Return ids by each accepted spelling: the whole path, the path without suffix, the file name, or its stem.
+    """Return ids by each accepted spelling: the whole path, the path without suffix, the file name, or its stem, with
+    or without spaces at the ends.
 
     A whole path takes precedence over the other spellings.
     """
     loose: dict[str, list[str]] = defaultdict(list)
     for name in ids:
         path = Path(name)
-        for spelling in {path.with_suffix("").as_posix(), path.name, path.stem}:
+        spellings = {path.with_suffix("").as_posix(), path.name, path.stem}
+        # The values of a table are stripped of spaces at their ends.
+        for spelling in spellings | {name.strip(), *(spelling.strip() for spelling in spellings)}:
             loose[spelling].append(name)
     return dict(loose) | {name: [name] for name in ids}
 

@@ -5,6 +5,7 @@ Imports no torch, because the parent process imports this module.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,10 +79,10 @@ def _hint(word: str) -> str:
 def _code_below(folder: Path) -> dict[str, Path]:
     """Return the files of a program by their path below `folder`, without hidden files and Python's caches."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
-            found[inner.as_posix()] = path
+    for place, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".") and name != "__pycache__"]
+        paths = [Path(place, name) for name in names if not name.startswith(".") and name != "__pycache__"]
+        found |= {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
         if len(found) > MAX_PROGRAM_FILES:
             raise UserError(
                 f"{folder} contains more than {MAX_PROGRAM_FILES:,} files",

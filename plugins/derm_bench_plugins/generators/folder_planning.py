@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
+from derm_bench.imageio import MAX_BYTES
 from derm_bench.specs import Provenance
 from derm_bench_plugins.generators.class_folders import images_by_class
 from derm_bench_plugins.generators.tree_digest import tree_digest
@@ -30,7 +31,7 @@ def digests(options: FolderOptions) -> dict[str, str]:
     root = options.root.absolute()
     found = images_by_class(root)
     paths = {path.relative_to(root).as_posix(): path for images in found.values() for path in images}
-    return {"images": tree_digest(paths)}
+    return {"images": tree_digest(paths, MAX_BYTES)}
 
 
 def counts(options: FolderOptions) -> dict[str, int]:

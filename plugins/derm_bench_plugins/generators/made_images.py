@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from derm_bench.errors import UserError
-from derm_bench.imageio import UnreadableImage, read_image
+from derm_bench.imageio import UnreadableImage, damage_is_an_error, read_image
 from derm_bench.images import Samples
 from derm_bench.training.resize import fit_square
 from derm_bench.training.seeding import stream
@@ -66,11 +66,14 @@ def read_images(paths: Sequence[Path], root: Path, size: int) -> torch.Tensor:
     Raises UserError, which names the first images that cannot be read and the reasons.
     """
     pixels, wrong = np.empty((len(paths), size, size, 3), np.uint8), []
-    for k, path in enumerate(paths):
-        try:
-            pixels[k] = fit_square(read_image(path, root=root, at_least=size), None, size, "center-crop")[0]
-        except UnreadableImage as error:
-            wrong.append(f"{path.relative_to(root).as_posix()}: {error.reason}")
+    with damage_is_an_error():
+        for k, path in enumerate(paths):
+            try:
+                read = read_image(path, root=root, at_least=size)
+            except UnreadableImage as error:
+                wrong.append(f"{path.relative_to(root).as_posix()}: {error.reason}")
+                continue
+            pixels[k] = fit_square(read, None, size, "center-crop")[0]
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise UserError(f"{len(wrong)} of {len(paths)} images cannot be read: {'; '.join(wrong[:3])}{more}")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from derm_bench.plain_text import from_csv_cell
+
 TRACKERS = {
     "tensorboard": "derm_bench_plugins.trackers.tensorboard:TensorBoardTracker",
     "mlflow": "derm_bench_plugins.trackers.mlflow:MlflowTracker",
@@ -31,7 +33,8 @@ def scores(out: Path) -> Iterator[Score]:
         return
     seen = set()
     with path.open(newline="") as handle:
-        for row in csv.DictReader(handle):
+        for cells in csv.DictReader(handle):
+            row = {name: from_csv_cell(cell) for name, cell in cells.items()}
             dataset = row["dataset"] + ("" if row["train_fraction"] == "1.0" else f"@{row['train_fraction']}")
             arm = "/".join(filter(None, [dataset, row["strategy"], row["classifier"]]))
             metric = "/".join(filter(None, [row["test_set"], row["metric"]]))

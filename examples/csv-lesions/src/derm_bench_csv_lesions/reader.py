@@ -70,6 +70,8 @@ def read_table(options: CsvLesionsOptions) -> list[dict[str, str]]:
             header, rows = reader.fieldnames or [], list(reader)
     except UnicodeDecodeError as error:
         raise UserError("not a text file in UTF-8", file=file) from error
+    except csv.Error as error:  # for example a value of more than 131,072 characters
+        raise UserError(f"not a valid table: {error}", file=file) from error
     columns = options.columns
     needed = [columns.image, columns.label, *([columns.group] if columns.group else [])]
     for column in [*needed, *columns.attributes]:
