@@ -14,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.rundir import files
 from derm_bench.rundir.directory import prepare_out, read_run
 from derm_bench.rundir.files import read_json, replacing
-from derm_bench.store.store import LAYOUT
+from derm_bench.store.layout import LAYOUT
 
 KEY = "0" * 40
 STAGES = {

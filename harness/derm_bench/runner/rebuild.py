@@ -18,7 +18,7 @@ from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.execute import Outcome
 from derm_bench.runner.store_records import SavedRecords
-from derm_bench.store.store import LAYOUT
+from derm_bench.store.layout import LAYOUT
 
 SPLIT_BYTES = 2**30
 STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending", "waiting")
