@@ -101,9 +101,9 @@ class Writing:
     """The data that a run directory contains in addition to the tables.
 
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
-    not done. splits: the CSV file of each split, by digest. metrics: the plugin metrics that the matrix names.
-    directions: the metric directions of an existing manifest, used instead of `metrics`. summary: the table that the
-    statistics stage computed.
+    not done. failures: sentences about the stages that failed, which become warnings. splits: the CSV file of each
+    split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an existing
+    manifest, used instead of `metrics`. summary: the table that the statistics stage computed.
     """
 
     provenance: Mapping[str, Any]
@@ -112,6 +112,7 @@ class Writing:
     metrics: Sequence[MetricSpec] = ()
     directions: Directions | None = None
     summary: pd.DataFrame | None = None
+    failures: Sequence[str] = ()
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
@@ -127,7 +128,9 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
     if directions is None:
         classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
         directions = metric_directions(tables, classes, writing.metrics)
-    manifest = make_manifest(stages, records, out, writing.provenance, directions, writing.statuses)
+    manifest = make_manifest(
+        stages, records, out, writing.provenance, directions, writing.statuses, writing.failures
+    )
     write_json(manifest, out / MANIFEST)
     return RunFiles(out, manifest, tables, out / PREDICTIONS.file, read_index(out / "samples"))
 
