@@ -102,8 +102,8 @@ class Writing:
 
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
     not done. failures: sentences about the stages that failed, which become warnings. splits: the CSV file of each
-    split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an existing
-    manifest, used instead of `metrics`. summary: the table that the statistics stage computed.
+    split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an
+    existing manifest, used instead of `metrics`. summary: the table that the statistics stage computed.
     """
 
     provenance: Mapping[str, Any]

@@ -192,6 +192,7 @@ class Execution:
             return None
         if status == "busy":
             observer.progressed(stage, {"busy": True})
+        if status in ("busy", "stale"):  # stale: the worker is replaced
             return BUSY_SECONDS
         self.record(stage, record, observer)
         again = status == "interrupted" and self._revived[stage.key] < REVIVALS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -85,7 +83,6 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     for content in plan.data.values():
         store.put(content)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
-    _finish_cleanly_when_terminated()
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
         execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options), hooks))
@@ -155,16 +152,6 @@ def _statuses(execution: Execution) -> dict[str, dict[str, str]]:
     stages = execution.plan.stages
     found = StoreRecords(execution.outcomes, execution.store).statuses()
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
-
-
-def _finish_cleanly_when_terminated() -> None:
-    """Treats SIGTERM like Ctrl-C: running stages are recorded as interrupted and the tables are written."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:

@@ -70,7 +70,7 @@ class Steps(NamedTuple):
 def decode(context: StageContext) -> dict[str, Any]:
     """Writes images.npy, masks.npy if every image has a mask, and index.json."""
     params: p.Decode = context.params
-    lines = (context.data / params.images).read_text().split("\n")
+    lines = context.planned(params.images).decode().split("\n")
     ids = [line.split("\t")[0] for line in lines]
     dataset, steps = opened(context)
     description = dataset.describe(context.options("dataset", params.dataset))
