@@ -44,8 +44,10 @@ MEASURED = (
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGSTOP)
 INTERRUPTED = 130
-# Of one life, from its start: imports, planning, workers, stages and tables all lie in it.
+# Of one life, from its start to the next kill, or this share of an undisturbed run if that is longer: imports, planning,
+# workers, stages and tables all lie in it.
 LIFE_SECONDS = (0.1, 3.5)
+LIFE_SHARE = 0.6
 PATIENCE_SECONDS = 120.0
 
 # Generators, classifiers and stages of every kind, each long enough to be hit.
@@ -76,6 +78,7 @@ class Story:
     folder: Path
     signals: tuple[signal.Signals, ...] = (signal.SIGKILL,)
     may_end_as: tuple[int, ...] = ()
+    longest_life: float = LIFE_SECONDS[1]
     kills: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
     lives: int = 0
@@ -98,7 +101,9 @@ def under_fire(
         matrix = folder / "matrix.yaml"
         matrix.write_text(yaml.safe_dump(MATRIX))
     start = functools.partial(_start, matrix, flags=flags, code=code)
+    began = time.monotonic()
     _wait(start(folder / "calm"), story)
+    story.longest_life = max(LIFE_SECONDS[1], LIFE_SHARE * (time.monotonic() - began))
     wanted = contents(folder / "calm")
     while not story.rounds or story.kills.total() < kills:
         place = folder / f"round{story.rounds}"
@@ -131,7 +136,7 @@ def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random
     story.may_end_as = ()
     while story.kills.total() < kills:
         try:
-            process.wait(rng.uniform(*LIFE_SECONDS))
+            process.wait(rng.uniform(LIFE_SECONDS[0], story.longest_life))
             return
         except subprocess.TimeoutExpired:
             found = workers_of(process.pid)

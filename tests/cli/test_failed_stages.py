@@ -88,6 +88,26 @@ def test_a_corrupted_output_is_made_again_even_if_what_was_made_of_it_is_there(
         assert (tmp_path / "out/history.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize("file", ["images.npy", "index.json"])
+def test_a_stage_that_fails_because_its_input_is_damaged_goes_on_in_the_next_run(
+    in_process, write_matrix, tmp_path, monkeypatch, file
+):
+    """The run itself hashes no images: the stage that cannot read them does, once it has failed."""
+    matrix = write_matrix(seeds=[0], strategies=["real-only"])
+    assert in_process("run", matrix, "--out", "out").code == 0
+    (path,) = (tmp_path / "store/objects").rglob("images.npy")
+    path = path.with_name(file)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:100])
+    changed = ("run", matrix, "--out", "out", "--set", "classifiers.0.lr=0.5")
+    ran = in_process(*changed)
+    if file == "images.npy":
+        (row,) = read_csv(tmp_path / "out/results.csv")
+        assert ran.code == 1 and "inputs are damaged: decode (images.npy changed)" in row["error"]
+        ran = in_process(*changed)
+    assert ran.code == 0, ran.err
+
+
 def test_damaged_splits_are_found_by_the_run_and_by_a_worker(in_process, write_matrix, tmp_path):
     matrix = write_matrix(seeds=[0], strategies=["real-only"])
     assert in_process("run", matrix, "--out", "out").code == 0

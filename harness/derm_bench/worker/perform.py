@@ -20,6 +20,7 @@ from derm_bench.stages.context import Checkpoints, Device, Ended, StageContext
 from derm_bench.stages.runtime import prepare
 from derm_bench.store import Store
 from derm_bench.store.locks import stage_lock
+from derm_bench.store.maintenance import problems
 from derm_bench.training.health import DiscriminatorWatch
 from derm_bench.worker.lookup import Lookup
 from derm_bench.worker.readonly import refuse_changes
@@ -82,7 +83,26 @@ def _attempt(
     except Exception as error:
         if staged is not None:
             store.discard(staged)
-        return record | _spent(began, device) | failure_fields(error)
+        fields = failure_fields(error)
+        if not isinstance(error, UserError | Diverged | Waiting | MemoryError):
+            fields |= _spoiled(store, job, fields)
+        return record | _spent(began, device) | fields
+
+
+def _spoiled(store: Store, job: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the record of a stage that failed because inputs of it are damaged, which are set aside to be made
+    again by the next run; empty if the inputs are whole. Inputs are hashed here only, after a failure."""
+    found = []
+    for name, key in job["identity"]["inputs"].items():
+        wrong = problems(store.folder(key))
+        if wrong:
+            found.append(f"{name} ({wrong[0]})")
+            with contextlib.suppress(OSError):
+                store.set_aside(key, "; ".join(wrong))
+    if not found:
+        return {}
+    message = f"inputs are damaged: {', '.join(found)}; start the run again, which makes them again"
+    return {"status": "failed", "retry": True, "error": {**fields["error"], "message": message}}
 
 
 def _call(
