@@ -44,7 +44,7 @@ MEASURED = (
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGSTOP)
 INTERRUPTED = 130
-# Of one life, from its start to the next kill, or this share of an undisturbed run if that is longer: imports, planning,
+# Of one life, from its start to the next kill, or a share of an undisturbed run if that is longer: imports, planning,
 # workers, stages and tables all lie in it.
 LIFE_SECONDS = (0.1, 3.5)
 LIFE_SHARE = 0.6

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from derm_bench.attempts import new_record
+from derm_bench.attempts import RUN_ENDED, new_record
 from derm_bench.executors.base import Event, ExecutorSettings, Job, default_workers, message_of
 from derm_bench.executors.output_tail import OutputTail
 from derm_bench.executors.placement import Placement
@@ -113,7 +113,7 @@ class LocalExecutor:
         for place, worker in enumerate(self._workers):
             if worker is not None:
                 if worker.stage is not None:
-                    events.append(self._lost(worker, "interrupted", "the run was interrupted"))
+                    events.append(self._lost(worker, "interrupted", RUN_ENDED))
                 self._remove(place)
         return events
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from derm_bench.attempts import FAILURES
+from derm_bench.attempts import FAILURES, RUN_ENDED
 
 REPORTED = (*FAILURES, "interrupted", "waiting")
 _SHOWN = 3
@@ -22,7 +22,7 @@ def failed_stages(statuses: Mapping[str, Mapping[str, Any]], rows: Collection[st
     needed_by = Counter(str(entry.get("cause", "")) for entry in statuses.values())
     alike: dict[tuple[str, str], list[str]] = {}
     for key, entry in statuses.items():
-        if entry["status"] in REPORTED and key not in rows:
+        if entry["status"] in REPORTED and entry["error"] != RUN_ENDED and key not in rows:
             alike.setdefault((entry["status"], entry["error"]), []).append(key)
     return [
         _sentence(status, error, [str(statuses[key].get("title") or key[:12])[:_LONGEST] for key in keys])
