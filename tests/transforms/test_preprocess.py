@@ -1,5 +1,6 @@
 """Preprocessing: what each transform does to a photograph, that masks stay aligned, and what is in a stage's key."""
 
+import hashlib
 import shutil
 from types import SimpleNamespace
 
@@ -213,10 +214,12 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
         Image.fromarray(skin(300, 400)).save(tmp_path / "root/nevus" / name)
     options, paths = split_paths(ImageFolderOptions(root=tmp_path / "root"))
     ids = ["nevus/a.jpg", "nevus/b.png"]
-    (tmp_path / "images").write_text("\n".join(f"{name}\tg\tnevus\tdigest" for name in ids))
+    listed = "\n".join(f"{name}\tg\tnevus\tdigest" for name in ids).encode()
+    images = hashlib.sha256(listed).hexdigest()
+    (tmp_path / images).write_bytes(listed)
     params = {
         "dataset": "image-folder", "options": options, "classes": ["nevus"], "size": 32, "resize": "center-crop",
-        "preprocess": [{"name": name, "options": {}} for name in names], "images": "images", "unreadable": 0,
+        "preprocess": [{"name": name, "options": {}} for name in names], "images": images, "unreadable": 0,
         "shown": {"nevus": [(name, "") for name in ids]}, "title": "folder", "licence": "",
     }  # fmt: skip
     places = dict.fromkeys(("out", "data"), tmp_path)
