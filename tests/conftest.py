@@ -74,6 +74,7 @@ def main_here(words: list[str], figures: bool = False, inline: bool = True) -> i
     """Calls the command line in this process, stages and all; the exit code. A run draws figures where `figures`, and
     its stages run in this process where `inline`, unless an executor is named."""
     from derm_bench.cli import main
+    from derm_bench.cli.signals import ENDING
     from derm_bench.runner import run
 
     analyse = run.analyse
@@ -82,7 +83,7 @@ def main_here(words: list[str], figures: bool = False, inline: bool = True) -> i
         execution.plan.analysis.pop("figures", None)
         return analyse(execution, *others)
 
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in ENDING}
     if inline and words[0] == "run" and "--executor" not in words:
         words = [*words, "--executor", "inline"]
     with pytest.MonkeyPatch.context() as patched:
@@ -93,7 +94,8 @@ def main_here(words: list[str], figures: bool = False, inline: bool = True) -> i
         except SystemExit as end:
             return int(end.code or 0)
         finally:
-            signal.signal(signal.SIGTERM, handler)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return 0
 
 

@@ -1,10 +1,11 @@
 """Kills a run at random instants, resumes it each time, and compares what comes out with an undisturbed run.
 
-    python tests/kills.py --kills 50 --seed 0 [--matrix benchmarks/quickstart.yaml --preset smoke]
+    python tests/kills.py --kills 50 --seed 0 [--signals] [--matrix benchmarks/quickstart.yaml --preset smoke]
 
-Half of the kills hit the parent, half a worker, all with SIGKILL. A matrix that is done before all kills are spent
-starts again in an empty store: the last round is left to finish and is compared, as is every round that finished.
-Exits 1 and says what differs where anything does.
+Half of the kills hit the parent, half a worker: with SIGKILL, or with `--signals` with a mixture of SIGKILL, SIGTERM,
+SIGINT, SIGQUIT, SIGHUP, and SIGSTOP followed by SIGCONT. A matrix that is done before all kills are spent starts again
+in an empty store: the last round is left to finish and is compared, as is every round that finished. Every file of the
+run directory is compared, times and memory aside. Exits 1 and says what differs where anything does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -40,8 +42,12 @@ MEASURED = (
     "peak_memory_mb",
     "peak_device_mb",
 )
-# Of one life, from its start: imports, planning, workers, stages and tables all lie in it.
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGSTOP)
+INTERRUPTED = 130
+# Of one life, from its start to the next kill, or a share of an undisturbed run if that is longer: imports, planning,
+# workers, stages and tables all lie in it.
 LIFE_SECONDS = (0.1, 3.5)
+LIFE_SHARE = 0.6
 PATIENCE_SECONDS = 120.0
 
 # Generators, classifiers and stages of every kind, each long enough to be hit.
@@ -66,9 +72,13 @@ MATRIX = {
 
 @dataclass
 class Story:
-    """What happened to one matrix under fire. `problems` is empty where nothing was lost or done twice."""
+    """What happened to one matrix under fire. `problems` is empty where nothing was lost or done twice. `signals` are
+    those that are sent; `may_end_as` are the exit codes that the last of them allows."""
 
     folder: Path
+    signals: tuple[signal.Signals, ...] = (signal.SIGKILL,)
+    may_end_as: tuple[int, ...] = ()
+    longest_life: float = LIFE_SECONDS[1]
     kills: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
     lives: int = 0
@@ -82,21 +92,24 @@ def under_fire(
     matrix: Path | None = None,
     flags: tuple[str, ...] = (),
     code: str = MAIN,
+    signals: tuple[signal.Signals, ...] = (signal.SIGKILL,),
 ) -> Story:
     """Runs a matrix undisturbed, then under `kills` kills; `folder` takes all stores and run directories. `code` is
     the Python that runs the command line."""
-    story, rng = Story(folder), random.Random(seed)
+    story, rng = Story(folder, signals), random.Random(seed)
     if matrix is None:
         matrix = folder / "matrix.yaml"
         matrix.write_text(yaml.safe_dump(MATRIX))
     start = functools.partial(_start, matrix, flags=flags, code=code)
+    began = time.monotonic()
     _wait(start(folder / "calm"), story)
-    wanted = tables(folder / "calm")
+    story.longest_life = max(LIFE_SECONDS[1], LIFE_SHARE * (time.monotonic() - began))
+    wanted = contents(folder / "calm")
     while not story.rounds or story.kills.total() < kills:
         place = folder / f"round{story.rounds}"
         story.rounds += 1
         _one_round(start, place, kills, story, rng)
-        story.problems += [f"{place.name}: {what}" for what in differences(wanted, tables(place))]
+        story.problems += [f"{place.name}: {what}" for what in differences(wanted, contents(place))]
         story.problems += [f"{place.name}: {what}" for what in flaws(place / "store")]
     return story
 
@@ -113,27 +126,45 @@ def _one_round(
         if process.returncode == 0:
             return
         # 1: stages that lost their workers are failed rows, which the next life tries again.
-        if process.returncode not in (1, -signal.SIGKILL):
+        if process.returncode not in (1, *story.may_end_as):
             story.problems.append(f"{place.name}: exit code {process.returncode}: {_said(process)}")
     _wait(start(place), story)
 
 
 def _shoot(process: subprocess.Popen[str], kills: int, story: Story, rng: random.Random) -> None:
-    """Kills workers, and at last the parent, at random instants, until the run ends or the kills are spent."""
+    """Signals workers, and at last the parent, at random instants, until the run ends or the kills are spent."""
+    story.may_end_as = ()
     while story.kills.total() < kills:
         try:
-            process.wait(rng.uniform(*LIFE_SECONDS))
+            process.wait(rng.uniform(LIFE_SECONDS[0], story.longest_life))
             return
         except subprocess.TimeoutExpired:
             found = workers_of(process.pid)
         target = rng.choice(found) if found and rng.random() < 0.6 else process.pid
+        number = rng.choice(story.signals) if len(story.signals) > 1 else story.signals[0]
+        # Until Python runs and the command line has started, a signal does what it does to any process.
+        listens = number not in (signal.SIGKILL, signal.SIGSTOP) and catches(process.pid, signal.SIGTERM)
         try:
-            os.kill(target, signal.SIGKILL)
+            os.kill(target, number)
+            if number == signal.SIGSTOP:
+                time.sleep(rng.uniform(0.02, 0.5))
+                os.kill(target, signal.SIGCONT)
         except ProcessLookupError:
             continue
         story.kills["parent" if target == process.pid else "worker"] += 1
-        if target == process.pid:
+        if target == process.pid and number != signal.SIGSTOP:
+            story.may_end_as = (INTERRUPTED,) if listens else (-number,)
             return
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
+    return bool(caught >> (number - 1) & 1)
 
 
 def _start(matrix: Path, place: Path, flags: tuple[str, ...], code: str) -> subprocess.Popen[str]:
@@ -184,17 +215,36 @@ def workers_of(parent: int) -> list[int]:
     return found
 
 
-def tables(place: Path) -> dict[str, pd.DataFrame]:
-    """What must not depend on kills: results.csv without its measurements, and the predictions."""
-    results = pd.read_csv(place / "out/results.csv", dtype=str, keep_default_na=False)
-    predictions = pd.read_parquet(place / "out/predictions.parquet")
-    return {"results.csv": results.drop(columns=list(MEASURED)), "predictions.parquet": predictions}
+def contents(place: Path) -> dict[str, object]:
+    """What must not depend on kills: every file of the run directory, without measurements and what is made of them:
+    digests of files in the manifest, and the numbers in the text of reports, which come from the tables."""
+    out, found = place / "out", {}
+    for path in (path for path in out.rglob("*") if path.is_file()):
+        name = path.relative_to(out).as_posix()
+        if name == "results.csv":
+            results = pd.read_csv(path, dtype=str, keep_default_na=False)
+            found[name] = results.drop(columns=list(MEASURED)).to_csv()
+        elif name == "manifest.json":
+            manifest = json.loads(path.read_text())
+            manifest |= {"command": [], "files": sorted(manifest["files"])}
+            found[name] = json.dumps(manifest, sort_keys=True)
+        elif name.startswith("report."):
+            # The command line names the folder; in Markdown its underscores are escaped.
+            text = path.read_text().replace("\\_", "_").replace(str(place), "")
+            found[name] = re.sub(r"[0-9a-f]{64}|\d+(\.\d+)?", "#", text)
+        else:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
-def differences(wanted: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> list[str]:
-    """Tables that are not equal to the last bit."""
-    return [
-        f"{name} differs from the undisturbed one" for name in wanted if not wanted[name].equals(found[name])
+def differences(wanted: dict[str, object], found: dict[str, object]) -> list[str]:
+    """Files that are missing, are too many, or differ from those of the undisturbed run."""
+    lost = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
+    more = [f"{name} is in no undisturbed run" for name in sorted(found.keys() - wanted.keys())]
+    return [*lost, *more] + [
+        f"{name} differs from the undisturbed one"
+        for name in sorted(wanted.keys() & found.keys())
+        if wanted[name] != found[name]
     ]
 
 
@@ -240,13 +290,17 @@ def main() -> int:
     parser.add_argument("--matrix", type=Path, help="instead of a small one of toys")
     parser.add_argument("--preset", help="of that matrix")
     parser.add_argument("--keep", type=Path, help="an empty folder that keeps all stores and run directories")
+    parser.add_argument(
+        "--signals", action="store_true", help="a mixture of signals instead of SIGKILL alone"
+    )
     given = parser.parse_args()
     flags = ("--preset", given.preset) if given.preset else ()
     with contextlib.ExitStack() as stack:
         folder = given.keep or stack.enter_context(tempfile.TemporaryDirectory())
         began = time.monotonic()
         matrix = given.matrix.absolute() if given.matrix else None
-        story = under_fire(Path(folder), given.kills, given.seed, matrix, flags)
+        signals = SIGNALS if given.signals else SIGNALS[:1]
+        story = under_fire(Path(folder), given.kills, given.seed, matrix, flags, signals=signals)
         print(
             f"{dict(story.kills)} killed in {story.lives} lives and {story.rounds} rounds,"
             f" {time.monotonic() - began:.0f} s; {len(story.problems)} problems"

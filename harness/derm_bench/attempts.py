@@ -13,6 +13,9 @@ Status = Literal["done", "failed", "timeout", "oom", "diverged", "interrupted", 
 
 FAILURES = ("failed", "timeout", "oom", "diverged")
 
+RUN_ENDED = "the run was interrupted"
+"""The error of a stage that was stopped because its run was ended, by Ctrl-C or another signal."""
+
 
 def new_record(job: Mapping[str, Any], device: str) -> dict[str, Any]:
     """The fields of a record that are known before the stage runs."""

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.conftest import MAIN_WITHOUT_FIGURES
-from tests.kills import flaws, under_fire
+from tests.kills import SIGNALS, differences, flaws, under_fire
 
 from derm_bench.store import Store
 
@@ -21,6 +21,23 @@ def test_fifty_kills_change_nothing(tmp_path):
     assert story.problems == []
     assert story.kills.total() == 50
     assert min(story.kills["parent"], story.kills["worker"]) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_two_hundred_signals_of_all_kinds_change_nothing(tmp_path):
+    story = under_fire(tmp_path, kills=200, seed=1, signals=SIGNALS)
+    assert story.problems == []
+    assert min(story.kills["parent"], story.kills["worker"]) >= 40
+
+
+def test_the_script_sees_files_that_are_lost_added_or_changed():
+    wanted, found = {"a": "1", "b": "2", "c": "3"}, {"b": "2", "c": "4", "d": "5"}
+    assert differences(wanted, found) == [
+        "a is missing",
+        "d is in no undisturbed run",
+        "c differs from the undisturbed one",
+    ]
 
 
 def test_the_script_sees_what_is_not_whole_or_done_twice(tmp_path):

@@ -13,6 +13,8 @@ from derm_bench.store import Store
 from derm_bench.store.maintenance import DAY, clean, garbage, problems
 
 MEASURED = ("generator_seconds", "generator_seconds_shared", "train_seconds", "eval_seconds")
+ABC, OLD, UNFINISHED, ASKED, FORGOTTEN = (f"{n:040x}" for n in range(5))
+ALIVE = "a" * 32
 MEASURED = (*MEASURED, "peak_memory_mb", "peak_device_mb")
 
 
@@ -104,46 +106,46 @@ def test_every_kind_of_damage_is_named(store):
 
 def test_only_what_nobody_needs_is_garbage(store):
     split, lonely = store.put(b"split"), store.put(b"lonely")
-    publish(store, "abc", split=split)
-    publish(store, "old", split=lonely)
-    age(store.folder("old"), 40)
-    for name in ("abc", "unfinished"):
+    publish(store, ABC, split=split)
+    publish(store, OLD, split=lonely)
+    age(store.folder(OLD), 40)
+    for name in (ABC, UNFINISHED):
         (store.root / "checkpoints" / name).mkdir(parents=True)
-    store.stage(key="ours", attempt={"attempt": "alive"})
+    store.stage(key="ours", attempt={"attempt": ALIVE})
     unowned = store.stage()
-    assert {item.path.name for item in garbage(store)} == {"abc"}, "the checkpoint; a run is at work, here"
+    assert {item.path.name for item in garbage(store)} == {ABC}, "the checkpoint; a run is at work, here"
 
     (store.root / "running" / f"{os.getpid()}.json").unlink()
-    assert {item.path.name for item in garbage(store)} == {"abc"}
+    assert {item.path.name for item in garbage(store)} == {ABC}
     age(unowned, 2)
-    assert {item.path.name for item in garbage(store)} == {"abc", unowned.name}
+    assert {item.path.name for item in garbage(store)} == {ABC, unowned.name}
     items = garbage(store, older_than=30)
-    assert {item.path.name for item in items} == {"abc", "old", unowned.name, lonely}
+    assert {item.path.name for item in items} == {ABC, OLD, unowned.name, lonely}
     clean(store, items)
-    assert not store.has("old") and store.has("abc")
+    assert not store.has(OLD) and store.has(ABC)
     assert not store.data(lonely).exists() and store.data(split).exists()
-    assert (store.root / "checkpoints/unfinished").is_dir() and (store.root / "staging/alive").is_dir()
+    assert (store.root / f"checkpoints/{UNFINISHED}").is_dir() and (store.root / f"staging/{ALIVE}").is_dir()
 
 
 def test_what_a_running_run_has_asked_for_is_not_old(store):
     """Even where the run began long ago and the stage was made before it."""
-    for key in ("asked", "forgotten"):
+    for key in (ASKED, FORGOTTEN):
         publish(store, key)
         age(store.folder(key), 50)
     age(store.root / "running" / f"{os.getpid()}.json", 40)
-    assert Store(store.root).has("asked")
-    age(store.folder("asked"), 39)
-    assert [item.key for item in garbage(store, older_than=5)] == ["forgotten"]
+    assert Store(store.root).has(ASKED)
+    age(store.folder(ASKED), 39)
+    assert [item.key for item in garbage(store, older_than=5)] == [FORGOTTEN]
 
 
 def test_cleaning_leaves_a_record_of_attempts_that_died(store):
     code = (
         "import sys\nfrom pathlib import Path\nfrom derm_bench.store import Store\n"
-        "Store(Path(sys.argv[1])).stage(key='abc', attempt={'attempt': 'a1', 'title': 'fit toy'})"
+        "Store(Path(sys.argv[1])).stage(key='abc', attempt={'attempt': 'a1' * 16, 'title': 'fit toy'})"
     )
     subprocess.run([sys.executable, "-c", code, str(store.root)], check=True)
     items = garbage(store)
-    assert [item.path.name for item in items] == ["a1"]
+    assert [item.path.name for item in items] == ["a1" * 16]
     (record,) = clean(store, items)
     assert record["status"] == "interrupted"
     assert not list((store.root / "staging").iterdir())
@@ -154,3 +156,90 @@ def test_a_folder_that_is_no_store_is_refused(in_process, tmp_path):
     assert ran.code == 2
     assert str(tmp_path / "nowhere") in ran.err
     assert not (tmp_path / "nowhere").exists()
+
+
+# ---------------------------------------------------------------- folders that are not ours
+
+
+def everything(folder) -> dict[str, bytes]:
+    """The files below a folder with their contents, and its empty folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("names", [("data/notes.txt", "aside/x", "staging/y"), ("objects/vase.obj",)])
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_folder_of_other_things_is_no_place_for_a_store(in_process, write_matrix, tmp_path, names, command):
+    matrix, project = write_matrix(seeds=[0]), tmp_path / "project"
+    for name in names:
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("years of work")
+    before = everything(project)
+    ran = in_process(command, matrix, "--store", project)
+    assert ran.code == 2 and f"{project} is not empty and is not a store" in ran.err, ran.err
+    assert in_process("store", "gc", "--store", project).code == 2
+    assert everything(project) == before
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_version_file_of_another_project_makes_no_store(in_process, write_matrix, tmp_path):
+    (tmp_path / "VERSION").write_text("1")
+    ran = in_process("run", write_matrix(seeds=[0]), "--store", tmp_path)
+    assert ran.code == 2 and "is not a store" in ran.err, ran.err
+    assert not (tmp_path / "objects").exists()
+
+
+def test_the_root_of_the_file_system_is_no_store(in_process, write_matrix):
+    assert (
+        "/ is not empty and is not a store" in in_process("run", write_matrix(seeds=[0]), "--store", "/").err
+    )
+
+
+def test_gc_touches_only_names_that_a_store_gives_and_lists_before_it_deletes(store, in_process):
+    publish(store, OLD)
+    publish(store, ABC)
+    (store.folder(OLD) / "state").unlink()
+    lonely = store.put(b"lonely")
+    unowned = store.stage()
+    age(unowned, 40)
+    mine = [
+        "data/notes.txt",
+        "aside/x/y",
+        "staging/z.json",
+        "staging/mine/w",
+        "checkpoints/mine",
+        "objects/ab/c/d",
+    ]
+    for name in mine:
+        path = store.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("years of work")
+        age(path, 90)
+        age(path.parent, 90)
+    assert not Store(store.root).has(OLD)
+    (store.root / "running" / f"{os.getpid()}.json").unlink()
+    dry = in_process("store", "gc", "--dry-run", "--older-than", "0")
+    ran = in_process("store", "gc", "--older-than", "0")
+    assert ran.code == 0, ran.err
+    for listed in (f"data/{lonely}", f"aside/{OLD}-1", f"staging/{unowned.name}", f"objects/00/{ABC}"):
+        assert f"{listed}: " in dry.out and ran.out.index(f"{listed}: ") < ran.out.index("freed")
+        assert not (store.root / listed).exists()
+    assert all((store.root / name).read_text() == "years of work" for name in mine)
+
+
+def test_a_run_killed_while_it_made_its_store_goes_on(store, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / f".VERSION.{ALIVE}").write_text("")
+    Store(tmp_path / "new").prepare()
+    assert Store(tmp_path / "new").check()
+
+
+def test_plan_data_is_verified_too(store, in_process):
+    split = store.put(b"image_id,group\n")
+    store.data(split).write_text("image_id,gruop\n")
+    ran = in_process("store", "verify")
+    assert ran.code == 1
+    assert "plan data" in ran.out and f"aside/{split}-1" in ran.out
+    assert in_process("store", "verify").code == 0

@@ -19,9 +19,15 @@ def store(tmp_path) -> Store:
     return made
 
 
-def publish(store: Store, key: str, text: str = "weights") -> bool:
+def publish(
+    store: Store, key: str, text: str = "weights", values: str | None = None, history: str | None = None
+) -> bool:
     staged = store.stage()
     (staged / "state").write_text(text)
+    if values is not None:
+        (staged / "values.json").write_text(values)
+    if history is not None:
+        (staged / "history.csv").write_text(history)
     return store.publish(
         key, staged, identity={"kind": "fit"}, result={"updates": 3}, attempt={"seconds": 1.0}
     )
@@ -85,6 +91,85 @@ def test_another_layout_is_refused(store):
         Store(store.root).prepare()
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\x00\xfe", b"1\n", b"one"])
+def test_a_store_whose_version_is_damaged_says_so(store, content):
+    (store.root / "VERSION").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be used: its file VERSION is damaged"):
+        Store(store.root).prepare()
+
+
+def test_a_version_that_is_a_folder_is_refused(store):
+    (store.root / "VERSION").unlink()
+    (store.root / "VERSION").mkdir()
+    with pytest.raises(UserError, match="cannot write the store at"):
+        Store(store.root).prepare()
+
+
+@pytest.mark.parametrize("damage", ["score", "digest", "other stage", "types", "nested", "value", "history"])
+def test_what_tables_are_read_from_is_compared_with_its_digest(store, caplog, damage):
+    publish(store, "ab" * 20, "weights", values="[0.5]", history="step\n1\n")
+    publish(store, "cd" * 20)
+    folder = store.folder("ab" * 20)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    text = (folder / "stage.json").read_text()
+    changed = {
+        "score": text.replace('"updates": 3', '"updates": 4'),
+        "digest": json.dumps({k: v for k, v in json.loads(text).items() if k != "digest"}),
+        "other stage": (store.folder("cd" * 20) / "stage.json").read_text(),
+        "types": json.dumps(json.loads(text) | {"files": ["state"], "result": 1}),
+        "nested": "[" * 100_000,
+        "value": text,
+        "history": text,
+    }
+    (folder / "stage.json").write_text(changed[damage])
+    if damage == "value":
+        (folder / "values.json").write_text("[0.9]")
+    if damage == "history":
+        (folder / "history.csv").write_bytes(b"\xff\xfe")
+    assert Store(store.root).finished("ab" * 20) is None
+    assert "set aside" in caplog.text
+    assert (store.root / "aside" / f"{'ab' * 20}-1").is_dir()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xfe\x00", b"[]", b'{"record": 1, "process": {}}', b'{"record": {"key": 3}}', None]
+)
+def test_a_damaged_note_is_set_aside_with_a_line(store, caplog, damage):
+    staged = store.stage(key="abc", attempt=ATTEMPT)
+    note = store.root / f"staging/{A1}.json"
+    note.unlink()
+    note.mkdir() if damage is None else note.write_bytes(damage)
+    assert store.recover() == [] and store.recover() == []
+    assert caplog.text.count("the note of an attempt in the store is damaged") == 1
+    assert (store.root / f"aside/{A1}.json-1").exists() and staged.exists()
+
+
+def test_damaged_records_are_left_out_and_the_next_record_is_whole(store, caplog):
+    store.append("abc", {"status": "failed"})
+    path = next((store.root / "records").rglob("*.jsonl"))
+    path.write_bytes(
+        path.read_bytes() + b'\xff\xfe\n[]\n7\n{"status": "failed", "error": "x"}\n{"status": "do'
+    )
+    store.append("abc", {"status": "timeout"})
+    assert [record["status"] for record in store.records("abc")] == ["failed", "timeout"]
+    path.unlink()
+    path.mkdir()
+    store.append("abc", {"status": "done"})
+    assert [record["status"] for record in store.records("abc")] == ["done"]
+    assert "set aside" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"image_id,gruop\n", None])
+def test_damaged_plan_data_is_set_aside_and_stored_again(store, caplog, damage):
+    digest = store.put(b"image_id,group\n")
+    store.data(digest).unlink()
+    store.data(digest).mkdir() if damage is None else store.data(digest).write_bytes(damage)
+    assert store.put(b"image_id,group\n") == digest
+    assert store.data(digest).read_bytes() == b"image_id,group\n"
+    assert "plan data in the store is damaged" in caplog.text
+
+
 @pytest.mark.parametrize("spoil", ["half a stage file", "no stage file", "a field lost", "an output lost"])
 def test_what_is_spoiled_is_set_aside_and_made_again(store, caplog, spoil):
     publish(store, "abc")
@@ -123,14 +208,15 @@ def test_a_spoiled_stage_that_cannot_be_moved_is_named(store, monkeypatch):
 
 # ------------------------------------------------------------- attempts that died silently
 
-ATTEMPT = {"attempt": "a1", "key": "abc", "kind": "fit", "title": "fit toy", "host": "here", "pid": 1}
+A1, A2 = "a1" * 16, "a2" * 16
+ATTEMPT = {"attempt": A1, "key": "abc", "kind": "fit", "title": "fit toy", "host": "here", "pid": 1}
 # Takes a stage of its own process, says so, and waits to be killed.
 MORTAL = """
 import sys, time
 from pathlib import Path
 from derm_bench.store import Store
 store = Store(Path(sys.argv[1]))
-attempt = {"attempt": "a1", "key": "abc", "kind": "fit", "title": "fit toy"}
+attempt = {"attempt": "a1" * 16, "key": "abc", "kind": "fit", "title": "fit toy"}
 staged = store.stage(key="abc", attempt=attempt)
 (staged / "state").write_text("half")
 if sys.argv[2] == "published":
@@ -155,7 +241,7 @@ def kill_at_work(store: Store, until: str = "staged") -> subprocess.Popen:
 def test_an_attempt_killed_without_a_word_gets_a_record(store):
     kill_at_work(store)
     (record,) = store.recover()
-    assert (record["status"], record["title"], record["attempt"]) == ("interrupted", "fit toy", "a1")
+    assert (record["status"], record["title"], record["attempt"]) == ("interrupted", "fit toy", A1)
     assert store.records("abc") == [record]
     assert not list((store.root / "staging").iterdir())
     assert store.recover() == []
@@ -180,7 +266,7 @@ def test_what_its_run_recorded_is_not_recorded_again(store):
 
 def test_a_reused_pid_is_another_process(store):
     store.stage(key="abc", attempt=ATTEMPT)
-    note = store.root / "staging/a1.json"
+    note = store.root / f"staging/{A1}.json"
     content = json.loads(note.read_text())
     assert store.recover() == [], "this very process is at it"
     content["process"]["start_ticks"] -= 1
@@ -189,7 +275,7 @@ def test_a_reused_pid_is_another_process(store):
 
 
 def test_attempts_of_other_hosts_and_containers_are_left_alone(store):
-    for name, field in (("a1", "host"), ("a2", "namespace")):
+    for name, field in ((A1, "host"), (A2, "namespace")):
         store.stage(key="abc", attempt=ATTEMPT | {"attempt": name})
         note = store.root / f"staging/{name}.json"
         content = json.loads(note.read_text())

@@ -16,7 +16,7 @@ from derm_bench.errors import UserError
 from derm_bench.rundir import files
 from derm_bench.rundir.directory import prepare_out, read_run
 from derm_bench.rundir.files import copy, emptied, read_json, replacing, write_text
-from derm_bench.store.store import LAYOUT
+from derm_bench.store.layout import LAYOUT
 
 KEY = "0" * 40
 STAGES = {

@@ -264,12 +264,12 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     options, paths = split_paths(ImageFolderOptions(root=tmp_path / "root"))
     ids = ["nevus/a.jpg", "nevus/b.png"]
     digests = {name: hashlib.sha256((tmp_path / "root" / name).read_bytes()).hexdigest() for name in ids}
-    (tmp_path / "images").write_bytes(
-        write_list(ListedImage(name, "g", "nevus", digests[name]) for name in ids)
-    )
+    listed = write_list(ListedImage(name, "g", "nevus", digests[name]) for name in ids)
+    images = hashlib.sha256(listed).hexdigest()
+    (tmp_path / images).write_bytes(listed)
     params = {
         "dataset": "image-folder", "options": options, "classes": ["nevus"], "size": 32, "resize": "center-crop",
-        "preprocess": [{"name": name, "options": {}} for name in names], "images": "images", "unreadable": 0,
+        "preprocess": [{"name": name, "options": {}} for name in names], "images": images, "unreadable": 0,
         "shown": {"nevus": list(digests.items())}, "title": "folder", "licence": "",
     }  # fmt: skip
     places = dict.fromkeys(("out", "data"), tmp_path)

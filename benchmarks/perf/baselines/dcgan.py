@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-nz, ngf, ndf = 100, 64, 32
+nz, ngf, ndf = 100, 64, 64
 
 
 def make_generator():

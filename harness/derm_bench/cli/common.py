@@ -108,15 +108,17 @@ def plan_request(
     executor: str | None = None,
     executor_options: Sequence[str] = (),
 ) -> Request:
-    """Loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and plans."""
-    plugins = find_plugins(flags)
+    """Checks the store, loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and
+    plans. Writes nothing."""
+    plugins, opened = find_plugins(flags), Store(store or default_store())
+    opened.check()
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]
     loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
     chosen = select_cells(cells(loaded, plugins), only)
     preflight(loaded, plugins, chosen)
     plan = make_plan(loaded, chosen, plugins, machine_of(loaded, plugins, device))
-    return Request(loaded, plugins, plan, Store(store or default_store()))
+    return Request(loaded, plugins, plan, opened)
 
 
 def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:

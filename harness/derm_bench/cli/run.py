@@ -58,8 +58,8 @@ from derm_bench.terminal import PlainConsole, say
 def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     """Plan MATRIX, execute what is missing, write the run directory and print the table.
 
-    Exits with 0 if every selected cell is done (without cells, if every generator is scored), 1 if some failed, 2 if
-    the input is wrong, 130 if interrupted.
+    Exits with 0 if every stage of the selected cells is done, also those of scores, pictures, statistics and figures;
+    1 if some failed, 2 if the input is wrong, 130 if interrupted.
     """
     request = plan_request(
         flags,
@@ -99,14 +99,15 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     )
     statuses = Counter(row["status"] for row in done.rows)
     if options["as_json"]:
-        click.echo(json.dumps({"out": str(done.out), "cells": statuses, "stages_run": done.stages_run}))
+        summary = {"out": str(done.out), "cells": statuses, "stages_run": done.stages_run}
+        click.echo(json.dumps(summary | {"failures": done.failures}))
     else:
         PlainConsole().print(done.table)
+        for failure in done.failures:
+            say(f"warning: {failure}", err=True)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
         counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
         say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
         return 130
-    if not done.rows:  # the matrix only scores generators
-        return 1 if done.unscored else 0
-    return 0 if set(statuses) <= {"done"} else 1
+    return 0 if set(statuses) <= {"done"} and not done.unfinished and not done.unscored else 1

@@ -26,7 +26,7 @@ def store() -> None:
 
 def _open(place: Path | None) -> Store:
     opened = Store(place or default_store())
-    if not (opened.root / "objects").is_dir():
+    if not opened.check():
         raise UserError(f"there is no store at {opened.root}", hint="give its folder with --store")
     return opened
 
@@ -75,12 +75,13 @@ def _print_summary(summary: dict[str, Any]) -> None:
 @store_option
 @json_option
 def verify(store: Path | None, as_json: bool) -> int:
-    """Compare every output with its digest. A stage that differs is set aside; the next run makes it again.
+    """Compare every output, and plan data such as splits, with its digest. What differs is set aside; the next run
+    makes it again.
 
-    Exits with 1 if any stage differs.
+    Exits with 1 if anything differs.
     """
     opened = _open(store)
-    total = sum(1 for _ in maintenance.stage_keys(opened))
+    total, data = sum(1 for _ in maintenance.stage_keys(opened)), len(maintenance.plan_data(opened))
     found = []
     try:
         for corrupted in maintenance.verify(opened):
@@ -90,12 +91,12 @@ def verify(store: Path | None, as_json: bool) -> int:
                 say(f"  set aside to {corrupted.moved_to}")
     except OSError as error:
         hint = "is the store writable?"
-        raise UserError(f"a corrupted stage cannot be set aside: {reason(error)}", hint=hint) from error
+        raise UserError(f"what is corrupted cannot be set aside: {reason(error)}", hint=hint) from error
     if as_json:
         rows = [dataclasses.asdict(corrupted) for corrupted in found]
-        click.echo(json.dumps({"stages": total, "corrupted": rows}, indent=1, default=str))
+        click.echo(json.dumps({"stages": total, "data": data, "corrupted": rows}, indent=1, default=str))
     else:
-        say(f"{total} stages checked, {len(found)} corrupted")
+        say(f"{total} stages and {data} files of plan data checked, {len(found)} corrupted")
     return 1 if found else 0
 
 
@@ -114,10 +115,15 @@ def verify(store: Path | None, as_json: bool) -> int:
 def gc(store: Path | None, dry_run: bool, older_than: float | None, fsync: bool, as_json: bool) -> int:
     """Remove leftovers of dead attempts, checkpoints of finished stages, corrupted stages and unused plan data.
 
-    Nothing that an active run needs is removed. Finished stages are kept, unless --older-than is given.
+    Everything is listed before it is removed. Nothing that an active run needs is removed, and nothing whose name
+    derm-bench does not give. Finished stages are kept, unless --older-than is given.
     """
     opened = _open(store)
     items = maintenance.garbage(opened, older_than)
+    if not as_json:
+        for item in items:
+            place = item.path.relative_to(opened.root).as_posix()
+            say(f"{place}: {item.why}, {human(item.bytes)}")
     records = [] if dry_run else maintenance.clean(opened, items)
     if fsync and not dry_run:
         maintenance.flush_store(opened)

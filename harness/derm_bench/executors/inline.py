@@ -9,6 +9,7 @@ from derm_bench.errors import UserError
 from derm_bench.executors.base import Event, ExecutorSettings, Job, message_of
 from derm_bench.plugins import Plugins
 from derm_bench.worker.perform import perform
+from derm_bench.worker.source import SourceCheck
 
 
 class InlineExecutor:
@@ -25,6 +26,7 @@ class InlineExecutor:
                 )
         self.settings = settings
         self.plugins = Plugins(builtins_only=settings.builtins_only)
+        self._source = SourceCheck()
         self._waiting: Job | None = None
 
     def free(self) -> int:
@@ -43,7 +45,7 @@ class InlineExecutor:
             events.append(Event("progress", job.key, progress))
 
         message, device = message_of(job, self.settings), self.settings.machine.devices[0]
-        record = perform(message, device, self.plugins, report)
+        record = perform(message, device, self.plugins, report, self._source)
         self._waiting = None
         return [*events[-1:], Event("finished", job.key, record)]
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from derm_bench.attempts import new_record
+from derm_bench.attempts import RUN_ENDED, new_record
 from derm_bench.executors.base import Event, ExecutorSettings, Job, default_workers, message_of
 from derm_bench.executors.output_tail import OutputTail
 from derm_bench.executors.placement import Placement
@@ -28,6 +28,22 @@ from derm_bench.plan.model import Stage
 WATCH_SECONDS = 0.25
 # The time of a stage starts when its worker begins it. This is how long a worker may take to get ready.
 START_SECONDS = 300.0
+# Signals by which a process fails by itself, or by its own limits. Any other has been sent from outside.
+CRASHES = frozenset(
+    getattr(signal, name)
+    for name in (
+        "SIGSEGV",
+        "SIGBUS",
+        "SIGABRT",
+        "SIGFPE",
+        "SIGILL",
+        "SIGSYS",
+        "SIGTRAP",
+        "SIGXCPU",
+        "SIGXFSZ",
+    )
+    if hasattr(signal, name)
+)
 # By default glibc returns large blocks to the kernel and faults them in again, which slows activations several times.
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -97,7 +113,7 @@ class LocalExecutor:
         for place, worker in enumerate(self._workers):
             if worker is not None:
                 if worker.stage is not None:
-                    events.append(self._lost(worker, "interrupted", "the run was interrupted"))
+                    events.append(self._lost(worker, "interrupted", RUN_ENDED))
                 self._remove(place)
         return events
 
@@ -236,10 +252,13 @@ class _Worker:
         code = self.process.wait()
         if code == -signal.SIGKILL and kernel_kills() > self._kernel_kills:
             return "oom", "the kernel killed the worker because memory ran out"
-        if code == -signal.SIGKILL:
-            return "interrupted", "the worker was killed from outside (signal 9)"
+        if code < 0 and -code in CRASHES:
+            return "failed", f"the worker crashed with signal {-code} ({_signal_name(-code)})"
         if code < 0:
-            return "failed", f"the worker crashed with signal {-code} ({signal.Signals(-code).name})"
+            return (
+                "interrupted",
+                f"the worker was ended from outside with signal {-code} ({_signal_name(-code)})",
+            )
         return "failed", f"the worker ended with exit code {code}"
 
     def end(self) -> None:
@@ -255,6 +274,13 @@ class _Worker:
                     stream.close()
                 except BrokenPipeError:
                     continue
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return "no name"
 
 
 def kernel_kills() -> int:

@@ -83,7 +83,7 @@ def _reached(modules: Iterable[str], inside: set[str]) -> Closure:
         if top not in inside:
             outside |= {top} - sys.stdlib_module_names
             continue
-        path = None if name in seen or name in UNKEYED else _file_of(name)
+        path = None if name in seen or name in UNKEYED else file_of(name)
         if path is not None:
             parsed = _parsed(path, name)
             seen[name] = parsed.digest
@@ -98,7 +98,7 @@ def definition_closure(module: str, name: str) -> Closure:
     """The closure of a single definition of a module: the definition, the other definitions of the module that it uses,
     and the modules that they import from. The definitions appear in `modules` as `module:name`. If the module has no
     such definition at its top level, the closure of the module is returned."""
-    path = _file_of(module)
+    path = file_of(module)
     tree = normalised(ast.parse(path.read_bytes(), str(path))) if path is not None else ast.Module([], [])
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
     nodes = {bound: node for node in tree.body for bound in _bound(node)}
@@ -118,6 +118,12 @@ def definition_closure(module: str, name: str) -> Closure:
     digest = hashlib.sha256(json.dumps([sorted(own.items()), reached.digest]).encode()).hexdigest()
     defined = [f"{module}:{bound}" for bound, node in used.items() if node not in imports]
     return Closure(digest, tuple(sorted([*defined, *reached.modules])), reached.imports)
+
+
+def forget_source() -> None:
+    """Forgets what was read, so that the next closure is that of the files as they are then."""
+    for known in (source_closure, definition_closure, _parsed):
+        known.cache_clear()
 
 
 def _bound(node: ast.stmt) -> list[str]:
@@ -145,7 +151,7 @@ def _root_of(package: str) -> Path | None:
     return origin.parent if spec.submodule_search_locations else origin
 
 
-def _file_of(module: str) -> Path | None:
+def file_of(module: str) -> Path | None:
     """The source file of a module, found without importing any of its parents."""
     top, *rest = module.split(".")
     root = _root_of(top)
@@ -207,9 +213,9 @@ def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
 
 def _home(base: str, name: str, steps: int = 16) -> str:
     """The module that defines the name which `from base import name` imports."""
-    if _file_of(f"{base}.{name}"):
+    if file_of(f"{base}.{name}"):
         return f"{base}.{name}"
-    path = _file_of(base) if base.partition(".")[0] not in sys.stdlib_module_names else None
+    path = file_of(base) if base.partition(".")[0] not in sys.stdlib_module_names else None
     if path is not None and steps and _is_ours(base):
         module = _parsed(path, base)
         if name in module.handed_on and (module.only_imports or base.partition(".")[0] in OWN_PACKAGES):

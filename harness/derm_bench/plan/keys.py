@@ -154,6 +154,11 @@ def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
     }
 
 
+def forget_plugins() -> None:
+    """Forgets the identities of plugins, so that the next ones are those of the source as it is then."""
+    _plugin_identity.cache_clear()
+
+
 @functools.cache
 def imported_versions(targets: tuple[str, ...]) -> dict[str, str]:
     """The versions of all distributions that the closures of `targets` import."""

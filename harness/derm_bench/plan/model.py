@@ -129,10 +129,18 @@ class Plan:
         return {place: split for place, split in self.splits.items() if place[0] in labels}
 
     def targets(self) -> list[str]:
-        """The stages whose outputs the run directory contains."""
-        found = [key for planned in self.cells for key in planned.evaluations.values()]
-        found += [row.key for row in self.fidelity]
-        return [*found, *itertools.chain(*self.pictures.values()), *self.sheets.values()]
+        """The stages whose outputs or results the run directory contains, each once: a stage that is corrupted is made
+        again even if what was made of it is there."""
+        found = itertools.chain(
+            self.decodes.values(),
+            *((fit.key, fit.health) for fit in self.fits),
+            (required.key for required in self.required),
+            *((planned.train, *planned.evaluations.values()) for planned in self.cells),
+            (row.key for row in self.fidelity),
+            *self.pictures.values(),
+            self.sheets.values(),
+        )
+        return list(dict.fromkeys(found))
 
     def upstream(self, key: str) -> tuple[str, ...]:
         """The keys of all direct and indirect inputs of a stage, each once and after its own inputs."""

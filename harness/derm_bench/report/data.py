@@ -50,8 +50,8 @@ class ReportData:
 
     @cached_property
     def fidelity(self) -> list[Row]:
-        """The rows of fidelity.csv."""
-        return list(to_rows(self.frames["fidelity"]))
+        """The rows of fidelity.csv that have a value. (A score that failed has a row without one, and a warning.)"""
+        return [row for row in to_rows(self.frames["fidelity"]) if number(row["value"]) is not None]
 
     @cached_property
     def composition(self) -> list[Row]:

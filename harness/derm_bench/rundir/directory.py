@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,10 @@ NAMES = (*(table.file for table in TABLES.values()), PREDICTIONS.file, MANIFEST,
 """The files at the top level of a run directory."""
 
 
+_FIRST_WRITE = re.compile(r"\.manifest\.json\.[0-9a-f]{32}")
+"""The manifest while it is being written, which a killed run may leave in an otherwise empty directory."""
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """The contents of a run directory that was read or just written. `predictions` is None if there is no such file."""
@@ -50,22 +56,34 @@ def prepare_out(out: Path, matrix_name: str) -> None:
     manifest = out / MANIFEST
     try:
         out.mkdir(parents=True, exist_ok=True)
-        entries = [entry.name for entry in out.iterdir()]
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        entries = [entry.name for entry in out.iterdir() if not _FIRST_WRITE.fullmatch(entry.name)]
     except OSError as error:
-        raise UserError(
-            f"cannot write the run directory {out.absolute()}: {(error.strerror or str(error)).lower()}",
-            hint="use another --out",
-        ) from error
+        raise _cannot_write(out, error) from error
+    if entries:
+        _refuse_other_run(out, matrix_name)
+    try:
+        # A file without a name: nothing of the user's is touched, and nothing is left.
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise _cannot_write(out, error) from error
     if not entries:
         # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
         write_json({"schema": SCHEMA, "matrix": {"name": matrix_name}}, manifest)
-        return
+
+
+def _cannot_write(out: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write the run directory {out.absolute()}: {(error.strerror or str(error)).lower()}",
+        hint="use another --out",
+    )
+
+
+def _refuse_other_run(out: Path, matrix_name: str) -> None:
+    """Raise UserError unless the folder holds a run of this matrix."""
     check_directory(out, NAMES)
     try:
-        name = read_json(manifest)["matrix"]["name"]
+        name = read_json(out / MANIFEST)["matrix"]["name"]
     except (OSError, UserError, KeyError, TypeError):
         raise UserError(
             f"{out.absolute()} is not empty and is not a run directory",
@@ -83,9 +101,9 @@ class Writing:
     """The data that a run directory contains in addition to the tables.
 
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
-    not done. splits: the CSV file of each split, by digest. metrics: the plugin metrics that the matrix names.
-    directions: the metric directions of an existing manifest, used instead of `metrics`. summary: the table that the
-    statistics stage computed.
+    not done. failures: sentences about the stages that failed, which become warnings. splits: the CSV file of each
+    split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an
+    existing manifest, used instead of `metrics`. summary: the table that the statistics stage computed.
     """
 
     provenance: Mapping[str, Any]
@@ -94,6 +112,7 @@ class Writing:
     metrics: Sequence[MetricSpec] = ()
     directions: Directions | None = None
     summary: pd.DataFrame | None = None
+    failures: Sequence[str] = ()
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
@@ -109,7 +128,9 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
     if directions is None:
         classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
         directions = metric_directions(tables, classes, writing.metrics)
-    manifest = make_manifest(stages, records, out, writing.provenance, directions, writing.statuses)
+    manifest = make_manifest(
+        stages, records, out, writing.provenance, directions, writing.statuses, writing.failures
+    )
     write_json(manifest, out / MANIFEST)
     return RunFiles(out, manifest, tables, out / PREDICTIONS.file, read_index(out / "samples"))
 

@@ -61,9 +61,10 @@ def make_manifest(
     provenance: Mapping[str, Any],
     metrics: Directions,
     statuses: Mapping[str, Mapping[str, str]],
+    failures: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the manifest of a run directory whose other files have been written. `statuses` has the status and error
-    of each stage that is not done."""
+    of each stage that is not done; `failures` are sentences about them, which become warnings."""
     manifest = {
         "schema": SCHEMA,
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
@@ -72,7 +73,7 @@ def make_manifest(
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
-        "warnings": warnings_of(stages, records),
+        "warnings": [*failures, *warnings_of(stages, records)],
         "health": list(health_rows(stages, records)),
         "files": digests(out, [MANIFEST, *REPORTS, "figures"]),
         "plan": {"stages": stages.dump(), "statuses": statuses},

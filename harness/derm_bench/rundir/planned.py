@@ -43,11 +43,12 @@ class CellStages:
 @dataclass(frozen=True, slots=True)
 class ScoreStage:
     """A fidelity stage and the coordinates of its rows. `step` is the update of a snapshot, or None for the end of the
-    fit."""
+    fit. `metrics` are the names of the metrics that it computes, which have rows without a value if it is not done."""
 
     at: ClassCoordinates
     step: int | None
     key: Key
+    metrics: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,10 @@ class RunStages:
         return cls(
             matrix=matrix | {"file": plan.matrix.file.name},
             cells=[_cell(planned) for planned in plan.cells],
-            scores=[ScoreStage(_at_class(row), row.step, row.key) for row in plan.fidelity],
+            scores=[
+                ScoreStage(_at_class(row), row.step, row.key, _metrics(plan, row.key))
+                for row in plan.fidelity
+            ],
             fits=[
                 FitStage(_at_class(fit), fit.key, fit.health, tuple(plan.pictures.get(fit.key, ())))
                 for fit in plan.fits
@@ -154,6 +158,10 @@ class RunStages:
                 yield at.class_name
         for curve in self.curves:
             yield from (curve.at.dataset, curve.at.class_name, curve.at.stage, curve.at.role)
+
+    def in_results(self) -> set[str]:
+        """Return the keys of the trainings and evaluations whose own failure is a row of results.csv."""
+        return {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
 
     def done(self, statuses: Mapping[str, Any]) -> set[str]:
         """Return the keys of the stages that tables are read from, without those that `statuses` lists."""
@@ -205,6 +213,10 @@ def _cell(planned: PlannedCell) -> CellStages:
         stages,
         tuple(planned.trainings),
     )
+
+
+def _metrics(plan: Plan, key: str) -> tuple[str, ...]:
+    return tuple(use["name"] for use in plan.stages[key].params.metrics)
 
 
 def _at_class(row: ClassCoordinates) -> ClassCoordinates:

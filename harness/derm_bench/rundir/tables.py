@@ -161,13 +161,16 @@ def protocol_name(matrix: Mapping[str, Any]) -> str:
 
 
 def fidelity_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
-    """Yield the rows of fidelity.csv: the values of each generator, class and step, and of the controls."""
+    """Yield the rows of fidelity.csv: the values of each generator, class and step, and of the controls. A score that
+    is not done has one row per metric, without a value."""
     for score in stages.scores:
         folder = records.folder(score.key)
+        head = score.at.columns() | {"step": score.step if score.step is not None else "last"}
         if records.outcome(score.key).status == "done" and folder is not None:
-            head = score.at.columns() | {"step": score.step if score.step is not None else "last"}
             for value in json.loads((folder / "values.json").read_text()):
                 yield head | value
+        else:
+            yield from (head | {"metric": name} for name in score.metrics)
 
 
 def composition_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:

@@ -71,9 +71,13 @@ class Execution:
 
     def needed(self, targets: Iterable[str]) -> list[str]:
         """The stages to run so that `targets` exist. A finished stage does not need its inputs, and optional inputs are
-        not run for the stages that read them."""
+        not run for the stages that read them. Targets that differ from what was published, in what tables are made
+        from, are set aside here."""
         order: dict[str, None] = {}
-        stack = [(key, False) for key in reversed(list(dict.fromkeys(targets)))]
+        wanted = list(dict.fromkeys(targets))
+        for key in wanted:
+            self.store.finished(key)
+        stack = [(key, False) for key in reversed(wanted)]
         while stack:
             key, ready = stack.pop()
             if key in order or (key in self.outcomes and not ready):
@@ -188,6 +192,7 @@ class Execution:
             return None
         if status == "busy":
             observer.progressed(stage, {"busy": True})
+        if status in ("busy", "stale"):  # stale: the worker is replaced
             return BUSY_SECONDS
         self.record(stage, record, observer)
         again = status == "interrupted" and self._revived[stage.key] < REVIVALS
@@ -281,7 +286,7 @@ class _Loop:
 
     def _start(self, key: str, executor: Executor) -> None:
         job = self.execution.job_of(self.stages[key])
-        if self.execution.store.has(job.key):  # published by another run meanwhile, or by an earlier one
+        if self.execution.store.finished(job.key):  # published by another run meanwhile, or by an earlier one
             self.execution.outcomes[key] = Outcome("done")
             self._release(key)
             return

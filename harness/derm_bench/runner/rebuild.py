@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ from derm_bench.rundir.files import check_directory, read_bytes
 from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.execute import Outcome
+from derm_bench.runner.failures import failed_stages
 from derm_bench.runner.store_records import SavedRecords
-from derm_bench.store.store import LAYOUT
+from derm_bench.store.layout import LAYOUT
 
 SPLIT_BYTES = 2**30
 STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending", "waiting")
@@ -115,9 +117,16 @@ def _from_store(
             f"the store at {root} does not have the splits of {run_dir}",
             hint="leave out --store to use the run's own files",
         ) from error
+    changed = [digest for digest, content in splits.items() if hashlib.sha256(content).hexdigest() != digest]
+    if changed:
+        raise UserError(
+            f"the split {changed[0]} in the store at {root} differs from its digest",
+            hint="run `derm-bench store verify` and the matrix again, or leave out --store",
+        )
     writing = Writing(
         provenance={name: manifest[name] for name in PROVENANCE if name in manifest},
         statuses=manifest["plan"]["statuses"],
+        failures=failed_stages(manifest["plan"]["statuses"], stages.in_results()),
         splits=splits,
         directions=manifest.get("metrics", {}),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.tables import read_summary
 from derm_bench.runner.execute import Execution
 from derm_bench.runner.external_programs import programs_of, refuse_programs
+from derm_bench.runner.failures import failed_stages
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.progress import BarProgress, PlainProgress, ProgressWithHooks
 from derm_bench.runner.provenance import provenance_of
@@ -51,7 +50,8 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done."""
+    """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done;
+    `unfinished` counts all stages that are not done, and `failures` says which failed and why."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -60,6 +60,8 @@ class Done:
     interrupted: bool
     seconds: float = field(default=0.0)
     unscored: int = 0
+    unfinished: int = 0
+    failures: tuple[str, ...] = ()
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -77,11 +79,9 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     store.prepare()
     store.recover()
     prepare_out(options.out, plan.matrix.name)
-    for digest, content in plan.data.items():
-        if not store.data(digest).exists():
-            store.put(content)
+    for content in plan.data.values():
+        store.put(content)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
-    _finish_cleanly_when_terminated()
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
         execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options), hooks))
@@ -99,7 +99,17 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     table = summarise_for_terminal(ReportData(files))
     made = [*(key for fit in plan.fits for key in (fit.key, fit.health)), *(row.key for row in plan.fidelity)]
     unscored = sum(execution.outcomes[key].status != "done" for key in made if key in execution.outcomes)
-    return Done(options.out, rows, table, ran, execution.interrupted, time.monotonic() - began, unscored)
+    return Done(
+        options.out,
+        rows,
+        table,
+        ran,
+        execution.interrupted,
+        time.monotonic() - began,
+        unscored,
+        sum(outcome.status != "done" for outcome in execution.outcomes.values()),
+        tuple(failed_stages(_statuses(execution), RunStages.of(plan).in_results())),
+    )
 
 
 def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[str, Path]:
@@ -123,25 +133,24 @@ def _write(
     plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
 ) -> RunFiles:
     """Writes the run directory without figures and reports."""
-    records = StoreRecords(execution.outcomes, execution.store)
+    records, stages = StoreRecords(execution.outcomes, execution.store), RunStages.of(plan)
+    statuses = _statuses(execution)
     writing = Writing(
         provenance=provenance_of(plan, options.command),
-        statuses=records.statuses(),
+        statuses=statuses,
+        failures=failed_stages(statuses, stages.in_results()),
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
         summary=read_summary(statistics) if statistics is not None else None,
     )
-    return write_run(options.out, RunStages.of(plan), records, writing)
+    return write_run(options.out, stages, records, writing)
 
 
-def _finish_cleanly_when_terminated() -> None:
-    """Treats SIGTERM like Ctrl-C: running stages are recorded as interrupted and the tables are written."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
+def _statuses(execution: Execution) -> dict[str, dict[str, str]]:
+    """Status, error and title of the stages that are not done, as the manifest keeps them."""
+    stages = execution.plan.stages
+    found = StoreRecords(execution.outcomes, execution.store).statuses()
+    return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
 def _progress(options: RunOptions) -> PlainProgress | BarProgress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from derm_bench.runner.execute import Outcome
 from derm_bench.store import Store
-from derm_bench.store.stage_files import read_stage
+from derm_bench.store.stage_files import check_digests, read_stage, whole_records
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,10 @@ class SavedRecords:
         if finished:
             return finished["attempt"]
         try:
-            lines = (self._root / "records" / key[:2] / f"{key}.jsonl").read_text().splitlines()
+            content = (self._root / "records" / key[:2] / f"{key}.jsonl").read_bytes()
         except OSError:
             return {}
-        for line in reversed(lines):
-            try:
-                record = json.loads(line)
-            except ValueError:  # cut off by a crash
-                continue
-            return record if isinstance(record, dict) else {}
-        return {}
+        return next(reversed(list(whole_records(content))), {})
 
     def _place(self, key: str) -> Path:
         return self._root / "objects" / key[:2] / key
@@ -103,7 +96,9 @@ class SavedRecords:
     def _finished(self, key: str) -> Mapping[str, Any] | None:
         if key not in self._read:
             try:
-                self._read[key] = read_stage(self._place(key))
+                document = read_stage(self._place(key))
+                check_digests(self._place(key), document)
+                self._read[key] = document
             except (OSError, ValueError):
                 self._read[key] = None
         return self._read[key]

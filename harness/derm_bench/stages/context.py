@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from derm_bench.errors import UserError
 from derm_bench.hashed_options import merge_paths
 from derm_bench.lazy import create
 
@@ -89,6 +91,16 @@ class StageContext:
     @property
     def precision(self) -> Precision:
         return self.machine.precision
+
+    def planned(self, digest: str) -> bytes:
+        """Reads plan-level data, such as a split, by its digest. Raises UserError if its content differs."""
+        content = (self.data / digest).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise UserError(
+                f"{self.data / digest} differs from its digest",
+                hint="start the run again: it sets the file aside and stores it again",
+            )
+        return content
 
     def options(self, kind: str, name: str) -> Any:
         """The options of the stage's plugin, as its model, with the paths of files restored."""

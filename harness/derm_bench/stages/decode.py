@@ -73,7 +73,7 @@ class Steps(NamedTuple):
 def decode(context: StageContext) -> dict[str, Any]:
     """Writes images.npy, masks.npy if every image has a mask, and index.json."""
     params: p.Decode = context.params
-    listed = read_list((context.data / params.images).read_bytes())
+    listed = read_list(context.planned(params.images))
     ids = [image.id for image in listed]
     dataset, steps = opened(context)
     options = context.options("dataset", params.dataset)

@@ -43,7 +43,8 @@ def decoded_of(context: StageContext) -> Decoded:
     """The decoded images of a stage, with its split and cleaning."""
     params: p.View = context.params
     clean = json.dumps(params.clean, sort_keys=True)
-    return _decoded(context.inputs["decode"], context.data / params.split, tuple(params.classes), clean)
+    split = context.planned(params.split)
+    return _decoded(context.inputs["decode"], split, tuple(params.classes), clean)
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,9 @@ class Decoded:
 
 
 @functools.lru_cache(maxsize=2)
-def _decoded(folder: Path, split: Path, classes: tuple[str, ...], clean: str) -> Decoded:
-    """Cached between the stages of a worker: both files are named by their content and never change."""
-    return Decoded.load(folder, read_split(split.read_bytes(), classes), json.loads(clean))
+def _decoded(folder: Path, split: bytes, classes: tuple[str, ...], clean: str) -> Decoded:
+    """Cached between the stages of a worker: the folder is named by its content and never changes."""
+    return Decoded.load(folder, read_split(split, classes), json.loads(clean))
 
 
 def set_aside(

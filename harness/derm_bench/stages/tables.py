@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run_stages(context: StageContext) -> RunStages:
     """The rows of the plan, which the parameters of the stage refer to by their digest."""
-    return stages_of(json.loads((context.data / context.params.rows).read_bytes()))
+    return stages_of(json.loads(context.planned(context.params.rows)))
 
 
 class EndedRecords:

@@ -16,8 +16,13 @@ def reason(error: OSError) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file completely or not at all: to a temporary file beside it, which is then renamed."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:  # for example on a full disk
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def flush(folder: Path) -> None:

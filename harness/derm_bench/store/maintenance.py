@@ -14,6 +14,7 @@ from typing import Any
 
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store.atomic_files import flush
+from derm_bench.store.layout import is_own
 from derm_bench.store.processes import is_running
 from derm_bench.store.stage_files import document_digest, file_digest, read_stage
 from derm_bench.store.store import Store
@@ -48,8 +49,13 @@ class Garbage:
 def stage_keys(store: Store) -> Iterator[str]:
     """The keys of all finished stages, sorted."""
     for path in sorted((store.root / "objects").glob("*/*")):
-        if path.is_dir() and not path.name.startswith("."):
+        if path.is_dir() and is_own("objects", path) and path.parent.name == path.name[:2]:
             yield path.name
+
+
+def plan_data(store: Store) -> list[str]:
+    """The digests by which plan data is named, sorted."""
+    return [path.name for path in _entries(store, "data") if not path.name.startswith(".")]
 
 
 def documents(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -133,22 +139,25 @@ def _iso(seconds: float) -> str:
 
 
 def verify(store: Store) -> Iterator[Corrupted]:
-    """Compares every file of every finished stage with its digest. A stage that differs is set aside and yielded."""
+    """Compares every file of every finished stage, and plan data such as splits, with their digests. What differs is
+    set aside and yielded."""
     for key in list(stage_keys(store)):
         found = problems(store.folder(key))
         if found and store.folder(key).is_dir():
             title = _title(store.folder(key))
             yield Corrupted(key, title, tuple(found), store.set_aside(key, "; ".join(found)))
+    for digest in plan_data(store):
+        wrong = store.check_data(digest)
+        if wrong:
+            yield Corrupted(digest, "plan data", (wrong,), store.set_data_aside(digest))
 
 
 def problems(folder: Path) -> list[str]:
     """The differences of a finished stage from what was published, one sentence each."""
     try:
         document = read_stage(folder)
-        if document.get("digest", document_digest(document)) != document_digest(document):
+        if document.get("digest") != document_digest(document):
             return [f"{STAGE_FILE} changed"]
-        if document["key"] != folder.name:
-            return [f"{STAGE_FILE} belongs to the stage {document['key']}"]
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         found = [f"{name} was added" for name in sorted(files - {STAGE_FILE} - document["files"].keys())]
         for name, digest in document["files"].items():
@@ -205,8 +214,10 @@ def flush_store(store: Store) -> None:
 
 
 def _entries(store: Store, name: str) -> list[Path]:
+    """The entries of a folder of the store that have names of ours, sorted. Other files are left alone."""
     folder = store.root / name
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    found = sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    return [path for path in found if is_own(name, path)]
 
 
 def _active_runs(store: Store) -> list[float]:
@@ -230,7 +241,8 @@ def _staging(store: Store, has_active_run: bool) -> Iterator[Garbage]:
         if path.suffix == ".json" and path.with_suffix("").exists():
             continue
         note = notes.get(path.stem)
-        alive = is_running(note["process"]) if isinstance(note, dict) and "process" in note else None
+        process = note.get("process") if isinstance(note, dict) else None
+        alive = is_running(process) if isinstance(process, dict) else None
         limit = UNSEEN_DAYS if path.stem in notes or has_active_run else UNOWNED_DAYS
         if alive is False or (alive is None and _age(path) >= limit):
             yield Garbage("left by an attempt that ended", path, size_of(path))

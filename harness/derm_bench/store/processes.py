@@ -24,9 +24,9 @@ def identify(pid: int | None = None) -> dict[str, Any]:
 
 def is_running(process: Mapping[str, Any]) -> bool | None:
     """Whether a process from `identify` is running; None if that is unknown, for a process of another host or
-    container."""
+    container, and for a damaged note."""
     here = _machine()
-    if process.get("host") != platform.node():
+    if process.get("host") != platform.node() or not isinstance(process.get("pid"), int):
         return None
     if process.get("boot") != here["boot"]:
         return False

@@ -8,8 +8,10 @@
     <store>/staging/<attempt>.json         the process that runs it, until its record is appended
     <store>/checkpoints/<key>/             state from which an unfinished stage resumes
     <store>/running/<pid>.json             an active run, whose stages are not removed by `store gc`
-    <store>/aside/<key>-<n>/               a corrupted stage; `store gc` removes it
+    <store>/locks/<key>                    locked while the stage is executed
+    <store>/aside/<name>-<n>               a corrupted stage, note, record or plan data; `store gc` removes it
 
+A store is made only in an empty or new folder, and only names like these are removed or moved (`layout.py`).
 A folder under objects/ appears by one atomic rename, so it is complete or absent. Only this class writes to the store.
 A stage that is corrupted nevertheless (a damaged disk, a change by hand) is set aside and made again.
 """
@@ -25,30 +27,29 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from derm_bench.errors import UserError
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store.atomic_files import flush, flush_folders, reason, write_atomically
+from derm_bench.store.layout import check_place, is_own, make_folders
 from derm_bench.store.processes import identify, is_running
-from derm_bench.store.stage_files import document_digest, file_digest, read_stage
+from derm_bench.store.stage_files import (
+    check_digests,
+    document_digest,
+    file_digest,
+    read_note,
+    read_stage,
+    whole_records,
+)
 
-LAYOUT = "1"
 # Status in the record of a stage that was set aside. It is not a failure of the stage, so the stage is made again.
 CORRUPT = "corrupt"
 _log = logging.getLogger(__name__)
-
-
-def default_store() -> Path:
-    """The folder `$DERM_BENCH_STORE`, else a folder in the user's cache."""
-    named = os.environ.get("DERM_BENCH_STORE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("derm-bench")) / "store"
 
 
 @dataclass(frozen=True)
@@ -72,26 +73,23 @@ class Store:
         self._finished: dict[str, Finished] = {}
         self._sound: set[str] = set()
 
+    def check(self) -> bool:
+        """Whether the store exists. Raises UserError if its folder is something else or cannot be used. Writes
+        nothing."""
+        return check_place(self.root)
+
     def prepare(self) -> None:
-        """Creates the folders and registers this process as an active run. Raises UserError if that is impossible or if
-        the store has another layout."""
+        """Creates the folders and registers this process as an active run. Raises UserError if that is impossible, if
+        the store has another layout, or if the folder is not empty and is not a store."""
+        self.check()
         try:
-            for name in ("objects", "records", "data", "staging", "running"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
-            version = self.root / "VERSION"
-            if not version.exists():
-                write_atomically(version, LAYOUT.encode())
+            make_folders(self.root)
             write_atomically(self.root / "running" / f"{os.getpid()}.json", json.dumps(identify()).encode())
         except OSError as error:
             raise UserError(
                 f"cannot write the store at {self.root}: {reason(error)}",
                 hint="give a writable folder with --store or DERM_BENCH_STORE",
             ) from error
-        if version.read_text() != LAYOUT:
-            raise UserError(
-                f"the store at {self.root} has layout {version.read_text()!r}, this version reads {LAYOUT!r}",
-                hint="use another folder with --store",
-            )
 
     # ------------------------------------------------------------------------ outputs
 
@@ -104,9 +102,10 @@ class Store:
         return key in self._sound or self._read(key) is not None
 
     def finished(self, key: str) -> Finished | None:
-        """The finished stage, or None. A corrupted stage is set aside and does not count."""
+        """The finished stage, or None. The stage file, and the small files from which tables are made, are compared
+        with their digests. A corrupted stage is set aside and does not count."""
         if key not in self._finished:
-            document = self._read(key)
+            document = self._read(key, check=True)
             if document is None:
                 return None
             self._finished[key] = Finished(
@@ -119,13 +118,15 @@ class Store:
             )
         return self._finished[key]
 
-    def _read(self, key: str) -> dict[str, Any] | None:
-        """Reads the stage file of a finished stage and marks the stage as used now."""
+    def _read(self, key: str, check: bool = False) -> dict[str, Any] | None:
+        """Reads the stage file of a finished stage, compares digests if `check`, and marks the stage as used now."""
         folder = f"{self._objects}/{key[:2]}/{_plain(key)}"
         if not os.path.isdir(folder):  # noqa: PTH112  (called for every stage of a plan)
             return None
         try:
             document = read_stage(folder)
+            if check:
+                check_digests(Path(folder), document)
         except (OSError, ValueError) as error:
             self._set_corrupted_aside(key, str(error))
             return None
@@ -149,22 +150,37 @@ class Store:
     def set_aside(self, key: str, why: str) -> Path | None:
         """Moves a corrupted stage to aside/ by one rename and records it. Returns None if another process has moved
         it."""
-        (self.root / "aside").mkdir(exist_ok=True)
-        for n in range(1, 10_000):
-            place = self.root / "aside" / f"{_plain(key)}-{n}"
-            if place.exists():
-                continue
-            try:
-                self.folder(key).rename(place)
-            except FileNotFoundError:
-                return None
-            self._sound.discard(key)
-            self._finished.pop(key, None)
+        place = self._move_aside(self.folder(key))
+        self._sound.discard(key)
+        self._finished.pop(key, None)
+        if place is not None:
             error = {"type": CORRUPT, "message": why, "traceback": ""}
             moved = {"key": key, "status": CORRUPT, "error": error, "moved_to": place.name, "seconds": 0.0}
             self.append(key, moved | {"started": _now()})
-            return place
+        return place
+
+    def _move_aside(self, path: Path) -> Path | None:
+        """Moves a damaged file or folder to aside/ under a new name. Returns None if another process has moved it."""
+        (self.root / "aside").mkdir(exist_ok=True)
+        for n in range(1, 10_000):
+            place = self.root / "aside" / f"{path.name}-{n}"
+            if not place.exists():
+                try:
+                    return path.rename(place)
+                except FileNotFoundError:
+                    return None
         raise OSError(errno.EEXIST, "too many copies are set aside already", str(self.root / "aside"))
+
+    def _set_file_aside(self, path: Path, what: str, why: str) -> None:
+        """Moves a damaged file that is not a stage to aside/ and says so. Raises UserError if that is impossible."""
+        try:
+            place = self._move_aside(path)
+        except OSError as error:
+            raise UserError(
+                f"{path} is damaged ({why}) and cannot be set aside: {reason(error)}", hint="remove it"
+            ) from error
+        if place is not None:
+            _log.warning("%s in the store is damaged (%s): set aside to %s", what, why, place)
 
     def remove(self, key: str) -> None:
         """Removes a finished stage. It is renamed first, so that no process sees a part of it."""
@@ -196,10 +212,19 @@ class Store:
         """
         recovered = []
         for path in sorted((self.root / "staging").glob("*.json")):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open() as handle:
+            if not is_own("staging", path):
+                continue
+            if not path.is_file():
+                self._set_file_aside(path, "the note of an attempt", "it is not a file")
+                continue
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # if two runs start at once, one does it
-                note = _json_or_none(handle.read())
-                if note is None or not path.exists() or is_running(note["process"]) is not False:
+                try:
+                    note = read_note(handle.read())
+                except (ValueError, RecursionError) as error:
+                    self._set_file_aside(path, "the note of an attempt", str(error))
+                    continue
+                if not path.exists() or is_running(note["process"]) is not False:
                     continue
                 staged = path.with_suffix("")
                 record = self._missing_record(note, staged)
@@ -291,11 +316,16 @@ class Store:
 
     def append(self, key: str, record: Mapping[str, Any]) -> None:
         """Appends the record of an attempt by a single write of one line, so that a record is complete or absent."""
-        path = self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
+        path = self._records(key)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            self._set_file_aside(path, "the file of records of a stage", "it is a folder")
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a crash has cut off the last line
+                line = b"\n" + line
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
@@ -305,22 +335,42 @@ class Store:
                 self.discard(self._note(record["attempt"]).with_suffix(""))
 
     def records(self, key: str) -> list[dict[str, Any]]:
-        """The records of all attempts at a stage, oldest first. A line that a crash has cut off is left out."""
+        """The records of all attempts at a stage, oldest first. Lines that are cut off or damaged are left out."""
         try:
-            text = (self.root / "records" / key[:2] / f"{_plain(key)}.jsonl").read_text()
-        except FileNotFoundError:
+            return list(whole_records(self._records(key).read_bytes()))
+        except OSError:
             return []
-        return list(_whole_lines(text))
+
+    def _records(self, key: str) -> Path:
+        return self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
 
     # ---------------------------------------------------------------------- plan data
 
     def put(self, content: bytes) -> str:
-        """Stores plan-level data and returns its digest."""
+        """Stores plan-level data and returns its digest. A file of that name with another content is set aside."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.data(digest)
-        if not path.exists():
-            write_atomically(path, content)
+        try:
+            if path.read_bytes() == content:
+                return digest
+            why = "its content differs from its digest"
+        except OSError as error:
+            why = reason(error)
+        if os.path.lexists(path):
+            self._set_file_aside(path, "plan data", why)
+        write_atomically(path, content)
         return digest
+
+    def check_data(self, digest: str) -> str:
+        """What is wrong with the plan-level data of this digest; empty if nothing is."""
+        try:
+            return "" if file_digest(self.data(digest)) == digest else "its content differs from its digest"
+        except OSError as error:
+            return reason(error)
+
+    def set_data_aside(self, digest: str) -> Path | None:
+        """Moves damaged plan-level data to aside/. Returns None if another process has moved it."""
+        return self._move_aside(self.data(digest))
 
     def data(self, digest: str) -> Path:
         """The file that holds plan-level data."""
@@ -346,18 +396,3 @@ def _seconds_alive(started: str, staged: Path) -> float:
         return round(max(0.0, max(times) - datetime.fromisoformat(started).timestamp()), 4)
     except (OSError, ValueError):
         return 0.0
-
-
-def _json_or_none(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue

@@ -21,33 +21,51 @@ from derm_bench.stages.context import Checkpoints, Device, Ended, StageContext
 from derm_bench.stages.runtime import prepare
 from derm_bench.store import Store
 from derm_bench.store.locks import stage_lock
+from derm_bench.store.maintenance import problems
 from derm_bench.training.health import DiscriminatorWatch
 from derm_bench.worker.lookup import Lookup
 from derm_bench.worker.readonly import refuse_changes
+from derm_bench.worker.source import SourceChanged, SourceCheck
 
 Report = Callable[[Mapping[str, Any]], None]
 
 
-def perform(job: Mapping[str, Any], device: str, plugins: Plugins, report: Report) -> dict[str, Any]:
+def perform(
+    job: Mapping[str, Any],
+    device: str,
+    plugins: Plugins,
+    report: Report,
+    source: SourceCheck | None = None,
+) -> dict[str, Any]:
     """Runs a job and returns its record. Raises nothing but KeyboardInterrupt.
 
-    The lock of the stage is held meanwhile. If another run holds it the status is `busy`, and if another run has
-    finished the stage it is `found`; neither is an attempt.
+    The lock of the stage is held meanwhile. If another run holds it the status is `busy`, if another run has finished
+    the stage it is `found`, and if the worker must be replaced because source that it has imported was edited it is
+    `stale`; none of these is an attempt. source: what the worker knows of its source from earlier jobs.
     """
     store = Store(Path(job["store"]))
+    source = source or SourceCheck()
     try:
         with stage_lock(store.root, job["key"]) as ours:
             if not ours:
                 return {"status": "busy", "key": job["key"]}
             if store.has(job["key"]):
                 return {"status": "found", "key": job["key"]}
-            return _attempt(job, store, device, plugins, report)
-    except OSError as error:  # the lock file could not be created, for example on a full disk
+            source.check(job, plugins)
+            if source.is_stale(job):
+                return {"status": "stale", "key": job["key"]}
+            return _attempt(job, store, device, plugins, report, source)
+    except (OSError, SourceChanged) as error:  # the lock file cannot be created, for example on a full disk
         return new_record(job, device) | {"seconds": 0.0} | peak_memory(device) | failure_fields(error)
 
 
 def _attempt(
-    job: Mapping[str, Any], store: Store, device: str, plugins: Plugins, report: Report
+    job: Mapping[str, Any],
+    store: Store,
+    device: str,
+    plugins: Plugins,
+    report: Report,
+    source: SourceCheck,
 ) -> dict[str, Any]:
     record = new_record(job, device)
     began = time.perf_counter()
@@ -55,7 +73,8 @@ def _attempt(
     staged = None
     try:
         staged = store.stage(key=job["key"], attempt=record)
-        result = _call(job, store, staged, device, plugins, report)
+        with source.watching(job):
+            result = _call(job, store, staged, device, plugins, report)
         attempt = record | _spent(began, device)
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
         store.forget_checkpoint(
@@ -65,7 +84,26 @@ def _attempt(
     except Exception as error:
         if staged is not None:
             store.discard(staged)
-        return record | _spent(began, device) | failure_fields(error)
+        fields = failure_fields(error)
+        if not isinstance(error, UserError | Diverged | Waiting | MemoryError):
+            fields |= _spoiled(store, job, fields)
+        return record | _spent(began, device) | fields
+
+
+def _spoiled(store: Store, job: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the record of a stage that failed because inputs of it are damaged, which are set aside to be made
+    again by the next run; empty if the inputs are whole. Inputs are hashed here only, after a failure."""
+    found = []
+    for name, key in job["identity"]["inputs"].items():
+        wrong = problems(store.folder(key))
+        if wrong:
+            found.append(f"{name} ({wrong[0]})")
+            with contextlib.suppress(OSError):
+                store.set_aside(key, "; ".join(wrong))
+    if not found:
+        return {}
+    message = f"inputs are damaged: {', '.join(found)}; start the run again, which makes them again"
+    return {"status": "failed", "retry": True, "error": {**fields["error"], "message": message}}
 
 
 def _call(
@@ -115,7 +153,7 @@ def failure_fields(error: BaseException) -> dict[str, Any]:
     trace = "".join(traceback.format_exception(error))
     return {
         "status": status,
-        "retry": full,
+        "retry": full or isinstance(error, SourceChanged),
         "curve": list(getattr(error, "curve", None) or ()),
         "error": {
             "type": type(error).__name__,

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from derm_bench.stages.runtime import prepare
 from derm_bench.worker.perform import perform
 from derm_bench.worker.readonly import drop_write_override
 from derm_bench.worker.replacement import ReplacementCheck
+from derm_bench.worker.source import SourceCheck
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,7 +35,7 @@ def main() -> None:
     plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
     # Importing torch takes seconds. It is done before the first job, so that no stage's time includes it.
     prepare(device, int(os.environ["OMP_NUM_THREADS"]))
-    check = ReplacementCheck(device)
+    check, source = ReplacementCheck(device), SourceCheck(_start_of_process())
     for line in sys.stdin:
         job = json.loads(line)
         key = job["key"]
@@ -43,13 +45,23 @@ def main() -> None:
 
         drop_write_override(Path(job["store"]))
         _send(events, {"event": "started", "key": key, "payload": {}})
-        record = perform(job, device, plugins, report)
+        record = perform(job, device, plugins, report, source)
         sys.stdout.flush()
         sys.stderr.flush()
         why = check.reason(record)
         _send(events, {"event": "finished", "key": key, "payload": record, "retire": why})
         if why:
             return
+
+
+def _start_of_process() -> float:
+    """When this process was started, in seconds since the epoch; now, where the system does not say."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        age = time.process_time()
+    return time.time() - max(0.0, age)
 
 
 def _send(events: Any, message: Mapping[str, Any]) -> None:
