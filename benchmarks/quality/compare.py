@@ -15,10 +15,10 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,6 +67,8 @@ for _name, _options in OTHERS.items():
     SIDES[_name] = (_name, _options)
     if _name != "spggan":  # has an average of its own
         SIDES[f"{_name} ema .99"] = (_name, _options | {"ema": 0.99})
+# (class index, number) -> samples uint8 [n,3,64,64]
+Draw = Callable[[int, int], torch.Tensor]
 MEASURES = ("sharpness", "nn_accuracy", "coverage", "distance")
 
 
@@ -98,6 +100,19 @@ def units(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
                     yield side, seed, precision, of
 
 
+class Fit(NamedTuple):
+    """One fit: images uint8 [N,3,64,64] of the classes `names`, and how they are fitted."""
+
+    method: str
+    images: torch.Tensor
+    labels: torch.Tensor
+    names: tuple[str, ...]
+    seed: int
+    precision: str
+    updates: int
+    device: str
+
+
 def unit(given: argparse.Namespace, side: str, seed: int, precision: str, of: str) -> None:
     """Fit one GAN, draw samples of each class, measure them and append the lines."""
     torch.set_num_threads(given.threads)
@@ -105,69 +120,52 @@ def unit(given: argparse.Namespace, side: str, seed: int, precision: str, of: st
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
     networks = _networks(given, reals)
-    names = of.split("+")
+    names = tuple(of.split("+"))
     images = torch.cat([reals[f"{name}_train"] for name in names])
     labels = torch.cat([torch.full((len(reals[f"{name}_train"]),), k) for k, name in enumerate(names)])
     method, options = SIDES[side]
     # A conditional GAN sees each class as often as a GAN of one class does.
-    updates = given.updates * len(names)
+    fit = Fit(method, images, labels, names, seed, precision, given.updates * len(names), given.device)
     began = time.perf_counter()
-    make = _textbook if options is None else _ours
-    draw = make(given, method, options or {}, images, labels, tuple(names), seed, precision, updates)
+    draw = _textbook(fit) if options is None else _ours(fit, options)
     seconds = time.perf_counter() - began
     for k, name in enumerate(names):
         fakes = draw(k, SAMPLES)
         values = measures.measure(networks, reals[f"{name}_held"], fakes, given.device)
         line = {"side": side, "seed": seed, "precision": precision, "of": of, "class": name}
-        line |= {"updates": updates, "seconds": round(seconds, 1), **values}
+        line |= {"updates": fit.updates, "seconds": round(seconds, 1), **values}
         with (given.out / "results.jsonl").open("a") as handle:
             handle.write(json.dumps(line) + "\n")
         _grid(fakes[:64], given.out / f"{side} {precision} {name} {seed}.jpg".replace(" ", "_"))
 
 
-def _textbook(
-    given: argparse.Namespace,
-    method: str,
-    options: Mapping[str, Any],
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    names: tuple[str, ...],
-    seed: int,
-    precision: str,
-    updates: int,
-) -> Any:
-    classes = len(names) if method == "cgan" else 0
-    bf16 = precision == "bf16"
+def _textbook(fit: Fit) -> Draw:
     g = textbook.fit(
-        images, labels, classes=classes, updates=updates, seed=seed, device=given.device, bf16=bf16
+        fit.images,
+        fit.labels,
+        classes=len(fit.names) if fit.method == "cgan" else 0,
+        updates=fit.updates,
+        seed=fit.seed,
+        device=fit.device,
+        bf16=fit.precision == "bf16",
     )
-    return lambda label, n: textbook.sample(g, n, label, seed, given.device)
+    return lambda label, n: textbook.sample(g, n, label, fit.seed, fit.device)
 
 
-def _ours(
-    given: argparse.Namespace,
-    method: str,
-    options: Mapping[str, Any],
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    names: tuple[str, ...],
-    seed: int,
-    precision: str,
-    updates: int,
-) -> Any:
+def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
     from derm_bench.images import ImageSet
     from derm_bench.lazy import create
     from derm_bench.plugins import Plugins
     from derm_bench.specs import SampleRequest, Task
     from derm_bench.training.stage_run import StageRun, seed_everything
 
-    spec = Plugins().get("generator", method)
-    seed_everything(seed)
-    gan = create(spec, spec.options.model_validate(options), Task(names, 64, device=given.device))
-    ids = tuple(map(str, range(len(images))))
-    train = ImageSet(images, labels, names, ids, ids)
-    gan.fit(train, StageRun(seed=seed, budget=updates, device=given.device, precision=precision))
-    return lambda label, n: gan.sample(SampleRequest(label, n, seed), train).images
+    spec = Plugins().get("generator", fit.method)
+    seed_everything(fit.seed)
+    gan = create(spec, spec.options.model_validate(options), Task(fit.names, 64, device=fit.device))
+    ids = tuple(map(str, range(len(fit.images))))
+    train = ImageSet(fit.images, fit.labels, fit.names, ids, ids)
+    gan.fit(train, StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision))
+    return lambda label, n: gan.sample(SampleRequest(label, n, fit.seed), train).images
 
 
 def _networks(given: argparse.Namespace, reals: Mapping[str, torch.Tensor]) -> list[measures.Network]:

@@ -42,12 +42,9 @@ class Protocol(Options):
     """`fair`, or `paper` with permits. A permit only allows a leak; the leak itself is written where it happens."""
 
     name: Literal["fair", "paper"] = Field(
-        "fair", description="fair enforces all rules; paper permits what `allow` lists"
+        "fair", description="fair: all rules; paper: all but what `allow` lists"
     )
-    allow: tuple[str, ...] = Field(
-        (),
-        description=f"permits: {', '.join(PERMITS)}",
-    )
+    allow: tuple[str, ...] = Field((), description=f"permits: {', '.join(PERMITS)}")
 
 
 class PluginUse(Options):
