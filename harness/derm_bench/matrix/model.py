@@ -100,9 +100,7 @@ class Split(Options):
         0.1,
         description="as for `test`; the word `test` validates on the test set and needs the permit select_on_test",
     )
-    reserve: Share | PerClass = Field(
-        0.0, description="real images that are used by `more-real` alone; as for `test`"
-    )
+    reserve: Share | PerClass = Field(0.0, description="real images for `more-real` alone; as for `test`")
     group: Literal["auto", "none"] | str = Field(
         "auto",
         description="images that stay together: auto (lesion or patient), an attribute, none (permit: ungrouped_split)",
@@ -372,9 +370,7 @@ class Matrix(Options):
     exclude: tuple[dict[str, Any], ...] = Field(
         (), description="entries that remove cells: those that match all keys of an entry"
     )
-    include: tuple[dict[str, Any], ...] = Field(
-        (), description="entries that add cells; a missing key means all"
-    )
+    include: tuple[dict[str, Any], ...] = Field((), description="cells to add; a missing key means all")
     product: bool = Field(True, description="false: run only the cells of `include`")
 
     def error(self, message: str, path: Sequence[str | int] = (), hint: str = "") -> UserError:
