@@ -12,6 +12,7 @@ from PIL import Image
 from derm_bench_plugins.classifiers import published_weights
 
 BASE = """name: base
+protocol: {name: paper, allow: [select_on_synthetic]}
 datasets: [{name: phantom-dermoscopy, images: 90, side: 32, size: 32}]
 strategies:
   - real-only

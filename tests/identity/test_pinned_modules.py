@@ -26,6 +26,7 @@ REASONS = {
     "+generators.gan": "the update of both networks",
     "+generators.lesion_paste": "its method",
     "+generators.masks": "masks are read and placed",
+    "+generators.regularised": "spectral normalisation and dropout of D",
     "+generators.specs.common": "options that GANs share",
     "+generators.specs.dcgan:DcganOptions": "its options",
     "+generators.specs.lesion_paste:LesionPasteOptions": "its options",
@@ -98,6 +99,7 @@ REASONS = {
     "training.checkpoints": "a resumed fit goes on from these",
     "training.classification": "the training loop of classifiers",
     "training.curves": "means of training curves",
+    "training.diffaugment": "differentiable augmentation of D's images",
     "training.ema": "averages of networks",
     "training.engine": "the training loop",
     "training.feed": "which images a batch has, and how they are mixed",
@@ -114,6 +116,7 @@ REASONS = {
     "training.resize": "every resize of images",
     "training.seeding": "random streams",
     "training.selection": "which state is kept",
+    "training.spectral_norm": "spectral normalisation of layers",
     "training.stage_run": "budget, batches and evaluations of a fit",
     "training.weights": "weights are compared with a network and loaded",
 }
@@ -203,11 +206,11 @@ OF_KINDS = {
 
 OF_PLUGINS = {
     ("generator", "dcgan"): """
-        +generators.dcgan +generators.dcgan_nets +generators.doublings +generators.gan
+        +generators.dcgan +generators.dcgan_nets +generators.doublings +generators.gan +generators.regularised
         +generators.specs.common +generators.specs.dcgan:DcganOptions images options.base options.generator
-        options.uses protocols run seeds training.capture training.checkpoints training.ema training.engine
-        training.gan_plugin training.init training.losses training.module_plugin training.optim
-        training.precision training.seeding training.weights
+        options.uses protocols run seeds training.augment training.capture training.checkpoints training.diffaugment
+        training.ema training.engine training.gan_plugin training.init training.losses training.module_plugin
+        training.optim training.precision training.seeding training.spectral_norm training.weights
     """,
     ("classifier", "timm"): """
         +classifiers.model_registry +classifiers.sla +classifiers.smallest_size

@@ -57,7 +57,7 @@ def test_numbers_that_are_whole_may_be_written_with_an_exponent_and_numbers_with
         ("strategies.1.generator.classes", "[mel, mel]", ["generator.classes", "'mel' is listed twice"]),
         ("strategies.1.generator.classes", "[]", ["an empty list of classes"]),
         ("strategies.1.generator.scope", "[[mel], [nv], [mel]]", ["scope", "'mel' is listed twice"]),
-        ("strategies.0.name", "control", ["strategies.0.name", "'control' is taken"]),
+        ("strategies.0.name", "control", ["strategies.0.name", "cannot be called 'control'"]),
         ("analysis.margin", "5", ["analysis.margin", "less than or equal to 0.5"]),
         ("analysis.alpha", "0.999999", ["analysis.alpha", "less than or equal to 0.5"]),
         ("analysis.alpha", "1e-9", ["analysis.alpha", "greater than or equal"]),

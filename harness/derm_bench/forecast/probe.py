@@ -131,6 +131,7 @@ class _Prober:
     ) -> None:
         self.plan, self.chosen, self.store, self.executor, self.say = plan, chosen, store, executor, say
         self.failures: dict[str, Failure] = {}
+        self._made: dict[str, Stage] = {}  # the small stages of all rounds so far
 
     def probes(self) -> Probes:
         """Runs three rounds: a warm-up of all stages, then short and longer runs of those that are quick and
@@ -165,6 +166,8 @@ class _Prober:
         targets = small.add(keys)
         for content in small.plan.data.values():
             self.store.put(content)
+        # A small stage may read one of an earlier round.
+        small.plan.stages = self._made = self._made | small.plan.stages
         execution = Execution(small.plan, self.store)
         execution.run(self.executor, targets, _ProbeProgress(self.say))
         if execution.interrupted:

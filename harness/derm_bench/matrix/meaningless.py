@@ -1,5 +1,5 @@
-"""Refuses what is valid word by word and cannot be meant: a name that is taken, a thing that is listed twice, an arm
-that is compared with itself, an exclusion of what does not exist."""
+"""Refuses what is valid word by word and cannot be meant: a thing that is listed twice, an arm that is compared with
+itself, an exclusion of what does not exist."""
 
 from __future__ import annotations
 
@@ -11,25 +11,13 @@ from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import GeneratorUse, Matrix
 from derm_bench.yamlio import KeyPath
 
-CONTROL = "control"
-"""The strategy under which tables list the controls of the harness."""
-
-
 def meaningless(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each such place of a matrix."""
-    yield from _names(matrix)
     yield from _test_sets(matrix)
     yield from _classes(matrix)
     yield from _generators(matrix)
     yield from _comparisons(matrix)
     yield from _folds(matrix)
-
-
-def _names(matrix: Matrix) -> Iterator[Problem]:
-    for index, strategy in enumerate(matrix.strategies):
-        if strategy.name == CONTROL:
-            message = f"the name '{CONTROL}' is taken: tables list the controls of the harness under it"
-            yield Problem(("strategies", index, "name"), message, "give it another name")
 
 
 def _test_sets(matrix: Matrix) -> Iterator[Problem]:
