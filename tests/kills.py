@@ -31,6 +31,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from derm_bench.store.store import CORRUPT
+
 TOYS = Path(__file__).parent / "toys"
 MAIN = "from derm_bench.cli import main; main()"
 # What may differ between two runs that came to the same: times and memory.
@@ -255,6 +257,8 @@ def flaws(store: Path) -> list[str]:
         records = [json.loads(line) for line in path.read_text().splitlines()]
         done = [record["attempt"] for record in records if record["status"] == "done"]
         document = store / "objects" / path.stem[:2] / path.stem / "stage.json"
+        if records[-1]["status"] == CORRUPT:  # the run itself has found it and set it aside
+            continue
         if len(done) > 1:
             problems.append(f"stage {records[-1]['title']} was done {len(done)} times")
         elif done and json.loads(document.read_text())["attempt"]["attempt"] != done[0]:

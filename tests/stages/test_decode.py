@@ -1,5 +1,6 @@
 """Decoding: what is read is what was planned, names are data, and what cannot be read is named or refused."""
 
+import hashlib
 import os
 from types import SimpleNamespace
 
@@ -52,13 +53,14 @@ class Planned:
         rows = zip(found.ids, found.labels, strict=True)
         images = write_list(ListedImage(name, name, label, digests[name]) for name, label in rows)
         place.mkdir()
-        (place / "images").write_bytes(images)
+        self.images = hashlib.sha256(images).hexdigest()
+        (place / self.images).write_bytes(images)
 
     def decode(self, unreadable=0.0, plugins=None):
         hashed, paths = split_paths(self.options)
         params = SimpleNamespace(
             dataset="image-folder", options=hashed, classes=self.classes, size=16, resize="center-crop",
-            preprocess=[], images="images", unreadable=unreadable,
+            preprocess=[], images=self.images, unreadable=unreadable,
         )  # fmt: skip
         machine, lookup = Device("cpu", "fp32", 1), plugins or Lookup(Plugins())
         decode(StageContext(params, {"paths": paths}, {}, self.place, self.place, machine, lookup))

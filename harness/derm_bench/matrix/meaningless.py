@@ -11,6 +11,7 @@ from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import GeneratorUse, Matrix
 from derm_bench.yamlio import KeyPath
 
+
 def meaningless(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each such place of a matrix."""
     yield from _test_sets(matrix)
@@ -124,4 +125,4 @@ def unmatched(matrix: Matrix) -> Iterator[Problem]:
                 yield Problem(("exclude", index, key), f"no cell has {key} {entry[key]}", f"there is {known}")
 
 
-__all__ = ["CONTROL", "meaningless", "unmatched"]
+__all__ = ["meaningless", "unmatched"]
