@@ -158,6 +158,7 @@ def test_a_checkout_that_is_not_installed_has_its_plugins_in_the_steps(tmp_path)
             text=True,
             check=True,
             env=os.environ | environment,
+            cwd=tmp_path,  # an installed checkout has metadata of its own
         )
     assert done.stdout.split() == [str((tmp_path / "site").resolve()), "['builtins']"]
 
