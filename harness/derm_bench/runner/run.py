@@ -97,7 +97,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     statuses = dict(Counter(row["status"] for row in rows))
     hooks.run_finish(plan.matrix.name, options.out, statuses)
     table = summarise_for_terminal(ReportData(files))
-    made = [row.key for row in (*plan.fits, *plan.fidelity)]
+    made = [*(fit.key for fit in plan.fits), *(row.key for row in plan.fidelity)]
     unscored = sum(execution.outcomes[key].status != "done" for key in made if key in execution.outcomes)
     return Done(
         options.out,
