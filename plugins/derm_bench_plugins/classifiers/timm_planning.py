@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from derm_bench_plugins.classifiers.known_sides import problem_of_side, smallest_known
 from derm_bench_plugins.classifiers.published_weights import problem_of_published
 
 if TYPE_CHECKING:
@@ -29,12 +30,8 @@ PATCH = re.compile(r"_patch(\d+)_")
 
 def preflight(options: TimmOptions) -> Iterator[str]:
     """Yield the problems of the side `input_size`, if it is known, and of `pretrained`."""
-    smallest = smallest_side(options.model)
-    if options.input_size is not None and options.input_size < smallest:
-        yield (
-            f"{options.model} needs images of at least {smallest} px; these have {options.input_size}; "
-            f"write input_size: {smallest} or more: images are resized to it"
-        )
+    if problem := problem_of_side(options.model, options.input_size, smallest_side(options.model)):
+        yield problem
     if options.pretrained and options.weights is None and (problem := problem_of_published(options.model)):
         yield problem
 
@@ -51,6 +48,4 @@ def smallest_side(model: str) -> int:
     """Return the smallest side in pixels that a model may accept, 1 if nothing is known."""
     architecture = model.partition(".")[0]
     patch = PATCH.search(f"{architecture}_")
-    if patch:
-        return int(patch[1])
-    return next((side for pattern, side in SMALLEST.items() if re.fullmatch(pattern, architecture)), 1)
+    return int(patch[1]) if patch else smallest_known(architecture, SMALLEST)

@@ -3,11 +3,11 @@ torch."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from derm_bench.fingerprint import UNREADABLE, file_digests
+from derm_bench_plugins.classifiers.known_sides import problem_of_side, smallest_known
 from derm_bench_plugins.classifiers.torchvision_names import published
 
 if TYPE_CHECKING:
@@ -28,12 +28,9 @@ SMALLEST = {
 
 def preflight(options: TorchvisionOptions) -> Iterator[str]:
     """Yield the problems of the side `input_size`, if it is known, and of a file that is said to be published."""
-    smallest = next((side for pattern, side in SMALLEST.items() if re.fullmatch(pattern, options.model)), 1)
-    if options.input_size is not None and options.input_size < smallest:
-        yield (
-            f"{options.model} needs images of at least {smallest} px; these have {options.input_size}; "
-            f"write input_size: {smallest} or more: images are resized to it"
-        )
+    smallest = smallest_known(options.model, SMALLEST)
+    if problem := problem_of_side(options.model, options.input_size, smallest):
+        yield problem
     if options.pretrained and options.weights is not None:
         digest = file_digests({"file": options.weights})["file"]
         known = [file.digest for file in published(options.model)]
