@@ -31,14 +31,7 @@ CLASSES = ("bkl", "nv")
 SAMPLES = 300
 # What is compared: the name of a side -> the method and the options of ours (None: the textbook's).
 WIDE = {"base": 32, "z_dim": 100, "batch_size": 64}
-MIRZA = WIDE | {
-    "loss": "bce",
-    "betas": (0.5, 0.999),
-    "d_steps": 1,
-    "discriminator": "planes",
-    "conditional_norm": False,
-    "spectral_norm": False,
-}
+MIRZA = WIDE | {"preset": "mirza"}
 SIDES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "textbook dcgan": ("dcgan", None),
     "dcgan": ("dcgan", WIDE),
@@ -78,10 +71,10 @@ def main() -> None:
     reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
     _networks(given, reals)
     known = {(line["side"], line["seed"], line["precision"], line["of"]) for line in _read(given.out)}
-    todo = [one for one in units(given) if one not in known]
+    todo = [one for one in fits(given) if one not in known]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.jobs, mp_context=context) as pool:
-        running = {pool.submit(unit, given, *one): one for one in todo}
+        running = {pool.submit(fit_and_measure, given, *one): one for one in todo}
         for future in as_completed(running):
             if future.exception() is not None:
                 print(running[future], repr(future.exception()), file=sys.stderr, flush=True)
@@ -89,7 +82,7 @@ def main() -> None:
     print((given.out / "table.md").read_text())
 
 
-def units(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
+def fits(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
     """Yield (side, seed, precision, classes); a conditional GAN is fitted to both classes at once."""
     for seed in range(given.seeds):
         for side in given.sides or [
@@ -113,7 +106,7 @@ class Fit(NamedTuple):
     device: str
 
 
-def unit(given: argparse.Namespace, side: str, seed: int, precision: str, of: str) -> None:
+def fit_and_measure(given: argparse.Namespace, side: str, seed: int, precision: str, of: str) -> None:
     """Fit one GAN, draw samples of each class, measure them and append the lines."""
     torch.set_num_threads(given.threads)
     if given.device.startswith("cuda"):
@@ -160,8 +153,10 @@ def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
     from derm_bench.training.stage_run import StageRun, seed_everything
 
     spec = Plugins().get("generator", fit.method)
+    chosen = {**spec.presets.get(options.get("preset", ""), {}), **options}
+    chosen.pop("preset", None)
     seed_everything(fit.seed)
-    gan = create(spec, spec.options.model_validate(options), Task(fit.names, 64, device=fit.device))
+    gan = create(spec, spec.options.model_validate(chosen), Task(fit.names, 64, device=fit.device))
     ids = tuple(map(str, range(len(fit.images))))
     train = ImageSet(fit.images, fit.labels, fit.names, ids, ids)
     gan.fit(train, StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision))

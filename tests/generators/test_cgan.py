@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tests.generators.test_dcgan import shapes
 
 from derm_bench.specs import Task
@@ -114,3 +115,11 @@ def test_probabilities_are_logged_as_such_and_scores_under_their_own_names():
 
 def test_noise_is_normal():
     assert tiny().prior(2000, stream(0, "z")).var().item() == pytest.approx(1, rel=0.05)
+
+
+def test_smoothing_lowers_the_target_of_bce_and_is_refused_with_hinge():
+    real, fake, targets = torch.tensor([2.0]), torch.tensor([-1.0]), one_hot(0)
+    plain, smoothed = (tiny(loss="bce", smoothing=s).loss_d(real, fake, targets).item() for s in (0.0, 0.1))
+    assert smoothed - plain == pytest.approx(0.1 * 2)
+    with pytest.raises(ValidationError, match="write loss: bce"):
+        CganOptions(smoothing=0.1)

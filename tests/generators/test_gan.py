@@ -41,7 +41,6 @@ def fitted(budget=6, every=None, **options):
 
 def test_samples_come_from_the_moving_average_of_g():
     gan, _, states, weights = fitted(ema=0.5, every=3)
-    mean = weights[0]
     averages = {}
     seed_everything(0)
     start = Dcgan(DcganOptions(base=4, z_dim=8, batch_size=8), Task(("mel",), 16)).generator.to_rgb.weight

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 
 def smallest_known(architecture: str, table: Mapping[str, int]) -> int:
-    """Return the side in pixels that `table` (regular expression of whole names -> side) gives for an architecture; 1 if
-    it has none."""
+    """Return the side in pixels that `table` (regular expression of whole names -> side) gives for an architecture, or
+    1."""
     return next((side for pattern, side in table.items() if re.fullmatch(pattern, architecture)), 1)
 
 

@@ -18,6 +18,7 @@ z, and v from N(0,.02), like the rest of D. A batch of fakes has the same classe
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,6 +48,8 @@ class Cgan(ConditionalGan):
         self.discriminator = make_d(options.d_base or options.base, stages, self.classes).to(task.device)
         self.initialise()
         self.adversarial_loss_d, self.adversarial_loss_g = ADVERSARIAL[options.loss]
+        if options.smoothing:  # for bce alone
+            self.adversarial_loss_d = partial(discriminator_loss, smoothing=options.smoothing)
         self.critic = options.loss == "hinge"
 
     def discriminate(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -54,8 +57,6 @@ class Cgan(ConditionalGan):
         return logits
 
     def loss_d(self, real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if self.options.loss == "bce":
-            return discriminator_loss(real, fake, self.options.smoothing)
         return self.adversarial_loss_d(real, fake)
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,7 @@ from derm_bench_plugins.generators.dcgan_nets import Discriminator, stages_of
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
-    from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
+    from derm_bench_plugins.generators.specs.semi_gan import SemiGanOptions
 
 
 class SemiGan(ConditionalGan):
@@ -36,7 +36,7 @@ class SemiGan(ConditionalGan):
     D returns logits [N,K+1], the last one for "fake".
     """
 
-    def __init__(self, options: ConditionalOptions, task: Task) -> None:
+    def __init__(self, options: SemiGanOptions, task: Task) -> None:
         self.options, self.device, self.classes = options, task.device, len(task.classes)
         stages = stages_of(task.size, "semi-gan")
         generator = ConditionalGenerator(options.z_dim, self.classes, options.base, stages)

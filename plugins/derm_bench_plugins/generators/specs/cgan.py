@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from derm_bench.specs import Betas, GeneratorSpec
 from derm_bench_plugins.generators.specs.common import SMALL
@@ -28,6 +28,14 @@ class CganOptions(ConditionalOptions):
     spectral_norm: bool = Field(
         True, description="spectral normalisation of D's layers (Miyato et al. 2018), without its BatchNorm"
     )
+
+    @model_validator(mode="after")
+    def _smoothing_fits_the_loss(self) -> CganOptions:
+        if self.smoothing and self.loss != "bce":
+            raise ValueError(
+                "smoothing lowers the target of a cross-entropy: write loss: bce, or leave it out"
+            )
+        return self
 
 
 SPEC = GeneratorSpec(

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from pydantic import field_validator
+
 from derm_bench.specs import GeneratorSpec
 from derm_bench_plugins.generators.specs.common import SMALL
 from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
+
+
+class SemiGanOptions(ConditionalOptions):
+    """The options of the conditional GANs, but for `smoothing`: D has classes instead of a target for reals."""
+
+    @field_validator("smoothing")
+    @classmethod
+    def _there_is_no_target_to_lower(cls, value: float) -> float:
+        if value:
+            raise ValueError("semi-gan has no target for reals that could be lowered: leave smoothing out")
+        return value
+
 
 SPEC = GeneratorSpec(
     name="semi-gan",
     summary='GAN whose discriminator classifies images into K classes and "fake" by one softmax',
     paper="Rashid et al. 2019, cited by papers 002 and 003; losses of Salimans et al. 2016",
     create="derm_bench_plugins.generators.semi_gan:SemiGan",
-    options=ConditionalOptions,
+    options=SemiGanOptions,
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
