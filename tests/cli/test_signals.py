@@ -62,7 +62,9 @@ def test_a_worker_that_a_signal_from_outside_ended_is_interrupted_and_a_crash_fa
     number, status, monkeypatch
 ):
     monkeypatch.setattr("derm_bench.executors.local.kernel_kills", lambda: 0)
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    # A process started under nohup, or in the background of a script, ignores some of these signals.
+    usual = lambda: [signal.signal(one, signal.SIG_DFL) for one in ENDING]  # noqa: E731
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=usual)
     process.send_signal(getattr(signal, number))
     ended, said = _Worker.exit_status(SimpleNamespace(process=process, _kernel_kills=0))
     assert ended == status and number in said
