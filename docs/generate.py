@@ -22,6 +22,7 @@ from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
+from derm_bench.matrix.type_words import as_yaml, in_words
 from derm_bench.options import base, classifier, generator, uses
 from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
@@ -55,10 +56,16 @@ PLACES = {
     model.Numerics: "numerics",
 }
 """Where a matrix writes each of its models."""
-NAMES = {found.__name__: place.rsplit(" ", 1)[-1] + " map" for found, place in PLACES.items()} | {
-    "TransformUse": "transform",
-    "ClassifierUse": "classifier",
+ENTRY_NAMES = {
+    "DatasetEntry": "a data set",
+    "StrategyEntry": "a strategy",
+    "GeneratorUse": "a generator",
+    "ClassifierEntry": "a classifier",
+    "TestSet": "a test set",
+    "PluginUse": "a metric",
+    "ExecutorUse": "an executor",
 }
+NAMES = {found.__name__: f"a map as under `{place}`" for found, place in PLACES.items()} | ENTRY_NAMES
 """What tables call the type of a key."""
 
 
@@ -166,7 +173,7 @@ def matrix_page(plugins: Plugins) -> Lines:
     for name, entry in schema["properties"].items():
         field = model.Matrix.model_fields.get(name)
         text = EXTRA.get(name) or (field.description if field else "") or ""
-        yield row(code(name), type_of(entry, schema), default_of(entry), prose(text))
+        yield row(code(name), type_of(entry), default_of(entry), prose(text))
     for found, place in PLACES.items():
         yield from ("", f"## {place}", "", markdown(own_docstring(found)), "")
         yield from option_table(found, entry_fields(found))
@@ -195,40 +202,12 @@ def option_table(found: type[BaseModel], names: Collection[str] | None = None) -
         # A label is filled in by the loader, which its description mentions.
         needed = field.is_required() and "default" not in text
         default = "required" if needed else default_of(entry) or "-"
-        yield row(code(name), type_of(entry, schema), default, prose(text))
+        yield row(code(name), type_of(entry), default, prose(text))
 
 
-def type_of(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """A JSON Schema in words: `integer`, `adam or sgd`, `list of string`."""
-    if "$ref" in entry:
-        name = entry["$ref"].rsplit("/", 1)[1]
-        return NAMES.get(name, name)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if key in entry:
-            words = [type_of(choice, schema) for choice in entry[key]]
-            return " or ".join(dict.fromkeys(word for word in words if word != "null"))
-    if "enum" in entry:
-        return " or ".join(code(str(choice)) for choice in entry["enum"])
-    if "const" in entry:
-        return code(str(entry["const"]).lower() if isinstance(entry["const"], bool) else str(entry["const"]))
-    kind = entry.get("type", "anything")
-    if kind == "array":
-        items = entry.get("items") or {}
-        return f"list of {type_of(items, schema)}" if items else "list"
-    if kind == "object":
-        values = entry.get("additionalProperties")
-        return f"map of {type_of(values, schema)}" if isinstance(values, Mapping) and values else "map"
-    bounds = [
-        f"{sign} {entry[key]:,}"
-        for key, sign in (
-            ("minimum", "≥"),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "≤"),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in entry
-    ]
-    return f"{kind} {', '.join(bounds)}".strip()
+def type_of(entry: Mapping[str, Any]) -> str:
+    """A JSON Schema in words: `a whole number`, `one of adam, sgd`, `a list of texts`."""
+    return in_words(entry, NAMES, code)
 
 
 def default_of(entry: Mapping[str, Any]) -> str:
@@ -236,21 +215,7 @@ def default_of(entry: Mapping[str, Any]) -> str:
     default = entry.get("default")
     if default is None:
         return ""
-    return code(yaml_of(default))
-
-
-def yaml_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{name}: {yaml_of(inner)}" for name, inner in value.items() if inner is not None)
-            + "}"
-        )
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(yaml_of, value)) + "]"
-    return "null" if value is None else str(value)
+    return code(as_yaml(default))
 
 
 # ---------------------------------------------------------------------------------------- plugins
@@ -281,7 +246,7 @@ def plugin_section(installed: Installed) -> Lines:
     if spec.paper:
         yield from (f"Paper: {prose(spec.paper)}", "")
     for preset, values in spec.presets.items():
-        yield f"- preset `{preset}`: {code(yaml_of(dict(values)))}"
+        yield f"- preset `{preset}`: {code(as_yaml(dict(values)))}"
     composed = compose_options(spec)
     if own := own_options(installed, composed):
         yield from ("", *option_table(composed, own))
