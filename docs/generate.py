@@ -20,6 +20,7 @@ from derm_bench import hookspecs, protocols, run, specs
 from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
+from derm_bench.matrix.load import DEFAULT_METRICS
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
 from derm_bench.matrix.type_words import as_yaml, in_words
@@ -165,15 +166,19 @@ def class_section(name: str, found: type) -> Lines:
 
 def matrix_page(plugins: Plugins) -> Lines:
     """From the JSON Schema that `derm-bench schema` prints."""
-    schema = json_schema(plugins)
     yield from ("# Matrix reference", "")
-    yield "Every key of a matrix file. [The matrix](../matrix.md) explains how they work together;"
-    yield from ("`derm-bench schema` prints all this, with the options of your plugins, for an editor.", "")
-    yield from ("## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
-    for name, entry in schema["properties"].items():
-        field = model.Matrix.model_fields.get(name)
-        text = EXTRA.get(name) or (field.description if field else "") or ""
-        yield row(code(name), type_of(entry), default_of(entry), prose(text))
+    yield "Every key of a matrix file, generated from the code by `python docs/generate.py --matrix`."
+    yield "[The matrix](../matrix.md) explains how the keys work together. `derm-bench plugins show NAME` shows the"
+    yield "options of a plugin, and `derm-bench schema` prints all this, with the options of your plugins, for an editor."
+    yield from ("", "## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
+    properties = model.Matrix.model_json_schema()["properties"]
+    for name in json_schema(plugins)["properties"]:
+        kind, text = EXTRA.get(name, ("", ""))
+        if name in properties:
+            field = model.Matrix.model_fields[name]
+            kind, text = SHORT.get(name, "") + type_of(properties[name]), field.description or ""
+        default = DEFAULTS.get(name) or default_of(properties.get(name, {})) or "-"
+        yield row(code(name), kind, default, prose(text))
     for found, place in PLACES.items():
         yield from ("", f"## {place}", "", markdown(own_docstring(found)), "")
         yield from option_table(found, entry_fields(found))
@@ -185,10 +190,21 @@ def own_docstring(found: type) -> str:
 
 
 EXTRA = {
-    "dataset": "short for a list of one data set",
-    "presets": "named changes of the matrix, by path; `--preset NAME` applies one",
+    "dataset": ("a data set", "short for `datasets` with one data set"),
+    "presets": ("a map of maps", "named changes of the matrix, by key path; `--preset NAME` applies one"),
 }
-"""Keys that exist in YAML alone."""
+"""Type and meaning of keys that exist in YAML alone."""
+SHORT = {"protocol": "one of `fair`, `paper`, or ", "seeds": "a list of whole numbers, or "}
+"""Types of short forms."""
+DEFAULTS = {
+    "datasets": "required",
+    "strategies": "required",
+    "protocol": "`fair`",
+    "seeds": "`[0]`",
+    "metrics": f"`{as_yaml(DEFAULT_METRICS)}`",
+    "name": "the name of the file",
+}
+"""Defaults of the top level that the models do not have, or not as they are written."""
 
 
 def option_table(found: type[BaseModel], names: Collection[str] | None = None) -> Lines:

@@ -47,8 +47,8 @@ def _words(entry: Mapping[str, Any], names: Mapping[str, str], quote: Callable[[
             choices = [_words(choice, names, quote) for choice in entry[key] if choice.get("type") != "null"]
             return ", or ".join(dict.fromkeys(choices)) or "null"
     if "enum" in entry or "const" in entry:
-        values = [quote(_written(value)) for value in entry.get("enum", [entry.get("const")])]
-        return f"one of {', '.join(values)}" if len(values) > 1 else values[0]
+        members = [quote(_written(value)) for value in entry.get("enum", [entry.get("const")])]
+        return f"one of {', '.join(members)}" if len(members) > 1 else members[0]
     kind = entry.get("type")
     if kind == "array":
         return _list(entry, names, quote)
