@@ -1,6 +1,7 @@
 """Writes the reference pages (hooks, matrix, plugins, command line) from the code, as Markdown. Needs no Sphinx.
 
-python docs/generate.py FOLDER
+python docs/generate.py           # writes docs/reference/matrix.md, which is committed
+python docs/generate.py FOLDER    # writes all pages into FOLDER
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
 
 Lines = Iterator[str]
+MATRIX_PAGE = Path(__file__).parent / "reference" / "matrix.md"
+"""The page of the reference that is committed, so that it can be read without a build."""
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("derm_bench_")}
 CONTRACT = (specs, protocols, base, generator, classifier, uses, run)
 """The modules of the plugin contract: what plugins import of all but `run` they import from `derm_bench.specs`."""
@@ -82,10 +85,18 @@ def write(folder: Path) -> None:
     }
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
-        text = "\n".join(lines) + "\n"
-        path = folder / f"{name}.md"
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+        write_if_changed(folder / f"{name}.md", page_text(lines))
+
+
+def page_text(lines: Lines) -> str:
+    """The text of a page. Consecutive empty lines become one."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Writes a page unless it is up to date, so that Sphinx reads it again only if it has changed."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 # ------------------------------------------------------------------------------------------ hooks
@@ -167,9 +178,9 @@ def class_section(name: str, found: type) -> Lines:
 def matrix_page(plugins: Plugins) -> Lines:
     """From the JSON Schema that `derm-bench schema` prints."""
     yield from ("# Matrix reference", "")
-    yield "Every key of a matrix file, generated from the code by `python docs/generate.py --matrix`."
+    yield "Every key of a matrix file, generated from the code by `python docs/generate.py`."
     yield "[The matrix](../matrix.md) explains how the keys work together. `derm-bench plugins show NAME` shows the"
-    yield "options of a plugin, and `derm-bench schema` prints all this, with the options of your plugins, for an editor."
+    yield "options of a plugin, and `derm-bench schema` prints all this, with the options of plugins, for an editor."
     yield from ("", "## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
     properties = model.Matrix.model_json_schema()["properties"]
     for name in json_schema(plugins)["properties"]:
@@ -363,4 +374,7 @@ def sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if len(sys.argv) > 1:
+        write(Path(sys.argv[1]))
+    else:
+        write_if_changed(MATRIX_PAGE, page_text(matrix_page(Plugins(builtins_only=True))))
