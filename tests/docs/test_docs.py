@@ -10,8 +10,10 @@ import types
 from pathlib import Path
 
 import click
+import numpy as np
 import pluggy
 import pytest
+from PIL import Image
 from pydantic import BaseModel, Field
 from tests.conftest import ROOT
 
@@ -253,3 +255,27 @@ def test_the_site_builds_without_a_warning(tmp_path):
     reference = tmp_path / "site" / "reference"
     assert "z_dim" in (reference / "plugins.html").read_text()
     assert "runs/&lt;matrix name&gt;" in (reference / "cli.html").read_text()
+
+
+def own_images(folder: Path) -> None:
+    """Images in the layout of README's section, 24 per class, two of each patient."""
+    rows = ["image,group"]
+    for label in ("melanoma", "nevus"):
+        (folder / label).mkdir(parents=True)
+        for number in range(24):
+            pixels = np.random.default_rng([len(label), number]).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:04}.png")
+            rows.append(f"{label}/{number:04}.png,{label}-patient-{number // 2}")
+    (folder / "groups.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_the_matrix_for_your_own_images_plans_as_it_stands_in_the_readme(tmp_path, in_process):
+    section = (ROOT / "README.md").read_text().split("## Use your own images", 1)[1].split("\n## ", 1)[0]
+    (matrix,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(matrix)
+    own_images(tmp_path / "my-images")
+    ran = in_process("plan", "mine.yaml")
+    assert ran.code == 0, ran.err
+    assert "9 cells" in ran.out
+    (tmp_path / "my-images" / "groups.csv").unlink()
+    assert in_process("plan", "mine.yaml").code == 0
