@@ -181,6 +181,8 @@ def matrix_page(plugins: Plugins) -> Lines:
     yield "Every key of a matrix file, generated from the code by `python docs/generate.py`."
     yield "[The matrix](../matrix.md) explains how the keys work together. `derm-bench plugins show NAME` shows the"
     yield "options of a plugin, and `derm-bench schema` prints all this, with the options of plugins, for an editor."
+    yield "An entry with a `name` may be written as a bare name: `dcgan` stands for `{name: dcgan}`. Data sets, strategies"
+    yield "and classifiers also take `sweep`: a map of option paths to lists of values (their product), or a list of points."
     yield from ("", "## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
     properties = model.Matrix.model_json_schema()["properties"]
     for name in json_schema(plugins)["properties"]:
@@ -191,8 +193,9 @@ def matrix_page(plugins: Plugins) -> Lines:
         default = DEFAULTS.get(name) or default_of(properties.get(name, {})) or "-"
         yield row(code(name), kind, default, prose(text))
     for found, place in PLACES.items():
-        yield from ("", f"## {place}", "", markdown(own_docstring(found)), "")
-        yield from option_table(found, entry_fields(found))
+        yield from ("", f"## {place}", "", ABOUT.get(place) or markdown(own_docstring(found)), "")
+        short = {key.rpartition(".")[2]: kind for key, kind in SHORT.items() if key.startswith(f"{place}.")}
+        yield from option_table(found, entry_fields(found), short)
 
 
 def own_docstring(found: type) -> str:
@@ -205,8 +208,24 @@ EXTRA = {
     "presets": ("a map of maps", "named changes of the matrix, by key path; `--preset NAME` applies one"),
 }
 """Type and meaning of keys that exist in YAML alone."""
-SHORT = {"protocol": "one of `fair`, `paper`, or ", "seeds": "a list of whole numbers, or "}
-"""Types of short forms."""
+SHORT = {
+    "protocol": "one of `fair`, `paper`, or ",
+    "seeds": "a list of whole numbers, or ",
+    "datasets.classes": "a list of texts, or ",
+    "datasets.limit": "a whole number, or ",
+    "datasets.train_fraction": "a number, or ",
+    "classifiers: init.dataset": "a label, or ",
+}
+"""Types of short forms, which the models do not have."""
+ABOUT = {
+    "datasets": "A data set by name, with the options of its plugin beside these keys.",
+    "seeds": "A list, which generator and classifier share, or a map of lists, which are crossed.",
+    "test_sets": "What cells are scored on.",
+    "strategies": "How a training set is made.",
+    "strategies: generator": "A generator by name, with the options of its plugin beside these keys.",
+    "classifiers": "A classifier by name, with the options of its plugin beside these keys.",
+}
+"""What stands above a table, where the docstring of the model is for programmers."""
 DEFAULTS = {
     "datasets": "required",
     "strategies": "required",
@@ -218,8 +237,10 @@ DEFAULTS = {
 """Defaults of the top level that the models do not have, or not as they are written."""
 
 
-def option_table(found: type[BaseModel], names: Collection[str] | None = None) -> Lines:
-    """The options of a model, or those whose names in YAML are among `names`."""
+def option_table(
+    found: type[BaseModel], names: Collection[str] | None = None, short: Mapping[str, str] | None = None
+) -> Lines:
+    """The options of a model, or those whose names in YAML are among `names`. `short` has the types of short forms."""
     schema = found.model_json_schema()
     yield from ("| option | type | default | meaning |", "|---|---|---|---|")
     for name, field in ((field.alias or name, field) for name, field in found.model_fields.items()):
@@ -229,7 +250,7 @@ def option_table(found: type[BaseModel], names: Collection[str] | None = None) -
         # A label is filled in by the loader, which its description mentions.
         needed = field.is_required() and "default" not in text
         default = "required" if needed else default_of(entry) or "-"
-        yield row(code(name), type_of(entry), default, prose(text))
+        yield row(code(name), (short or {}).get(name, "") + type_of(entry), default, prose(text))
 
 
 def type_of(entry: Mapping[str, Any]) -> str:
@@ -242,7 +263,8 @@ def default_of(entry: Mapping[str, Any]) -> str:
     default = entry.get("default")
     if default is None:
         return ""
-    return code(as_yaml(default))
+    shown = as_yaml(default)
+    return "" if shown == "{}" else code(shown)
 
 
 # ---------------------------------------------------------------------------------------- plugins

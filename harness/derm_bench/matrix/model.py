@@ -2,6 +2,8 @@
 
 Plugin entries are flat in YAML (`{name: dcgan, base: 64, budget: {...}}`). Here the options of the plugin are in
 `options`, an instance of the plugin's options model, which `matrix.load` has validated.
+
+This file is long because its models are one grammar, and many of its lines describe keys to users.
 """
 
 from __future__ import annotations
