@@ -181,8 +181,8 @@ def matrix_page(plugins: Plugins) -> Lines:
     yield "Every key of a matrix file, generated from the code by `python docs/generate.py`."
     yield "[The matrix](../matrix.md) explains how the keys work together. `derm-bench plugins show NAME` shows the"
     yield "options of a plugin, and `derm-bench schema` prints all this, with the options of plugins, for an editor."
-    yield "An entry with a `name` may be written as a bare name: `dcgan` stands for `{name: dcgan}`. Data sets, strategies"
-    yield "and classifiers also take `sweep`: a map of option paths to lists of values (their product), or a list of points."
+    yield "An entry with a `name` may be written as a bare name: `dcgan` stands for `{name: dcgan}`. Entries of"
+    yield "datasets, strategies and classifiers also take `sweep`, a map of option paths to lists or a list of points."
     yield from ("", "## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
     properties = model.Matrix.model_json_schema()["properties"]
     for name in json_schema(plugins)["properties"]:
@@ -370,9 +370,6 @@ def spelling(option: click.Option, command: click.Command) -> str:
 def shown_default(option: click.Option) -> str:
     shown = option.show_default and option.default is not None
     return f" Default: {code(str(option.default))}." if shown else ""
-
-
-# -------------------------------------------------------------------------------------- small parts
 
 
 def code(text: str) -> str:
