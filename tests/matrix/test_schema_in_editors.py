@@ -101,7 +101,7 @@ SHORT_FORMS = {
     "strategies.1.synthetic": [{"balance": 40}, {"per_class": {"mel": 3}}, {"total": 9, "snapshot": "last"}],
     "strategies.1.sweep": [{"generator.base": [8, 16]}, [{"generator.base": 8, "label": "small"}]],
     "classifiers.0": ["dermagan-cnn", {"name": "timm", "preset": "tiny"},
-                      {"name": "timm", "sweep": {"model": ["resnet18"]}}],
+                      {"name": "timm", "sweep": {"model": ["resnet18"]}}, {"sweep": {"name": ["dermagan-cnn"]}}],
     "classifiers": [[], [{"name": "ensemble", "members": ["dermagan-cnn", {"name": "timm", "model": "resnet18"}]}]],
     "presets": [{"smoke": {"budget.updates": 1}}],
 }  # fmt: skip

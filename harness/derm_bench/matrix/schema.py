@@ -103,8 +103,11 @@ def _plugin_entry(model: type[BaseModel], kind: str, plugins: PluginLookup, defi
         branches.append({"if": this, "then": _ref(f"{kind}.{name}")})
     named: Schema = {
         "properties": {"name": {"description": f"the {kind}", **_one_of(names)}},
-        "required": ["name"],
     }
+    if model in _SWEPT:  # a sweep may list names
+        named |= {"if": {"required": ["sweep"]}, "else": {"required": ["name"]}}
+    else:
+        named["required"] = ["name"]
     if branches:
         named["allOf"] = branches
     if model is TransformUse:
