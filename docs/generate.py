@@ -1,6 +1,7 @@
 """Writes the reference pages (hooks, matrix, plugins, command line) from the code, as Markdown. Needs no Sphinx.
 
-python docs/generate.py FOLDER
+python docs/generate.py           # writes docs/reference/matrix.md, which is committed
+python docs/generate.py FOLDER    # writes all pages into FOLDER
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from derm_bench import hookspecs, protocols, run, specs
 from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
+from derm_bench.matrix.load import DEFAULT_METRICS
 from derm_bench.matrix.options import compose_options
 from derm_bench.matrix.schema import json_schema
+from derm_bench.matrix.type_words import as_yaml, in_words
 from derm_bench.options import base, classifier, generator, uses
 from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
 
 Lines = Iterator[str]
+MATRIX_PAGE = Path(__file__).parent / "reference" / "matrix.md"
+"""The page of the reference that is committed, so that it can be read without a build."""
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("derm_bench_")}
 CONTRACT = (specs, protocols, base, generator, classifier, uses, run)
 """The modules of the plugin contract: what plugins import of all but `run` they import from `derm_bench.specs`."""
@@ -55,10 +60,16 @@ PLACES = {
     model.Numerics: "numerics",
 }
 """Where a matrix writes each of its models."""
-NAMES = {found.__name__: place.rsplit(" ", 1)[-1] + " map" for found, place in PLACES.items()} | {
-    "TransformUse": "transform",
-    "ClassifierUse": "classifier",
+ENTRY_NAMES = {
+    "DatasetEntry": "a data set",
+    "StrategyEntry": "a strategy",
+    "GeneratorUse": "a generator",
+    "ClassifierEntry": "a classifier",
+    "TestSet": "a test set",
+    "PluginUse": "a metric",
+    "ExecutorUse": "an executor",
 }
+NAMES = {found.__name__: f"a map as under `{place}`" for found, place in PLACES.items()} | ENTRY_NAMES
 """What tables call the type of a key."""
 
 
@@ -74,10 +85,18 @@ def write(folder: Path) -> None:
     }
     folder.mkdir(exist_ok=True)
     for name, lines in pages.items():
-        text = "\n".join(lines) + "\n"
-        path = folder / f"{name}.md"
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+        write_if_changed(folder / f"{name}.md", page_text(lines))
+
+
+def page_text(lines: Lines) -> str:
+    """The text of a page. Consecutive empty lines become one."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Writes a page unless it is up to date, so that Sphinx reads it again only if it has changed."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 # ------------------------------------------------------------------------------------------ hooks
@@ -158,18 +177,25 @@ def class_section(name: str, found: type) -> Lines:
 
 def matrix_page(plugins: Plugins) -> Lines:
     """From the JSON Schema that `derm-bench schema` prints."""
-    schema = json_schema(plugins)
     yield from ("# Matrix reference", "")
-    yield "Every key of a matrix file. [The matrix](../matrix.md) explains how they work together;"
-    yield from ("`derm-bench schema` prints all this, with the options of your plugins, for an editor.", "")
-    yield from ("## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
-    for name, entry in schema["properties"].items():
-        field = model.Matrix.model_fields.get(name)
-        text = EXTRA.get(name) or (field.description if field else "") or ""
-        yield row(code(name), type_of(entry, schema), default_of(entry), prose(text))
+    yield "Every key of a matrix file, generated from the code by `python docs/generate.py`."
+    yield "[The matrix](../matrix.md) explains how the keys work together. `derm-bench plugins show NAME` shows the"
+    yield "options of a plugin, and `derm-bench schema` prints all this, with the options of plugins, for an editor."
+    yield "An entry with a `name` may be written as a bare name: `dcgan` stands for `{name: dcgan}`. Entries of"
+    yield "datasets, strategies and classifiers also take `sweep`, a map of option paths to lists or a list of points."
+    yield from ("", "## Top level", "", "| key | type | default | meaning |", "|---|---|---|---|")
+    properties = model.Matrix.model_json_schema()["properties"]
+    for name in json_schema(plugins)["properties"]:
+        kind, text = EXTRA.get(name, ("", ""))
+        if name in properties:
+            field = model.Matrix.model_fields[name]
+            kind, text = SHORT.get(name, "") + type_of(properties[name]), field.description or ""
+        default = DEFAULTS.get(name) or default_of(properties.get(name, {})) or "-"
+        yield row(code(name), kind, default, prose(text))
     for found, place in PLACES.items():
-        yield from ("", f"## {place}", "", markdown(own_docstring(found)), "")
-        yield from option_table(found, entry_fields(found))
+        yield from ("", f"## {place}", "", ABOUT.get(place) or markdown(own_docstring(found)), "")
+        short = {key.rpartition(".")[2]: kind for key, kind in SHORT.items() if key.startswith(f"{place}.")}
+        yield from option_table(found, entry_fields(found), short)
 
 
 def own_docstring(found: type) -> str:
@@ -178,14 +204,43 @@ def own_docstring(found: type) -> str:
 
 
 EXTRA = {
-    "dataset": "short for a list of one data set",
-    "presets": "named changes of the matrix, by path; `--preset NAME` applies one",
+    "dataset": ("a data set", "short for `datasets` with one data set"),
+    "presets": ("a map of maps", "named changes of the matrix, by key path; `--preset NAME` applies one"),
 }
-"""Keys that exist in YAML alone."""
+"""Type and meaning of keys that exist in YAML alone."""
+SHORT = {
+    "protocol": "one of `fair`, `paper`, or ",
+    "seeds": "a list of whole numbers, or ",
+    "datasets.classes": "a list of texts, or ",
+    "datasets.limit": "a whole number, or ",
+    "datasets.train_fraction": "a number, or ",
+    "classifiers: init.dataset": "a label, or ",
+}
+"""Types of short forms, which the models do not have."""
+ABOUT = {
+    "datasets": "A data set by name, with the options of its plugin beside these keys.",
+    "seeds": "A list, which generator and classifier share, or a map of lists, which are crossed.",
+    "test_sets": "What cells are scored on.",
+    "strategies": "How a training set is made.",
+    "strategies: generator": "A generator by name, with the options of its plugin beside these keys.",
+    "classifiers": "A classifier by name, with the options of its plugin beside these keys.",
+}
+"""What stands above a table, where the docstring of the model is for programmers."""
+DEFAULTS = {
+    "datasets": "required",
+    "strategies": "required",
+    "protocol": "`fair`",
+    "seeds": "`[0]`",
+    "metrics": f"`{as_yaml(DEFAULT_METRICS)}`",
+    "name": "the name of the file",
+}
+"""Defaults of the top level that the models do not have, or not as they are written."""
 
 
-def option_table(found: type[BaseModel], names: Collection[str] | None = None) -> Lines:
-    """The options of a model, or those whose names in YAML are among `names`."""
+def option_table(
+    found: type[BaseModel], names: Collection[str] | None = None, short: Mapping[str, str] | None = None
+) -> Lines:
+    """The options of a model, or those whose names in YAML are among `names`. `short` has the types of short forms."""
     schema = found.model_json_schema()
     yield from ("| option | type | default | meaning |", "|---|---|---|---|")
     for name, field in ((field.alias or name, field) for name, field in found.model_fields.items()):
@@ -195,40 +250,12 @@ def option_table(found: type[BaseModel], names: Collection[str] | None = None) -
         # A label is filled in by the loader, which its description mentions.
         needed = field.is_required() and "default" not in text
         default = "required" if needed else default_of(entry) or "-"
-        yield row(code(name), type_of(entry, schema), default, prose(text))
+        yield row(code(name), (short or {}).get(name, "") + type_of(entry), default, prose(text))
 
 
-def type_of(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """A JSON Schema in words: `integer`, `adam or sgd`, `list of string`."""
-    if "$ref" in entry:
-        name = entry["$ref"].rsplit("/", 1)[1]
-        return NAMES.get(name, name)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if key in entry:
-            words = [type_of(choice, schema) for choice in entry[key]]
-            return " or ".join(dict.fromkeys(word for word in words if word != "null"))
-    if "enum" in entry:
-        return " or ".join(code(str(choice)) for choice in entry["enum"])
-    if "const" in entry:
-        return code(str(entry["const"]).lower() if isinstance(entry["const"], bool) else str(entry["const"]))
-    kind = entry.get("type", "anything")
-    if kind == "array":
-        items = entry.get("items") or {}
-        return f"list of {type_of(items, schema)}" if items else "list"
-    if kind == "object":
-        values = entry.get("additionalProperties")
-        return f"map of {type_of(values, schema)}" if isinstance(values, Mapping) and values else "map"
-    bounds = [
-        f"{sign} {entry[key]:,}"
-        for key, sign in (
-            ("minimum", "≥"),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "≤"),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in entry
-    ]
-    return f"{kind} {', '.join(bounds)}".strip()
+def type_of(entry: Mapping[str, Any]) -> str:
+    """A JSON Schema in words: `a whole number`, `one of adam, sgd`, `a list of texts`."""
+    return in_words(entry, NAMES, code)
 
 
 def default_of(entry: Mapping[str, Any]) -> str:
@@ -236,21 +263,8 @@ def default_of(entry: Mapping[str, Any]) -> str:
     default = entry.get("default")
     if default is None:
         return ""
-    return code(yaml_of(default))
-
-
-def yaml_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{name}: {yaml_of(inner)}" for name, inner in value.items() if inner is not None)
-            + "}"
-        )
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(yaml_of, value)) + "]"
-    return "null" if value is None else str(value)
+    shown = as_yaml(default)
+    return "" if shown == "{}" else code(shown)
 
 
 # ---------------------------------------------------------------------------------------- plugins
@@ -281,7 +295,7 @@ def plugin_section(installed: Installed) -> Lines:
     if spec.paper:
         yield from (f"Paper: {prose(spec.paper)}", "")
     for preset, values in spec.presets.items():
-        yield f"- preset `{preset}`: {code(yaml_of(dict(values)))}"
+        yield f"- preset `{preset}`: {code(as_yaml(dict(values)))}"
     composed = compose_options(spec)
     if own := own_options(installed, composed):
         yield from ("", *option_table(composed, own))
@@ -358,9 +372,6 @@ def shown_default(option: click.Option) -> str:
     return f" Default: {code(str(option.default))}." if shown else ""
 
 
-# -------------------------------------------------------------------------------------- small parts
-
-
 def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
@@ -382,4 +393,7 @@ def sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if len(sys.argv) > 1:
+        write(Path(sys.argv[1]))
+    else:
+        write_if_changed(MATRIX_PAGE, page_text(matrix_page(Plugins(builtins_only=True))))

@@ -10,8 +10,10 @@ import types
 from pathlib import Path
 
 import click
+import numpy as np
 import pluggy
 import pytest
+from PIL import Image
 from pydantic import BaseModel, Field
 from tests.conftest import ROOT
 
@@ -168,15 +170,77 @@ def test_every_tracker_is_documented():
     assert [name for name in BUILT_INS.trackers() if f"| `{name}` |" not in text] == []
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
-def test_sections_that_a_page_includes_are_still_there(page):
-    for block in re.findall(r"```\{include\} (.*?)```", page.read_text(), re.DOTALL):
-        source, *settings = block.strip().splitlines()
-        text, place = (page.parent / source).read_text(), 0
-        for setting in settings:
-            marker = setting.split(": ", 1)[1].strip('"')
-            assert marker in text[place:], f"{source} has no '{marker}' any more, or in another order"
-            place = text.index(marker, place)
+def test_the_committed_matrix_reference_is_up_to_date(pages):
+    """`python docs/generate.py` writes it."""
+    assert (ROOT / "docs" / "reference" / "matrix.md").read_text() == pages["matrix"]
+
+
+GENERATED = ("readme.md", "contributing.md", "changelog.md")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "reference" / "matrix.md"]
+PAGES += [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in GENERATED]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_has_no_directives_which_github_would_show_raw(page):
+    text = page.read_text()
+    assert re.findall(r"^\s*(?:```+|:::+)\{.*|^\.\. \w+::.*|^\([\w-]+\)=$", text, re.MULTILINE) == []
+    assert re.findall(r"\{(?:ref|doc|term|numref|py:\w+)\}`", text) == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_lists_every_page():
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = set(re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", index, re.MULTILINE))
+    there = {page.name for page in PAGES if page.parent == ROOT / "docs"} - {"index.md"}
+    assert there | {"reference/matrix.md", "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"} == listed
+
+
+def command_lines(text: str):
+    """The words after `derm-bench` of each command, in code blocks and in code within a sentence."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    for line in [line for block in blocks for line in block.splitlines()]:
+        for found in re.findall(r"(?:^|&& )derm-bench ([^#>&|]*)", line):
+            yield found.split()
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    yield from (found.split() for found in re.findall(r"`derm-bench ([^`]+)`", prose))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_and_flags_in_a_page_exist(page):
+    for words in command_lines(page.read_text()):
+        path, told = "derm-bench", words
+        while told and f"{path} {told[0]}" in COMMANDS:
+            path, told = f"{path} {told[0]}", told[1:]
+        assert path != "derm-bench" or told[0].startswith(("-", "COMMAND")), words
+        parameters = (*COMMANDS[path].params, *COMMANDS["derm-bench"].params)
+        known = {name for parameter in parameters for name in parameter.opts}
+        flags = {word.strip("[]").split("=")[0] for word in told if word.strip("[]").startswith("--")}
+        assert flags - {"--help"} <= known, words
+
+
+def test_readme_has_what_a_stranger_looks_for():
+    text = (ROOT / "README.md").read_text()
+    assert "git clone" in text and "https://doi.org/10.7910/DVN/DBW86T" in text
+    assert "## Use your own images" in text and "groups.csv" in text
+    assert "(docs/fairness.md)" in text and "(docs/reference/matrix.md)" in text
+    for word in ("strategy", "cell", "arm", "stage"):
+        assert f"\n| {word} | " in text
 
 
 @pytest.mark.slow
@@ -191,3 +255,27 @@ def test_the_site_builds_without_a_warning(tmp_path):
     reference = tmp_path / "site" / "reference"
     assert "z_dim" in (reference / "plugins.html").read_text()
     assert "runs/&lt;matrix name&gt;" in (reference / "cli.html").read_text()
+
+
+def own_images(folder: Path) -> None:
+    """Images in the layout of README's section, 24 per class, two of each patient."""
+    rows = ["image,group"]
+    for label in ("melanoma", "nevus"):
+        (folder / label).mkdir(parents=True)
+        for number in range(24):
+            pixels = np.random.default_rng([len(label), number]).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:04}.png")
+            rows.append(f"{label}/{number:04}.png,{label}-patient-{number // 2}")
+    (folder / "groups.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_the_matrix_for_your_own_images_plans_as_it_stands_in_the_readme(tmp_path, in_process):
+    section = (ROOT / "README.md").read_text().split("## Use your own images", 1)[1].split("\n## ", 1)[0]
+    (matrix,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(matrix)
+    own_images(tmp_path / "my-images")
+    ran = in_process("plan", "mine.yaml")
+    assert ran.code == 0, ran.err
+    assert "9 cells" in ran.out
+    (tmp_path / "my-images" / "groups.csv").unlink()
+    assert in_process("plan", "mine.yaml").code == 0

@@ -2,6 +2,8 @@
 
 Plugin entries are flat in YAML (`{name: dcgan, base: 64, budget: {...}}`). Here the options of the plugin are in
 `options`, an instance of the plugin's options model, which `matrix.load` has validated.
+
+This file is long because its models are one grammar, and many of its lines describe keys to users.
 """
 
 from __future__ import annotations
@@ -184,10 +186,13 @@ class Synthetic(Options):
     val: Literal["real", "held_out"] = Field(
         "real", description="held_out: validate on the held-out samples; needs the permit select_on_synthetic"
     )
-    filter: Filter | None = Field(None, description="keep only the samples with the best grades")
+    filter: Filter | None = Field(
+        None, description="keep only the samples with the best grades; not supported by this version"
+    )
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
-        description="the state of the generator to sample from: last, that with the best fd_domain, or that of a step",
+        description="the state of the generator to sample from: last, that with the best fd_domain "
+        "(best_fd, not supported by this version), or that of a step",
     )
 
     @model_validator(mode="after")
@@ -277,14 +282,17 @@ class TestSet(Options):
     __test__ = False  # pytest must not collect it
 
     name: str = Field(description="its name in tables; `test` is the test part of the split")
-    dataset: DatasetEntry | None = Field(None, description="an external data set, all of which is used")
+    dataset: DatasetEntry | None = Field(
+        None, description="an external data set, all of which is used; not supported by this version"
+    )
     label_map: Path | None = Field(
         None,
         description="YAML file that maps each external label to a class of the main data set, or to null",
     )
     synthetic: Literal["only", "added"] | None = Field(
         None,
-        description="only: score on held-out samples; added: on them and on the real test set; both need a permit",
+        description="only: score on held-out samples; added: on them and on the real test set; both need a permit; "
+        "not supported by this version",
     )
 
 
@@ -300,7 +308,9 @@ class Compare(Options):
         max_length=1000,
         description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline",
     )
-    questions: tuple[int, ...] = Field((), description="numbers of the questions that `answer` answers")
+    questions: tuple[int, ...] = Field(
+        (), description="numbers of the questions that `answer` answers; not supported by this version"
+    )
 
 
 class Analysis(Options):
@@ -310,7 +320,9 @@ class Analysis(Options):
         0.05, ge=1e-6, le=0.5, description="level of the tests; intervals have the coverage 1 - alpha"
     )
     sweeps: Literal["all", "best_on_val"] = Field(
-        "all", description="all: every point is an arm; best_on_val: only the best point on validation is"
+        "all",
+        description="all: every point is an arm; best_on_val (not supported by this version): only "
+        "the best point on validation is",
     )
 
 

@@ -36,4 +36,6 @@ class GeneratorOptions(Options):
     fit_on: Literal["train", "all"] = Field(
         "train", description="all: fit on val and test images too, which needs the permit generator_sees_test"
     )
-    extra_data: Any = Field(None, description="a data set of unlabelled images to fit on as well")
+    extra_data: Any = Field(
+        None, description="a data set of unlabelled images to fit on as well; not supported by this version"
+    )
