@@ -48,6 +48,14 @@ def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path
     assert "https://" in ran.out
 
 
+def test_doctor_says_a_problem_of_several_plugins_in_one_line(in_process, tmp_path, monkeypatch):
+    monkeypatch.setenv("DERM_BENCH_INCEPTION", str(tmp_path / "weights.pth"))
+    said = [line for line in in_process("doctor").out.splitlines() if line.startswith("!")]
+    problems = [line.partition(": ")[2] for line in said]
+    assert len(problems) == len(set(problems)), said
+    assert any("fid, " in line and "inception_score" in line for line in said), said
+
+
 def test_the_probe_saves_a_profile_that_later_runs_use(derm_bench, tmp_path):
     ran = derm_bench("doctor", "--probe", env={"CUDA_VISIBLE_DEVICES": ""})
     assert ran.code == 0, ran.err

@@ -84,7 +84,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options), hooks))
+        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
         files = _write(plan, execution, plugins, options, analysed.get("statistics"))
@@ -153,13 +153,11 @@ def _statuses(execution: Execution) -> dict[str, dict[str, str]]:
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
-def _progress(options: RunOptions) -> PlainProgress | BarProgress:
+def _progress(options: RunOptions, store: Store) -> PlainProgress | BarProgress:
     console = PlainConsole(stderr=True)
-    return (
-        PlainProgress(quiet=options.quiet)
-        if options.quiet or not console.is_terminal
-        else BarProgress(console)
-    )
+    if options.quiet or not console.is_terminal:
+        return PlainProgress(quiet=options.quiet, where=store.record_file)
+    return BarProgress(console, store.record_file)
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:

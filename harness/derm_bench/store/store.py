@@ -342,6 +342,10 @@ class Store:
             return []
 
     def _records(self, key: str) -> Path:
+        return self.record_file(key)
+
+    def record_file(self, key: str) -> Path:
+        """The file with the records of all attempts at a stage, which need not exist."""
         return self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
 
     # ---------------------------------------------------------------------- plan data
