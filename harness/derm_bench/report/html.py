@@ -73,7 +73,7 @@ def _head(data: ReportData) -> dict[str, Any]:
         "badges": badges(data),
         "facts": facts(data),
         "sources": sources(data),
-        "provenance": provenance(data),
+        "provenance": _laid_out(provenance(data)),
         "glossary": glossary(metrics, data.level),
         "css": Markup((files("derm_bench.report") / "report.css").read_text(encoding="utf-8")),  # ours
     }

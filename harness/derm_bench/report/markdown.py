@@ -36,7 +36,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
         parts += _links(name, [(f"{p.heading}: {p.label}", f"samples/{p.path.name}") for p in own])
     if data_sets := sources(data):
         parts += ["## Data sets\n", _pairs(data_sets)]
-    parts += ["## Provenance\n", _pairs(provenance(data))]
+    parts += _section("Provenance", [provenance(data)])
     others = [name for name in NAMES if name != "report.md"]
     there = [name for name in others if name == "report.html" or (folder / name).is_file()]
     parts += _links("Files", [(name, name) for name in there])

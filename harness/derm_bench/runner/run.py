@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.tables import read_summary
-from derm_bench.runner.execute import Execution
+from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
 from derm_bench.runner.failures import failed_stages
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.progress import BarProgress, PlainProgress, ProgressWithHooks
 from derm_bench.runner.provenance import provenance_of
+from derm_bench.runner.shareable import Shareable
 from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 from derm_bench.terminal import PlainConsole
@@ -51,7 +53,8 @@ class RunOptions:
 @dataclass(frozen=True)
 class Done:
     """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done;
-    `unfinished` counts all stages that are not done, and `failures` says which failed and why."""
+    `unfinished` counts all stages that are not done, and `failures` says which failed and why. `scores` are the rows of
+    summary.csv."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -62,6 +65,7 @@ class Done:
     unscored: int = 0
     unfinished: int = 0
     failures: tuple[str, ...] = ()
+    scores: tuple[dict[str, Any], ...] = ()
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -108,7 +112,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         time.monotonic() - began,
         unscored,
         sum(outcome.status != "done" for outcome in execution.outcomes.values()),
-        tuple(failed_stages(_statuses(execution), RunStages.of(plan).in_results())),
+        tuple(failed_stages(_statuses(execution, execution.outcomes), RunStages.of(plan).in_results())),
+        tuple(dict(row) for row in to_rows(files.tables["summary"])),
     )
 
 
@@ -132,11 +137,13 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 def _write(
     plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
 ) -> RunFiles:
-    """Writes the run directory without figures and reports."""
-    records, stages = StoreRecords(execution.outcomes, execution.store), RunStages.of(plan)
-    statuses = _statuses(execution)
+    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared."""
+    shareable = Shareable(plan)
+    outcomes = shareable.outcomes(execution.outcomes)
+    records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
+    statuses = _statuses(execution, outcomes)
     writing = Writing(
-        provenance=provenance_of(plan, options.command),
+        provenance=provenance_of(plan, shareable.words(options.command)),
         statuses=statuses,
         failures=failed_stages(statuses, stages.in_results()),
         splits={split.digest: split.csv for split in plan.splits.values()},
@@ -146,10 +153,10 @@ def _write(
     return write_run(options.out, stages, records, writing)
 
 
-def _statuses(execution: Execution) -> dict[str, dict[str, str]]:
+def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
     """Status, error and title of the stages that are not done, as the manifest keeps them."""
     stages = execution.plan.stages
-    found = StoreRecords(execution.outcomes, execution.store).statuses()
+    found = StoreRecords(outcomes, execution.store).statuses()
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
