@@ -1,6 +1,7 @@
 """The commands beside `run`."""
 
 import json
+import re
 
 
 def test_plugins_are_listed_as_the_contract_says(derm_bench):
@@ -38,7 +39,9 @@ def test_plan_executes_nothing(in_process, write_matrix, tmp_path):
     assert plan["to_run"] == {"decode": 1, "fit": 8, "sample": 8, "train": 6, "evaluate": 6, "analyse": 14}
     assert plan["detectable_difference"] > 0
     assert not (tmp_path / "store").exists()
-    assert "toy: 6 cells" in in_process("plan", tmp_path / "matrix.yaml").out
+    said = in_process("plan", tmp_path / "matrix.yaml").out
+    assert "toy: 6 cells" in said
+    assert re.search(r"train red \d+ green \d+ blue \d+", said), "classes are in their own order"
 
 
 def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path):

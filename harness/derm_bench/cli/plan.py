@@ -228,5 +228,7 @@ def _counts(split: Any) -> str:
     parts = ("train", "val", "test", "reserve")
     found = [(part, split.counts(part)) for part in parts]
     return "; ".join(
-        f"{part} " + " ".join(f"{k} {v}" for k, v in sorted(c.items())) for part, c in found if c
+        f"{part} " + " ".join(f"{name} {c[name]}" for name in split.classes if name in c)
+        for part, c in found
+        if c
     )

@@ -105,6 +105,8 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         click.echo(json.dumps(_as_json(done, statuses), allow_nan=False))
     else:
         PlainConsole().print(done.table)
+        if done.remarks:
+            say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
         for failure in done.failures:
             say(f"warning: {failure}", err=True)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
@@ -128,6 +130,7 @@ def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
         "cells": statuses,
         "stages_run": done.stages_run,
         "failures": done.failures,
+        "keep_in_mind": done.remarks,
         "not_done": unfinished,
         "scores": [{name: _plain(value) for name, value in row.items()} for row in done.scores],
         "paths": {name: str(done.out / name) for name in NAMES if (done.out / name).is_file()},

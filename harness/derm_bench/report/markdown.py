@@ -10,6 +10,7 @@ from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, provenance, sources, title
 from derm_bench.report.figures import FigureFile
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.tables import markdown_escape, markdown_table
 from derm_bench.report.view import Table
 from derm_bench.rundir.directory import NAMES
@@ -21,7 +22,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
     parts += _section("What failed, and why", [failed] if failed else [])
-    warnings = view.warnings(data)
+    warnings = keep_in_mind(data)
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))

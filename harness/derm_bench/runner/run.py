@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
 from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.terminal import summarise_for_terminal
 from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
 from derm_bench.rundir.frames import to_rows
@@ -54,7 +55,7 @@ class RunOptions:
 class Done:
     """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done;
     `unfinished` counts all stages that are not done, and `failures` says which failed and why. `scores` are the rows of
-    summary.csv."""
+    summary.csv; `remarks` is what the report lists under "Keep in mind" besides the failures."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -66,6 +67,7 @@ class Done:
     unfinished: int = 0
     failures: tuple[str, ...] = ()
     scores: tuple[dict[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -91,7 +93,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
-        files = _write(plan, execution, plugins, options, analysed.get("statistics"))
+        files, told = _write(plan, execution, plugins, options, analysed.get("statistics"))
         if not execution.interrupted:
             write_report(options.out, analysed.get("figures"), ReportData(files))
             seal(options.out)
@@ -100,7 +102,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     rows = to_rows(files.tables["results"])
     statuses = dict(Counter(row["status"] for row in rows))
     hooks.run_finish(plan.matrix.name, options.out, statuses)
-    table = summarise_for_terminal(ReportData(files))
+    data = ReportData(files)
+    table = summarise_for_terminal(data)
     made = [*(key for fit in plan.fits for key in (fit.key, fit.health)), *(row.key for row in plan.fidelity)]
     unscored = sum(execution.outcomes[key].status != "done" for key in made if key in execution.outcomes)
     return Done(
@@ -114,6 +117,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         sum(outcome.status != "done" for outcome in execution.outcomes.values()),
         tuple(failed_stages(_statuses(execution, execution.outcomes), RunStages.of(plan).in_results())),
         tuple(dict(row) for row in to_rows(files.tables["summary"])),
+        tuple(line for line in keep_in_mind(data) if line not in told),
     )
 
 
@@ -136,8 +140,9 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 
 def _write(
     plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
-) -> RunFiles:
-    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared."""
+) -> tuple[RunFiles, Sequence[str]]:
+    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared. Also
+    returns the sentences about failures that it contains."""
     shareable = Shareable(plan)
     outcomes = shareable.outcomes(execution.outcomes)
     records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
@@ -150,7 +155,7 @@ def _write(
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
         summary=read_summary(statistics) if statistics is not None else None,
     )
-    return write_run(options.out, stages, records, writing)
+    return write_run(options.out, stages, records, writing), writing.failures
 
 
 def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
