@@ -18,11 +18,12 @@ def test_no_path_of_the_machine_is_in_a_run_directory_and_json_has_the_scores(
 
     monkeypatch.setattr("derm_bench.stages.grids.grids", fails)
     matrix = write_matrix(
-        seeds=[0], metrics=["fd_domain"], compare={"baselines": ["flipped"]},
+        seeds=[0], compare={"baselines": ["flipped"]},
     )  # fmt: skip
     ran = in_process("run", tmp_path / matrix, "--out", "out", "--store", tmp_path / "store", "--json")
     assert ran.code == 1
     said = json.loads(ran.out)
+    assert any(remark.startswith("One seed") for remark in said["keep_in_mind"])
     assert any("no weights in" in failure for failure in said["failures"])
     rows = read_csv(tmp_path / "out/summary.csv")
     assert len(said["scores"]) == len(rows)
@@ -70,3 +71,25 @@ def test_paths_are_relative_to_the_matrix_or_their_last_name(shareable, tmp_path
 def test_addresses_names_and_relative_paths_are_kept(shareable, text):
     assert shareable.text(text) == text
     assert shareable.outcomes({"k": Outcome("failed", text)})["k"].error == text
+
+
+def test_what_to_keep_in_mind_is_said_once_in_the_terminal_and_in_the_report(
+    in_process, write_matrix, tmp_path
+):
+    """An empty quota, and an arm whose class shares changed without a control."""
+    toy = {"name": "toy-mean", "budget": {"updates": 4}}
+    matrix = write_matrix(
+        seeds=[0, 1],
+        strategies=[
+            {"name": "real-only"},
+            {"name": "nothing", "generator": toy, "synthetic": {"balance": 2}},
+            {"name": "reds", "generator": toy, "synthetic": {"per_class": {"red": 200}}},
+        ],
+    )
+    ran = in_process("run", matrix, "--out", "out")
+    assert ran.code == 0, ran.err
+    report = (tmp_path / "out/report.md").read_text()
+    for said in (ran.out, report):
+        assert said.count("nothing adds no synthetic images") == 1
+        assert said.count("the synthetic images of reds change the shares of the classes") == 1
+        assert "Keep in mind" in said
