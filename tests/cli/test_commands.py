@@ -1,6 +1,7 @@
 """The commands beside `run`."""
 
 import json
+import re
 
 
 def test_plugins_are_listed_as_the_contract_says(derm_bench):
@@ -38,7 +39,9 @@ def test_plan_executes_nothing(in_process, write_matrix, tmp_path):
     assert plan["to_run"] == {"decode": 1, "fit": 8, "sample": 8, "train": 6, "evaluate": 6, "analyse": 14}
     assert plan["detectable_difference"] > 0
     assert not (tmp_path / "store").exists()
-    assert "toy: 6 cells" in in_process("plan", tmp_path / "matrix.yaml").out
+    said = in_process("plan", tmp_path / "matrix.yaml").out
+    assert "toy: 6 cells" in said
+    assert re.search(r"train red \d+ green \d+ blue \d+", said), "classes are in their own order"
 
 
 def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path):
@@ -46,6 +49,14 @@ def test_doctor_names_missing_weights_and_where_to_get_them(derm_bench, tmp_path
     assert ran.code == 0
     assert str(tmp_path / "weights.pth") in ran.out
     assert "https://" in ran.out
+
+
+def test_doctor_says_a_problem_of_several_plugins_in_one_line(in_process, tmp_path, monkeypatch):
+    monkeypatch.setenv("DERM_BENCH_INCEPTION", str(tmp_path / "weights.pth"))
+    said = [line for line in in_process("doctor").out.splitlines() if line.startswith("!")]
+    problems = [line.partition(": ")[2] for line in said]
+    assert len(problems) == len(set(problems)), said
+    assert any("fid, " in line and "inception_score" in line for line in said), said
 
 
 def test_the_probe_saves_a_profile_that_later_runs_use(derm_bench, tmp_path):

@@ -174,3 +174,20 @@ def test_page_renders_in_a_browser(report, tmp_path):
     with Image.open(shot) as image:
         pixels = np.asarray(image.convert("L"), dtype=float)
     assert pixels.std() > 8 and len(np.unique(pixels)) > 50
+
+
+def test_provenance_is_a_table_of_single_values(make_run, whole_figures):
+    """Maps in maps and lists of maps too: no Python is printed."""
+    folder = make_run(seeds=(0,))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["weights"] = {"resnet18": {"members": [{"source": "a url", "sha256": "ab"}, {"source": "b"}]}}
+    manifest["machine"] = {"precision": {"cpu": "bf16"}, "threads": [1, 2]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_report(folder, whole_figures)
+    text = (folder / "report.md").read_text()
+    own = text[text.index("## Provenance") : text.index("## Files")]
+    assert "| weights | resnet18, members, 1, source | a url |" in own
+    assert "| machine | precision, cpu | bf16 |" in own and "| machine | threads | 1, 2 |" in own
+    assert "| git | dirty | yes |" in own
+    assert "{" not in own
+    assert "{&#39;" not in (folder / "report.html").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from derm_bench.report.plots import Look
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.report.training_figures import discriminator_outputs, ends, fidelity, fidelity_steps
 from derm_bench.rundir.directory import RunFiles
+from derm_bench.rundir.frames import make_frame
 from derm_bench.rundir.samples import Sheet
+from derm_bench.rundir.schema import TABLES
 from derm_bench.specs import RawImage, SampleRequest, Task
 from derm_bench.stages import decode
 from derm_bench.stages.interpolate import rows_between
@@ -77,7 +80,9 @@ def run_with(folder, sheets):
     (folder / "samples").mkdir()
     for one in sheets:
         Image.new("RGB", (4, 4)).save(folder / "samples" / one.file)
-    return ReportData(RunFiles(folder, {}, {}, None, sheets))
+    return ReportData(
+        RunFiles(folder, {}, {name: make_frame([], t) for name, t in TABLES.items()}, None, sheets)
+    )
 
 
 def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path, monkeypatch):
@@ -104,6 +109,28 @@ def test_a_page_that_is_full_keeps_grids_before_what_tells_less(tmp_path, monkey
     assert len(sizes) == 5 and len(set(sizes)) == 1
     monkeypatch.setattr(pictures, "PAGE_BYTES", 3 * sizes[0])
     assert [p.path.name for p in carried(found[:4])] == ["4.png", "3.png", "2.png"]
+
+
+def test_sheets_are_in_the_order_of_the_matrix_and_not_of_the_alphabet(whole_run):
+    files = ReportData.load(whole_run).files
+    names = ("dcgan-balance", "real-only", "not in the matrix")
+    sheets = [
+        Sheet("a.png", "last", "phantom", strategy, "g", label, seed, None, False, "")
+        for strategy in names
+        for label in ("nv", "bkl", "all", "mel")
+        for seed in (1, 0)
+    ]
+    found = pictures.pictures(ReportData(replace(files, sheets=sheets)))
+    assert list(dict.fromkeys(p.heading for p in found)) == [
+        "real-only",
+        "dcgan-balance",
+        "not in the matrix",
+    ]
+    assert [p.label for p in found[:8]] == [
+        f"{label}, seed {seed}, {pictures.SHOWS['last']}"
+        for label in ("mel", "nv", "bkl", "all")
+        for seed in (0, 1)
+    ]
 
 
 def test_labels_are_shown_as_the_index_has_them_whatever_they_look_like(tmp_path):

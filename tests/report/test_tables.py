@@ -180,17 +180,18 @@ def test_tables_of_a_kfold_run_say_that_runs_differ_in_folds():
     assert table.header[3] == "folds and seeds" and "the same folds and seeds" in table.note
 
 
-def data_of(results, primary="balanced_accuracy", split=None):
+def data_of(results, primary="balanced_accuracy", split=None, baselines=None, composition=()):
     """A run of these rows, in memory."""
     tables = {
         "results": make_frame(results, RESULTS, metric_columns(results)),
-        "summary": make_frame(summarise(results), SUMMARY),
+        "summary": make_frame(summarise(results, baselines=baselines), SUMMARY),
         "fidelity": make_frame([], FIDELITY),
-        "composition": make_frame([], COMPOSITION),
+        "composition": make_frame(composition, COMPOSITION),
         "history": make_frame([], HISTORY),
     }
     datasets = [{"label": "d", "split": split}]
     manifest = {"matrix": {"name": "t", "analysis": {"primary": primary}, "datasets": datasets}}
+    manifest["matrix"]["compare"] = {"baselines": baselines or []}
     return ReportData(RunFiles(Path("nowhere"), manifest, tables, None, []))
 
 
@@ -215,3 +216,15 @@ def test_without_cells_the_terminal_shows_how_far_samples_lie_from_real_images()
         ["ham@0.5", "gan", "mel", "20", ""],
         ["ham", "noise (control)", "mel", "900", ""],
     ]
+
+
+@pytest.mark.parametrize("stated", [["zebra", "apple"], ["apple", "zebra"]])
+def test_the_first_baseline_of_the_matrix_is_the_one_shown(stated):
+    """Its own row is the first of summary.csv, which compares it with the other one."""
+    results = [row(name, seed, 0.5) for name in (*stated, "gan") for seed in (0, 1)]
+    data = data_of(results, baselines=stated)
+    assert data.baselines == stated
+    assert f"Δ to {stated[0]}" in [str(column.header) for column in summarise_for_terminal(data).columns]
+    (table,) = headline(data)
+    assert [name for name in table.header if name.startswith("Δ")] == [f"Δ to {name}" for name in stated]
+    assert [cells[0] for cells in table.rows] == [*stated, "gan"]

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -51,7 +52,7 @@ def doctor(flags: dict[str, bool], probe: bool) -> int:
         _probe("cuda" if found else "cpu")
     profile = saved_profile()
     say(
-        f"precision profile: {profile}"
+        f"precision profile: {', '.join(f'{word} on {device}' for device, word in profile.items())}"
         if profile
         else "precision profile: none, so fp32 (--probe measures it)"
     )
@@ -72,16 +73,25 @@ def _version(name: str) -> str:
 
 def _problems(plugins: Plugins) -> list[str]:
     """Problems that preflight checks find with default options, and broken plugins."""
-    found = []
+    named: dict[str, dict[str, list[str]]] = {}  # problem -> kind -> names of plugins
     for installed in plugins.all():
         options = compose_options(installed.spec)
         if installed.spec.preflight and not any(
             field.is_required() for field in options.model_fields.values()
         ):
             problems = load_object(installed.spec.preflight)(options())
-            found += [f"{installed.kind} {installed.spec.name}: {problem}" for problem in problems]
+            for problem in problems:
+                named.setdefault(problem, {}).setdefault(installed.kind, []).append(installed.spec.name)
+    found = [f"{_named(kinds)}: {problem}" for problem, kinds in named.items()]
     found += [f"plugin {b.distribution} {b.version} is broken ({b.stage}): {b.error}" for b in plugins.broken]
     return found + notes(plugins)
+
+
+def _named(kinds: Mapping[str, Sequence[str]]) -> str:
+    """`classifier a`, or `classifiers a, b; dataset c`."""
+    return "; ".join(
+        f"{kind}{'s' * (len(names) > 1)} {', '.join(dict.fromkeys(names))}" for kind, names in kinds.items()
+    )
 
 
 def _probe(device: str) -> None:

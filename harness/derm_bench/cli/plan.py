@@ -24,8 +24,9 @@ from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Stage
-from derm_bench.runner.execute import Execution
+from derm_bench.runner.execute import Execution, error_of
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
+from derm_bench.runner.progress import failed_before
 from derm_bench.terminal import PlainConsole, say
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
@@ -77,8 +78,11 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     `prober`, if given, measures stages without a record."""
     planned, store = request.plan, request.store
     execution = Execution(planned, store)
-    todo = execution.needed([*planned.targets(), *planned.analysis.values()])
-    missing = set(todo)
+    missing = execution.needed([*planned.targets(), *planned.analysis.values()])
+    failures = execution.mark_known_failures(missing)
+    ended = {key: execution.outcomes[key].status for key in missing if key in execution.outcomes}
+    todo = execution.without_made([key for key in missing if key not in ended])
+    wanted = set(todo)
     programs = programs_of(planned, todo, request.plugins)
     if prober:
         refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
@@ -91,11 +95,12 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
             "key": stage.key,
             "kind": kind_of(stage).word,
             "title": stage.title,
-            "cached": stage.key not in missing,
+            "cached": stage.key not in wanted and stage.key not in ended,
+            "state": "to run" if stage.key in wanted else ended.get(stage.key, "cached"),
             "inputs": dict(stage.inputs),
         }
         for stage in planned.stages.values()
-        if stage.key in missing or stage.key in execution.outcomes or store.has(stage.key)
+        if stage.key in wanted or stage.key in execution.outcomes or store.has(stage.key)
     ]
     return {
         "matrix": planned.matrix.name,
@@ -103,6 +108,10 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "device": planned.machine.device,
         "to_run": dict(Counter(kind_of(planned.stages[key]).word for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
+        "failed_before": [
+            {"key": stage.key, "stage": stage.title, "status": last["status"], "error": error_of(last)}
+            for stage, last in failures
+        ],
         "estimated_seconds": sum(one.seconds for one in kinds.values()),
         "estimated_wall_seconds": wall_seconds(kinds.values(), workers),
         "workers": workers,
@@ -114,18 +123,22 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
         "warnings": planned.warnings,
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
-        "cells": [_cell(request, cell, missing) for cell in planned.cells],
+        "cells": [_cell(request, cell, wanted, ended) for cell in planned.cells],
         "stages": stages,
     }
 
 
-def _cell(request: Request, cell: Any, missing: set[str]) -> dict[str, Any]:
+def _cell(request: Request, cell: Any, missing: set[str], ended: Mapping[str, str]) -> dict[str, Any]:
+    """The missing stages of a cell; `failed_before` if it gets no result because of a stage that failed earlier."""
     needs: dict[str, str] = {}
-    for key in (cell.train, *cell.evaluations.values()):
+    targets = (cell.train, *cell.evaluations.values())
+    for key in targets:
         if key in missing and key not in needs:
             _list_missing(request.plan.stages, key, missing, needs)
     to_run = list(needs.values())
-    return {"cell": cell.cell.name, "cached": not needs, "to_run": to_run, "synthetic": dict(cell.quota)}
+    failed = any(key in ended for key in targets)
+    found = {"cell": cell.cell.name, "cached": not needs and not failed, "failed_before": failed}
+    return found | {"to_run": to_run, "synthetic": dict(cell.quota)}
 
 
 def _list_missing(stages: Mapping[str, Stage], key: str, missing: set[str], needs: dict[str, str]) -> None:
@@ -154,8 +167,9 @@ def _dag(summary: dict[str, Any]) -> Iterator[str]:
     """One line per stage, after its inputs: key, state, title and inputs."""
     for stage in summary["stages"]:
         made_from = " ".join(f"{name}={key[:12]}" for name, key in sorted(stage["inputs"].items()))
-        state = "cached" if stage["cached"] else "to run"
-        yield f"{stage['key'][:12]}  {state}  {stage['title']}" + (f"  <- {made_from}" if made_from else "")
+        yield f"{stage['key'][:12]}  {stage['state']}  {stage['title']}" + (
+            f"  <- {made_from}" if made_from else ""
+        )
 
 
 def _print(request: Request, summary: dict[str, Any]) -> None:
@@ -172,7 +186,10 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         say(f"  '{failure['stage']}' could not be probed: {failure['status']}: {failure['error']}")
     for cell in summary["cells"]:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
+        state = "failed before, so it is not run" if cell["failed_before"] else state
         say(f"  {cell['cell']}: {state}")
+    if summary["failed_before"]:
+        say(failed_before((one["stage"], one["status"], one["error"]) for one in summary["failed_before"]))
     for (label, seed), split in request.plan.splits.items():
         console.print(f"{label}, split seed {seed}: {_counts(split)}", markup=False, highlight=False)
     console.print(
@@ -211,5 +228,7 @@ def _counts(split: Any) -> str:
     parts = ("train", "val", "test", "reserve")
     found = [(part, split.counts(part)) for part in parts]
     return "; ".join(
-        f"{part} " + " ".join(f"{k} {v}" for k, v in sorted(c.items())) for part, c in found if c
+        f"{part} " + " ".join(f"{name} {c[name]}" for name in split.classes if name in c)
+        for part, c in found
+        if c
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import click
 
 from derm_bench.cli.common import plan_request, selection_options
 from derm_bench.executors.base import ExecutorSettings
-from derm_bench.runner.run import RunOptions, execute_request
+from derm_bench.rundir.directory import NAMES
+from derm_bench.runner.run import Done, RunOptions, execute_request
 from derm_bench.terminal import PlainConsole, say
 
 
@@ -99,10 +102,11 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     )
     statuses = Counter(row["status"] for row in done.rows)
     if options["as_json"]:
-        summary = {"out": str(done.out), "cells": statuses, "stages_run": done.stages_run}
-        click.echo(json.dumps(summary | {"failures": done.failures}))
+        click.echo(json.dumps(_as_json(done, statuses), allow_nan=False))
     else:
         PlainConsole().print(done.table)
+        if done.remarks:
+            say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
         for failure in done.failures:
             say(f"warning: {failure}", err=True)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
@@ -111,3 +115,28 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     if done.interrupted:
         return 130
     return 0 if set(statuses) <= {"done"} and not done.unfinished and not done.unscored else 1
+
+
+def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
+    """The result of a run: counts, the rows of summary.csv as `scores`, the rows of results.csv that are not done, and
+    the path of every file at the top of the run directory by name. Missing values are null."""
+    unfinished = [
+        {name: row[name] for name in ("cell", "test_set", "status", "error")}
+        for row in done.rows
+        if row["status"] != "done"
+    ]
+    return {
+        "out": str(done.out),
+        "cells": statuses,
+        "stages_run": done.stages_run,
+        "failures": done.failures,
+        "keep_in_mind": done.remarks,
+        "not_done": unfinished,
+        "scores": [{name: _plain(value) for name, value in row.items()} for row in done.scores],
+        "paths": {name: str(done.out / name) for name in NAMES if (done.out / name).is_file()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value of a table as JSON has it: NaN and infinities are null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

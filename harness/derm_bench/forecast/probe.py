@@ -6,7 +6,7 @@ The first run of a stage warms the worker up; a short and a longer run then sepa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -223,6 +223,9 @@ class _ProbeProgress:
         self.say = say
 
     def begin(self, total: int, cached: int) -> None:
+        pass
+
+    def failed_before(self, failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> None:
         pass
 
     def started(self, stage: Stage) -> None:

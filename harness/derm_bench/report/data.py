@@ -105,8 +105,22 @@ class ReportData:
 
     @cached_property
     def baselines(self) -> list[str]:
-        """All baselines of the comparisons in summary.csv."""
-        return unique(row["baseline"] for row in self.summary if row.get("baseline"))
+        """All baselines of the comparisons in summary.csv: first those of `compare.baselines`, in this order."""
+        return self.in_order_of_matrix(row["baseline"] for row in self.summary if row.get("baseline"))
+
+    def in_order_of_matrix(self, baselines: Iterable[str]) -> list[str]:
+        """The distinct baselines, those of `compare.baselines` first and in this order."""
+        compare = self.matrix.get("compare")
+        stated = (compare.get("baselines") if isinstance(compare, Mapping) else None) or ()
+        present = unique(baselines)
+        return [name for name in unique(map(str, stated)) if name in present] + [
+            name for name in present if name not in stated
+        ]
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes as the matrix orders them: that of composition.csv, then any others of fidelity.csv."""
+        return unique(str(row["class"]) for row in (*self.composition, *self.fidelity))
 
     @cached_property
     def strategies(self) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from derm_bench.report.data import ReportData, number, unique
+from derm_bench.report.view import Table
 from derm_bench.rundir.directory import NAMES
 
 
@@ -79,8 +80,8 @@ NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "met
 """Keys of the manifest that the section on provenance omits: other sections show them, or only programs read them."""
 
 
-def provenance(data: ReportData) -> list[tuple[str, str]]:
-    """(name, value) pairs for the command that repeats the run, and for versions, digests, machine and commit."""
+def provenance(data: ReportData) -> Table:
+    """The command that repeats the run, then versions, digests, machine and commit, one row per single value."""
     shown = {key: value for key, value in data.manifest.items() if key not in NOT_SHOWN}
     if "files" in shown:
         shown["files"] = {
@@ -89,14 +90,24 @@ def provenance(data: ReportData) -> list[tuple[str, str]]:
     command = data.manifest.get("command")
     file = data.matrix.get("file") or "MATRIX.yaml"
     again = " ".join(map(str, command)) if command else f"derm-bench run {file}"
-    return [("run it again", again), *(pair for key, value in shown.items() for pair in _flat(key, value))]
+    rows = [["run it again", "", again]]
+    rows += [[key, name, text] for key, value in shown.items() for name, text in _flat("", value)]
+    return Table("", ["what", "name", "value"], rows)
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """(name, text) of each single value. Names of nested values are joined by commas; the entries of a list that holds
+    more than single values are numbered."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{name}: {key}" if ":" not in name else f"{name}.{key}", inner)
-    elif isinstance(value, list):
-        yield name, ", ".join(map(str, value))
+            yield from _flat(f"{name}, {key}" if name else str(key), inner)
+    elif isinstance(value, list | tuple) and any(isinstance(one, Mapping | list | tuple) for one in value):
+        yield from _flat(name, {str(number): inner for number, inner in enumerate(value, 1)})
+    elif isinstance(value, list | tuple):
+        yield name, ", ".join(map(_word, value))
     elif value is not None and value != "":
-        yield name, str(value)
+        yield name, _word(value)
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

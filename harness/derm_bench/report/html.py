@@ -15,6 +15,7 @@ from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
 from derm_bench.report.glossary import glossary
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.markdown import markdown_report
 from derm_bench.report.view import Table
 from derm_bench.rundir.files import copy, emptied, read_bytes, write_text
@@ -73,7 +74,7 @@ def _head(data: ReportData) -> dict[str, Any]:
         "badges": badges(data),
         "facts": facts(data),
         "sources": sources(data),
-        "provenance": provenance(data),
+        "provenance": _laid_out(provenance(data)),
         "glossary": glossary(metrics, data.level),
         "css": Markup((files("derm_bench.report") / "report.css").read_text(encoding="utf-8")),  # ours
     }
@@ -85,7 +86,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "headline": [_laid_out(t) for t in view.headline(data)],
         "nothing": "The matrix has no classifiers: only generators were fitted and scored.",
         "failures": _maybe(view.failures(data)),
-        "warnings": view.warnings(data),
+        "warnings": keep_in_mind(data),
         "per_class": [_laid_out(t) for t in view.per_class(data)],
         "all_metrics": [_laid_out(t) for t in view.all_metrics(data)],
         "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],

@@ -10,6 +10,7 @@ from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, provenance, sources, title
 from derm_bench.report.figures import FigureFile
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.tables import markdown_escape, markdown_table
 from derm_bench.report.view import Table
 from derm_bench.rundir.directory import NAMES
@@ -21,7 +22,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
     parts += _section("What failed, and why", [failed] if failed else [])
-    warnings = view.warnings(data)
+    warnings = keep_in_mind(data)
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))
@@ -36,7 +37,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
         parts += _links(name, [(f"{p.heading}: {p.label}", f"samples/{p.path.name}") for p in own])
     if data_sets := sources(data):
         parts += ["## Data sets\n", _pairs(data_sets)]
-    parts += ["## Provenance\n", _pairs(provenance(data))]
+    parts += _section("Provenance", [provenance(data)])
     others = [name for name in NAMES if name != "report.md"]
     there = [name for name in others if name == "report.html" or (folder / name).is_file()]
     parts += _links("Files", [(name, name) for name in there])

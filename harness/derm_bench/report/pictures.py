@@ -44,13 +44,30 @@ class Picture:
 
 
 def pictures(data: ReportData) -> list[Picture]:
-    """All sheets of a run, ordered by heading, class, seed and then by how informative they are."""
+    """All sheets of a run, ordered by data set, strategy and class as the matrix has them, by seed, and then by how
+    informative they are."""
+    datasets = unique([row["dataset"] for row in data.results] + [sheet.dataset for sheet in data.sheets])
     several = len(unique(sheet.dataset for sheet in data.sheets)) > 1
-    ordered = sorted(
-        data.sheets,
-        key=lambda sheet: (_heading(sheet, several), sheet.class_name, sheet.seed or 0, _rank(sheet)),
-    )
+    strategies, classes = _places(data.strategies), _places(data.classes)
+
+    def place(sheet: Sheet) -> tuple[object, ...]:
+        strategy, name = sheet.strategy or "", sheet.class_name
+        no_strategy = sheet.strategy is None
+        return (
+            no_strategy,
+            datasets.index(sheet.dataset),
+            (strategies.get(strategy, len(strategies)), strategy),
+            (classes.get(name, len(classes)), name),
+            sheet.seed or 0,
+            _rank(sheet),
+        )
+
+    ordered = sorted(data.sheets, key=place)
     return [_picture(sheet, data.files.folder / "samples", several) for sheet in ordered]
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(names)}
 
 
 def _picture(sheet: Sheet, folder: Path, several: bool) -> Picture:

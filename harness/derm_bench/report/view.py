@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from derm_bench.report import plots
@@ -45,7 +45,7 @@ def headline(data: ReportData) -> list[Table]:
 
 def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     scores = [r for r in data.of_group(data.summary, group) if r["metric"] == data.primary]
-    versus = unique(r["baseline"] for r in scores if r["baseline"])
+    versus = data.in_order_of_matrix(r["baseline"] for r in scores if r["baseline"])
     verdicts = any(r.get("verdict") for r in scores)
     look = plots.looks(data)
     rows: list[list[str]] = []
@@ -128,35 +128,6 @@ def failures(data: ReportData) -> Table | None:
     if len(rows) > 200:
         note = f"The first 200 of {len(rows)}; results.csv lists all."
     return Table("", header, rows[:200], note)
-
-
-def warnings(data: ReportData) -> list[str]:
-    """The warnings of the manifest, then warnings derived from the tables."""
-    found = [
-        str(entry.get("message", entry) if isinstance(entry, Mapping) else entry)
-        for entry in data.manifest.get("warnings") or ()
-    ]
-    counts = [
-        int(number(r["n_seeds"]) or 0)
-        for r in data.summary
-        if r["metric"] == data.primary and r["classifier"]
-    ]
-    if counts and max(counts) == 1:
-        found.append(
-            "One seed: there is no interval and no verdict. A difference between two single runs says little."
-        )
-    elif counts and max(counts) < 5:
-        found.append(
-            f"{max(counts)} seeds at most: intervals are wide, and small differences may be due to chance."
-        )
-    missing = {r["cell"] for r in data.results if r["status"] != "done"}
-    if missing:
-        found.append(
-            f"{len(missing)} cells have no result. The means of their arms are over the other seeds."
-        )
-    if data.results and not data.baselines:
-        found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
-    return unique(found)
 
 
 def per_class(data: ReportData) -> list[Table]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+NAMED = 4
+"""The largest number of generators that one warning names."""
+
 SUMMARY_FILE = "summary.parquet"
 """The output file of the statistics stage."""
 
@@ -223,11 +226,14 @@ def _number(word: str, kind: type[int] | type[float]) -> float | None:
 def health_rows(stages: RunStages, records: Records) -> Iterator[dict[str, Any]]:
     """Yield the health of the samples of every finished generator at the end of its fit, one entry per class: `figures`
     by name, and `flags`, sentences that describe problems."""
+    orders = {split.dataset: split.classes for split in stages.splits}
     for fit in stages.fits:
         health = {**records.result(fit.key).get("health", {}), **records.result(fit.health).get("health", {})}
         flags = health.pop("flags", {})
         figures = {name: values for name, values in health.items() if isinstance(values, Mapping)}
-        for label in dict.fromkeys(label for values in figures.values() for label in values):
+        found = dict.fromkeys(label for values in figures.values() for label in values)
+        classes = [name for name in orders.get(fit.at.dataset, ()) if name in found]
+        for label in dict.fromkeys([*classes, *found]):
             yield fit.at.columns() | {
                 "class": label,
                 "figures": {name: values[label] for name, values in figures.items() if label in values},
@@ -246,10 +252,15 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
         unreadable = records.result(key).get("unreadable", 0)
         if unreadable:
             found.append(f"{label}: {unreadable} images could not be read and were left out")
+    flagged: dict[str, list[str]] = {}
     for row in health_rows(stages, records):
         name = f"{row['strategy']} [{row['class']}] seed {row['generator_seed']} on {row['dataset']}"
-        found += [f"{name}: {flag}" for flag in row["flags"]]
-    return found
+        for flag in row["flags"]:
+            flagged.setdefault(flag, []).append(name)
+    for flag, names in flagged.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        found.append(f"{', '.join(names[:NAMED])}{more}: {flag}")
+    return list(dict.fromkeys(found))
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:

@@ -44,6 +44,9 @@ class Observer(Protocol):
 
     def begin(self, total: int, cached: int) -> None: ...
 
+    def failed_before(self, failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> None:
+        """Receives, after `begin`, the stages that are not tried again, with the record of their last attempt."""
+
     def started(self, stage: Stage) -> None: ...
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None: ...
@@ -104,9 +107,13 @@ class Execution:
         pending."""
         known = len(self.outcomes)
         todo = self.needed(targets)
-        observer.begin(len(todo), len(self.outcomes) - known)
-        self._mark_known_failures(todo)
-        loop = _Loop(self, executor, [key for key in todo if key not in self.outcomes], observer)
+        cached = len(self.outcomes) - known
+        failures = self.mark_known_failures(todo)
+        left = [key for key in todo if key not in self.outcomes]
+        observer.begin(len(left), cached)
+        if failures:
+            observer.failed_before(failures)
+        loop = _Loop(self, executor, left, observer)
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -153,9 +160,10 @@ class Execution:
 
     # --------------------------------------------------------------------- outcomes
 
-    def _mark_known_failures(self, todo: Sequence[str]) -> None:
+    def mark_known_failures(self, todo: Sequence[str]) -> list[tuple[Stage, Mapping[str, Any]]]:
         """Marks stages that failed in an earlier run as failed, unless they are to be retried or were stopped from
-        outside."""
+        outside, and what needs them as skipped. Returns the failed stages with the records of their last attempts."""
+        found: list[tuple[Stage, Mapping[str, Any]]] = []
         for key in todo:
             if key in self.outcomes:
                 continue
@@ -168,6 +176,18 @@ class Execution:
             if last is not None and last["status"] in FAILURES and not last.get("retry"):
                 message = f"{error_of(last)} (earlier attempt; --retry-failed tries again)"
                 self.outcomes[key] = Outcome(last["status"], message)
+                found.append((stage, last))
+        return found
+
+    def without_made(self, todo: Sequence[str]) -> list[str]:
+        """Leaves out the stages that an earlier run made under the key for their optional inputs as these ended."""
+        left: dict[str, None] = dict.fromkeys(todo)
+        for key in todo:
+            stage = self.plan.stages[key]
+            open_still = any(k in left for k in (*stage.inputs.values(), *stage.optional.values()))
+            if stage.optional and not open_still and self.store.has(self.job_of(stage).key):
+                del left[key]
+        return list(left)
 
     def _is_unavailable(self, key: str) -> bool:
         outcome = self.outcomes.get(key)

@@ -11,6 +11,7 @@ from derm_bench.attempts import FAILURES, RUN_ENDED
 REPORTED = (*FAILURES, "interrupted", "waiting")
 _SHOWN = 3
 _LONGEST = 300
+_LONGEST_ERROR = 4000
 
 
 def failed_stages(statuses: Mapping[str, Mapping[str, Any]], rows: Collection[str]) -> list[str]:
@@ -35,7 +36,7 @@ def _sentence(status: str, error: str, titles: list[str]) -> str:
     named = ", ".join(f"'{title}'" for title in titles[:_SHOWN])
     more = f" and {len(titles) - _SHOWN} other stages" if len(titles) > _SHOWN else ""
     said = " ".join(error.split())
-    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."
+    said = said if len(said) <= _LONGEST_ERROR else f"{said[:_LONGEST_ERROR]}..."
     how = "waits for a person" if status == "waiting" else f"ended as {status}"
     return f"{named}{more} {how}: {said}".rstrip(": ")
 

@@ -3,23 +3,76 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from derm_bench.plan.model import Stage
+from derm_bench.runner.execute import error_of
 from derm_bench.runner.lifecycle import Lifecycle
 from derm_bench.terminal import PlainConsole, say
 
+Where = Callable[[str], Path]
+"""The file with the records of a stage, by key."""
+
+
+class Reasons:
+    """Puts the errors of stages into words: the first time in full, with the file that has the traceback, and after
+    that only as the stage that had the same error first."""
+
+    def __init__(self, where: Where | None = None) -> None:
+        self._where = where
+        self._first: dict[str, str] = {}
+
+    def of(self, stage: Stage, record: Mapping[str, Any]) -> str:
+        """The text behind the status of a stage that is not done; empty if its record has no error."""
+        message = error_of(record).strip()
+        if not message:
+            return ""
+        first = self._first.setdefault(" ".join(message.split()), stage.title)
+        if first != stage.title:
+            return f": the same error as '{first}'"
+        lines = message.splitlines()
+        more = [] if self._where is None else [f"more in {self._where(record.get('key') or stage.key)}"]
+        return ": " + "\n    ".join([*lines, *more])
+
+
+RETRY = "failed in an earlier run and will not be tried again; `run --retry-failed` tries again"
+
+
+def failed_before(failures: Iterable[tuple[str, str, str]]) -> str:
+    """The text about stages that failed in an earlier run, given as (title, status, error): how many, and each distinct
+    error once."""
+    alike: dict[str, list[tuple[str, str, str]]] = {}
+    for failure in failures:
+        alike.setdefault(" ".join(failure[2].split()), []).append(failure)
+    lines = [f"{count(sum(map(len, alike.values())), 'stage')} {RETRY}:"]
+    for (title, status, error), *others in alike.values():
+        and_more = f" and {count(len(others), 'more stage')}" if others else ""
+        lines += [f"  {title}{and_more}: {status}: " + "\n      ".join(error.strip().splitlines())]
+    return "\n".join(lines)
+
+
+def _failed_before(failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> str:
+    return failed_before((stage.title, record["status"], error_of(record)) for stage, record in failures)
+
+
+def count(n: int, what: str) -> str:
+    """`1 stage`, `2 stages`."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
 
 class PlainProgress:
-    """Prints a line when a stage ends, and one every 20 seconds for a stage that is still running."""
+    """Prints a line when a stage ends, and one every 20 seconds for a stage that is still running. `where` gives the
+    file with the records of a stage, which an error names."""
 
     EVERY_SECONDS = 20.0
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, where: Where | None = None) -> None:
         self.quiet = quiet
+        self._reasons = Reasons(where)
         self._done = 0
         self._total = 0
         self._reported: dict[str, float] = {}
@@ -28,6 +81,9 @@ class PlainProgress:
     def begin(self, total: int, cached: int) -> None:
         self._total = total
         self._say(f"{total} stages to run, {cached} found in the store")
+
+    def failed_before(self, failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> None:
+        self._say(_failed_before(failures))
 
     def started(self, stage: Stage) -> None:
         self._reported[stage.key] = time.monotonic()
@@ -53,7 +109,7 @@ class PlainProgress:
         self._done += 1
         line = f"[{self._done}/{self._total}] {stage.title}: {record['status']} in {record['seconds']:.1f} s"
         if record["status"] != "done":
-            line += f": {_first_line(record)}"
+            line += self._reasons.of(stage, record)
         self._say(line)
 
     def end(self) -> None:
@@ -65,9 +121,11 @@ class PlainProgress:
 
 
 class BarProgress:
-    """Progress bars at the bottom of a terminal. Failures are printed above them."""
+    """Progress bars at the bottom of a terminal. Failures are printed above them; `where` gives the file with the
+    records of a stage, which an error names."""
 
-    def __init__(self, console: PlainConsole) -> None:
+    def __init__(self, console: PlainConsole, where: Where | None = None) -> None:
+        self._reasons = Reasons(where)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -85,6 +143,9 @@ class BarProgress:
         self._console.print(f"{total} stages to run, {cached} found in the store", highlight=False)
         self._progress.start()
         self._matrix = self._progress.add_task("matrix", total=total, values="")
+
+    def failed_before(self, failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> None:
+        self._console.print(_failed_before(failures), style="yellow", markup=False, highlight=False)
 
     def started(self, stage: Stage) -> None:
         self._tasks[stage.key] = self._progress.add_task(f"  {stage.title}", total=None, values="")
@@ -107,7 +168,7 @@ class BarProgress:
         if stage.key in self._tasks:
             self._progress.remove_task(self._tasks.pop(stage.key))
         if record["status"] != "done":
-            line = f"{stage.title}: {record['status']}: {_first_line(record)}"
+            line = f"{stage.title}: {record['status']}{self._reasons.of(stage, record)}"
             self._console.print(line, style="red", markup=False, highlight=False)
         if self._matrix is not None:
             self._progress.advance(self._matrix)
@@ -123,6 +184,7 @@ class ProgressWithHooks:
         self.inner = inner
         self.lifecycle = lifecycle
         self.begin, self.started, self.end = inner.begin, inner.started, inner.end
+        self.failed_before = inner.failed_before
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         self.inner.progressed(stage, payload)
@@ -137,8 +199,3 @@ class ProgressWithHooks:
 
 def _values(payload: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {value:.3g}" for name, value in (payload.get("values") or {}).items())
-
-
-def _first_line(record: Mapping[str, Any]) -> str:
-    message = (record.get("error") or {}).get("message", "")
-    return message.splitlines()[0] if message else ""

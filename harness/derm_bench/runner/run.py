@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,20 @@ from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
 from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.terminal import summarise_for_terminal
 from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
 from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.tables import read_summary
-from derm_bench.runner.execute import Execution
+from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
 from derm_bench.runner.failures import failed_stages
 from derm_bench.runner.lifecycle import Lifecycle, lifecycle
 from derm_bench.runner.progress import BarProgress, PlainProgress, ProgressWithHooks
 from derm_bench.runner.provenance import provenance_of
+from derm_bench.runner.shareable import Shareable
 from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 from derm_bench.terminal import PlainConsole
@@ -51,7 +54,8 @@ class RunOptions:
 @dataclass(frozen=True)
 class Done:
     """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done;
-    `unfinished` counts all stages that are not done, and `failures` says which failed and why."""
+    `unfinished` counts all stages that are not done, and `failures` says which failed and why. `scores` are the rows of
+    summary.csv; `remarks` is what the report lists under "Keep in mind" besides the failures."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -62,6 +66,8 @@ class Done:
     unscored: int = 0
     unfinished: int = 0
     failures: tuple[str, ...] = ()
+    scores: tuple[dict[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -84,10 +90,10 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options), hooks))
+        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
-        files = _write(plan, execution, plugins, options, analysed.get("statistics"))
+        files, told = _write(plan, execution, plugins, options, analysed.get("statistics"))
         if not execution.interrupted:
             write_report(options.out, analysed.get("figures"), ReportData(files))
             seal(options.out)
@@ -96,7 +102,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     rows = to_rows(files.tables["results"])
     statuses = dict(Counter(row["status"] for row in rows))
     hooks.run_finish(plan.matrix.name, options.out, statuses)
-    table = summarise_for_terminal(ReportData(files))
+    data = ReportData(files)
+    table = summarise_for_terminal(data)
     made = [*(fit.key for fit in plan.fits), *(row.key for row in plan.fidelity)]
     unscored = sum(execution.outcomes[key].status != "done" for key in made if key in execution.outcomes)
     return Done(
@@ -108,7 +115,9 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         time.monotonic() - began,
         unscored,
         sum(outcome.status != "done" for outcome in execution.outcomes.values()),
-        tuple(failed_stages(_statuses(execution), RunStages.of(plan).in_results())),
+        tuple(failed_stages(_statuses(execution, execution.outcomes), RunStages.of(plan).in_results())),
+        tuple(dict(row) for row in to_rows(files.tables["summary"])),
+        tuple(line for line in keep_in_mind(data) if line not in told),
     )
 
 
@@ -131,35 +140,36 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 
 def _write(
     plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
-) -> RunFiles:
-    """Writes the run directory without figures and reports."""
-    records, stages = StoreRecords(execution.outcomes, execution.store), RunStages.of(plan)
-    statuses = _statuses(execution)
+) -> tuple[RunFiles, Sequence[str]]:
+    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared. Also
+    returns the sentences about failures that it contains."""
+    shareable = Shareable(plan)
+    outcomes = shareable.outcomes(execution.outcomes)
+    records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
+    statuses = _statuses(execution, outcomes)
     writing = Writing(
-        provenance=provenance_of(plan, options.command),
+        provenance=provenance_of(plan, shareable.words(options.command)),
         statuses=statuses,
         failures=failed_stages(statuses, stages.in_results()),
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
         summary=read_summary(statistics) if statistics is not None else None,
     )
-    return write_run(options.out, stages, records, writing)
+    return write_run(options.out, stages, records, writing), writing.failures
 
 
-def _statuses(execution: Execution) -> dict[str, dict[str, str]]:
+def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
     """Status, error and title of the stages that are not done, as the manifest keeps them."""
     stages = execution.plan.stages
-    found = StoreRecords(execution.outcomes, execution.store).statuses()
+    found = StoreRecords(outcomes, execution.store).statuses()
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
-def _progress(options: RunOptions) -> PlainProgress | BarProgress:
+def _progress(options: RunOptions, store: Store) -> PlainProgress | BarProgress:
     console = PlainConsole(stderr=True)
-    return (
-        PlainProgress(quiet=options.quiet)
-        if options.quiet or not console.is_terminal
-        else BarProgress(console)
-    )
+    if options.quiet or not console.is_terminal:
+        return PlainProgress(quiet=options.quiet, where=store.record_file)
+    return BarProgress(console, store.record_file)
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:

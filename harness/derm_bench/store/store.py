@@ -316,7 +316,7 @@ class Store:
 
     def append(self, key: str, record: Mapping[str, Any]) -> None:
         """Appends the record of an attempt by a single write of one line, so that a record is complete or absent."""
-        path = self._records(key)
+        path = self.record_file(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             self._set_file_aside(path, "the file of records of a stage", "it is a folder")
@@ -337,11 +337,12 @@ class Store:
     def records(self, key: str) -> list[dict[str, Any]]:
         """The records of all attempts at a stage, oldest first. Lines that are cut off or damaged are left out."""
         try:
-            return list(whole_records(self._records(key).read_bytes()))
+            return list(whole_records(self.record_file(key).read_bytes()))
         except OSError:
             return []
 
-    def _records(self, key: str) -> Path:
+    def record_file(self, key: str) -> Path:
+        """The file with the records of all attempts at a stage, which need not exist."""
         return self.root / "records" / key[:2] / f"{_plain(key)}.jsonl"
 
     # ---------------------------------------------------------------------- plan data

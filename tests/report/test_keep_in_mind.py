@@ -1,0 +1,104 @@
+"""What the report and the terminal say that a reader should keep in mind: once, in plain words."""
+
+from types import SimpleNamespace
+
+import pytest
+from tests.report.test_tables import data_of, row
+
+from derm_bench.report.keep_in_mind import changed_shares, keep_in_mind, only_class
+
+
+def scores(recalls, precision, accuracy):
+    return {f"recall_{name}": value for name, value in recalls.items()} | {
+        "recall_macro": 0.5, "precision_nv": precision, "precision_mel": 0.0, "accuracy": accuracy,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recalls", "precision", "accuracy", "expected"),
+    [
+        ({"mel": 0.0, "nv": 1.0}, 0.8, 0.8, "nv"),
+        ({"mel": 0.0, "nv": 1.0, "bkl": 0.0}, 0.6, 0.6, "nv"),
+        ({"mel": 0.0, "nv": 1.0, "bkl": 0.0}, 0.7, 0.6, None),  # mel and bkl are mistaken for each other too
+        ({"mel": 0.1, "nv": 1.0}, 0.8, 0.81, None),
+        ({"nv": 1.0, "mel": None}, 1.0, 1.0, None),  # the test set has one class
+        ({"nv": 1.0, "mel": 1.0}, 1.0, 1.0, None),
+    ],
+)
+def test_a_classifier_that_calls_everything_one_class_is_told_by_its_scores(
+    recalls, precision, accuracy, expected
+):
+    assert only_class(scores(recalls, precision, accuracy)) == expected
+
+
+def test_such_classifiers_are_named_in_one_line():
+    constant = scores({"mel": 0.0, "nv": 1.0}, 0.8, 0.8)
+    fine = scores({"mel": 0.5, "nv": 0.9}, 0.9, 0.8)
+    results = [row("gan", seed, 0.5, **(constant if seed else fine)) for seed in range(3)]
+    results += [row("real-only", seed, 0.5, **constant) for seed in range(3)]
+    (line,) = [line for line in keep_in_mind(data_of(results)) if "same class" in line]
+    assert "gan/net ('nv', 2 of 3 scores), real-only/net ('nv', 3 of 3 scores)" in line
+
+
+def training_set(strategy, generator="", **counts):
+    """Rows of composition.csv; `mel=(20, 60)` is 20 real and 60 synthetic images."""
+    return [
+        {
+            "dataset": "d", "train_fraction": 1.0, "strategy": strategy, "generator": generator, "split_seed": 0,
+            "generator_seed": 0 if generator else None, "split": "train", "class": name, "real": real,
+            "synthetic": synthetic,
+        }
+        for name, (real, synthetic) in counts.items()
+    ]  # fmt: skip
+
+
+def run_with(*strategies, rows):
+    """A run with these (name, generator, balance)."""
+    data = data_of([row("real-only", 0, 0.5)], composition=[one for each in rows for one in each])
+    entries = [
+        {"name": name, "generator": {"name": generator} if generator else None, "balance": balance}
+        for name, generator, balance in strategies
+    ]
+    data.manifest["matrix"]["strategies"] = entries
+    return data
+
+
+REAL = training_set("real-only", mel=(20, 0), nv=(80, 0))
+FILLED = training_set("filled", "g", mel=(20, 60), nv=(80, 0))
+
+
+@pytest.mark.parametrize(
+    ("other", "rows", "warned"),
+    [
+        (("again", "duplicate", None), training_set("again", "d", mel=(20, 60), nv=(80, 0)), False),
+        (("again", "duplicate", None), training_set("again", "d", mel=(20, 10), nv=(80, 0)), True),
+        (("even", "", "oversample"), training_set("even", mel=(20, 0), nv=(80, 0)), False),
+        (("weighted", "", "class-weights"), training_set("weighted", mel=(20, 0), nv=(80, 0)), True),
+    ],
+)
+def test_an_arm_whose_class_shares_changed_without_a_control_is_named(other, rows, warned):
+    data = run_with(("real-only", "", None), ("filled", "dcgan", None), other, rows=[REAL, FILLED, rows])
+    said = changed_shares(data)
+    assert len(said) == warned
+    assert all("filled" in line and "duplicate" in line for line in said)
+
+
+def test_arms_that_keep_the_shares_or_add_nothing_are_not_named():
+    doubled = training_set("doubled", "g", mel=(20, 20), nv=(80, 80))
+    empty = training_set("empty", "g", mel=(20, 0), nv=(80, 0))
+    names = (("real-only", "", None), ("doubled", "dcgan", None), ("empty", "dcgan", None))
+    assert changed_shares(run_with(*names, rows=[REAL, doubled, empty])) == []
+
+
+def test_equal_warnings_about_generators_are_one_line(monkeypatch):
+    from derm_bench.rundir import tables
+
+    rows = [
+        {"strategy": "gan", "class": "mel", "generator_seed": seed, "dataset": "d", "flags": ["one image"]}
+        for seed in range(6)
+    ]
+    monkeypatch.setattr(tables, "health_rows", lambda *_: iter(rows))
+    stages = SimpleNamespace(warnings=["said", "said"], cells=[], decodes={})
+    found = tables.warnings_of(stages, None)
+    assert found[0] == "said" and len(found) == 2
+    assert found[1].startswith("gan [mel] seed 0 on d, ") and found[1].endswith(" and 2 more: one image")
