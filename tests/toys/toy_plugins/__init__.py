@@ -126,6 +126,9 @@ class MoodyOptions(CentroidOptions):
         "overwrites-output",
         "leaks",
         "prints",
+        "stops-at-half",
+        "second-budget",
+        "own-loader",
     ] = "good"
 
 
@@ -213,6 +216,7 @@ def derm_bench_classifiers():
             summary="the mean of its members",
             create="toy_plugins.built:Committee",
             options=CommitteeOptions,
+            trains=False,
             requires=lambda options: {
                 f"member {k}": Ref("classifier", member.name, member)
                 for k, member in enumerate(options.members)
