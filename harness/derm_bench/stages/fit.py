@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def fit(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean d_real and
-    d_fake at the end of training, if they were logged. Raises Diverged if the training has
+    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean outputs of
+    the discriminator at the end of training, if the spec says under which names they are logged. Raises Diverged if the training has
     diverged, and UserError if it did not take its budget."""
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
@@ -30,7 +30,7 @@ def fit(context: StageContext) -> dict[str, Any]:
     task = task_of(context, train.classes, train.size)
     seed_everything(params.seed)
     generator: Generator = create(spec, options, task)
-    checkpoints = context.checkpoints
+    watched, checkpoints = spec.discriminator_outputs, context.checkpoints
     snapshots = (checkpoints.folder or context.out) / "snapshots"
     run = StageRun(
         seed=params.seed,
@@ -38,7 +38,7 @@ def fit(context: StageContext) -> dict[str, Any]:
         device=context.device,
         precision=context.precision,
         feed=FeedOptions(
-            getattr(options, "batch_size", 64),
+            getattr(options, spec.batch_option, 64),
             image_transforms=context.transforms(options.augment, task, "image"),
             balance="oversample" if options.balance else None,
         ),
@@ -48,7 +48,7 @@ def fit(context: StageContext) -> dict[str, Any]:
         ),
         report=context.report,
         checkpointing=Checkpointing(checkpoints.folder, checkpoints.seconds),
-        watch=context.watch(params.updates) if context.watch else None,
+        watch=context.watch(params.updates, watched) if context.watch and watched else None,
     )
     with run.guarded():
         with FitCheck(run, generator) as check:

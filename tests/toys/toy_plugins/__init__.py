@@ -101,6 +101,12 @@ class MappedOptions(MeanOptions):
     gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
 
 
+class SpelledOptions(GeneratorOptions):
+    batch: int = 4
+    trouble: str = "none"
+    seconds: float = 0.0
+
+
 class MapperOptions(CentroidOptions):
     gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
 
@@ -164,6 +170,16 @@ def derm_bench_generators():
             create="toy_plugins.mapped:Mapped",
             options=MappedOptions,
             derives="toy_plugins:maps_of",
+        ),
+        *(
+            GeneratorSpec(
+                name=name,
+                summary="toy-mean whose batch size has another name",
+                create="toy_plugins.nets:Spelled",
+                options=SpelledOptions,
+                batch_option=option,
+            )
+            for name, option in {"toy-spelled": "batch", "toy-unspelled": "batch_size"}.items()
         ),
         GeneratorSpec(
             name="toy-circle",
