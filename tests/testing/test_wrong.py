@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from derm_bench.specs import Ref
+from derm_bench.specs import Ref, create
 from derm_bench.testing.generator import GeneratorCase
 from derm_bench.testing.kit import check
 from derm_bench.testing.rules import Limits
@@ -26,7 +27,7 @@ BROKEN = {
     "gan-unconditional": ("classes_differ", "request.label"),
     "gan-state": ("state_round_trip", "put every tensor"),
     "gan-resume": ("interrupt_and_resume", "optimizers"),
-    "gan-short": ("takes_the_whole_budget", "2 of 4 batches"),
+    "gan-short": ("takes_the_whole_budget", "2 of 4 updates"),
     "gan-reaches": ("uses_nothing_but_the_protocol", "uses val of the run"),
     "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
     "gan-sets-threads": ("leaves_global_state_alone", "torch.get_num_threads()"),
@@ -116,9 +117,20 @@ def test_what_rests_on_each_other_fails_together(failures, plugin):
     assert set(failures(plugin)) >= BROKEN_TWICE[plugin]
 
 
-def test_an_exception_is_told_with_its_place(failures):
-    failed = failures("gan-raises")
-    assert "fit() raised RuntimeError: no mood (generators.py:" in failed["equal_seeds_give_equal_fits"]
+def test_an_exception_is_told_once_with_its_place(subjects):
+    verdicts = list(check(subjects["gan-raises"]))
+    failed = {v.rule: v.message for v in verdicts if v.status == "failed"}
+    assert list(failed) == ["samples_have_the_right_shape"]
+    assert "fit() raised RuntimeError: no mood (generators.py:" in failed["samples_have_the_right_shape"]
+    not_run = [v.message for v in verdicts if "not run" in v.message]
+    assert len(not_run) == 16 and len(set(not_run)) == 1
+    assert not_run[0].endswith("another rule has said: gan-raises: fit() raised RuntimeError")
+
+
+def test_options_that_are_not_valid_are_told_once(subjects):
+    verdicts = list(check(replace(subjects["net-right"], given={"batch_size": "many"})))
+    failed = [v for v in verdicts if v.status == "failed"]
+    assert len(failed) == 1 and "'batch_size'" in failed[0].message
 
 
 def test_a_fit_without_checkpoints_passes_with_a_remark(subjects):
@@ -132,15 +144,73 @@ def test_an_option_size_is_the_side_of_the_samples(subjects):
     assert GeneratorCase(smaller).first.outputs[0].shape[-1] == 16
 
 
-def test_what_requires_other_plugins_is_fitted_once_stand_ins_are_given(subjects):
-    right = subjects["gan-right"]
-    needy = replace(
-        right, spec=replace(right.spec, requires=lambda options: {"grader": Ref("classifier", "net")})
-    )
-    said = {verdict.rule: verdict for verdict in check(needy)}
-    assert said["state_round_trip"].status == "skipped"
-    assert "the plugin requires grader of other plugins" in said["state_round_trip"].message
-    assert not [v for v in check(replace(needy, inputs={"grader": object()})) if v.status == "failed"]
+@pytest.fixture
+def needy(subjects):
+    """A generator that requires others, and what it was given, by name."""
+
+    def make(name="gan-needy", **refs):
+        right = subjects["gan-right"]
+        seen = {}
+
+        def created(options, task):
+            seen.update(task.inputs)
+            seen["task"] = task
+            return create(right.spec, options, task)
+
+        spec = replace(right.spec, name=name, requires=lambda options: refs)
+        return replace(right, spec=spec), created, seen
+
+    return make
+
+
+GRADER = Ref("classifier", "net-right", {"lr": 0.01}, needed="fit")
+GAN = Ref("generator", "gan-right", part="net")
+IMAGES = Ref("samples", "gan-right", n=5, data="reserve")
+
+
+def test_what_a_plugin_requires_is_fitted_by_the_kit(needy, monkeypatch):
+    subject, created, seen = needy(grader=GRADER, gan=GAN, images=IMAGES)
+    monkeypatch.setattr("derm_bench.testing.fitting.create", lambda spec, *a: created(*a))
+    verdicts = list(check(subject))
+    assert not [v for v in verdicts if v.status == "failed"]
+    assert sum(v.status == "ok" for v in verdicts) >= 18
+    assert seen["grader"].predict_proba(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    assert seen["task"].part("gan").weight.shape == (3, 3)
+    assert seen["images"].labels.bincount().tolist() == [5, 5, 5]
+
+
+def test_a_restored_plugin_lacks_what_is_needed_for_its_fit_alone(needy):
+    subject, _, _ = needy(grader=GRADER, gan=GAN)
+    case = GeneratorCase(subject)
+    assert set(case.task().inputs) == {"grader", "gan"}
+    assert set(case.task(restored=True).inputs) == {"gan"}
+
+
+def test_stand_ins_are_used_as_they_are(needy):
+    subject, _, _ = needy(grader=GRADER, gan=GAN)
+    stand_in = object()
+    assert GeneratorCase(replace(subject, inputs={"grader": stand_in})).task().inputs["grader"] is stand_in
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        (Ref("classifier", "net-rihgt"), "did you mean 'net-right'"),
+        (Ref("generator", "gan-raises"), "fit() raised RuntimeError: no mood"),
+        (Ref("generator", "gan-right", {"budgte": 3}), "'budgte'"),
+    ],
+)
+def test_a_requirement_that_cannot_be_fitted_is_told_once(needy, ref, said):
+    subject, _, _ = needy(other=ref)
+    failed = [v for v in check(subject) if v.status == "failed"]
+    assert len(failed) == 1 and said in failed[0].message
+    assert failed[0].message.startswith("gan-needy: its requirement 'other', ")
+
+
+def test_a_plugin_that_requires_itself_is_told_so(needy):
+    subject, _, _ = needy("gan-right", other=GAN)
+    failed = [v.message for v in check(subject) if v.status == "failed"]
+    assert failed == ["gan-right requires itself: generator gan-right -> generator gan-right"]
 
 
 def test_all_wrong_plugins_are_tried(subjects):

@@ -36,7 +36,7 @@ class GeneratorCase(FitCase):
         return images if self.spec.conditional else images.of_classes(images.classes[:1])
 
     def run(self, plugin: Any, change: Change) -> RecordedRun:
-        batch_size = getattr(self.options, "batch_size", 64)
+        batch_size = getattr(self.options, self.spec.batch_option, 64)
         return RecordedRun(
             seed=change.seed,
             budget=self.options.budget.in_updates(len(self.train), batch_size),
