@@ -11,6 +11,7 @@ from derm_bench.testing.generator import GeneratorCase
 from derm_bench.testing.kit import check
 from derm_bench.testing.rules import Limits
 from derm_bench.testing.subject import at_path
+from derm_bench.training.feed import FeedOptions
 
 WRONG = Path(__file__).parent / "wrong"
 # Short, so that a nap of 0.3 s is past them; for the right plugins they say nothing.
@@ -28,12 +29,16 @@ BROKEN = {
     "gan-state": ("state_round_trip", "put every tensor"),
     "gan-resume": ("interrupt_and_resume", "optimizers"),
     "gan-short": ("takes_the_whole_budget", "2 of 4 updates"),
+    "gan-own-loader": ("takes_the_whole_budget", "trained outside of run.batches: it took 0 of 4 updates, but 6"),
+    "gan-goes-on": ("takes_the_whole_budget", "took 6 optimizer steps outside of run.batches"),
     "gan-reaches": ("uses_nothing_but_the_protocol", "uses val of the run"),
     "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
     "gan-sets-threads": ("leaves_global_state_alone", "torch.get_num_threads()"),
     "gan-sets-environment": ("leaves_global_state_alone", "os.environ"),
     "gan-writes": ("opens_no_file", r"my-gan.log for writing (generators.py:"),
     "gan-reads": ("opens_no_file", "test.png for reading (generators.py:"),
+    "gan-compiled-reads": ("opens_no_file", "test.png for reading (generators.py:"),
+    "gan-half-logged": ("outputs_of_the_discriminator_are_declared", "logs only ['real']"),
     "gan-picks-device": ("picks_no_device", "task.device"),
     "gan-undocumented": ("options_are_documented", "'width'"),
     "gan-no-presets": ("presets_are_valid", "tiny and smoke"),
@@ -71,7 +76,7 @@ BROKEN = {
     "transform-detached": ("output_fits_its_phase", "carries gradients"),
     "transform-resized": ("output_fits_its_phase", "before_resize = True"),
 }
-RIGHT = ["gan-right", "net-right", "data-right", "metric-right", "transform-right"]
+RIGHT = ["gan-right", "gan-compiled", "gan-pretrained", "net-right", "data-right", "metric-right", "transform-right"]
 # What they break, others of their rules rest on.
 BROKEN_TWICE = {
     "transform-own-seed": {"equal_generators_give_equal_outputs", "leaves_global_state_alone"},
@@ -112,6 +117,12 @@ def test_a_right_plugin_passes(failures, plugin):
     assert failures(plugin) == {}
 
 
+@pytest.mark.slow
+def test_a_network_that_is_compiled_to_kernels_passes(failures, monkeypatch):
+    monkeypatch.setattr("wrong.generators.Compiled.backend", "inductor")
+    assert failures("gan-compiled") == {}
+
+
 @pytest.mark.parametrize("plugin", BROKEN_TWICE)
 def test_what_rests_on_each_other_fails_together(failures, plugin):
     assert set(failures(plugin)) >= BROKEN_TWICE[plugin]
@@ -128,7 +139,7 @@ def test_an_exception_is_told_once_with_its_place(subjects):
 
 
 def test_options_that_are_not_valid_are_told_once(subjects):
-    verdicts = list(check(replace(subjects["net-right"], given={"batch_size": "many"})))
+    verdicts = list(check(replace(subjects["net-right"], given={"batch_size": "many"}), slow=False))
     failed = [v for v in verdicts if v.status == "failed"]
     assert len(failed) == 1 and "'batch_size'" in failed[0].message
 
@@ -136,6 +147,22 @@ def test_options_that_are_not_valid_are_told_once(subjects):
 def test_a_fit_without_checkpoints_passes_with_a_remark(subjects):
     said = {verdict.rule: verdict for verdict in check(subjects["gan-short"])}["interrupt_and_resume"]
     assert (said.status, "starts from the beginning" in said.message) == ("warning", True)
+
+
+def test_what_looks_like_a_discriminator_and_is_not_declared_is_remarked(subjects):
+    silent = subjects["gan-half-logged"]
+    silent = replace(silent, spec=replace(silent.spec, discriminator_outputs=None))
+    said = {verdict.rule: verdict for verdict in check(silent)}["outputs_of_the_discriminator_are_declared"]
+    assert said.status == "warning" and 'discriminator_outputs=("d_real", "d_fake")' in said.message
+
+
+def test_batches_of_a_size_that_is_not_planned_are_remarked(subjects, monkeypatch):
+    monkeypatch.setattr(
+        "derm_bench.testing.generator.FeedOptions", lambda size: FeedOptions(size // 2), raising=True
+    )
+    said = {verdict.rule: verdict for verdict in check(subjects["gan-right"])}["takes_the_whole_budget"]
+    assert said.status == "warning" and "batches of 8 images" in said.message
+    assert "counted in batches of 4" in said.message
 
 
 def test_an_option_size_is_the_side_of_the_samples(subjects):

@@ -55,7 +55,8 @@ class Subject:
             source = f"preset '{preset}'" if preset in self.spec.presets else "the defaults"
             raise ConformanceError(
                 f"{self.spec.name}: {source} with {dict(self.given)} is not valid at '{where}': {first['msg']}; "
-                "set options without a default in the preset, or pass them as `options` (on the command line: --set)"
+                "set options without a default in the preset, or pass them as `options` (on the command line: --set)",
+                f"{self.spec.name}: {source} is not valid",
             ) from error
 
     def paths(self, preset: str = "tiny") -> list[Path]:
