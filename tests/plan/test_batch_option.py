@@ -1,4 +1,4 @@
-"""Budgets in epochs and kimg are counted in batches of the option that the spec names, or refused if that is unclear."""
+"""Budgets in epochs and kimg are counted in batches of the option that the spec names, or refused if it is unclear."""
 
 import pytest
 from tests.conftest import toy_matrix
@@ -37,12 +37,16 @@ def test_a_fit_is_served_batches_of_that_size(in_process, write_matrix):
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.parametrize(("budget", "unit"), [({"epochs": 3}, "epochs"), ({"kimg": 1}, "kimg"), ({}, "epochs")])
+@pytest.mark.parametrize(
+    ("budget", "unit"), [({"epochs": 3}, "epochs"), ({"kimg": 1}, "kimg"), ({}, "epochs")]
+)
 def test_a_budget_that_cannot_be_counted_is_refused(in_process, write_matrix, budget, unit):
     ran = in_process("plan", write_matrix(matrix_of({"name": "toy-unspelled"}, budget)))
     said = " ".join(ran.err.split())
     assert ran.code == 2 and "strategies.0.generator" in said
-    assert f"a budget in {unit} is counted in batches of the option `batch_size`, which it does not have" in said
+    assert (
+        f"a budget in {unit} is counted in batches of the option `batch_size`, which it does not have" in said
+    )
     assert "`batch` may be it" in said and "budget: {updates: n}" in said
 
 

@@ -29,7 +29,10 @@ BROKEN = {
     "gan-state": ("state_round_trip", "put every tensor"),
     "gan-resume": ("interrupt_and_resume", "optimizers"),
     "gan-short": ("takes_the_whole_budget", "2 of 4 updates"),
-    "gan-own-loader": ("takes_the_whole_budget", "trained outside of run.batches: it took 0 of 4 updates, but 6"),
+    "gan-own-loader": (
+        "takes_the_whole_budget",
+        "trained outside of run.batches: it took 0 of 4 updates, but 6",
+    ),
     "gan-goes-on": ("takes_the_whole_budget", "took 6 optimizer steps outside of run.batches"),
     "gan-reaches": ("uses_nothing_but_the_protocol", "uses val of the run"),
     "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
@@ -50,6 +53,8 @@ BROKEN = {
     "net-neighbours": ("an_image_is_predicted_by_itself", "eval()"),
     "net-constant": ("images_make_a_difference", "depend on the images"),
     "net-trains-on-val": ("validation_images_are_not_trained_on", "run.batches(train) alone"),
+    "net-flat": ("logits_can_be_differentiated", "zero everywhere"),
+    "net-unscaled": ("logits_can_be_differentiated", "normalises them itself"),
     "net-unevaluated": ("evaluates_after_every_update", "after every update"),
     "net-aliased": ("kept_states_are_copies", "pass copies"),
     "data-twice": ("columns_run_parallel", "'i0' is listed twice"),
@@ -76,7 +81,15 @@ BROKEN = {
     "transform-detached": ("output_fits_its_phase", "carries gradients"),
     "transform-resized": ("output_fits_its_phase", "before_resize = True"),
 }
-RIGHT = ["gan-right", "gan-compiled", "gan-pretrained", "net-right", "data-right", "metric-right", "transform-right"]
+RIGHT = [
+    "gan-right",
+    "gan-compiled",
+    "gan-pretrained",
+    "net-right",
+    "data-right",
+    "metric-right",
+    "transform-right",
+]
 # What they break, others of their rules rest on.
 BROKEN_TWICE = {
     "transform-own-seed": {"equal_generators_give_equal_outputs", "leaves_global_state_alone"},

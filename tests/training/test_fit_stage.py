@@ -183,7 +183,9 @@ def test_what_a_fit_logs_has_a_meaning_only_if_its_spec_says_so(stage, monkeypat
     )
     monkeypatch.setattr(Lookup, "get", lambda *_: spec)
     monkeypatch.setattr(Lookup, "options", lambda *_: GeneratorOptions())
-    monkeypatch.setattr("derm_bench.stages.fit.create", lambda spec, options, task: LogsDistances(options, task))
+    monkeypatch.setattr(
+        "derm_bench.stages.fit.create", lambda spec, options, task: LogsDistances(options, task)
+    )
     if declared:
         with pytest.raises(Diverged, match="the discriminator is dead: d_real and d_fake"):
             stage("out")

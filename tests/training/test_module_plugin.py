@@ -39,7 +39,10 @@ def compiled_inside(plugin):
 @pytest.mark.parametrize("compiled", [compiled_whole, compiled_inside])
 @pytest.mark.parametrize("which", ["fitted", "fresh", "both"])
 def test_a_state_fits_whether_or_not_a_network_is_compiled(tmp_path, compiled, which):
-    fitted, fresh = Plugin(conv(), nn.Sequential(nn.BatchNorm2d(4))), Plugin(conv(), nn.Sequential(nn.BatchNorm2d(4)))
+    fitted, fresh = (
+        Plugin(conv(), nn.Sequential(nn.BatchNorm2d(4))),
+        Plugin(conv(), nn.Sequential(nn.BatchNorm2d(4))),
+    )
     for plugin in (fitted, fresh):
         if which == "both" or plugin is locals()[which]:
             compiled(plugin)

@@ -111,7 +111,7 @@ class Died(BaseException):
 
 
 def two_phases(folder, die_at=None, sizes=(4, 4), engine=False):
-    """A fit whose first phase, of three updates, trains one net and whose second trains another; its state and steps."""
+    """A fit whose first phase, of three updates, trains one net and whose second trains another; its state and run."""
     torch.manual_seed(3)
     run = run_of(8, checkpointing=Checkpointing(folder, 0))
     first, second = nn.Linear(192, 1), nn.Linear(192, 1)

@@ -107,14 +107,16 @@ def _uncountable(spec: GeneratorSpec, options: Any) -> Iterator[tuple[KeyPath, s
     budget, fields = options.budget, type(options).model_fields
     if budget.updates is not None or spec.batch_option in fields:
         return
-    numbers = [name for name, field in fields.items() if int in (field.annotation, *get_args(field.annotation))]
+    numbers = [
+        name for name, field in fields.items() if int in (field.annotation, *get_args(field.annotation))
+    ]
     alike = [name for name in numbers if "batch" in name.lower()]
     if alike:
         unit = "epochs" if budget.epochs is not None else "kimg"
         yield (
             ("budget",),
-            f"a budget in {unit} is counted in batches of the option `{spec.batch_option}`, which it does not have, and "
-            f"`{alike[0]}` may be it: write budget: {{updates: n}}, or ask its author for "
+            f"a budget in {unit} is counted in batches of the option `{spec.batch_option}`, which it does not have, "
+            f"and `{alike[0]}` may be it: write budget: {{updates: n}}, or ask its author for "
             f'GeneratorSpec(batch_option="{alike[0]}")',
         )
 

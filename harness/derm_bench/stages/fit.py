@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def fit(context: StageContext) -> dict[str, Any]:
     """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean outputs of
-    the discriminator at the end of training, if the spec says under which names they are logged. Raises Diverged if the training has
-    diverged, and UserError if it did not take its budget."""
+    the discriminator at the end of training, if the spec says under which names they are logged. Raises Diverged if the
+    training has diverged, and UserError if it did not take its budget."""
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)

@@ -160,9 +160,9 @@ def outputs_of_the_discriminator_are_declared(case: GeneratorCase) -> str | None
 
 
 WATCHED = (
-    "fit() logs d_real and d_fake, and the spec does not say what they are: if they are the mean probabilities of being "
-    'real of real and of generated images, write discriminator_outputs=("d_real", "d_fake"), and the harness ends fits '
-    "whose discriminator is dead"
+    "fit() logs d_real and d_fake, and the spec does not say what they are: if they are the mean probabilities of "
+    "being real of real and of generated images, write "
+    'discriminator_outputs=("d_real", "d_fake"), and the harness ends fits whose discriminator is dead'
 )
 
 

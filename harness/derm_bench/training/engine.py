@@ -130,7 +130,9 @@ class Engine:
             self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
         # Passed only if set, as another implementation of Run may not accept them.
-        more: dict[str, Any] = ({"masks": True} if masks else {}) | ({} if until is None else {"until": until})
+        more: dict[str, Any] = ({"masks": True} if masks else {}) | (
+            {} if until is None else {"until": until}
+        )
         for batch in self.run.batches(train, batch_size, **more):
             flags: dict[str, Hashable] = {
                 name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()

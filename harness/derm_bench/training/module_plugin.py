@@ -31,7 +31,11 @@ class ModulePlugin:
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore the output of `state`, and the memory layout. Raises UserError, without loading anything, if keys or
         shapes differ."""
-        own = {name: value for part, module in self.parts().items() for name, value in _named(part, module).items()}
+        own = {
+            name: value
+            for part, module in self.parts().items()
+            for name, value in _named(part, module).items()
+        }
         problems = compare_keys(own, state)
         if problems:
             raise UserError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
@@ -55,6 +59,8 @@ def _layout(values: Sequence[torch.Tensor]) -> torch.memory_format:
     """The memory layout of a network with these parameters and buffers. Only those of four dimensions have one, and of
     these none that fits both layouts, such as the kernel of a 1x1 convolution."""
     for value in values:
-        if value.ndim == 4 and value.is_contiguous() != value.is_contiguous(memory_format=torch.channels_last):
+        if value.ndim == 4 and value.is_contiguous() != value.is_contiguous(
+            memory_format=torch.channels_last
+        ):
             return torch.contiguous_format if value.is_contiguous() else torch.channels_last
     return torch.channels_last

@@ -180,8 +180,8 @@ class StageRun:
             yield batch
             if call != self._calls:
                 raise RuntimeError(
-                    "batches of two calls of run.batches are taken alternately; each is an update of one budget: finish "
-                    "one call before the next"
+                    "batches of two calls of run.batches are taken alternately, but there is one budget: finish one "
+                    "call before the next"
                 )
             self.progress(batch.step, self.budget)
             if self.stopped_early:
@@ -248,8 +248,8 @@ class StageRun:
         random generators to that update. Raises RuntimeError if it is called again."""
         if self._asked_to_resume:
             raise RuntimeError(
-                "run.resume was called twice: keep all networks of a fit in one Engine (or TrainingState), also if it has "
-                "several phases, so that an interrupted fit finds them again"
+                "run.resume was called twice: keep all networks of a fit in one Engine (or TrainingState), also if it "
+                "has several phases, so that an interrupted fit finds them again"
             )
         self._asked_to_resume = True
         saved = self._checkpoints.load(SAVED) if self._checkpoints else None
@@ -351,8 +351,7 @@ class StageRun:
         starts = sorted(sizes)
         ends = [*(start - 1 for start in starts[1:]), step]
         return sum(
-            max(0, min(step, end) - start + 1) * sizes[start]
-            for start, end in zip(starts, ends, strict=True)
+            max(0, min(step, end) - start + 1) * sizes[start] for start, end in zip(starts, ends, strict=True)
         )
 
     def _epochs(self, images: int) -> float:

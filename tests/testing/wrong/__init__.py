@@ -59,6 +59,8 @@ CLASSIFIERS = (
     "neighbours",
     "constant",
     "trains-on-val",
+    "flat",
+    "unscaled",
     "unevaluated",
     "aliased",
 )

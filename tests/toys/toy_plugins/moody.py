@@ -37,7 +37,6 @@ class Moody(Centroid):
             torch.nn.functional.cross_entropy(head(images.float().mean((2, 3))), labels).backward()
             optimizer.step()
 
-
     def train_half(self, train, run):
         for batch in run.batches(train):
             if 2 * batch.step >= run.budget:
