@@ -41,8 +41,8 @@ class Batch:
 
 
 class Run(Protocol):
-    """The second argument of `fit`. `seed` seeds everything random in it; `budget` is the number of updates; `device`
-    is the device of batches; `precision` is that of forward passes.
+    """The second argument of `fit`. `seed` seeds everything random in it; `device` is the device of batches;
+    `precision` is that of forward passes.
 
     **What an update is.** One batch that `batches` yields is one update, whatever the fit does with it: one optimizer
     step, one of D and one of G, several of D, one of each of five networks, or none if it drops the batch. So
@@ -51,9 +51,13 @@ class Run(Protocol):
     """
 
     seed: int
-    budget: int
     device: str
     precision: Precision
+
+    @property
+    def budget(self) -> int:
+        """The number of updates, which a fit cannot change."""
+        ...
 
     def batches(
         self,

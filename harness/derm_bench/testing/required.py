@@ -126,12 +126,13 @@ class Required:
 
     def _drawn(self, name: str, ref: Ref) -> ImageSet:
         """Return samples of every class. An unconditional generator is fitted on one class, and draws for each."""
-        classes, conditional = self.train.classes, self._spec_of(ref).conditional
+        spec: Any = installed("generator", ref.plugin).spec
+        classes, conditional = self.train.classes, spec.conditional
         made = self._fitted(name, ref, None if conditional else self.train.of_classes(classes[:1]))
         generator, _ = made.restored("cpu")
         n = min(ref.n or int((self.train.labels == 0).sum()), MOST_SAMPLES)
-        given = self.train if made.subject.spec.conditions_on != "none" else None
-        with plugin_code(f"{made.subject.spec.name}: sample()"):
+        given = self.train if spec.conditions_on != "none" else None
+        with plugin_code(f"{spec.name}: sample()"):
             requests = [SampleRequest(k if conditional else 0, n, seed=k) for k in range(len(classes))]
             drawn = torch.cat([generator.sample(request, given).images.cpu() for request in requests])
         column = torch.arange(len(classes)).repeat_interleave(n)
@@ -140,22 +141,18 @@ class Required:
         names = tuple(f"synthetic/{k:06d}" for k in range(len(drawn)))
         return ImageSet(resize_images(drawn, self.train.size), column, classes, names, names)
 
-    def _spec_of(self, ref: Ref) -> Any:
-        return installed("generator", ref.plugin).spec
-
 
 def fit_briefly(kind: str, spec: Any, plugin: Any, options: Any, task: Task, train: ImageSet) -> None:
     """Fit a plugin for two updates. Raises ConformanceError if it raises."""
-    mean, std = getattr(plugin, "mean", HALF), getattr(plugin, "std", HALF)
-    of_kind = {"size": task.size, "mean": mean, "std": std} if kind == "classifier" else {}
-    batch_size = getattr(options, getattr(spec, "batch_option", "batch_size"), 8)
-    val = phantoms(len(train.classes), per_class=4, size=train.size, seed=1)
-    run = RecordedRun(
-        seed=0,
-        budget=UPDATES,
-        feed=FeedOptions(batch_size, **of_kind),
-        selection=Selection(val=val, evaluations=1) if kind == "classifier" else None,
+    feed = FeedOptions(
+        getattr(options, getattr(spec, "batch_option", "batch_size"), 8),
+        size=task.size,
+        mean=getattr(plugin, "mean", HALF),
+        std=getattr(plugin, "std", HALF),
     )
+    val = phantoms(len(train.classes), per_class=4, size=train.size, seed=1)
+    selection = Selection(val=val, evaluations=1) if kind == "classifier" else None
+    run = RecordedRun(seed=0, budget=UPDATES, feed=feed, selection=selection)
     with plugin_code(f"{spec.name}: fit()"):
         if kind == "classifier":
             plugin.fit(train, val, run)

@@ -88,8 +88,8 @@ class FitCheck:
             return UserError(
                 f"{name}: fit() took {self.outside} optimizer steps outside of run.batches, beyond its budget of "
                 f"{budget} update{'s' if budget != 1 else ''}",
-                hint="step on each batch before the next one is taken; for another phase, give the phase before it an end: "
-                "run.batches(train, until=...)",
+                hint="step on each batch before the next one is taken; for another phase, give the phase before it an "
+                "end: run.batches(train, until=...)",
             )
         return None
 
