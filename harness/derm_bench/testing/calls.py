@@ -40,7 +40,7 @@ class CallCase(ABC):
     def make(self) -> Any:
         """Create a new plugin object."""
         options = self.subject.options()
-        task = Task(CLASSES, self.size, inputs=self.subject.inputs_for(options))
+        task = Task(CLASSES, self.size, inputs=self.subject.inputs)
         return self.call("create(options, task)", lambda: create(self.spec, options, task))
 
     @cached_property
@@ -70,7 +70,7 @@ class CallCase(ABC):
         return time.perf_counter() - began, rng_digest() != before
 
     def _allowed(self) -> list[Path]:
-        return [value for _, value in self.subject.options() if isinstance(value, Path)]
+        return self.subject.paths()
 
 
 def leaves_global_state_alone(case: CallCase) -> None:
