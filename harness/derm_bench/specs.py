@@ -16,6 +16,7 @@ from derm_bench.lazy import create, load_object
 from derm_bench.options.base import Betas, Budget, LearningRate, Options
 from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
+from derm_bench.options.paths import StatedFolder
 from derm_bench.options.uses import ClassifierUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
@@ -251,6 +252,7 @@ __all__ = [
     "RawImage",
     "Ref",
     "SampleRequest",
+    "StatedFolder",
     "Task",
     "TransformSpec",
     "TransformUse",

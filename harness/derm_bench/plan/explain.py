@@ -75,8 +75,8 @@ def _parameters(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[str]
 
 
 def _is_file(value: Any) -> bool:
-    """Whether a value is the digest that replaces a file among the options."""
-    return isinstance(value, Mapping) and set(value) == {"sha256"}
+    """Whether a value is the digest that replaces a file or folder among the options."""
+    return isinstance(value, Mapping) and set(value) in ({"sha256"}, {"folder"})
 
 
 def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -6,15 +6,9 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
-from derm_bench.fingerprint import file_digests
-from derm_bench.hashed_options import within
-from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import definition_closure, source_closure
 from derm_bench.plan.distributions import distribution_of, versions_of
 from derm_bench.plan.params import names_of
@@ -91,35 +85,6 @@ def key_of(identity: Mapping[str, Any]) -> str:
 def key_of_text(text: str) -> str:
     """The key of the stage whose identity has the canonical text `text`."""
     return hashlib.sha256(text.encode()).hexdigest()[:40]
-
-
-def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-    """(options as JSON with each file replaced by its digest, paths of the files by their place among the options).
-
-    A place is the name of an option (`weights`), or a path through the options of a transform
-    (`augment.0.options.file`).
-    """
-    paths = dict(_paths(options))
-    dumped = options.model_dump(mode="json")
-    local = {place: str(value) for place, value in paths.items()}
-    files = {place: value for place, value in paths.items() if value.is_file()}
-    digests = file_digests(files) if files else {}
-    for place in paths:
-        inside, name = within(dumped, place)
-        inside.pop(name, None)
-        if place in digests:
-            inside[name] = {"sha256": digests[place]}
-    return dumped, local
-
-
-def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
-    """(place, path) of all options that are paths, including the options of transforms."""
-    for name, value in options:
-        if isinstance(value, Path):
-            yield above + name, value
-        for k, use in enumerate(value if isinstance(value, tuple) else ()):
-            if isinstance(use, TransformUse) and isinstance(use.options, BaseModel):
-                yield from _paths(use.options, f"{above}{name}.{k}.options.")
 
 
 def plugin_code(plugins: Plugins, kind: str, name: str) -> tuple[str, ...]:
