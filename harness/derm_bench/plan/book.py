@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from derm_bench.lazy import load_object
 from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import source_closure
+from derm_bench.plan.declared import functions_of
 from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     CanonicalTexts,
@@ -22,6 +23,7 @@ from derm_bench.plan.keys import (
     key_of_text,
     plugin_code,
     plugin_identity,
+    plugin_listings,
 )
 from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
@@ -148,11 +150,12 @@ class StageBook:
         return self._memo[memo][0]
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
-        """The value of a plugin's `depends_on` (what its results depend on besides options and code), computed once."""
+        """What the functions in a plugin's `depends_on` return (what its results depend on besides options and code),
+        computed once."""
         memo = ("depends_on", kind, name, id(options))
         if memo not in self._memo:
-            path = self.plugins.get(kind, name).depends_on
-            found = {"depends_on": load_object(path)(options)} if path else {}
+            values = [load_object(path)(options) for path in functions_of(self.plugins.get(kind, name))]
+            found = {"depends_on": values[0] if len(values) == 1 else values} if values else {}
             self._memo[memo] = (found, options)  # as in `hashed`
         return self._memo[memo][0]
 
@@ -180,9 +183,15 @@ class StageBook:
 
     def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
         used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
-        block: dict[str, Any] = {"stage": source_closure(kind.function, *BENEATH).digest, "plugins": used}
-        if code:
-            block["called"] = {path: source_closure(path).digest for path in code}
+        stage = source_closure(kind.function, *BENEATH)
+        block: dict[str, Any] = {"stage": stage.digest, "plugins": used}
+        called = {path: source_closure(path) for path in code}
+        if called:
+            block["called"] = {path: closure.digest for path, closure in called.items()}
+        # The lists behind the digests, for `explain`.
+        self.plan.data |= {closure.digest: closure.content for closure in (stage, *called.values())}
+        for of, name in plugins:
+            self.plan.data |= {each.digest: each.content for each in plugin_listings(self.plugins, of, name)}
         return block
 
     def _numerics(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:

@@ -9,8 +9,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from derm_bench.plan.closure import definition_closure, source_closure
+from derm_bench.plan.closure import Closure, definition_closure, source_closure
+from derm_bench.plan.declared import declared
+from derm_bench.plan.declared import names_of as declared_names
 from derm_bench.plan.distributions import distribution_of, versions_of
+from derm_bench.plan.listing import Listing
 from derm_bench.plan.params import names_of
 from derm_bench.plugins import Plugins
 
@@ -99,29 +102,44 @@ USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", 
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
-    """The distribution and version of a plugin, the digests of its source and options model, and the spec fields that a
-    worker uses."""
+    """The distribution of a plugin, the digests of its source, of its options model and of what its `depends_on` names,
+    and the spec fields that a worker uses. Its version is not part of it: the source says what changed."""
     return _plugin_identity(plugins, kind, name)
+
+
+def plugin_closures(plugins: Plugins, kind: str, name: str) -> tuple[Closure, Closure]:
+    """The closures of the source and of the options model of a plugin."""
+    options = plugins.get(kind, name).options
+    source = source_closure(*plugin_code(plugins, kind, name))
+    return source, definition_closure(options.__module__, options.__qualname__)
+
+
+def plugin_listings(plugins: Plugins, kind: str, name: str) -> list[Listing]:
+    """The lists behind the digests in `plugin_identity`."""
+    found = [Listing(one.digest, one.content) for one in plugin_closures(plugins, kind, name)]
+    names = declared_names(plugins.get(kind, name))
+    return [*found, declared(names)] if names else found
 
 
 @functools.lru_cache(maxsize=4096)
 def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
     installed = plugins.installed(kind, name)
     spec = installed.spec
-    options = definition_closure(spec.options.__module__, spec.options.__qualname__).digest
+    source, options = plugin_closures(plugins, kind, name)
+    names = declared_names(spec)
     return {
         "name": spec.name,
         "distribution": installed.distribution,
-        "version": installed.version,
-        "source": source_closure(*plugin_code(plugins, kind, name)).digest,
-        "options": options,
+        "source": source.digest,
+        "options": options.digest,
         "spec": {field: getattr(spec, field) for field in USED_OF_SPECS if hasattr(spec, field)},
-    }
+    } | ({"declared": declared(names).digest} if names else {})
 
 
 def forget_plugins() -> None:
     """Forgets the identities of plugins, so that the next ones are those of the source as it is then."""
     _plugin_identity.cache_clear()
+    declared.cache_clear()
 
 
 @functools.cache
