@@ -86,8 +86,8 @@ class PluginSpec:
     `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
     problems that can be seen by then (missing weights, for example), one sentence each. If a generator has no
     `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
-    `depends_on` names what else the numbers depend on, which the harness cannot see in options, imports and the files of
-    the plugin's packages. It is one name or several:
+    `depends_on` names what else the numbers depend on, which the harness cannot see in options, imports and the files
+    of the plugin's packages. It is one name or several:
 
     - `"package.module:function"` is called with the options, too, and returns JSON, such as the digest of weights that
       are found by default;

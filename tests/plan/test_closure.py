@@ -171,8 +171,9 @@ RULES = {
     ),
     "imports that only annotations need": (
         "import numpy\ndef scale(n):\n    return numpy.abs(n)\n",
-        "from __future__ import annotations\nfrom typing import TYPE_CHECKING, Any\nimport numpy\nfrom torch import Tensor\n"
-        "if TYPE_CHECKING:\n    import torch\ndef scale(n: Tensor) -> 'list[Any]':\n    return numpy.abs(n)\n",
+        "from __future__ import annotations\nfrom typing import TYPE_CHECKING, Any\nimport numpy\n"
+        "from torch import Tensor\nif TYPE_CHECKING:\n    import torch\n"
+        "def scale(n: Tensor) -> 'list[Any]':\n    return numpy.abs(n)\n",
         "from numpy import *\nimport numpy\ndef scale(n):\n    return numpy.abs(n)\n",
     ),
     "imports that only annotations need, and not those that code needs": (
@@ -182,7 +183,7 @@ RULES = {
     ),
     "imports that only annotations need, and not those of options, which pydantic reads": (
         "from pydantic import PositiveInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n: N):\n    return n\n",
-        "from pydantic import PositiveInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n: 'N') -> N:\n    return n\n",
+        "from pydantic import PositiveInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n) -> N:\n    return n\n",
         "from pydantic import NegativeInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n: N):\n    return n\n",
     ),
     "imports that only annotations need, and not what is handed on": (

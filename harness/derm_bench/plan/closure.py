@@ -147,8 +147,8 @@ def _is_followed(package: str) -> bool:
 
 
 def unseen_imports(*targets: str) -> list[tuple[str, Unseen]]:
-    """(module, call) of each call in the closure of `targets`, derm_bench apart, that imports or runs code whose name is
-    computed, so that the closure may lack it."""
+    """(module, call) of each call in the closure of `targets`, derm_bench apart, that imports or runs code under a
+    computed name, so that the closure may lack it."""
     found = []
     for module in source_closure(*targets).modules:
         path = file_of(module)

@@ -51,7 +51,7 @@ def version_of(distribution: str) -> str:
 
 @functools.cache
 def in_development(distribution: str) -> bool:
-    """Whether the source of a distribution is that of a checkout: an editable install, or metadata beside the source."""
+    """Whether a distribution is a checkout: an editable install, or its metadata lie beside its source."""
     try:
         found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
