@@ -23,6 +23,7 @@ from derm_bench.matrix.options import PluginLookup, compose_options, unused_opti
 from derm_bench.matrix.path_types import names_a_path, takes_paths, type_below
 from derm_bench.matrix.scalars import mistaken_scalars
 from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable_errors, shortened
+from derm_bench.plugins import canonical
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -72,7 +73,21 @@ class EntryReader(ABC):
         data = self.prepare_fields(
             model, {k: v for k, v in raw.items() if k in own and k != "preset"}, where, phases
         )
-        return None if options is None else {**data, "options": options}
+        return (
+            None
+            if options is None
+            else {**data, "name": self.resolved(kind, raw["name"], spec), "options": options}
+        )
+
+    def resolved(self, kind: str, written: str, spec: PluginSpec) -> str:
+        """The name of a plugin as keys and tables have it: bare if that means this plugin, whatever was written."""
+        try:
+            if self.plugins.get(kind, spec.name) is spec:
+                return spec.name
+        except UserError:  # several distributions have a plugin of this name
+            pass
+        distribution, _, bare = written.rpartition(":")
+        return f"{canonical(distribution)}:{bare}"
 
     def spec(self, kind: str, name: str, where: Where) -> PluginSpec | None:
         try:
@@ -147,7 +162,9 @@ class EntryReader(ABC):
             return None
         values = {key: value for key, value in raw.items() if key not in ("name", "preset")}
         options = self.options(spec, TransformUse, raw, values, inside)
-        return None if options is None else TransformUse(name=spec.name, options=options)
+        if options is None:
+            return None
+        return TransformUse(name=self.resolved("transform", raw["name"], spec), options=options)
 
     def scalar(self, spec: PluginSpec, raw: Mapping[str, Any], where: Where) -> dict[str, Any] | None:
         """Turns the bare value of `{rotate: 30}`, stored under the key "", into the option that it sets."""
