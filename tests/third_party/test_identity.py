@@ -228,7 +228,10 @@ def test_a_start_from_weights_needs_a_statement_as_images_of_a_folder_do(planned
         ({}, "nothing states what they were trained on"),
         ({"trained_on": "test"}, "it needs the permit generator_sees_test"),
         ({"trained_on": "train"}, "needs `split`"),
-        ({"trained_on": "train", "split": "0123456789ab"}, "trained on the split 0123456789ab, but the split of"),
+        (
+            {"trained_on": "train", "split": "0123456789ab"},
+            "trained on the split 0123456789ab, but the split of",
+        ),
     ):
         with pytest.raises((UserError, UserErrors), match=said):
             planned(from_weights(tmp_path, **stated))

@@ -69,7 +69,7 @@ def _other_split(
     digest = plan.splits[dataset, split_seed].digest
     if not stated.split or digest.startswith(stated.split):
         return None
-    message = f"the images come from a model trained on the split {stated.split}, but the split of {dataset} is {digest}"
+    message = f"the model was trained on the split {stated.split}, but the split of {dataset} is {digest}"
     hint = "they may have been trained on its test images: use one strategy and split.seed per split"
     return plan.matrix.error(message, at, hint)
 
