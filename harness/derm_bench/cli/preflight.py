@@ -94,10 +94,10 @@ def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
             yield from (((), problem) for problem in check(options))
     for place, path, stated in paths_in(one.use.options):
         problem = problem_of_path(path)
-        if not problem and path.is_dir() and one.kind != "dataset" and not stated:
-            problem = problem_of_folder(path)
         if not problem and one.kind == "classifier" and place == ("weights",):
             problem = problem_of_weights(path)
+        elif not problem and path.is_dir() and one.kind != "dataset" and not stated:
+            problem = problem_of_folder(path)
         if problem:
             yield place, problem
 

@@ -15,7 +15,7 @@ def stated_by(use: Any, plugins: PluginLookup) -> Provenance:
     spec = plugins.get("generator", use.name)
     path = getattr(spec, "provenance", None)
     if path:
-        return load_object(path)(use.options)  # type: ignore[no-any-return]
+        return load_object(path)(use.options)
     if not _starts_from_weights(spec, use.options):
         return Provenance("")
     made = "made by a model that started from weights"

@@ -280,7 +280,7 @@ def _read_source(content: bytes, file: str, package: str) -> _Read:
         for alias in node.names
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    imports = [tuple(found) for found in imports_of(tree, package)]
+    imports = [(found.module, found.names, False) for found in imports_of(tree, package)]
     beside = ast.Module([*annotating], [])
     imports += [(found.module, found.names, True) for found in imports_of(beside, package)]
     return _digest_of(tree), imports, handed_on, only_imports, unseen
