@@ -385,3 +385,10 @@ def test_a_definition_that_is_made_elsewhere_stands_for_its_module(package, defi
     write, _ = package
     write("made", "globals()['Made'] = type('Made', (), {})\n")
     assert defined("toyplug.made", "Made").modules == ("toyplug.made",)
+
+
+def test_what_another_reader_has_cached_is_read_again(package, monkeypatch):
+    _, digest = package
+    before = digest()
+    monkeypatch.setattr(closure, "recall", lambda name: '["digest", [], {}]')
+    assert digest() == before

@@ -74,6 +74,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         store=options["store"],
         executor=options["executor"],
         executor_options=options["executor_options"],
+        measure=True,
     )
     limits = request.matrix.limits
     settings = ExecutorSettings(

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from derm_bench.fingerprint import file_digests, recall, remember
 from derm_bench.plan.distributions import distribution_of, in_development, packages_of
@@ -256,8 +257,9 @@ def _parsed(path: Path, module: str) -> _Module:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     name = hashlib.sha256(f"{_READER}\0{package}\0".encode() + content).hexdigest()
     kept = recall(name)
-    read = json.loads(kept) if kept else _read_source(content, str(path), package)
-    if not kept:
+    read = _recalled(kept) if kept else None
+    if read is None:
+        read = _read_source(content, str(path), package)
         remember(name, json.dumps(read))
     digest, imports, handed_on, only_imports, unseen = read
     return _Module(
@@ -267,6 +269,12 @@ def _parsed(path: Path, module: str) -> _Module:
         only_imports,
         tuple(Unseen(line, text) for line, text in unseen),
     )
+
+
+def _recalled(text: str) -> _Read | None:
+    """What `_parsed` cached; None if a checkout with another reader of the same number has written it."""
+    read = json.loads(text)
+    return read if isinstance(read, list) and len(read) == len(get_args(_Read)) else None  # type: ignore[return-value]
 
 
 def _read_source(content: bytes, file: str, package: str) -> _Read:
