@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
@@ -216,9 +217,11 @@ def _siblings(package: str) -> set[str]:
 @functools.cache
 def root_of(package: str) -> Path | None:
     """The folder of a top-level package or the file of a top-level module; None if there is none. Of a package without
-    `__init__`, which may lie in several folders, the first."""
+    `__init__`, which may lie in several folders, the first. Workers are started in the current folder and can import
+    from there, even if this process cannot."""
     try:
         spec = importlib.util.find_spec(package)
+        spec = spec or importlib.machinery.PathFinder.find_spec(package, [str(Path.cwd())])
     except (ImportError, ValueError):  # `__main__` has no spec
         return None
     if spec is None or spec.origin in ("built-in", "frozen"):
