@@ -94,7 +94,8 @@ def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
             yield from (((), problem) for problem in check(options))
     for place, path, stated in paths_in(one.use.options):
         problem = problem_of_path(path)
-        if not problem and one.kind == "classifier" and place == ("weights",):
+        of_weights = one.kind == "classifier" and place == ("weights",)
+        if not problem and (of_weights or (path.suffix == ".safetensors" and path.is_file())):
             problem = problem_of_weights(path)
         elif not problem and path.is_dir() and one.kind != "dataset" and not stated:
             problem = problem_of_folder(path)
