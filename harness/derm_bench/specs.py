@@ -16,6 +16,8 @@ from derm_bench.lazy import create, load_object
 from derm_bench.options.base import Betas, Budget, LearningRate, Options
 from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
+from derm_bench.options.paths import StatedFolder
+from derm_bench.options.pretrained import TrainedOn
 from derm_bench.options.uses import ClassifierUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
@@ -85,8 +87,14 @@ class PluginSpec:
     `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
     problems that can be seen by then (missing weights, for example), one sentence each. If a generator has no
     `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
-    `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the
-    numbers depend on beside options and code, such as the digest of weights that are found by default.
+    `depends_on` names what else the numbers depend on, which the harness cannot see in options, imports and the files
+    of the plugin's packages. It is one name or several:
+
+    - `"package.module:function"` is called with the options, too, and returns JSON, such as the digest of weights that
+      are found by default;
+    - `"package.module"` is a module that is imported under a computed name, with all that it imports;
+    - `"distribution"` counts with its version, and with the content of its files if it is in development;
+    - `"package/data/names.json"` is a file or folder in the folder of a package.
     """
 
     name: str
@@ -97,7 +105,7 @@ class PluginSpec:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: Callable[[Any], Mapping[str, Ref]] | None = None
     preflight: str | None = None
-    depends_on: str | None = None
+    depends_on: str | tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +150,9 @@ class GeneratorSpec(PluginSpec):
 
     Three more import paths are for generators of images that are made elsewhere:
 
-    - `provenance(options) -> Provenance` states where the images come from.
+    - `provenance(options) -> Provenance` states where the images come from. A generator without it that has an option
+      `weights`, `checkpoint` or `pretrained` of type Path also takes `trained_on` and `split` (`TrainedOn`), and a
+      matrix that sets the path has to state them.
     - `finite(options)` returns how many images there are: `{class: n}`, or one n for all classes. They are drawn
       without repetition, from `SampleRequest.start` on, in an order that the fit determines and the seed does not.
       `"reads"` means as many as the split has for the generator to read; `math.inf` that the order starts again.
@@ -263,7 +273,9 @@ __all__ = [
     "RawImage",
     "Ref",
     "SampleRequest",
+    "StatedFolder",
     "Task",
+    "TrainedOn",
     "TransformSpec",
     "TransformUse",
     "Unreadable",
