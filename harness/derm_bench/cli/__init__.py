@@ -12,7 +12,7 @@ from derm_bench._version import __version__
 from derm_bench.cli.signals import interrupt_when_signalled
 from derm_bench.errors import UserError
 from derm_bench.plain_text import printable
-from derm_bench.terminal import say
+from derm_bench.terminal import GOES_ON, say
 
 # command -> (import path, one line of help). The help is written here so that `--help` imports no command.
 COMMANDS = {
@@ -112,7 +112,7 @@ def _exit_code(arguments: list[str]) -> int:
         say(f"error: {error}", err=True)
         return INPUT_IS_WRONG
     except (KeyboardInterrupt, click.Abort):
-        say("interrupted; the same command goes on where it stopped", err=True)
+        say(GOES_ON, err=True)
         return INTERRUPTED
     except OSError as error:
         if debug:

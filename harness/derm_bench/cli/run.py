@@ -16,7 +16,7 @@ from derm_bench.cli.common import plan_request, selection_options
 from derm_bench.executors.base import ExecutorSettings
 from derm_bench.rundir.directory import NAMES
 from derm_bench.runner.run import Done, RunOptions, execute_request
-from derm_bench.terminal import PlainConsole, say
+from derm_bench.terminal import GOES_ON, PlainConsole, say
 
 
 @click.command()
@@ -113,6 +113,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
         say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
     if done.interrupted:
+        say(GOES_ON, err=True)
         return 130
     return 0 if set(statuses) <= {"done"} and not done.unfinished and not done.unscored else 1
 
@@ -129,6 +130,7 @@ def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
         "out": str(done.out),
         "cells": statuses,
         "stages_run": done.stages_run,
+        "interrupted": done.interrupted,
         "failures": done.failures,
         "keep_in_mind": done.remarks,
         "not_done": unfinished,

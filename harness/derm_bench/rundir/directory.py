@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
 from derm_bench.filenames import FileNames
-from derm_bench.rundir.files import check_directory, emptied, read_json, write_bytes, write_json
+from derm_bench.rundir.files import check_directory, emptied, read_json, removed, write_bytes, write_json
 from derm_bench.rundir.frames import read_csv, write_csv
 from derm_bench.rundir.manifest import (
     MANIFEST,
@@ -116,8 +116,12 @@ class Writing:
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
-    """Write all files except the figures and the reports. Returns the contents, with the tables as frames."""
+    """Write all files except the figures and the reports. Those of an earlier run are removed first, so that none of
+    them is ever beside tables that say something else. Returns the contents, with the tables as frames."""
     check_directory(out, NAMES)
+    for name in REPORTS:
+        (out / name).unlink(missing_ok=True)
+    removed(out / "figures")
     tables = build_tables(stages, records, writing.summary)
     for name, table in TABLES.items():
         write_csv(tables[name], out / table.file)

@@ -11,6 +11,7 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.interrupts import held_back
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
@@ -34,6 +35,9 @@ from derm_bench.runner.shareable import Shareable
 from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 from derm_bench.terminal import PlainConsole
+
+INTERRUPTED = "The run was interrupted before all stages had ended; the same command goes on."
+"""The warning in the manifest and in the report of an interrupted run."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
-        files, told = _write(plan, execution, plugins, options, analysed.get("statistics"))
-        if not execution.interrupted:
-            write_report(options.out, analysed.get("figures"), ReportData(files))
-            seal(options.out)
+        with held_back():  # a signal that comes now must not leave new tables beside an old report
+            files, told = _write(plan, execution, plugins, options, analysed)
     finally:
         executor.stop()
     rows = to_rows(files.tables["results"])
@@ -139,10 +141,11 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 
 
 def _write(
-    plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
+    plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, analysed: Mapping[str, Path]
 ) -> tuple[RunFiles, Sequence[str]]:
-    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared. Also
-    returns the sentences about failures that it contains."""
+    """Writes the whole run directory, also after an interruption: then without figures, and with a summary that is
+    computed here. Paths of this machine are left out, as it is shared. Also returns the sentences about failures and
+    interruption that it contains."""
     shareable = Shareable(plan)
     outcomes = shareable.outcomes(execution.outcomes)
     records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
@@ -150,12 +153,18 @@ def _write(
     writing = Writing(
         provenance=provenance_of(plan, shareable.words(options.command)),
         statuses=statuses,
-        failures=failed_stages(statuses, stages.in_results()),
+        failures=[
+            *([INTERRUPTED] if execution.interrupted else []),
+            *failed_stages(statuses, stages.in_results()),
+        ],
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
-        summary=read_summary(statistics) if statistics is not None else None,
+        summary=read_summary(analysed["statistics"]) if "statistics" in analysed else None,
     )
-    return write_run(options.out, stages, records, writing), writing.failures
+    files = write_run(options.out, stages, records, writing)
+    write_report(options.out, analysed.get("figures"), ReportData(files))
+    seal(options.out)
+    return files, writing.failures
 
 
 def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
