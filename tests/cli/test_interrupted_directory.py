@@ -28,7 +28,7 @@ def struck(monkeypatch, module, name: str, *, kind: str = "", number: int = sign
 
 
 def agrees(out, ran) -> None:
-    """All files are those of this run, the manifest has their digests, and the terminal names none that is not there."""
+    """All files are those of this run, the manifest has their digests, and the terminal names what is there."""
     files = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     stated = json.loads((out / "manifest.json").read_text())["files"]
     assert stated == {name: file_digest(path) for name, path in files.items() if name != "manifest.json"}

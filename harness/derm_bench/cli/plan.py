@@ -105,6 +105,7 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     return {
         "matrix": planned.matrix.name,
         "store": str(store.root),
+        "run_dir": str(request.run_dir),
         "device": planned.machine.device,
         "to_run": dict(Counter(kind_of(planned.stages[key]).word for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
@@ -203,6 +204,7 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
         )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
+    console.print(f"run directory: {summary['run_dir']}", markup=False, highlight=False)
     if summary["commands"]:
         say("external programs that `run --allow-commands` would run:")
         for program in summary["commands"]:

@@ -22,7 +22,10 @@ from derm_bench.terminal import GOES_ON, PlainConsole, say
 @click.command()
 @selection_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Run directory. Default: runs/<matrix name>, with --preset, --set or --only runs/<matrix name>@<selection>.",
 )
 @click.option(
     "--workers",
@@ -89,7 +92,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         request.store,
         request.plugins,
         RunOptions(
-            out=options["out"] or Path("runs") / request.matrix.name,
+            out=options["out"] or request.run_dir,
             executor=request.matrix.executor,
             settings=settings,
             max_failures=options["max_failures"] or limits.max_failures,
@@ -98,6 +101,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             quiet=options["as_json"],
             trackers=options["trackers"],
             allow_commands=options["allow_commands"],
+            selection=request.selection.name,
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,15 @@ from derm_bench.rundir.predictions import write_predictions
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.samples import Sheet, read_index, write_samples
 from derm_bench.rundir.schema import PREDICTIONS, SCHEMA, TABLES
+from derm_bench.rundir.selection import refuse_loss
 from derm_bench.rundir.tables import build_tables
 from derm_bench.specs import MetricSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Planned = Callable[[], RunStages]
+"""Returns the stages of the run that is to be written."""
 
 NAMES = (*(table.file for table in TABLES.values()), PREDICTIONS.file, MANIFEST, *REPORTS)
 """The files at the top level of a run directory."""
@@ -51,8 +55,9 @@ class RunFiles:
     sheets: Sequence[Sheet]
 
 
-def prepare_out(out: Path, matrix_name: str) -> None:
-    """Create the run directory. Raises UserError if it exists and holds another run, other files or links."""
+def prepare_out(out: Path, matrix_name: str, selection: str = "", planned: Planned | None = None) -> None:
+    """Create the run directory. Raises UserError if it exists and holds another run, other files or links, or finished
+    rows of another selection that are not `planned` now."""
     manifest = out / MANIFEST
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +65,7 @@ def prepare_out(out: Path, matrix_name: str) -> None:
     except OSError as error:
         raise _cannot_write(out, error) from error
     if entries:
-        _refuse_other_run(out, matrix_name)
+        _refuse_other_run(out, matrix_name, selection, planned)
     try:
         # A file without a name: nothing of the user's is touched, and nothing is left.
         with tempfile.TemporaryFile(dir=out):
@@ -69,7 +74,7 @@ def prepare_out(out: Path, matrix_name: str) -> None:
         raise _cannot_write(out, error) from error
     if not entries:
         # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
-        write_json({"schema": SCHEMA, "matrix": {"name": matrix_name}}, manifest)
+        write_json({"schema": SCHEMA, "selection": selection, "matrix": {"name": matrix_name}}, manifest)
 
 
 def _cannot_write(out: Path, error: OSError) -> UserError:
@@ -79,11 +84,12 @@ def _cannot_write(out: Path, error: OSError) -> UserError:
     )
 
 
-def _refuse_other_run(out: Path, matrix_name: str) -> None:
-    """Raise UserError unless the folder holds a run of this matrix."""
+def _refuse_other_run(out: Path, matrix_name: str, selection: str, planned: Planned | None) -> None:
+    """Raise UserError unless the folder holds a run of this matrix, and nothing finished that would be lost."""
     check_directory(out, NAMES)
     try:
-        name = read_json(out / MANIFEST)["matrix"]["name"]
+        manifest = read_json(out / MANIFEST)
+        name = manifest["matrix"]["name"]
     except (OSError, UserError, KeyError, TypeError):
         raise UserError(
             f"{out.absolute()} is not empty and is not a run directory",
@@ -94,6 +100,8 @@ def _refuse_other_run(out: Path, matrix_name: str) -> None:
             f"{out.absolute()} contains a run of the matrix '{name}', not '{matrix_name}'",
             hint="use another --out",
         )
+    if planned is not None:
+        refuse_loss(str(out.absolute()), manifest, selection, planned)
 
 
 @dataclass(frozen=True)

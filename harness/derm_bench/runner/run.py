@@ -42,7 +42,8 @@ INTERRUPTED = "The run was interrupted before all stages had ended; the same com
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of a run from the command line."""
+    """The options of a run from the command line. `selection` is the name of what `--preset`, `--set` and `--only`
+    select, which the run directory keeps."""
 
     out: Path
     executor: ExecutorUse
@@ -53,6 +54,7 @@ class RunOptions:
     quiet: bool = False
     trackers: tuple[str, ...] = ()
     allow_commands: bool = False
+    selection: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     executor = make_executor(plugins, options)
     store.prepare()
     store.recover()
-    prepare_out(options.out, plan.matrix.name)
+    prepare_out(options.out, plan.matrix.name, options.selection, lambda: RunStages.of(plan))
     for content in plan.data.values():
         store.put(content)
     execution = Execution(plan, store, options.retry_failed, options.max_failures)
@@ -151,7 +153,7 @@ def _write(
     records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
     statuses = _statuses(execution, outcomes)
     writing = Writing(
-        provenance=provenance_of(plan, shareable.words(options.command)),
+        provenance=provenance_of(plan, shareable.words(options.command), options.selection),
         statuses=statuses,
         failures=[
             *([INTERRUPTED] if execution.interrupted else []),
