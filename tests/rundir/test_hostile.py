@@ -14,8 +14,9 @@ from tests.report.conftest import sheet_entry, write_run
 
 from derm_bench.errors import UserError
 from derm_bench.rundir import files
-from derm_bench.rundir.directory import prepare_out, read_run
+from derm_bench.rundir.directory import read_run
 from derm_bench.rundir.files import copy, emptied, read_json, replacing, write_text
+from derm_bench.rundir.prepare import prepare_out
 from derm_bench.store.layout import LAYOUT
 
 KEY = "0" * 40

@@ -20,10 +20,11 @@ from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
 from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.terminal import summarise_for_terminal
-from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
+from derm_bench.rundir.directory import RunFiles, Writing, write_run
 from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.prepare import prepare_out
 from derm_bench.rundir.tables import read_summary
 from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
