@@ -60,7 +60,7 @@ def test_a_later_run_that_does_not_try_again_says_so_too(in_process, write_matri
         assert in_process("run", matrix, "--out", "out").code == 1
     later = in_process("run", matrix, "--out", "out")
     assert later.code == 1 and "no reference today" in later.err and "--retry-failed" in later.err
-    assert in_process("report", "out").code == 0
+    assert in_process("report", "out", "--store", "store").code == 0
     assert "no reference today" in (tmp_path / "out/report.html").read_text()
 
 

@@ -21,7 +21,11 @@ COMMANDS = {
         "derm_bench.cli.plan:plan",
         "Show the cells and stages of a matrix, and which of them are cached.",
     ),
-    "report": ("derm_bench.cli.report:report", "Rebuild the tables, figures and report of a run directory."),
+    "report": ("derm_bench.cli.report:report", "Make the figures and the report of a run directory again."),
+    "verify": (
+        "derm_bench.cli.verify:verify_command",
+        "Check the digests of a run directory, and compute its scores again.",
+    ),
     "explain": (
         "derm_bench.cli.explain:explain",
         "Show why each stage of a cell would hit or miss the cache.",
