@@ -26,7 +26,7 @@ from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Stage
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
-from derm_bench.runner.progress import failed_before
+from derm_bench.runner.progress import count, failed_before
 from derm_bench.terminal import PlainConsole, say
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
@@ -77,7 +77,8 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     """The plan as JSON: stages to run and cached stages by kind, forecasts, and the missing stages of each cell.
     `prober`, if given, measures stages without a record."""
     planned, store = request.plan, request.store
-    execution = Execution(planned, store)
+    limits = {"timeout": planned.matrix.limits.timeout, "memory": planned.matrix.limits.memory}
+    execution = Execution(planned, store, limits=limits)
     missing = execution.needed([*planned.targets(), *planned.analysis.values()])
     failures = execution.mark_known_failures(missing)
     ended = {key: execution.outcomes[key].status for key in missing if key in execution.outcomes}
@@ -109,10 +110,8 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "device": planned.machine.device,
         "to_run": dict(Counter(kind_of(planned.stages[key]).word for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
-        "failed_before": [
-            {"key": stage.key, "stage": stage.title, "status": last["status"], "error": error_of(last)}
-            for stage, last in failures
-        ],
+        "failed_before": list(map(_failure, failures)),
+        "tried_again": list(map(_failure, execution.raised)),
         "estimated_seconds": sum(one.seconds for one in kinds.values()),
         "estimated_wall_seconds": wall_seconds(kinds.values(), workers),
         "workers": workers,
@@ -127,6 +126,12 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "cells": [_cell(request, cell, wanted, ended) for cell in planned.cells],
         "stages": stages,
     }
+
+
+def _failure(failed: tuple[Stage, Mapping[str, Any]]) -> dict[str, str]:
+    """A stage that failed in an earlier run, and how."""
+    stage, last = failed
+    return {"key": stage.key, "stage": stage.title, "status": last["status"], "error": error_of(last)}
 
 
 def _cell(request: Request, cell: Any, missing: set[str], ended: Mapping[str, str]) -> dict[str, Any]:
@@ -189,6 +194,9 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
         state = "failed before, so it is not run" if cell["failed_before"] else state
         say(f"  {cell['cell']}: {state}")
+    if summary["tried_again"]:
+        again = count(len(summary["tried_again"]), "stage")
+        say(f"{again} failed in an earlier run at a limit that is raised now, and will be tried again")
     if summary["failed_before"]:
         say(failed_before((one["stage"], one["status"], one["error"]) for one in summary["failed_before"]))
     for (label, seed), split in request.plan.splits.items():

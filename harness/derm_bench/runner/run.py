@@ -94,7 +94,8 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     prepare_out(options.out, plan.matrix.name, options.selection, lambda: RunStages.of(plan))
     for content in plan.data.values():
         store.put(content)
-    execution = Execution(plan, store, options.retry_failed, options.max_failures)
+    limits = {"timeout": options.settings.timeout, "memory": options.settings.memory}
+    execution = Execution(plan, store, options.retry_failed, options.max_failures, limits)
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
         execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))

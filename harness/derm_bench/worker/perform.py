@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import resource
+import socket
 import sys
 import time
 import traceback
+import urllib.error
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ from derm_bench.worker.readonly import refuse_changes
 from derm_bench.worker.source import SourceChanged, SourceCheck
 
 Report = Callable[[Mapping[str, Any]], None]
+
+FETCHING = ("huggingface_hub", "requests", "urllib3", "httpx", "safetensors")
+"""Packages whose own exceptions mean that a file could not be fetched, or is damaged."""
 
 
 def perform(
@@ -153,7 +158,7 @@ def failure_fields(error: BaseException) -> dict[str, Any]:
     trace = "".join(traceback.format_exception(error))
     return {
         "status": status,
-        "retry": full or isinstance(error, SourceChanged),
+        "retry": full or isinstance(error, SourceChanged) or _is_not_to_be_had(error),
         "curve": list(getattr(error, "curve", None) or ()),
         "error": {
             "type": type(error).__name__,
@@ -175,6 +180,21 @@ def _is_disk_full(error: BaseException, message: str) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(words in message.lower() for words in ("no space left on device", "not enough free space"))
+
+
+def _is_not_to_be_had(error: BaseException) -> bool:
+    """Whether a stage failed because something was not to be had, such as published weights without a network or from a
+    damaged cache. No key covers these, so that the next run has to try again."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, urllib.error.URLError | socket.gaierror):
+            return True
+        if type(cause).__module__.partition(".")[0] in FETCHING:
+            return True
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def reset_peak_memory(device: str) -> None:
