@@ -87,6 +87,9 @@ class PluginSpec:
     `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
     `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the
     numbers depend on beside options and code, such as the digest of weights that are found by default.
+    `cost` is an import path, called as `cost(options, side)` with the options as a map and the side of the images in
+    pixels (generators and classifiers only). It returns the multiply-adds of one image in a forward pass, or None if
+    they are unknown, so that a forecast can tell networks apart. Without it, cost grows with the number of pixels.
     """
 
     name: str
@@ -98,6 +101,7 @@ class PluginSpec:
     requires: Callable[[Any], Mapping[str, Ref]] | None = None
     preflight: str | None = None
     depends_on: str | None = None
+    cost: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import default_workers
+from derm_bench.forecast.costs import Costs
 from derm_bench.forecast.forecast import (
     detectable_difference,
     forecast,
@@ -87,9 +88,10 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     programs = programs_of(planned, todo, request.plugins)
     if prober:
         refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
-    past = Past(finished_stages(store))
+    costs = Costs(request.plugins)
+    past = Past(finished_stages(store, costs=costs))
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
-    kinds = forecast(planned, todo, past, probes.found)
+    kinds = forecast(planned, todo, past, probes.found, costs)
     workers = default_workers(planned.machine)
     stages = [
         {

@@ -6,14 +6,18 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from derm_bench.cli.common import plan_request, selection_options
+from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import ExecutorSettings
+from derm_bench.forecast.costs import Costs
+from derm_bench.forecast.forecast import seconds_of_stages
+from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.rundir.directory import NAMES
 from derm_bench.runner.run import Done, RunOptions, execute_request
 from derm_bench.terminal import GOES_ON, PlainConsole, say
@@ -102,6 +106,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             trackers=options["trackers"],
             allow_commands=options["allow_commands"],
             selection=request.selection.name,
+            forecast=partial(_forecast, request),
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)
@@ -120,6 +125,12 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         say(GOES_ON, err=True)
         return 130
     return 0 if set(statuses) <= {"done"} and not done.unfinished and not done.unscored else 1
+
+
+def _forecast(request: Request, keys: Sequence[str]) -> Mapping[str, float]:
+    """The seconds of stages by key, from the stages in the store."""
+    costs = Costs(request.plugins)
+    return seconds_of_stages(request.plan, keys, Past(finished_stages(request.store, costs=costs)), costs)
 
 
 def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:

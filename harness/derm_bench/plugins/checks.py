@@ -102,7 +102,7 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
         raise UserError(
             f"'{spec.name}' is not a valid name of a plugin", hint="lower-case words joined by '-'"
         )
-    for field in ("create", "preflight", "depends_on", "provenance", "finite", "commands"):
+    for field in ("create", "preflight", "depends_on", "cost", "provenance", "finite", "commands"):
         path = getattr(spec, field, None)
         if path is None and field != "create":
             continue

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError
-from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.executors.base import Executor, ExecutorSettings, default_workers
 from derm_bench.interrupts import held_back
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
@@ -26,6 +26,7 @@ from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.prepare import prepare_out
 from derm_bench.rundir.tables import read_summary
+from derm_bench.runner.eta import Eta
 from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
 from derm_bench.runner.failures import failed_stages
@@ -44,7 +45,8 @@ INTERRUPTED = "The run was interrupted before all stages had ended; the same com
 @dataclass(frozen=True)
 class RunOptions:
     """The options of a run from the command line. `selection` is the name of what `--preset`, `--set` and `--only`
-    select, which the run directory keeps."""
+    select, which the run directory keeps. `forecast` returns the seconds of stages by key, for the time left beside the
+    progress bar."""
 
     out: Path
     executor: ExecutorUse
@@ -56,6 +58,7 @@ class RunOptions:
     trackers: tuple[str, ...] = ()
     allow_commands: bool = False
     selection: str = ""
+    forecast: Callable[[Sequence[str]], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     execution = Execution(plan, store, options.retry_failed, options.max_failures, limits)
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
+        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, execution), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
         with held_back():  # a signal that comes now must not leave new tables beside an old report
@@ -178,11 +181,22 @@ def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
-def _progress(options: RunOptions, store: Store) -> PlainProgress | BarProgress:
-    console = PlainConsole(stderr=True)
+def _progress(options: RunOptions, execution: Execution) -> PlainProgress | BarProgress:
+    console, where = PlainConsole(stderr=True), execution.store.record_file
     if options.quiet or not console.is_terminal:
-        return PlainProgress(quiet=options.quiet, where=store.record_file)
-    return BarProgress(console, store.record_file)
+        return PlainProgress(quiet=options.quiet, where=where)
+    return BarProgress(console, where, _eta(options, execution))
+
+
+def _eta(options: RunOptions, execution: Execution) -> Eta | None:
+    """The time left of the stages that an execution is about to run, if there is a forecast of them."""
+    if options.forecast is None:
+        return None
+    ahead = replace(execution, outcomes={}, actual_keys={}, raised=[])
+    todo = ahead.needed(execution.plan.targets())
+    ahead.mark_known_failures(todo)
+    seconds = options.forecast([key for key in todo if key not in ahead.outcomes])
+    return Eta(seconds, options.settings.workers or default_workers(options.settings.machine))
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:

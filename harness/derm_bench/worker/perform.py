@@ -26,6 +26,7 @@ from derm_bench.store.locks import stage_lock
 from derm_bench.store.maintenance import problems
 from derm_bench.training.health import DiscriminatorWatch
 from derm_bench.worker.lookup import Lookup
+from derm_bench.worker.pace import Pace
 from derm_bench.worker.readonly import refuse_changes
 from derm_bench.worker.source import SourceChanged, SourceCheck
 
@@ -75,12 +76,12 @@ def _attempt(
     record = new_record(job, device)
     began = time.perf_counter()
     reset_peak_memory(device)
-    staged = None
+    staged, pace = None, Pace(report, began)
     try:
         staged = store.stage(key=job["key"], attempt=record)
         with source.watching(job):
-            result = _call(job, store, staged, device, plugins, report)
-        attempt = record | _spent(began, device)
+            result = _call(job, store, staged, device, plugins, pace)
+        attempt = record | _spent(began, device) | pace.fields()
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
         store.forget_checkpoint(
             job["key"]
