@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from derm_bench.errors import UserError
 from derm_bench.lazy import load_object
-from derm_bench.plan.kinds import BATCH_SIZE, KINDS, StageKind
+from derm_bench.plan.kinds import BATCH_SIZE, EVALUATE, KINDS, StageKind
 
 UPDATE_SECONDS = 0.01
 """What an update takes besides its multiply-adds: the loop, the optimizer, reading a batch."""
@@ -70,4 +70,4 @@ def guess_from_cost(kind: StageKind, device: str, cost: float, units: float) -> 
     seconds = cost / PER_SECOND.get(device, PER_SECOND["cuda"])
     if kind.work is not None and kind.work.unit == "updates":
         return START_SECONDS + units * (UPDATE_SECONDS + PASSES * seconds)
-    return START_SECONDS + units * seconds
+    return EVALUATE + units * seconds

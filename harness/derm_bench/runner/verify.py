@@ -15,6 +15,7 @@ from typing import Any
 from derm_bench.errors import UserError
 from derm_bench.lazy import create
 from derm_bench.matrix.options import compose_options
+from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
 from derm_bench.rundir.digests import check_files
@@ -141,7 +142,12 @@ def _compare_scores(
     files: RunFiles, stages: RunStages, metrics: Sequence[_PluginMetric], found: Verified
 ) -> None:
     results = to_rows(files.tables["results"])
-    _compare_rows(results, stages, found)
+    planned = {
+        (recorded(cell.name), recorded(test_set)): (cell, test_set)
+        for cell in stages.cells
+        for test_set in cell.evaluations
+    }
+    _compare_rows(results, planned, found)
     done = [row for row in results if row["status"] == "done"]
     if not done:
         return
@@ -149,15 +155,14 @@ def _compare_scores(
         found.not_recomputed["scores, since there is no predictions.parquet"] = len(done)
         return
     predictions = AllPredictions(files.predictions)
-    cells = {cell.name: cell for cell in stages.cells}
     classes = {(split.dataset, split.seed): split.classes for split in stages.splits}
     for row in done:
-        cell = cells.get(row["cell"])
         try:
-            if cell is None:
+            if (row["cell"], row["test_set"]) not in planned:
                 raise ValueError("the cell is not in the plan of the manifest")
+            cell, test_set = planned[row["cell"], row["test_set"]]
             order = classes[cell.at.dataset, cell.at.split_seed]
-            scores = _scores(predictions, cell, row["test_set"], order, metrics, found)
+            scores = _scores(predictions, cell, test_set, order, metrics, found)
         except ValueError as error:
             found.differences.append(
                 _of_row(row, f"its scores do not follow from predictions.parquet: {error}")
@@ -167,16 +172,20 @@ def _compare_scores(
         _compare_row(row, scores, found)
 
 
-def _compare_rows(results: Sequence[Row], stages: RunStages, found: Verified) -> None:
+Planned = Mapping[tuple[str, str], tuple[CellStages, str]]
+"""The cell and test set of each planned row, by their names as tables hold them."""
+
+
+def _compare_rows(results: Sequence[Row], planned: Planned, found: Verified) -> None:
     """Compares the rows of results.csv with the cells of the plan: each has one row per test set."""
-    planned = {(cell.name, test_set) for cell in stages.cells for test_set in cell.evaluations}
-    for (name, test_set), count in Counter((row["cell"], row["test_set"]) for row in results).items():
+    file = TABLES["results"].file
+    counts = Counter((row["cell"], row["test_set"]) for row in results)
+    for place, count in counts.items():
         if count > 1:
-            message = f"has {count} rows"
-            found.differences.append(Difference(TABLES["results"].file, message, name, test_set))
-        planned.discard((name, test_set))
-    for name, test_set in sorted(planned):
-        found.differences.append(Difference(TABLES["results"].file, "has no row", name, test_set))
+            found.differences.append(Difference(file, f"has {count} rows", *place))
+    for place in planned:
+        if place not in counts:
+            found.differences.append(Difference(file, "has no row", *place))
 
 
 def _scores(
