@@ -81,7 +81,12 @@ RESULTS = Table(
             "n_train_synthetic", "integer", "images", "Synthetic images that the classifier was trained on."
         ),
         Column("n_test", "integer", "images", "Images of the test set."),
-        Column("updates", "integer", "updates", "Optimizer steps of the classifier."),
+        Column(
+            "updates",
+            "integer",
+            "updates",
+            "Batches that the classifier was trained on; fewer than the budget if `patience` stopped it.",
+        ),
         Column("generator_seconds", "real", "s", "Time to fit and sample the generators of the cell."),
         Column(
             "generator_seconds_shared",
@@ -191,7 +196,7 @@ HISTORY = Table(
             "class", "text", "", "Classes that a generator was fitted on, joined by `+`; otherwise empty."
         ),
         Column("seed", "integer", "", "Seed of the generator or classifier."),
-        Column("step", "integer", "updates", "Optimizer steps so far."),
+        Column("step", "integer", "updates", "Updates so far: batches that were trained on."),
         Column("images", "integer", "images", "Training images shown so far."),
         Column("epoch", "real", "epochs", "Passes through the training set so far."),
         Column(
