@@ -76,6 +76,18 @@ def test_options_are_set_on_the_command_line(in_process, tmp_path):
     assert "'root': Field required" in unset.out and "--set" in unset.out
 
 
+@pytest.mark.parametrize("plugin", ["toy-graded", "toy-built", "toy-pupil", "toy-committee"])
+def test_what_a_plugin_requires_is_fitted_without_being_asked_for(in_process, plugin):
+    """The toys check what they are given. They have no presets, and options without descriptions."""
+    budget = ["--set", "budget={updates: 4}"] if plugin == "toy-graded" else []
+    ran = in_process("plugins", "test", plugin, "--size", "8", "--quick", *budget)
+    failed = [line.split(":")[0].split(maxsplit=1)[1] for line in ran.out.splitlines() if "  failed" in line]
+    assert set(failed) <= {"options are documented", "presets are valid", "evaluates after every update"}, (
+        ran.out
+    )
+    assert "stand-in" not in ran.out and "not run" not in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -245,6 +245,7 @@ def test_a_requirement_that_cannot_be_fitted_is_told_once(needy, ref, said):
     failed = [v for v in check(subject) if v.status == "failed"]
     assert len(failed) == 1 and said in failed[0].message
     assert failed[0].message.startswith("gan-needy: its requirement 'other', ")
+    assert failed[0].message.count("stand-in") == 1
 
 
 def test_a_plugin_that_requires_itself_is_told_so(needy):
