@@ -114,14 +114,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     if options["as_json"]:
         click.echo(json.dumps(_as_json(done, statuses), allow_nan=False))
     else:
-        PlainConsole().print(done.table)
-        if done.remarks:
-            say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
-        for failure in done.failures:
-            say(f"warning: {failure}", err=True)
-        counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-        counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
-        say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
+        _print(done, statuses)
     if done.interrupted:
         say(GOES_ON, err=True)
         return 130
@@ -132,6 +125,18 @@ def _forecast(request: Request, keys: Sequence[str]) -> Mapping[str, float]:
     """The seconds of stages by key, from the stages in the store."""
     costs = Costs(request.plugins)
     return seconds_of_stages(request.plan, keys, Past(finished_stages(request.store, costs=costs)), costs)
+
+
+def _print(done: Done, statuses: Mapping[str, int]) -> None:
+    """Prints the table of a run, what to keep in mind, what failed, and counts with the path of the report."""
+    PlainConsole().print(done.table)
+    if done.remarks:
+        say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
+    for failure in done.failures:
+        say(f"warning: {failure}", err=True)
+    counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
+    counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
+    say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
 
 
 def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
