@@ -85,6 +85,7 @@ RIGHT = [
     "gan-right",
     "gan-compiled",
     "gan-pretrained",
+    "gan-of-two-phases",
     "net-right",
     "data-right",
     "metric-right",
