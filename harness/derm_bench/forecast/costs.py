@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -45,7 +46,7 @@ class Costs:
             return None
         kind = KINDS.get(identity["kind"])
         in_updates = kind is not None and kind.work is not None and kind.work.unit == "updates"
-        batch = options.get("batch_size")
+        batch = options.get(getattr(self._spec(params), "batch_option", "batch_size"))
         return one * (batch if isinstance(batch, int) else BATCH_SIZE) if in_updates else one
 
     def states(self, identity: Mapping[str, Any]) -> bool:
@@ -54,14 +55,17 @@ class Costs:
 
     def _stated(self, params: Mapping[str, Any]) -> Any:
         """The `cost` of the plugin that a stage runs; None if it has none or is not installed."""
+        path = getattr(self._spec(params), "cost", None)
+        return load_object(path) if path else None
+
+    def _spec(self, params: Mapping[str, Any]) -> Any:
+        """The spec of the plugin that a stage runs; None if it runs none that is installed."""
         for kind in ("classifier", "generator"):
             name = params.get(kind)
             if isinstance(name, str) and self._plugins is not None:
-                try:
-                    path = self._plugins.get(kind, name).cost
-                except UserError:
-                    return None
-                return load_object(path) if path else None
+                with contextlib.suppress(UserError):
+                    return self._plugins.get(kind, name)
+                return None
         return None
 
 
