@@ -120,6 +120,7 @@ def test_an_author_subclasses_a_class_and_reads_advice_without_a_traceback(tmp_p
         "-m",
         "pytest",
         "-q",
+        "-rfs",
         "--strict-markers",
         "-p",
         "no:cacheprovider",
@@ -130,11 +131,14 @@ def test_an_author_subclasses_a_class_and_reads_advice_without_a_traceback(tmp_p
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no preset tiny and smoke" in done.stdout
     assert "did you mean 'hflip'?" in done.stdout
+    assert done.stdout.count("no preset tiny and smoke") <= 2, "in the report, and in its last lines"
     assert "Traceback" not in done.stdout and "raise " not in done.stdout
     failed = {line.split("::", 1)[1] for line in done.stdout.splitlines() if line.startswith("FAILED")}
     of_mean = {name.partition(" ")[0] for name in failed if name.startswith("TestMean")}
     assert of_mean == {"TestMean::test_options_are_documented", "TestMean::test_presets_are_valid"}
     assert not any(name.startswith("TestFlip") for name in failed)
+    assert sum(name.startswith("TestTypo") for name in failed) == 1
+    assert "not run, because of what another rule has said: no transform is named" in done.stdout
 
 
 def test_what_every_pytest_of_the_environment_loads_imports_no_torch():

@@ -265,6 +265,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "derm_bench": "Version of derm-bench that wrote the directory.",
     "protocol_version": "Version of the rules that determine stage keys.",
     "command": "The command line of the run.",
+    "selection": "Name of the selection (`--preset`, `--set`, `--only`), as in the folder; empty for the whole matrix.",
     "distributions": "Version of every distribution that was used, by name.",
     "machine": "Device, precision and where it is from, threads, Python and system.",
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
