@@ -23,6 +23,7 @@ SPEC = GeneratorSpec(
     paper="Odena et al. 2017, as in Xiang and Wang 2019; cited by papers 001 and 003",
     create="derm_bench_plugins.generators.acgan:AcGan",
     options=AcganOptions,
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

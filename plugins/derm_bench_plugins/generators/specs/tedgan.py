@@ -38,6 +38,7 @@ SPEC = GeneratorSpec(
     paper="Ahmad et al. 2021, cited by paper 003",
     create="derm_bench_plugins.generators.tedgan:TedGan",
     options=TedganOptions,
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("latents", "vae", "generator_latents", "discriminator_latents", "generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
