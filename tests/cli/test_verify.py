@@ -97,6 +97,7 @@ def test_scores_that_were_sealed_after_they_were_altered_are_found_all_the_same(
         ("results.csv", CELL, CELL[:-1] + "7", "is not in the plan"),
         ("results.csv", CELL, CELL[:-1] + "1", "has 2 rows"),
         ("results.csv", f"{CELL},", f"{CELL}x,", f"{CELL} on test: has no row"),
+        ("results.csv", ",test,done,,", ",test,failed,,", "is 'failed', although predictions.parquet has"),
     ],
 )  # fmt: skip
 def test_rows_that_do_not_follow_from_the_others_are_found(copied, in_process, file, old, new, said):
