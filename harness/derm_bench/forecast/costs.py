@@ -16,7 +16,7 @@ START_SECONDS = 3.0
 """What a training takes before its first update, if nothing is known of it."""
 PASSES = 3
 """A training step takes about three times as long as a forward pass: forward, and backward for both factors."""
-PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
+PER_SECOND = {"cpu": 5e10, "cuda": 5e12}
 """Multiply-adds per second that training reaches, roughly: on a GPU, and on two cores."""
 
 
@@ -37,8 +37,10 @@ class Costs:
         them, else in pixels; None if it is unknown. Costs of the same plugin can be compared."""
         params = identity["params"]
         options, size = params.get("options"), params.get("size")
-        side = (options.get("input_size") if isinstance(options, Mapping) else None) or size
-        if not isinstance(options, Mapping) or not isinstance(side, int | float):
+        if not isinstance(options, Mapping):
+            return None
+        side = options.get("input_size") or options.get("size") or size
+        if not isinstance(side, int | float):
             return None
         stated = self._stated(params)
         one = stated(options, side) if stated is not None else float(side) ** 2
