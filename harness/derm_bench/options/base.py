@@ -34,9 +34,13 @@ Betas = Annotated[tuple[float, float], AfterValidator(_decay_rates)]
 class Budget(Options):
     """A training budget: exactly one of updates, epochs and kimg."""
 
-    updates: int | None = Field(None, ge=1, le=100_000_000, description="optimizer steps")
-    epochs: float | None = Field(None, gt=0, le=1_000_000, description="passes over the training images")
-    kimg: float | None = Field(None, gt=0, le=1_000_000, description="thousands of training images shown")
+    updates: int | None = Field(default=None, ge=1, le=100_000_000, description="optimizer steps")
+    epochs: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="passes over the training images"
+    )
+    kimg: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="thousands of training images shown"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Budget:

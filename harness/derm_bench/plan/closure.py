@@ -22,6 +22,7 @@ from pathlib import Path
 
 from derm_bench.fingerprint import recall, remember
 from derm_bench.plan.distributions import distribution_of, packages_of
+from derm_bench.plan.handed_on import API, imported_on_demand, names_of_api
 from derm_bench.plan.normal_source import normalised
 
 OWN_PACKAGES = ("derm_bench",)
@@ -30,7 +31,7 @@ OWN_PACKAGES = ("derm_bench",)
 UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
 # The version of the source reader: `ast.dump` differs between versions of Python, and the number is raised when this
 # code changes.
-_READER = f"2/{sys.version_info[:2]}"
+_READER = f"3/{sys.version_info[:2]}"
 # An imported module, and the names that are imported from it.
 _Statement = tuple[str, list[str]]
 _Read = tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]
@@ -112,7 +113,7 @@ def definition_closure(module: str, name: str) -> Closure:
             used[wanted] = nodes[wanted]
             queue += [node.id for node in ast.walk(nodes[wanted]) if isinstance(node, ast.Name)]
     imports = [node for node in used.values() if isinstance(node, ast.Import | ast.ImportFrom)]
-    statements = list(_imports(ast.Module(list(imports), []), package))
+    statements = list(_imports(ast.Module(list(imports), []), package, tree))
     reached = _reached(_resolved(statements), _inside([module]))
     own = {f"{module}:{bound}": ast.dump(node, annotate_fields=False) for bound, node in used.items()}
     digest = hashlib.sha256(json.dumps([sorted(own.items()), reached.digest]).encode()).hexdigest()
@@ -189,16 +190,19 @@ def _parsed(path: Path, module: str) -> _Module:
 def _read_source(
     content: bytes, file: str, package: str
 ) -> tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]:
-    tree = normalised(ast.parse(content, file))
+    parsed = ast.parse(content, file)
+    on_demand = imported_on_demand(parsed)
+    tree = normalised(parsed)
     digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
     handed_on = {
         alias.asname or alias.name: (_base(node, package), alias.name)
-        for node in tree.body
+        for node in [*tree.body, *on_demand]
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    return digest, list(_imports(tree, package)), handed_on, only_imports
+    later = _imports(ast.Module(list(on_demand), []), package)
+    return digest, [*_imports(tree, package), *later], handed_on, only_imports
 
 
 def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
@@ -238,13 +242,19 @@ def _plugin_distributions() -> frozenset[str]:
     return frozenset(point.dist.name for point in points if point.dist is not None)
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[_Statement]:
-    """(module, names imported from it) of every import that may run, with relative names made absolute."""
+def _imports(tree: ast.Module, package: str, users: ast.Module | None = None) -> Iterator[_Statement]:
+    """(module, names imported from it) of every import that may run, with relative names made absolute. users: the code
+    that uses them, by default the tree."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, []) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield _base(node, package), [alias.name for alias in node.names]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                names = names_of_api(node, alias, users or tree)
+                if names is not None:
+                    yield API, names
+                elif isinstance(node, ast.Import):
+                    yield alias.name, []
+                else:
+                    yield _base(node, package), [alias.name]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_import_path(node.value):
             yield node.value.partition(":")[0], []
 

@@ -79,8 +79,11 @@ class _Normaliser(ast.NodeTransformer):
         return self.generic_visit(ast.Assign([node.target], node.value, lineno=node.lineno, col_offset=0))
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        if ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            return [kept for statement in node.orelse for kept in self._one(statement)]
+        test = node.test
+        runs = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)  # `if not TYPE_CHECKING:`
+        if ast.unparse(test).endswith("TYPE_CHECKING"):
+            kept_branch = node.body if runs else node.orelse
+            return [kept for statement in kept_branch for kept in self._one(statement)]
         return self.generic_visit(node)
 
     def _block(self, body: list[ast.stmt], *, in_class: bool) -> list[ast.stmt]:
