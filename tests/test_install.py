@@ -4,6 +4,7 @@ import tomllib
 import zipfile
 
 import pytest
+
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -93,7 +93,9 @@ def test_type_checkers_see_the_types_of_the_interface(in_process, tmp_path):
     project = made(in_process, "generator", "typed", tmp_path)
     wrong = project / "derm_bench_typed/wrong.py"
     wrong.write_text("from derm_bench.api import Engine, Engin\nEngine(1, 2)\n")
-    environment = os.environ | {"MYPYPATH": os.pathsep.join(str(ROOT / name) for name in ("harness", "plugins"))}
+    environment = os.environ | {
+        "MYPYPATH": os.pathsep.join(str(ROOT / name) for name in ("harness", "plugins"))
+    }
     command = [sys.executable, "-m", "mypy", "--config-file", os.devnull, "derm_bench_typed"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     found = [line for line in done.stdout.splitlines() if ": error:" in line]

@@ -35,6 +35,19 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+def plugin_option(command: Command) -> Command:
+    """Adds the option `--plugin`. It exists on the command line only: a matrix may come from anybody, and cannot name
+    code to run."""
+    return click.option(
+        "--plugin",
+        "plugin_files",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Load a Python file as a plugin, without a package (repeatable).",
+    )(command)
+
+
 def selection_options(command: Command) -> Command:
     """Adds the argument MATRIX and the options that select from it and change it."""
     for option in reversed(
@@ -70,7 +83,7 @@ def selection_options(command: Command) -> Command:
         ]
     ):
         command = option(command)
-    return store_option(command)
+    return store_option(plugin_option(command))
 
 
 @dataclass(frozen=True)
@@ -83,9 +96,14 @@ class Request:
     store: Store
 
 
-def find_plugins(flags: dict[str, bool]) -> Plugins:
-    """Loads the installed plugins as the global flags require."""
-    plugins = Plugins(builtins_only=flags["no_plugins"])
+def find_plugins(flags: dict[str, bool], files: Sequence[Path] = ()) -> Plugins:
+    """Loads the installed plugins as the global flags require, and the files of `--plugin`."""
+    if files and flags["no_plugins"]:
+        raise UserError(
+            f"--plugin {files[0]}: --no-plugins uses the built-in plugins only",
+            hint="leave out one of the two",
+        )
+    plugins = Plugins(builtins_only=flags["no_plugins"], files=files)
     if flags["strict_plugins"] and plugins.broken:
         raise UserErrors(
             [
@@ -107,10 +125,11 @@ def plan_request(
     store: Path | None,
     executor: str | None = None,
     executor_options: Sequence[str] = (),
+    plugin_files: Sequence[Path] = (),
 ) -> Request:
     """Checks the store, loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and
     plans. Writes nothing."""
-    plugins, opened = find_plugins(flags), Store(store or default_store())
+    plugins, opened = find_plugins(flags, plugin_files), Store(store or default_store())
     opened.check()
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]

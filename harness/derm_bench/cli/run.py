@@ -74,6 +74,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         store=options["store"],
         executor=options["executor"],
         executor_options=options["executor_options"],
+        plugin_files=options["plugin_files"],
     )
     limits = request.matrix.limits
     settings = ExecutorSettings(
@@ -83,6 +84,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         timeout=options["timeout"] or limits.timeout,
         memory=options["memory"] or limits.memory,
         builtins_only=flags["no_plugins"],
+        plugin_files=request.plugins.files,
     )
     done = execute_request(
         request.plan,

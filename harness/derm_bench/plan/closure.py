@@ -24,6 +24,7 @@ from derm_bench.fingerprint import recall, remember
 from derm_bench.plan.distributions import distribution_of, packages_of
 from derm_bench.plan.handed_on import API, imported_on_demand, names_of_api
 from derm_bench.plan.normal_source import normalised
+from derm_bench.plugins.local_files import modules_beside, root_beside
 
 OWN_PACKAGES = ("derm_bench",)
 # Modules that are part of no key. Exceptions end a stage without a result; specs, hooks and markers are read by the
@@ -138,7 +139,11 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def _siblings(package: str) -> set[str]:
-    """The top-level packages of the distribution that `package` belongs to, itself included."""
+    """The top-level packages of the distribution that `package` belongs to, itself included; for a plugin that is a
+    file, the modules beside it."""
+    beside = modules_beside(package)
+    if beside:
+        return beside
     distribution = distribution_of(package)
     return (packages_of(distribution) if distribution else set()) | {package}
 
@@ -155,7 +160,7 @@ def _root_of(package: str) -> Path | None:
 def file_of(module: str) -> Path | None:
     """The source file of a module, found without importing any of its parents."""
     top, *rest = module.split(".")
-    root = _root_of(top)
+    root = root_beside(top) or _root_of(top)
     if root is None:
         return None
     if root.is_file():
@@ -230,10 +235,12 @@ def _home(base: str, name: str, steps: int = 16) -> str:
 
 @functools.cache
 def _is_ours(module: str) -> bool:
-    """Whether the source of a module may be read: True for derm_bench and for distributions that provide plugins. Other
-    distributions may be of any size and are identified by their versions."""
+    """Whether the source of a module may be read: True for derm_bench, for distributions that provide plugins, and for
+    plugins that are files. Other distributions may be of any size and are identified by their versions."""
     top = module.partition(".")[0]
-    return top in OWN_PACKAGES or distribution_of(top) in _plugin_distributions()
+    return (
+        top in OWN_PACKAGES or root_beside(top) is not None or distribution_of(top) in _plugin_distributions()
+    )
 
 
 @functools.cache
