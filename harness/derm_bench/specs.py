@@ -16,6 +16,7 @@ from derm_bench.lazy import create, load_object
 from derm_bench.options.base import Betas, Budget, LearningRate, Options
 from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
+from derm_bench.options.paths import StatedFolder
 from derm_bench.options.uses import ClassifierUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
@@ -85,8 +86,14 @@ class PluginSpec:
     `preflight` is an import path that is called with the options in the parent before anything runs. It returns the
     problems that can be seen by then (missing weights, for example), one sentence each. If a generator has no
     `size`, or a classifier no `input_size`, the check gets the stored size of the data there, once for each size.
-    `depends_on` is an import path that is called with the options, too. It returns JSON of anything else that the
-    numbers depend on beside options and code, such as the digest of weights that are found by default.
+    `depends_on` names what else the numbers depend on, which the harness cannot see in options, imports and the files
+    of the plugin's packages. It is one name or several:
+
+    - `"package.module:function"` is called with the options, too, and returns JSON, such as the digest of weights that
+      are found by default;
+    - `"package.module"` is a module that is imported under a computed name, with all that it imports;
+    - `"distribution"` counts with its version, and with the content of its files if it is in development;
+    - `"package/data/names.json"` is a file or folder in the folder of a package.
     """
 
     name: str
@@ -97,7 +104,7 @@ class PluginSpec:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: Callable[[Any], Mapping[str, Ref]] | None = None
     preflight: str | None = None
-    depends_on: str | None = None
+    depends_on: str | tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +258,7 @@ __all__ = [
     "RawImage",
     "Ref",
     "SampleRequest",
+    "StatedFolder",
     "Task",
     "TransformSpec",
     "TransformUse",

@@ -105,9 +105,18 @@ def test_the_input_that_changed_is_named(told, plugins):
     helper.write_text('"""How fast."""\n\nSTEP = 0.4\n')
     code, ran = told(explain, ("run", "--out", "out", "--executor", "inline"))
     assert code["decode"]["status"] == "hit"
-    assert code["fit"]["differs"] == ["code of plugin toy-mean changed"]
-    assert code["train"]["differs"][0] == "code of plugin toy-centroid changed"
+    assert code["fit"]["differs"] == ["code of plugin toy-mean changed: toy_plugins.pace"]
+    assert code["train"]["differs"][0] == "code of plugin toy-centroid changed: toy_plugins.pace"
     assert "3 done" in ran
+
+    # Package data are named too; a new version whose code is the same is no change.
+    info = plugins.parent / "toy_plugins-1.0.dist-info/METADATA"
+    info.write_text(info.read_text().replace("Version: 1.0", "Version: 1.1"))
+    (bumped,) = told(explain)
+    assert {stage["status"] for stage in bumped.values()} == {"hit"}
+    (plugins / "palette.json").write_text("{}")
+    (data,) = told(explain)
+    assert data["fit"]["differs"][0] == "code of plugin toy-mean changed: toy_plugins/palette.json (new)"
 
 
 def test_what_failed_before_says_so(in_process, write_matrix):

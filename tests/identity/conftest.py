@@ -55,7 +55,8 @@ def forget() -> None:
         closure.source_closure,
         closure.definition_closure,
         closure._parsed,
-        closure._root_of,
+        closure.root_of,
+        closure._is_followed,
         keys._plugin_identity,
         keys.imported_versions,
     )
@@ -76,13 +77,13 @@ def source(tmp_path, monkeypatch, parsed):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / "source" / Path(folder).name, ignore=ignored)
     packages = ("derm_bench", "derm_bench_plugins")
-    real = closure._root_of.__wrapped__
+    real = closure.root_of.__wrapped__
 
     def root_of(package):
         return tmp_path / "source" / package if package in packages else real(package)
 
     found = closure.functools.cache(root_of)
-    monkeypatch.setattr(closure, "_root_of", found)
+    monkeypatch.setattr(closure, "root_of", found)
     forget()
     yield Source(tmp_path / "source")
     monkeypatch.undo()

@@ -11,8 +11,11 @@ CACHED = (
     closure.source_closure,
     closure.definition_closure,
     closure._parsed,
-    closure._root_of,
+    closure.root_of,
     closure._is_ours,
+    closure._is_followed,
+    closure.data_files,
+    distributions.in_development,
     distributions.distribution_of,
 )
 
@@ -165,6 +168,28 @@ RULES = {
         "def scale():\n    n: int = 2\n    return n\n",
         "def scale():\n    n: float = 2\n    return n\n",
         "def scale():\n    n: int = 3\n    return n\n",
+    ),
+    "imports that only annotations need": (
+        "import numpy\ndef scale(n):\n    return numpy.abs(n)\n",
+        "from __future__ import annotations\nfrom typing import TYPE_CHECKING, Any\nimport numpy\n"
+        "from torch import Tensor\nif TYPE_CHECKING:\n    import torch\n"
+        "def scale(n: Tensor) -> 'list[Any]':\n    return numpy.abs(n)\n",
+        "from numpy import *\nimport numpy\ndef scale(n):\n    return numpy.abs(n)\n",
+    ),
+    "imports that only annotations need, and not those that code needs": (
+        "from numpy import abs as f\ndef scale(n: f):\n    return f(n)\n",
+        "from numpy import abs as f\ndef scale(n):\n    return f(n)\n",
+        "from numpy import sign as f\ndef scale(n):\n    return f(n)\n",
+    ),
+    "imports that only annotations need, and not those of options, which pydantic reads": (
+        "from pydantic import PositiveInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n: N):\n    return n\n",
+        "from pydantic import PositiveInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n) -> N:\n    return n\n",
+        "from pydantic import NegativeInt as N\nclass Options:\n    n: 'N' = 1\ndef scale(n: N):\n    return n\n",
+    ),
+    "imports that only annotations need, and not what is handed on": (
+        "from numpy import abs as f\n__all__ = ['f']\ndef scale(n: f):\n    return n\n",
+        "from numpy import abs as f\n__all__ = ['f']\ndef scale(n):\n    return n\n",
+        "from numpy import sign as f\n__all__ = ['f']\ndef scale(n):\n    return n\n",
     ),
     "annotations alone": (
         "def scale():\n    n: int\n    return 2\n",

@@ -19,7 +19,9 @@ IDENTITY = {
     "inputs": {"decode": "k1"},
     "code": {
         "stage": "s1",
-        "plugins": [{"name": "timm", "distribution": "derm-bench", "version": "0.1", "source": "p1"}],
+        "plugins": [
+            {"name": "timm", "distribution": "derm-bench", "source": "p1", "spec": {"reads": "train"}}
+        ],
     },
     "numerics": {"device": "cpu", "precision": "fp32", "threads": 2, "versions": {"torch": "2.11"}},
 }
@@ -48,7 +50,13 @@ def changed(path: str, value: object) -> dict:
         ("inputs/decode", "k2", "upstream 'decode phantom' changed"),
         ("code/stage", "s2", "engine code changed"),
         ("code/plugins/0/source", "p2", "code of plugin timm changed"),
-        ("code/plugins/0/version", "0.2", "plugin timm of derm-bench 0.1 -> 0.2"),
+        ("code/plugins/0/spec", {"reads": "reserve"}, "the spec of plugin timm changed"),
+        ("code/plugins/0/declared", "d2", "what `depends_on` names of plugin timm changed"),
+        (
+            "params/options/weights",
+            {"folder": "c" * 64},
+            "options.weights: the content of the file changed",
+        ),
         ("numerics/threads", 1, "numerics.threads 2 -> 1"),
         ("numerics/versions/torch", "2.12", "torch 2.11 -> 2.12"),
         ("protocol", "2", "protocol version 1 -> 2"),

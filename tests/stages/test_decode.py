@@ -11,7 +11,7 @@ from PIL import Image
 from derm_bench.errors import UserError
 from derm_bench.image_list import ListedImage, read_list, write_list
 from derm_bench.images import load_images
-from derm_bench.plan.keys import split_paths
+from derm_bench.plan.option_paths import split_paths
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Task
 from derm_bench.splits import PlannedSplit, read_split
@@ -57,7 +57,7 @@ class Planned:
         (place / self.images).write_bytes(images)
 
     def decode(self, unreadable=0.0, plugins=None):
-        hashed, paths = split_paths(self.options)
+        hashed, paths, _ = split_paths(self.options, folders=False)
         params = SimpleNamespace(
             dataset="image-folder", options=hashed, classes=self.classes, size=16, resize="center-crop",
             preprocess=[], images=self.images, unreadable=unreadable,

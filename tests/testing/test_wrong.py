@@ -167,3 +167,33 @@ def test_an_entry_module_that_imports_torch_is_told_so(tmp_path):
         failed = {v.rule: v.message for v in check(subject) if v.status == "failed"}
     assert set(failed) == {"entry_module_imports_no_torch"}
     assert "imports torch" in failed["entry_module_imports_no_torch"]
+
+
+LAZY = """
+import importlib
+from derm_bench import hookimpl
+from derm_bench.specs import TransformSpec
+DERM_BENCH_API = 1
+@hookimpl
+def derm_bench_transforms():
+    return [TransformSpec(name="lazy", summary="x", create="NAME:Lazy", phase="image", depends_on=DEPENDS)]
+class Lazy:
+    def __init__(self, options, task): importlib.import_module("js" + "on")
+    def __call__(self, images, generator): return images.clone()
+"""
+
+
+@pytest.mark.parametrize(
+    ("depends_on", "status", "said"),
+    [
+        ("None", "warning", "importlib.import_module('js' + 'on')` in lazy_none, line 10"),
+        ("('json',)", "ok", ""),
+        ("'no_such_module'", "failed", "names 'no_such_module'"),
+    ],
+)
+def test_code_that_no_key_covers_is_to_be_named(tmp_path, depends_on, status, said):
+    name = "lazy_" + "".join(letter for letter in depends_on.lower() if letter.isalpha())
+    (tmp_path / f"{name}.py").write_text(LAZY.replace("NAME", name).replace("DEPENDS", depends_on))
+    with at_path(tmp_path / f"{name}.py", {}) as (subject,):
+        outcome = next(one for one in check(subject) if one.rule == "code_is_visible")
+    assert outcome.status == status and said in outcome.message

@@ -18,7 +18,7 @@ from derm_bench.imageio import read_image_and_digest
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
-from derm_bench.plan.keys import split_paths
+from derm_bench.plan.option_paths import split_paths
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
@@ -261,7 +261,7 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     for name in ("a.jpg", "b.png"):
         (tmp_path / "root/nevus").mkdir(parents=True, exist_ok=True)
         Image.fromarray(skin(300, 400)).save(tmp_path / "root/nevus" / name)
-    options, paths = split_paths(ImageFolderOptions(root=tmp_path / "root"))
+    options, paths, _ = split_paths(ImageFolderOptions(root=tmp_path / "root"), folders=False)
     ids = ["nevus/a.jpg", "nevus/b.png"]
     digests = {name: hashlib.sha256((tmp_path / "root" / name).read_bytes()).hexdigest() for name in ids}
     listed = write_list(ListedImage(name, "g", "nevus", digests[name]) for name in ids)

@@ -138,8 +138,15 @@ def _why(
     if place is None:
         return {"why": "never made", "nearest": None, "differs": []}
     near = earlier[place]
-    found = differences(stage.identity, near.identity, titles)
+    found = differences(stage.identity, near.identity, titles, lambda digest: _listing(request, digest))
     return {"why": "an input changed", "nearest": f"{near.title} ({near.made[:16]})", "differs": found}
+
+
+def _listing(request: Request, digest: str) -> bytes | None:
+    """The list of files or modules with this digest, of the plan or of an earlier one; None if it is not known."""
+    if digest in request.plan.data or not digest.isalnum() or request.store.check_data(digest):
+        return request.plan.data.get(digest)
+    return request.store.data(digest).read_bytes()
 
 
 def _print(row: Mapping[str, Any]) -> None:

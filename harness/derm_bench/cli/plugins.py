@@ -87,12 +87,16 @@ def notes(found: Plugins) -> list[str]:
     names: dict[tuple[str, str], list[str]] = {}
     for plugin in found.all():
         names.setdefault((plugin.kind, plugin.spec.name), []).append(plugin.distribution)
-    found_notes = [
-        f"{kind} '{name}' is provided by {' and '.join(owners)}: write "
-        + " or ".join(f"'{owner}:{name}'" for owner in owners)
-        for (kind, name), owners in names.items()
-        if len(owners) > 1
-    ]
+    found_notes = []
+    for (kind, name), owners in names.items():
+        others = [owner for owner in owners if owner != OWN_DISTRIBUTION]
+        written = " or ".join(f"'{owner}:{name}'" for owner in others)
+        if len(others) < len(owners) and others:
+            found_notes.append(
+                f"{kind} '{name}' means the built-in one; write {written} for that of {' or '.join(others)}"
+            )
+        elif len(others) > 1:
+            found_notes.append(f"{kind} '{name}' is provided by {' and '.join(owners)}: write {written}")
     for slow in found.slow:
         why = ": it imports torch, which only the module that `create` names should do" if slow.torch else ""
         found_notes.append(f"{slow.distribution} took {slow.seconds:.1f} s to import{why}")

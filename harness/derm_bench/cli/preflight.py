@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from derm_bench.cli.weights_file import problem_of_weights
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.matrix.required_plugins import Kind, requirements
+from derm_bench.options.paths import paths_in
+from derm_bench.plan.option_paths import folder_files
 from derm_bench.plugins import Plugins
 from derm_bench.specs import PluginSpec
 from derm_bench.yamlio import KeyPath
@@ -92,8 +92,10 @@ def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
         check = load_object(spec.preflight)
         for options in _at_sides(one):
             yield from (((), problem) for problem in check(options))
-    for place, path in _paths(one.use.options):
+    for place, path, stated in paths_in(one.use.options):
         problem = problem_of_path(path)
+        if not problem and path.is_dir() and one.kind != "dataset" and not stated:
+            problem = problem_of_folder(path)
         if not problem and one.kind == "classifier" and place == ("weights",):
             problem = problem_of_weights(path)
         if problem:
@@ -108,27 +110,21 @@ def _at_sides(one: _Use) -> list[Any]:
     return [options.model_copy(update={name: side}) for side in sorted(one.sides)]
 
 
-def _paths(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Path]]:
-    """The paths in options, at any depth, with their places."""
-    if isinstance(value, Path):
-        yield at, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _paths(getattr(value, name), (*at, name))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _paths(inner, (*at, key))
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            yield from _paths(inner, (*at, place))
-
-
 def problem_of_path(path: Path) -> str:
     """What is wrong with the path of a file or folder; empty if nothing is. A device or a pipe is refused, since
     reading it may never end."""
     if not path.exists():
         return f"{path} does not exist"
     return "" if path.is_file() or path.is_dir() else f"{path} is neither a file nor a folder"
+
+
+def problem_of_folder(folder: Path) -> str:
+    """Why a folder cannot be known by its content; empty if it can."""
+    try:
+        folder_files(folder)
+    except UserError as error:
+        return f"{error.message}; {error.hint}" if error.hint else error.message
+    return ""
 
 
 __all__ = ["preflight", "problem_of_path"]

@@ -15,17 +15,15 @@ from derm_bench.matrix.grammar import (
     ENTRY_KINDS,
     element_type,
     entry_fields,
-    fields_of,
-    is_path,
     keys_at,
-    models_in,
     option_fields,
-    value_type,
 )
 from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
+from derm_bench.matrix.path_types import names_a_path, takes_paths, type_below
 from derm_bench.matrix.scalars import mistaken_scalars
 from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable_errors, shortened
+from derm_bench.plugins import canonical
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -75,7 +73,21 @@ class EntryReader(ABC):
         data = self.prepare_fields(
             model, {k: v for k, v in raw.items() if k in own and k != "preset"}, where, phases
         )
-        return None if options is None else {**data, "options": options}
+        return (
+            None
+            if options is None
+            else {**data, "name": self.resolved(kind, raw["name"], spec), "options": options}
+        )
+
+    def resolved(self, kind: str, written: str, spec: PluginSpec) -> str:
+        """The name of a plugin as keys and tables have it: bare if that means this plugin, whatever was written."""
+        try:
+            if self.plugins.get(kind, spec.name) is spec:
+                return spec.name
+        except UserError:  # several distributions have a plugin of this name
+            pass
+        distribution, _, bare = written.rpartition(":")
+        return f"{canonical(distribution)}:{bare}"
 
     def spec(self, kind: str, name: str, where: Where) -> PluginSpec | None:
         try:
@@ -150,7 +162,9 @@ class EntryReader(ABC):
             return None
         values = {key: value for key, value in raw.items() if key not in ("name", "preset")}
         options = self.options(spec, TransformUse, raw, values, inside)
-        return None if options is None else TransformUse(name=spec.name, options=options)
+        if options is None:
+            return None
+        return TransformUse(name=self.resolved("transform", raw["name"], spec), options=options)
 
     def scalar(self, spec: PluginSpec, raw: Mapping[str, Any], where: Where) -> dict[str, Any] | None:
         """Turns the bare value of `{rotate: 30}`, stored under the key "", into the option that it sets."""
@@ -186,8 +200,8 @@ class EntryReader(ABC):
 
     def prepare(self, annotation: Any, raw: Any, where: Where, phases: frozenset[str]) -> Any:
         """Makes paths absolute and reads transforms and classifiers, wherever `annotation` has them."""
-        if isinstance(raw, str) and is_path(annotation):
-            return self.path(raw, where)
+        if isinstance(raw, str) and takes_paths(annotation):
+            return self.path(raw, annotation, where)
         if isinstance(raw, list):
             inner = element_type(annotation)
             if inner is TransformUse:
@@ -196,31 +210,27 @@ class EntryReader(ABC):
             if inner is ClassifierUse:
                 members = [self.classifier_use(item, where.child(i)) for i, item in enumerate(raw)]
                 return [use for use in members if use is not None]
-            return [self.prepare(inner, item, where.child(i), phases) for i, item in enumerate(raw)]
-        if isinstance(raw, dict):
-            models = [model for model in models_in(annotation) if model not in ENTRY_KINDS]
-            types = {
-                key: info.annotation
-                for model in models
-                for key, info in fields_of(model, raw, self.plugins).items()
+        if isinstance(raw, list | dict):
+            places = enumerate(raw) if isinstance(raw, list) else raw.items()
+            made = {
+                key: self.prepare(
+                    type_below(annotation, raw, key, self.plugins), value, where.child(key), phases
+                )
+                for key, value in places
             }
-            free = value_type(annotation)
-            return {
-                key: self.prepare(types.get(key, free), value, where.child(key), phases)
-                for key, value in raw.items()
-            }
+            return list(made.values()) if isinstance(raw, list) else made
         return raw
 
-    def path(self, raw: str, where: Where) -> str:
-        """The absolute path; after a reported error, the path as it is written."""
+    def path(self, raw: str, annotation: Any, where: Where) -> str | Path:
+        """The absolute path, or the text if it is not meant as a path. After a reported error, the text too."""
         try:
             path = (self.locations.base(where.path) / Path(raw).expanduser()).resolve()
-            path.exists()
+            return path if names_a_path(annotation, raw, path.exists()) else raw
         except (OSError, RuntimeError, ValueError) as error:  # a NUL, `~nouser`, a name that is too long
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self.report(where, f"{shortened(raw)} cannot be a path: {reason}")
+            if names_a_path(annotation, raw, exists=False):
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                self.report(where, f"{shortened(raw)} cannot be a path: {reason}")
             return raw
-        return str(path)
 
     def build(
         self,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -141,7 +140,3 @@ def child(raw: Any, key: str | int) -> Any:
     if isinstance(raw, list) and isinstance(key, int) and 0 <= key < len(raw):
         return raw[key]
     return None
-
-
-def is_path(annotation: Any) -> bool:
-    return any(member is Path for member in alternatives(annotation))

@@ -190,7 +190,7 @@ class _Loader(NestedEntryReader):
             return None
         spec: ClassifierSpec = self.plugins.get("classifier", point.raw["name"])
         named = getattr(data["options"], spec.label_option, None) if spec.label_option else None
-        data["label"] = self.label(data.get("label", named or point.raw["name"]), point)
+        data["label"] = self.label(data.get("label", named or data["name"]), point)
         known = len(self.errors)
         data |= self.from_and_init(point.raw, point.where)
         entry = self.build(ClassifierEntry, data, point.raw, point.where)

@@ -30,7 +30,7 @@ class NestedEntryReader(EntryReader):
         data = self.plugin_entry(GeneratorUse, raw, where, {})
         if data is None:
             return None
-        return self.build(GeneratorUse, {"label": raw["name"], **data}, raw, where)
+        return self.build(GeneratorUse, {"label": data["name"], **data}, raw, where)
 
     def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
         classes = raw.get("classes") if isinstance(raw, dict) else None
@@ -41,7 +41,7 @@ class NestedEntryReader(EntryReader):
         data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
         if data is None:
             return None
-        data["label"] = self.label(data.get("label", raw["name"]), point)
+        data["label"] = self.label(data.get("label", data["name"]), point)
         return self.build(DatasetEntry, data, raw, where)
 
     def label(self, base: Any, point: Point | None) -> Any:

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 class Options(BaseModel):
     """Base class of every options model. Unknown keys are refused, and instances are frozen.
 
-    A field of type `pathlib.Path` is a file or folder of the user. A relative path starts from the folder of the YAML
-    file, and a stage's key covers the content of the file, not its path.
+    A field of type `pathlib.Path` is a file or folder of the user, also inside of models, lists, maps and unions. A
+    relative path starts from the folder of the YAML file, and a stage's key covers the content and not the path: of a
+    folder, the names and content of all its files. (The folders of a data set are covered by its `fingerprint`.) A text
+    of type `str | Path` is a path if it begins with `/`, `./`, `../` or `~`, or if there is such a file or folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)

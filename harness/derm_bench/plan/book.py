@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from derm_bench.lazy import load_object
 from derm_bench.options.uses import TransformUse
 from derm_bench.plan.closure import source_closure
+from derm_bench.plan.declared import functions_of
 from derm_bench.plan.keys import (
     PROTOCOL_VERSION,
     CanonicalTexts,
@@ -22,10 +23,11 @@ from derm_bench.plan.keys import (
     key_of_text,
     plugin_code,
     plugin_identity,
-    split_paths,
+    plugin_listings,
 )
 from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
+from derm_bench.plan.option_paths import SplitOptions, split_paths
 from derm_bench.plugins import Plugins
 
 # The modules behind every stage function: they provide its options and plugins, and configure torch.
@@ -128,52 +130,68 @@ class StageBook:
             )
         return self._memo[memo]
 
-    def hashed(self, options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-        """The result of `split_paths` for the options of a matrix entry, computed once for all stages."""
-        memo = ("options", id(options))
+    def hashed(self, options: BaseModel, *, folders: bool = True) -> SplitOptions:
+        """The result of `split_paths` for the options of a matrix entry, computed once for all stages. The lists of
+        files behind the digests of folders become data of the plan."""
+        memo = ("options", id(options), folders)
         if memo not in self._memo:
-            self._memo[memo] = (split_paths(options), options)  # a reference, so that the id is not reused
+            found = split_paths(options, folders=folders)
+            self.plan.data |= found.listings
+            self._memo[memo] = (found, options)  # a reference, so that the id is not reused
         return self._memo[memo][0]
 
     def settings(self, use: Any, without: tuple[str, ...]) -> dict[str, Any]:
         """The options of a plugin as stage parameters, but for those in `without`. Computed once for all stages."""
         memo = ("settings", id(use.options), without)
         if memo not in self._memo:
-            hashed = self.hashed(use.options)[0]
+            hashed = self.hashed(use.options).values
             kept = {name: value for name, value in hashed.items() if name not in without}
             self._memo[memo] = (kept, use.options)  # as in `hashed`
         return self._memo[memo][0]
 
     def depends_on(self, kind: str, name: str, options: Any) -> dict[str, Any]:
-        """The value of a plugin's `depends_on` (what its results depend on besides options and code), computed once."""
+        """What the functions in a plugin's `depends_on` return (what its results depend on besides options and code),
+        computed once."""
         memo = ("depends_on", kind, name, id(options))
         if memo not in self._memo:
-            path = self.plugins.get(kind, name).depends_on
-            found = {"depends_on": load_object(path)(options)} if path else {}
+            values = [load_object(path)(options) for path in functions_of(self.plugins.get(kind, name))]
+            found = {"depends_on": values[0] if len(values) == 1 else values} if values else {}
             self._memo[memo] = (found, options)  # as in `hashed`
         return self._memo[memo][0]
 
     def metric(self, name: str, options: Any) -> dict[str, Any]:
         """A metric as a stage parameter."""
-        return {"name": name, "options": split_paths(options)[0]} | self.depends_on("metric", name, options)
+        return {"name": name, "options": self.hashed(options).values} | self.depends_on(
+            "metric", name, options
+        )
 
     def transforms(self, uses: Sequence[TransformUse]) -> list[dict[str, Any]]:
         """Transforms as stage parameters, with files replaced by their digests. Computed once for all stages."""
         memo = ("transforms", id(uses))
         if memo not in self._memo:
             found = [
-                {"name": use.name, "options": split_paths(use.options)[0]}
+                {"name": use.name, "options": self.hashed(use.options).values}
                 | self.depends_on("transform", use.name, use.options)
                 for use in uses
             ]
             self._memo[memo] = (found, uses)  # as in `hashed`
         return self._memo[memo][0]
 
+    def transform_paths(self, uses: Sequence[TransformUse]) -> list[dict[str, str]]:
+        """The paths of the files of each transform, by option."""
+        return [self.hashed(use.options).paths for use in uses]
+
     def _code(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
         used = [plugin_identity(self.plugins, of, name) for of, name in dict.fromkeys(plugins)]
-        block: dict[str, Any] = {"stage": source_closure(kind.function, *BENEATH).digest, "plugins": used}
-        if code:
-            block["called"] = {path: source_closure(path).digest for path in code}
+        stage = source_closure(kind.function, *BENEATH)
+        block: dict[str, Any] = {"stage": stage.digest, "plugins": used}
+        called = {path: source_closure(path) for path in code}
+        if called:
+            block["called"] = {path: closure.digest for path, closure in called.items()}
+        # The lists behind the digests, for `explain`.
+        self.plan.data |= {closure.digest: closure.content for closure in (stage, *called.values())}
+        for of, name in plugins:
+            self.plan.data |= {each.digest: each.content for each in plugin_listings(self.plugins, of, name)}
         return block
 
     def _numerics(self, kind: StageKind, plugins: Used, code: tuple[str, ...]) -> dict[str, Any]:
@@ -187,8 +205,3 @@ class StageBook:
                 "threads": machine.threads,
             }
         return block
-
-
-def transform_paths(uses: Sequence[TransformUse]) -> list[dict[str, str]]:
-    """The paths of the files of each transform, by option."""
-    return [split_paths(use.options)[1] for use in uses]

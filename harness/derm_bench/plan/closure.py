@@ -1,10 +1,15 @@
 """Source digests: the code that a stage runs, as the static import closure of the modules in which it starts.
 
-Only edits that can change a result change a digest. Left out are docstrings, comments, annotations of functions, the
-messages of exceptions and assertions, descriptions of options, and the arguments of specs (the identity contains the
-spec fields that a worker uses separately). Imports under `if TYPE_CHECKING:` are not followed, nor are the `__init__`
-files of packages on the import path (otherwise registering one plugin would change every key). A name that a module of
-derm_bench only re-exports, or that comes from a module with nothing but imports, is followed to its definition.
+Followed are the modules of derm_bench, of the distribution of a plugin, and of packages in development (editable
+installs, and packages on the path that no distribution installed); of the latter two, files that are not source count
+too. Other packages are known by their version.
+
+Only edits that can change a result change a digest. Left out are docstrings, comments, annotations of functions and the
+imports that only they need, the messages of exceptions and assertions, descriptions of options, and the arguments of
+specs (the identity contains the spec fields that a worker uses separately). Imports under `if TYPE_CHECKING:` are not
+followed, nor are the `__init__` files of packages on the import path (otherwise registering one plugin would change
+every key). A name that a module of derm_bench only re-exports, or that comes from a module with nothing but imports, is
+followed to its definition.
 """
 
 from __future__ import annotations
@@ -20,46 +25,59 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from derm_bench.fingerprint import recall, remember
-from derm_bench.plan.distributions import distribution_of, packages_of
-from derm_bench.plan.handed_on import API, imported_on_demand, names_of_api
+from derm_bench.fingerprint import file_digests, recall, remember
+from derm_bench.plan.distributions import distribution_of, in_development, packages_of
+from derm_bench.plan.handed_on import imported_on_demand
+from derm_bench.plan.imports import Import, Unseen, base_of, imports_of, unseen_in
+from derm_bench.plan.listing import Listing, digests_in
 from derm_bench.plan.normal_source import normalised
-from derm_bench.plugins.local_files import modules_beside, root_beside
+from derm_bench.plan.package_files import data_files
 
-OWN_PACKAGES = ("derm_bench",)
+OWN_PACKAGES = ("derm_bench", "derm_bench_plugins")
+# Packages of ours whose re-exported names are followed to their definition.
+HANDING_ON = ("derm_bench",)
+# Libraries that are known by their version even if they are installed from a checkout: reading them would take minutes.
+LIBRARIES = frozenset(
+    {"torch", "torchvision", "timm", "numpy", "scipy", "sklearn", "pandas", "PIL", "cv2", "pydantic"}
+)
+# Top-level packages that distributions bring by accident, and that no plugin reads.
+_BESIDE = frozenset({"tests", "test", "docs", "examples", "benchmarks"})
 # Modules that are part of no key. Exceptions end a stage without a result; specs, hooks and markers are read by the
 # parent process, and the spec fields that a worker uses are part of the identity.
 UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
 # The version of the source reader: `ast.dump` differs between versions of Python, and the number is raised when this
 # code changes.
 _READER = f"3/{sys.version_info[:2]}"
-# An imported module, and the names that are imported from it.
-_Statement = tuple[str, list[str]]
-_Read = tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]
+_Read = tuple[str, list[tuple[str, list[str], bool]], dict[str, tuple[str, str]], bool, list[tuple[int, str]]]
 
 
 @dataclass(frozen=True)
 class Closure:
-    """The modules that an import closure reaches.
+    """What an import closure reaches.
 
-    digest: the digest of their source; modules: their names, sorted; imports: the top-level packages of other
-    distributions that they import, sorted.
+    digest: the digest of its source and data; modules: the names of its modules, sorted; imports: the top-level
+    packages of other distributions that they import, sorted; content: the digests of modules and data files by name
+    (`derm_bench.plan.listing`), of which `digest` is the digest; files: the places of the data files.
     """
 
     digest: str
     modules: tuple[str, ...]
     imports: tuple[str, ...]
+    content: bytes = b""
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Module:
-    """A source file: its digest and import statements. `handed_on` maps each name that it imports by
-    `from ... import` to (module, name in that module). `only_imports`: the file contains only imports."""
+    """A source file: its digest and imports. `handed_on` maps each name that it imports by `from ... import` to
+    (module, name in that module). `only_imports`: the file contains only imports. `unseen`: calls that import what
+    cannot be seen."""
 
     digest: str
-    statements: tuple[_Statement, ...]
+    imports: tuple[Import, ...]
     handed_on: dict[str, tuple[str, str]]
     only_imports: bool
+    unseen: tuple[Unseen, ...]
 
 
 @functools.cache
@@ -74,25 +92,70 @@ def _inside(modules: Iterable[str]) -> set[str]:
     return set(OWN_PACKAGES).union(*(_siblings(module.partition(".")[0]) for module in modules))
 
 
-def _reached(modules: Iterable[str], inside: set[str]) -> Closure:
-    """The closure of all modules of the packages `inside` that are reached from `modules`."""
+def _reached(modules: Iterable[str], inside: set[str], *, data: bool = True) -> Closure:
+    """The closure of all modules of the packages `inside`, and of packages in development, that are reached from
+    `modules`."""
+    followed = set(inside)
     seen: dict[str, str] = {}
     outside: set[str] = set()
-    queue = list(modules)
+    queue = [(module, False) for module in modules]
     while queue:
-        name = queue.pop()
+        name, only_annotates = queue.pop()
         top = name.partition(".")[0]
-        if top not in inside:
-            outside |= {top} - sys.stdlib_module_names
+        if top not in followed and not only_annotates and _is_followed(top):
+            followed.add(top)
+        if top not in followed:
+            outside |= set() if only_annotates else {top} - sys.stdlib_module_names
             continue
         path = None if name in seen or name in UNKEYED else file_of(name)
         if path is not None:
             parsed = _parsed(path, name)
             seen[name] = parsed.digest
-            queue += set(_resolved(parsed.statements))
-    text = "\n".join(f"{name} {digest}" for name, digest in sorted(seen.items()))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Closure(digest, tuple(sorted(seen)), tuple(sorted(outside)))
+            queue += set(_resolved(parsed.imports))
+    files = _data_of(followed) if data else {}
+    listing = Listing.of(seen | file_digests(files))
+    places = tuple(str(path) for path in files.values())
+    return Closure(listing.digest, tuple(sorted(seen)), tuple(sorted(outside)), listing.content, places)
+
+
+def _data_of(packages: Iterable[str]) -> dict[str, Path]:
+    """The files beside the source of packages that are not ours."""
+    found: dict[str, Path] = {}
+    for package in sorted(set(packages) - _own_packages() - _BESIDE):
+        root = root_of(package)
+        if root is not None:
+            found |= data_files(package, root)
+    return found
+
+
+@functools.cache
+def _own_packages() -> frozenset[str]:
+    own = distribution_of("derm_bench")
+    return frozenset(OWN_PACKAGES) | (packages_of(own) if own else set())
+
+
+@functools.cache
+def _is_followed(package: str) -> bool:
+    """Whether a package is in development: an editable install, or a package on the path that was not installed."""
+    if package in sys.stdlib_module_names or package in LIBRARIES or _is_namespace(package):
+        return False
+    distribution, root = distribution_of(package), root_of(package)
+    if root is None:
+        return False
+    if distribution is not None:
+        return in_development(distribution)
+    return not {"site-packages", "dist-packages"} & set(root.parts)
+
+
+def unseen_imports(*targets: str) -> list[tuple[str, Unseen]]:
+    """(module, call) of each call in the closure of `targets`, derm_bench apart, that imports or runs code under a
+    computed name, so that the closure may lack it."""
+    found = []
+    for module in source_closure(*targets).modules:
+        path = file_of(module)
+        if path is not None and module.partition(".")[0] not in OWN_PACKAGES:
+            found += [(module, call) for call in _parsed(path, module).unseen]
+    return found
 
 
 @functools.cache
@@ -101,7 +164,7 @@ def definition_closure(module: str, name: str) -> Closure:
     and the modules that they import from. The definitions appear in `modules` as `module:name`. If the module has no
     such definition at its top level, the closure of the module is returned."""
     path = file_of(module)
-    tree = normalised(ast.parse(path.read_bytes(), str(path))) if path is not None else ast.Module([], [])
+    tree = normalised(ast.parse(path.read_bytes(), str(path)))[0] if path is not None else ast.Module([], [])
     package = module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
     nodes = {bound: node for node in tree.body for bound in _bound(node)}
     if name not in nodes:
@@ -114,17 +177,23 @@ def definition_closure(module: str, name: str) -> Closure:
             used[wanted] = nodes[wanted]
             queue += [node.id for node in ast.walk(nodes[wanted]) if isinstance(node, ast.Name)]
     imports = [node for node in used.values() if isinstance(node, ast.Import | ast.ImportFrom)]
-    statements = list(_imports(ast.Module(list(imports), []), package, tree))
-    reached = _reached(_resolved(statements), _inside([module]))
-    own = {f"{module}:{bound}": ast.dump(node, annotate_fields=False) for bound, node in used.items()}
-    digest = hashlib.sha256(json.dumps([sorted(own.items()), reached.digest]).encode()).hexdigest()
+    statements = list(imports_of(ast.Module(list(imports), []), package, tree))
+    starts = [name for name, _ in _resolved(statements)]
+    reached = _reached(starts, _inside([module]), data=False)
+    own = {f"{module}:{bound}": _digest_of(node) for bound, node in used.items()}
+    listing = Listing.of(digests_in(reached.content) | own)
     defined = [f"{module}:{bound}" for bound, node in used.items() if node not in imports]
-    return Closure(digest, tuple(sorted([*defined, *reached.modules])), reached.imports)
+    modules = tuple(sorted([*defined, *reached.modules]))
+    return Closure(listing.digest, modules, reached.imports, listing.content)
+
+
+def _digest_of(node: ast.AST) -> str:
+    return hashlib.sha256(ast.dump(node, annotate_fields=False).encode()).hexdigest()
 
 
 def forget_source() -> None:
     """Forgets what was read, so that the next closure is that of the files as they are then."""
-    for known in (source_closure, definition_closure, _parsed):
+    for known in (source_closure, definition_closure, _parsed, data_files, _is_ours, _is_followed):
         known.cache_clear()
 
 
@@ -139,28 +208,36 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def _siblings(package: str) -> set[str]:
-    """The top-level packages of the distribution that `package` belongs to, itself included; for a plugin that is a
-    file, the modules beside it."""
-    beside = modules_beside(package)
-    if beside:
-        return beside
+    """The top-level packages of the distribution that `package` belongs to, itself included."""
     distribution = distribution_of(package)
     return (packages_of(distribution) if distribution else set()) | {package}
 
 
 @functools.cache
-def _root_of(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+def root_of(package: str) -> Path | None:
+    """The folder of a top-level package or the file of a top-level module; None if there is none. Of a package without
+    `__init__`, which may lie in several folders, the first."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # `__main__` has no spec
         return None
-    origin = Path(spec.origin)
-    return origin.parent if spec.submodule_search_locations else origin
+    if spec is None or spec.origin in ("built-in", "frozen"):
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    if spec.origin is None:
+        return Path(folders[0]) if folders else None
+    return Path(spec.origin).parent if folders else Path(spec.origin)
+
+
+def _is_namespace(package: str) -> bool:
+    root = root_of(package)
+    return root is not None and root.is_dir() and not (root / "__init__.py").is_file()
 
 
 def file_of(module: str) -> Path | None:
     """The source file of a module, found without importing any of its parents."""
     top, *rest = module.split(".")
-    root = root_beside(top) or _root_of(top)
+    root = root_of(top)
     if root is None:
         return None
     if root.is_file():
@@ -183,41 +260,43 @@ def _parsed(path: Path, module: str) -> _Module:
     read = json.loads(kept) if kept else _read_source(content, str(path), package)
     if not kept:
         remember(name, json.dumps(read))
-    digest, statements, handed_on, only_imports = read
+    digest, imports, handed_on, only_imports, unseen = read
     return _Module(
         digest,
-        tuple((base, list(names)) for base, names in statements),
+        tuple(Import(base, list(names), only_annotates) for base, names, only_annotates in imports),
         {name: (origin, original) for name, (origin, original) in handed_on.items()},
         only_imports,
+        tuple(Unseen(line, text) for line, text in unseen),
     )
 
 
-def _read_source(
-    content: bytes, file: str, package: str
-) -> tuple[str, list[_Statement], dict[str, tuple[str, str]], bool]:
-    parsed = ast.parse(content, file)
-    on_demand = imported_on_demand(parsed)
-    tree = normalised(parsed)
-    digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()
+def _read_source(content: bytes, file: str, package: str) -> _Read:
+    whole = ast.parse(content, file)
+    unseen = [(call.line, call.text) for call in unseen_in(whole)]
+    on_demand = imported_on_demand(whole)
+    tree, annotating = normalised(whole)
     handed_on = {
-        alias.asname or alias.name: (_base(node, package), alias.name)
-        for node in [*tree.body, *on_demand]
+        alias.asname or alias.name: (base_of(node, package), alias.name)
+        for node in [*tree.body, *annotating, *on_demand]
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    later = _imports(ast.Module(list(on_demand), []), package)
-    return digest, [*_imports(tree, package), *later], handed_on, only_imports
+    imports = [tuple(found) for found in imports_of(tree, package)]
+    imports += [tuple(found) for found in imports_of(ast.Module([*on_demand], []), package)]
+    beside = ast.Module([*annotating], [])
+    imports += [(found.module, found.names, True) for found in imports_of(beside, package)]
+    return _digest_of(tree), imports, handed_on, only_imports, unseen
 
 
-def _resolved(statements: Sequence[_Statement]) -> Iterator[str]:
-    """The absolute names of the modules that import statements may reach: an imported name may be a submodule of its
-    base, be defined in the base, or be re-exported there."""
-    for base, names in statements:
+def _resolved(imports: Sequence[Import]) -> Iterator[tuple[str, bool]]:
+    """(absolute name, whether annotations alone need it) of the modules that imports may reach: an imported name may
+    be a submodule of its base, be defined in the base, or be re-exported there."""
+    for base, names, only_annotates in imports:
         if not names:
-            yield base
+            yield base, only_annotates
         for name in names:
-            yield _home(base, name)
+            yield _home(base, name), only_annotates
 
 
 def _home(base: str, name: str, steps: int = 16) -> str:
@@ -227,7 +306,7 @@ def _home(base: str, name: str, steps: int = 16) -> str:
     path = file_of(base) if base.partition(".")[0] not in sys.stdlib_module_names else None
     if path is not None and steps and _is_ours(base):
         module = _parsed(path, base)
-        if name in module.handed_on and (module.only_imports or base.partition(".")[0] in OWN_PACKAGES):
+        if name in module.handed_on and (module.only_imports or base.partition(".")[0] in HANDING_ON):
             origin, original = module.handed_on[name]
             return _home(origin, original, steps - 1)
     return base
@@ -236,45 +315,12 @@ def _home(base: str, name: str, steps: int = 16) -> str:
 @functools.cache
 def _is_ours(module: str) -> bool:
     """Whether the source of a module may be read: True for derm_bench, for distributions that provide plugins, and for
-    plugins that are files. Other distributions may be of any size and are identified by their versions."""
+    packages in development. Other distributions may be of any size and are identified by their versions."""
     top = module.partition(".")[0]
-    return (
-        top in OWN_PACKAGES or root_beside(top) is not None or distribution_of(top) in _plugin_distributions()
-    )
+    return top in OWN_PACKAGES or distribution_of(top) in _plugin_distributions() or _is_followed(top)
 
 
 @functools.cache
 def _plugin_distributions() -> frozenset[str]:
     points = importlib.metadata.entry_points(group="derm_bench")
     return frozenset(point.dist.name for point in points if point.dist is not None)
-
-
-def _imports(tree: ast.Module, package: str, users: ast.Module | None = None) -> Iterator[_Statement]:
-    """(module, names imported from it) of every import that may run, with relative names made absolute. users: the code
-    that uses them, by default the tree."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                names = names_of_api(node, alias, users or tree)
-                if names is not None:
-                    yield API, names
-                elif isinstance(node, ast.Import):
-                    yield alias.name, []
-                else:
-                    yield _base(node, package), [alias.name]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_import_path(node.value):
-            yield node.value.partition(":")[0], []
-
-
-def _base(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of the module that a `from` import reads."""
-    if not node.level:
-        return node.module or ""
-    parent = package.split(".")[: len(package.split(".")) - node.level + 1]
-    return ".".join([*parent, node.module] if node.module else parent)
-
-
-def _is_import_path(text: str) -> bool:
-    """Whether a string is a lazy import path `package.module:attribute`, which counts as an import."""
-    module, colon, attribute = text.partition(":")
-    return bool(colon) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))

@@ -12,8 +12,7 @@ from derm_bench.image_list import ListedImage, write_list
 from derm_bench.lazy import create, load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
-from derm_bench.plan.book import Entry, StageBook, transform_paths
-from derm_bench.plan.keys import split_paths
+from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, plan_split, select
 from derm_bench.protocols import Task
@@ -139,10 +138,9 @@ class DataPlanner:
         """The parameters of a stage that reads images of a data set and preprocesses them. They hold the digests of
         files, not their paths."""
         entry = self.entries[label]
-        hashed, local = split_paths(entry.options)
         return {
             "dataset": entry.name,
-            "options": {name: value for name, value in hashed.items() if name not in local},
+            "options": self.book.hashed(entry.options, folders=False).values,
             "classes": self.selection(label).classes,
             "size": entry.size,
             "resize": entry.resize,
@@ -155,7 +153,10 @@ class DataPlanner:
         return Entry(
             plugins=[("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
             words={"label": entry.label},
-            local={"paths": split_paths(entry.options)[1], "transforms": transform_paths(entry.preprocess)},
+            local={
+                "paths": self.book.hashed(entry.options, folders=False).paths,
+                "transforms": self.book.transform_paths(entry.preprocess),
+            },
         )
 
     def derived(

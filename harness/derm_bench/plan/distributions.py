@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,40 @@ def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
     """`{distribution: version}` of the distributions that provide `packages`."""
     names = {name for package in packages if (name := distribution_of(package))}
     return {name: _installed()[name][0] for name in sorted(names)}
+
+
+def installed_name(distribution: str) -> str | None:
+    """The name of an installed distribution as its metadata spells it; None if there is none of that name."""
+    if distribution in _installed():
+        return distribution
+    plain = _plain(distribution)
+    return next((name for name in _installed() if _plain(name) == plain), None)
+
+
+def _plain(distribution: str) -> str:
+    """A name with one spelling (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def version_of(distribution: str) -> str:
+    """The version of an installed distribution; empty if there is none of that name."""
+    return _installed().get(distribution, ("", ()))[0]
+
+
+@functools.cache
+def in_development(distribution: str) -> bool:
+    """Whether a distribution is a checkout: an editable install, or its metadata lie beside its source."""
+    try:
+        found = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    try:
+        direct = json.loads(found.read_text("direct_url.json") or "{}")
+    except ValueError:
+        direct = {}
+    editable = isinstance(direct, dict) and (direct.get("dir_info") or {}).get("editable") is True
+    place = Path(str(found.locate_file("")))
+    return editable or not {"site-packages", "dist-packages"} & set(place.parts)
 
 
 @functools.cache

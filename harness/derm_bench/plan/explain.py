@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from derm_bench.plan.listing import changes, digests_in
 
 LONGEST = 60
 # Parameters that are digests or derived numbers: their values are not shown, only that they differ.
@@ -15,21 +17,37 @@ WORDS = {
 }
 # The parameters that say what a stage works on. Where they differ, the stages do different work.
 SUBJECTS = ("dataset", "generator", "classifier", "fit_classes", "label", "of_class", "control", "title")
+# What may differ in the identity of a plugin.
+_OF_PLUGINS = {
+    "source": "code",
+    "options": "the options model",
+    "declared": "what `depends_on` names",
+    "spec": "the spec",
+}
 _ABSENT = object()
 
 
+# Files that one line names at most.
+NAMED = 5
+# The content of plan data by its digest (`derm_bench.plan.listing`); None where it is not known.
+Lists = Callable[[str], bytes | None]
+
+
 def differences(
-    new: Mapping[str, Any], old: Mapping[str, Any], titles: Mapping[str, str] | None = None
+    new: Mapping[str, Any],
+    old: Mapping[str, Any],
+    titles: Mapping[str, str] | None = None,
+    lists: Lists = lambda digest: None,
 ) -> list[str]:
     """The differences between two identities, one line per input: `options.lr: 0.001 -> 0.01` is old -> new.
 
-    `titles` gives the titles of upstream stages by key; without it they are called by the name of the input.
+    `titles` gives the titles of upstream stages by key; without it they are called by the name of the input. `lists`
+    gives the lists of files and modules behind digests; with it, those that changed are named.
     """
-    found = list(_parameters(old.get("params", {}), new.get("params", {})))
-    found += _code(old.get("code", {}), new.get("code", {}))
+    found = list(_parameters(old.get("params", {}), new.get("params", {}), lists))
+    found += _code(old.get("code", {}), new.get("code", {}), lists)
     found += _numerics(old.get("numerics", {}), new.get("numerics", {}))
     found += _upstream(old.get("inputs", {}), new.get("inputs", {}), titles or {})
-    found += [f"code of {name} changed" for name in _called_otherwise(old, new)]
     for name in ("kind", "function", "protocol"):
         if old.get(name) != new.get(name):
             what = "protocol version" if name == "protocol" else name
@@ -55,33 +73,49 @@ def nearest(
     return None if best is None else best[3]
 
 
-def _parameters(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+def _parameters(old: Any, new: Any, lists: Lists, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Compares parameters leaf by leaf, with the path of each leaf."""
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping) and not _is_file(old) and not _is_file(new):
         for name in dict.fromkeys((*old, *new)):
-            yield from _parameters(old.get(name, _ABSENT), new.get(name, _ABSENT), (*path, str(name)))
+            yield from _parameters(old.get(name, _ABSENT), new.get(name, _ABSENT), lists, (*path, str(name)))
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
         for place, (before, after) in enumerate(zip(old, new, strict=True)):
             if _plain(before) != _plain(after):
-                yield from _parameters(before, after, (*path, str(place)))
+                yield from _parameters(before, after, lists, (*path, str(place)))
     elif path[-1] in WORDS and len(path) == 1:
         yield WORDS[path[-1]]
     elif _is_file(old) and _is_file(new):
-        yield f"{'.'.join(path)}: the content of the file changed"
+        was, now = next(iter(old.values())), next(iter(new.values()))
+        what = "folder" if "folder" in old and "folder" in new else "file"
+        inside = _named(was, now, lists) if what == "folder" else ""
+        yield f"{'.'.join(path)}: the content of the {what} changed{inside}"
     elif _plain(old) != _plain(new):
         yield f"{'.'.join(path)}: {_shown(old)} -> {_shown(new)}"
 
 
 def _is_file(value: Any) -> bool:
-    """Whether a value is the digest that replaces a file among the options."""
-    return isinstance(value, Mapping) and set(value) == {"sha256"}
+    """Whether a value is the digest that replaces a file or folder among the options."""
+    return isinstance(value, Mapping) and set(value) in ({"sha256"}, {"folder"})
 
 
-def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _named(old: str, new: str, lists: Lists) -> str:
+    """`: a.py, b.json (new)`, the names whose digests differ between two lists; empty if a list is not known."""
+    contents = lists(old), lists(new)
+    if contents[0] is None or contents[1] is None:
+        return ""
+    try:
+        found = changes(digests_in(contents[0]), digests_in(contents[1]))
+    except ValueError:  # damaged
+        return ""
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f": {', '.join(found[:NAMED])}{more}" if found else ""
+
+
+def _code(old: Mapping[str, Any], new: Mapping[str, Any], lists: Lists) -> Iterator[str]:
     if old.get("stage") != new.get("stage"):
-        yield "engine code changed"
+        yield f"engine code changed{_named(old.get('stage', ''), new.get('stage', ''), lists)}"
     before, after = ({used["name"]: used for used in side.get("plugins", ())} for side in (old, new))
     for name in dict.fromkeys((*before, *after)):
         if name not in before or name not in after:
@@ -90,19 +124,14 @@ def _code(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         was, now = before[name], after[name]
         if was["distribution"] != now["distribution"]:
             yield f"plugin {name} comes from {now['distribution']} instead of {was['distribution']}"
-        elif was["version"] != now["version"]:
-            yield f"plugin {name} of {now['distribution']} {was['version']} -> {now['version']}"
-        if was["source"] != now["source"]:
-            yield f"code of plugin {name} changed"
-        for field, what in (("options", "the options model"), ("spec", "the spec")):
+        for field, what in _OF_PLUGINS.items():
             if was.get(field) != now.get(field):
-                yield f"{what} of plugin {name} changed"
-
-
-def _called_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """The further functions that a stage calls whose code differs."""
-    before, after = (side.get("code", {}).get("called", {}) for side in (old, new))
-    yield from (name for name in after if name in before and before[name] != after[name])
+                inside = "" if field == "spec" else _named(was.get(field) or "", now.get(field) or "", lists)
+                yield f"{what} of plugin {name} changed{inside}"
+    called = old.get("called", {}), new.get("called", {})
+    for name in called[1]:
+        if name in called[0] and called[0][name] != called[1][name]:
+            yield f"code of {name} changed{_named(called[0][name], called[1][name], lists)}"
 
 
 def _numerics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Fits:
         names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
-        local = self.book.hashed(use.options)[1]
+        local = self.book.hashed(use.options).paths
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
         images = self._images(cell, classes, reads, given)
         updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))

@@ -23,22 +23,24 @@ def imported_on_demand(tree: ast.Module) -> list[ast.ImportFrom]:
     ]
 
 
-def names_of_api(node: ast.Import | ast.ImportFrom, alias: ast.alias, tree: ast.AST) -> list[str] | None:
-    """The names that code uses of `derm_bench.api` if it imports it as a module (`api.Engine`). Empty if it cannot be
-    told, so that all of them count; None if the import is one of something else."""
+def imports_api(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> bool:
+    """Whether an import is one of `derm_bench.api` as a module, and not of names in it."""
     if isinstance(node, ast.Import):
-        if alias.name != API:
-            return None
-        bound = alias.asname or API
-    else:
-        if node.level or f"{node.module}.{alias.name}" != API:
-            return None
-        bound = alias.asname or alias.name
-    uses = [each for each in ast.walk(tree) if isinstance(each, ast.expr) and _dotted(each) == bound]
-    attributes = [
-        each for each in ast.walk(tree) if isinstance(each, ast.Attribute) and _dotted(each.value) == bound
+        return alias.name == API
+    return not node.level and f"{node.module}.{alias.name}" == API
+
+
+def uses_of_api(node: ast.Import | ast.ImportFrom, alias: ast.alias, users: ast.AST) -> list[list[str]]:
+    """The names that the code `users` takes from `derm_bench.api`, imported as a module (`api.Engine`): one list of
+    names; no list if it uses none; an empty list, which means all of the module, if it cannot be told."""
+    bound = alias.asname or (API if isinstance(node, ast.Import) else alias.name)
+    found = [each for each in ast.walk(users) if isinstance(each, ast.expr) and _dotted(each) == bound]
+    taken = [
+        each for each in ast.walk(users) if isinstance(each, ast.Attribute) and _dotted(each.value) == bound
     ]
-    return sorted({each.attr for each in attributes}) if len(attributes) == len(uses) else []
+    if len(taken) < len(found):
+        return [[]]
+    return [sorted({each.attr for each in taken})] if taken else []
 
 
 def _dotted(node: ast.expr) -> str:

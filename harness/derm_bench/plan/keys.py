@@ -6,17 +6,14 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
-from derm_bench.fingerprint import file_digests
-from derm_bench.hashed_options import within
-from derm_bench.options.uses import TransformUse
-from derm_bench.plan.closure import definition_closure, source_closure
+from derm_bench.plan.closure import Closure, definition_closure, source_closure
+from derm_bench.plan.declared import declared
+from derm_bench.plan.declared import names_of as declared_names
 from derm_bench.plan.distributions import distribution_of, versions_of
+from derm_bench.plan.listing import Listing
 from derm_bench.plan.params import names_of
 from derm_bench.plugins import Plugins
 
@@ -93,35 +90,6 @@ def key_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def split_paths(options: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
-    """(options as JSON with each file replaced by its digest, paths of the files by their place among the options).
-
-    A place is the name of an option (`weights`), or a path through the options of a transform
-    (`augment.0.options.file`).
-    """
-    paths = dict(_paths(options))
-    dumped = options.model_dump(mode="json")
-    local = {place: str(value) for place, value in paths.items()}
-    files = {place: value for place, value in paths.items() if value.is_file()}
-    digests = file_digests(files) if files else {}
-    for place in paths:
-        inside, name = within(dumped, place)
-        inside.pop(name, None)
-        if place in digests:
-            inside[name] = {"sha256": digests[place]}
-    return dumped, local
-
-
-def _paths(options: BaseModel, above: str = "") -> Iterator[tuple[str, Path]]:
-    """(place, path) of all options that are paths, including the options of transforms."""
-    for name, value in options:
-        if isinstance(value, Path):
-            yield above + name, value
-        for k, use in enumerate(value if isinstance(value, tuple) else ()):
-            if isinstance(use, TransformUse) and isinstance(use.options, BaseModel):
-                yield from _paths(use.options, f"{above}{name}.{k}.options.")
-
-
 def plugin_code(plugins: Plugins, kind: str, name: str) -> tuple[str, ...]:
     """The import paths at which a plugin's code starts: `create`, and the extractor of an image metric."""
     spec = plugins.get(kind, name)
@@ -134,29 +102,44 @@ USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", 
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
-    """The distribution and version of a plugin, the digests of its source and options model, and the spec fields that a
-    worker uses."""
+    """The distribution of a plugin, the digests of its source, of its options model and of what its `depends_on` names,
+    and the spec fields that a worker uses. Its version is not part of it: the source says what changed."""
     return _plugin_identity(plugins, kind, name)
+
+
+def plugin_closures(plugins: Plugins, kind: str, name: str) -> tuple[Closure, Closure]:
+    """The closures of the source and of the options model of a plugin."""
+    options = plugins.get(kind, name).options
+    source = source_closure(*plugin_code(plugins, kind, name))
+    return source, definition_closure(options.__module__, options.__qualname__)
+
+
+def plugin_listings(plugins: Plugins, kind: str, name: str) -> list[Listing]:
+    """The lists behind the digests in `plugin_identity`."""
+    found = [Listing(one.digest, one.content) for one in plugin_closures(plugins, kind, name)]
+    names = declared_names(plugins.get(kind, name))
+    return [*found, declared(names)] if names else found
 
 
 @functools.lru_cache(maxsize=4096)
 def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
     installed = plugins.installed(kind, name)
     spec = installed.spec
-    options = definition_closure(spec.options.__module__, spec.options.__qualname__).digest
+    source, options = plugin_closures(plugins, kind, name)
+    names = declared_names(spec)
     return {
         "name": spec.name,
         "distribution": installed.distribution,
-        "version": installed.version,
-        "source": source_closure(*plugin_code(plugins, kind, name)).digest,
-        "options": options,
+        "source": source.digest,
+        "options": options.digest,
         "spec": {field: getattr(spec, field) for field in USED_OF_SPECS if hasattr(spec, field)},
-    }
+    } | ({"declared": declared(names).digest} if names else {})
 
 
 def forget_plugins() -> None:
     """Forgets the identities of plugins, so that the next ones are those of the source as it is then."""
     _plugin_identity.cache_clear()
+    declared.cache_clear()
 
 
 @functools.cache

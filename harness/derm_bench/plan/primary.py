@@ -49,7 +49,7 @@ class PrimaryMetric:
             spec = self.book.plugins.get("metric", use.name)
             if use.name == name and spec.level == "predictions":
                 params = {"name": name, "higher_is_better": spec.higher_is_better}
-                metric, local = self.book.metric(use.name, use.options), self.book.hashed(use.options)[1]
+                metric, local = self.book.metric(use.name, use.options), self.book.hashed(use.options).paths
                 return Selecting(params | {"metric": metric}, (("metric", name),), local=local)
         raise self.matrix.error(
             f"no metric of the classes {', '.join(classes)} is named '{name}'",

@@ -131,7 +131,7 @@ class Scores:
             inputs=given,
             plugins=[("metric", use.name) for use in self.metrics],
             words={"label": label, **(words or {})},
-            local={"metrics": [self.book.hashed(use.options)[1] for use in self.metrics]},
+            local={"metrics": [self.book.hashed(use.options).paths for use in self.metrics]},
         )
         return self.book.enter(kind, params, entry)
 

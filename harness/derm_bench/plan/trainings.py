@@ -10,7 +10,7 @@ from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix
 from derm_bench.options import Budget, ClassifierUse, TransformUse
 from derm_bench.plan import params as p
 from derm_bench.plan.amounts import kept_of
-from derm_bench.plan.book import Entry, StageBook, transform_paths
+from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.primary import PrimaryMetric
@@ -49,7 +49,7 @@ class Trainings:
         self._metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "predictions"
         ]
-        self._metric_paths = [book.hashed(use.options)[1] for use in self._metrics]
+        self._metric_paths = [book.hashed(use.options).paths for use in self._metrics]
         self._scored_by = [book.metric(use.name, use.options) for use in self._metrics]
 
     def train(
@@ -62,7 +62,7 @@ class Trainings:
         budget: Budget | None = None,
     ) -> str:
         """The stage that trains a classifier on a training set; `init` is the training that initialises its network."""
-        hashed, local = self.book.hashed(use.options)
+        hashed, local, _ = self.book.hashed(use.options)
         budget = budget or self.matrix.budget
         primary = self.primary.among(self.data.split(cell.dataset, cell.split_seed).classes)
         params = p.Train(
@@ -100,7 +100,7 @@ class Trainings:
             },
             local={
                 "paths": local,
-                "transforms": transform_paths(on.augment),
+                "transforms": self.book.transform_paths(on.augment),
                 "primary": primary.local,
                 **needs.local,
             },

@@ -18,6 +18,7 @@ from derm_bench.specs import SPEC_TYPES, PluginSpec
 
 NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_DEPENDENCY = re.compile(r"[A-Za-z0-9_][\w.-]*(?:/[^/\0]+)*/?")
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_"))
 
 
@@ -102,7 +103,7 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
         raise UserError(
             f"'{spec.name}' is not a valid name of a plugin", hint="lower-case words joined by '-'"
         )
-    for field in ("create", "preflight", "depends_on", "provenance", "finite", "commands"):
+    for field in ("create", "preflight", "provenance", "finite", "commands"):
         path = getattr(spec, field, None)
         if path is None and field != "create":
             continue
@@ -112,9 +113,24 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
         raise UserError(f"{spec.name}: options must be a pydantic model class")
     if spec.requires is not None and not callable(spec.requires):
         raise UserError(f"{spec.name}: requires must be a function of the options")
+    _check_depends_on(spec)
     _check_presets(spec)
     _check_choices(spec)
     return spec
+
+
+def _check_depends_on(spec: PluginSpec) -> None:
+    stated: object = spec.depends_on
+    words = [stated] if isinstance(stated, str) else [] if stated is None else stated
+    if not isinstance(words, list | tuple):
+        raise UserError(f"{spec.name}: depends_on is {stated!r}", hint="expected a name or a tuple of names")
+    for word in words:
+        known = isinstance(word, str) and (_IMPORT_PATH if ":" in word else _DEPENDENCY).fullmatch(word)
+        if not known or ".." in str(word).split("/"):
+            raise UserError(
+                f"{spec.name}: depends_on names {word!r}",
+                hint="expected 'package.module:function', 'package.module', 'distribution' or 'package/file'",
+            )
 
 
 def _check_presets(spec: PluginSpec) -> None:

@@ -7,7 +7,6 @@ it can take the place of an installed module: a file that would be hidden by one
 from __future__ import annotations
 
 import ast
-import functools
 import importlib
 import importlib.util
 import keyword
@@ -56,8 +55,7 @@ def make_importable(file: Path) -> str:
     if folder not in sys.path:
         sys.path.append(folder)
     importlib.invalidate_caches()
-    root_beside.cache_clear()
-    if root_beside(name) != file:
+    if _origin(name) != file:
         del _files[name]
         raise UserError(
             f"--plugin: the module '{name}' is another one ({_origin(name)})",
@@ -76,7 +74,7 @@ def refuse_hidden(name: str) -> None:
     for module, there in imported:
         beside = (file.with_name(f"{module}.py"), file.parent / module / "__init__.py")
         own = next((path for path in beside if path.is_file()), None)
-        if own is not None and module not in _files and root_beside(module) is None:
+        if own is not None and _origin(module) not in beside:
             raise UserError(
                 f"it imports '{module}', which is {_origin(module)} and not {own.name} beside it",
                 file=file,
@@ -94,27 +92,6 @@ def _imported_names(file: Path) -> list[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.append((node.module.partition(".")[0], node.lineno))
     return found
-
-
-@functools.cache
-def root_beside(module: str) -> Path | None:
-    """The file of a top-level module, or the folder of a package, that Python imports from the folder of a plugin that
-    is a file; None for any other module."""
-    for file in _files.values():
-        for path in (file.with_name(f"{module}.py"), file.parent / module / "__init__.py"):
-            if path.is_file() and _origin(module) == path:
-                return path.parent if path.name == "__init__.py" else path
-    return None
-
-
-def modules_beside(module: str) -> set[str]:
-    """The top-level modules that belong to the same plugin as `module`: those in the folder of its file. Empty if the
-    module is not in such a folder."""
-    root = root_beside(module)
-    if root is None:
-        return set()
-    names = {path.stem if path.suffix == ".py" else path.name for path in root.parent.iterdir()}
-    return {name for name in names if name.isidentifier() and root_beside(name) is not None}
 
 
 def _origin(module: str) -> Path | None:

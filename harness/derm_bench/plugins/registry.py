@@ -117,13 +117,14 @@ class Plugins:
         return self.installed(kind, name).spec
 
     def installed(self, kind: str, name: str) -> Installed:
-        """Like `get`, but with the distribution that provides the plugin."""
+        """Like `get`, but with the distribution that provides the plugin. A bare name is that of the built-in plugin if
+        there is one."""
         distribution, _, bare = name.rpartition(":")
-        found = [
-            plugin
-            for plugin in self._installed.get((kind, bare), [])
-            if not distribution or canonical(plugin.distribution) == canonical(distribution)
-        ]
+        provided = self._installed.get((kind, bare), [])
+        own = [plugin for plugin in provided if canonical(plugin.distribution) == OWN_DISTRIBUTION]
+        found = own if own and not distribution else provided
+        if distribution:
+            found = [one for one in provided if canonical(one.distribution) == canonical(distribution)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -165,9 +166,12 @@ class Plugins:
         return UserError(f"no {kind} is named '{name}'", hint=hint)
 
     def names(self, kind: str) -> list[str]:
-        """The names of all plugins of `kind`, sorted; `distribution:name` where several have that name."""
+        """The names of all plugins of `kind`, sorted; `distribution:name` where several have that name and it is not
+        the built-in one."""
         return sorted(
-            f"{plugin.distribution}:{name}" if len(plugins) > 1 else name
+            name
+            if len(plugins) == 1 or canonical(plugin.distribution) == OWN_DISTRIBUTION
+            else f"{plugin.distribution}:{name}"
             for (installed_kind, name), plugins in self._installed.items()
             if installed_kind == kind
             for plugin in plugins

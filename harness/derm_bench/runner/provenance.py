@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench._version import __version__
-from derm_bench.plan.distributions import distribution_of
+from derm_bench.plan.distributions import distribution_of, version_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
 
@@ -38,7 +38,7 @@ def _distributions(plan: Plan) -> dict[str, str]:
     for stage in plan.stages.values():
         versions |= stage.shared["numerics"]["versions"]
         for used in stage.shared["code"]["plugins"]:
-            versions[used["distribution"]] = used["version"]
+            versions[used["distribution"]] = version_of(used["distribution"])
     return dict(sorted(versions.items()))
 
 

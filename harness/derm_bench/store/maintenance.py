@@ -258,7 +258,7 @@ def _checkpoints(store: Store) -> Iterator[Garbage]:
 def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
     """Plan data that no remaining stage refers to. (An active run may have written data for stages to come.)"""
     texts = [
-        json.dumps(document["identity"].get("params", {}))
+        json.dumps([document["identity"].get("params", {}), document["identity"].get("code", {})])
         for key, document in documents(store)
         if key not in going
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from derm_bench.options.paths import paths_in
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
@@ -70,7 +71,7 @@ class CallCase(ABC):
         return time.perf_counter() - began, rng_digest() != before
 
     def _allowed(self) -> list[Path]:
-        return [value for _, value in self.subject.options() if isinstance(value, Path)]
+        return [found.path for found in paths_in(self.subject.options())]
 
 
 def leaves_global_state_alone(case: CallCase) -> None:

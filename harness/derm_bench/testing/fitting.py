@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from derm_bench.images import ImageSet
+from derm_bench.options.paths import paths_in
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.stages.weights import load_state, save_state
@@ -121,7 +122,7 @@ class FitCase(ABC):
     def fit(self, change: Change) -> Fitted:
         """Create and fit the plugin and compute its outputs, while a `Watch` is active. Raises ConformanceError if the
         plugin raises."""
-        allowed = [value for _, value in self.options if isinstance(value, Path)]
+        allowed = [found.path for found in paths_in(self.options)]
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
         prepare(change.device, min(THREADS, torch.get_num_threads()))
         began = time.perf_counter()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from derm_bench.errors import UserError
+from derm_bench.matrix.path_types import takes_paths
+from derm_bench.plan.closure import file_of, unseen_imports
+from derm_bench.plan.declared import declared, names_of
 from derm_bench.specs import ClassifierOptions, GeneratorOptions, Options
 from derm_bench.testing.rules import ConformanceError, require
 
@@ -47,7 +50,7 @@ def options_are_documented(case: Any) -> None:
             f'{name}: TYPE = Field(DEFAULT, description="what it does, with its unit")',
         )
         require(
-            not option.is_required() or name in tried or option.annotation is Path,
+            not option.is_required() or name in tried or takes_paths(option.annotation),
             f"{spec.name}: option '{name}' has no default; give it one, or a value in preset tiny",
         )
 
@@ -65,7 +68,34 @@ def presets_are_valid(case: Any) -> None:
         case.subject.options(preset)
 
 
-ABOUT_SPECS = (entry_module_imports_no_torch, has_a_summary, options_are_documented, presets_are_valid)
+def code_is_visible(case: Any) -> str | None:
+    """The key of the results covers all code that the plugin imports. Code that is imported under a computed name is
+    named by `depends_on`, whose names exist."""
+    spec = case.subject.spec
+    try:
+        names = names_of(spec)
+        declared(names)
+    except UserError as error:
+        raise ConformanceError(f"{spec.name}: {error}") from error
+    unseen = unseen_imports(spec.create, *(name for name in names if file_of(name)))
+    if not unseen or names:
+        return None
+    module, call = unseen[0]
+    more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
+    return (
+        f"{spec.name}: `{call.text}` in {module}, line {call.line}{more}, imports or runs code that the key of the "
+        "results does not cover, so that an edit of it changes no key; name its modules, distributions and files in the "
+        'spec, for example depends_on=("my_gan.blocks",)'
+    )
+
+
+ABOUT_SPECS = (
+    entry_module_imports_no_torch,
+    has_a_summary,
+    options_are_documented,
+    presets_are_valid,
+    code_is_visible,
+)
 
 
 def heavy_imports(module: str) -> str:

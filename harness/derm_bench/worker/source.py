@@ -15,8 +15,8 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.plan.book import BENEATH
-from derm_bench.plan.closure import definition_closure, file_of, forget_source, source_closure
-from derm_bench.plan.keys import canonical, forget_plugins, plugin_code, plugin_identity
+from derm_bench.plan.closure import file_of, forget_source, source_closure
+from derm_bench.plan.keys import canonical, forget_plugins, plugin_closures, plugin_identity
 from derm_bench.plugins import Plugins
 
 Stamp = tuple[int, int, int]
@@ -125,21 +125,22 @@ def _kind_of(used: Mapping[str, Any], plugins: Plugins) -> str | None:
 
 
 def _modules(function: str, code: Mapping[str, Any], plugins: Plugins) -> tuple[str, ...]:
-    """The modules that a stage runs, of the stage function, the plugins and further functions."""
+    """The modules that a stage runs, of the stage function, the plugins and further functions, and the paths of the
+    files beside their source."""
     found = [source_closure(function, *BENEATH)]
     found += [source_closure(path) for path in code.get("called", {})]
     for used in code["plugins"]:
         kind, name = _kind_of(used, plugins), f"{used['distribution']}:{used['name']}"
         if kind is not None:
-            options = plugins.get(kind, name).options
-            found.append(source_closure(*plugin_code(plugins, kind, name)))
-            found.append(definition_closure(options.__module__, options.__qualname__))
-    return tuple({module.partition(":")[0] for one in found for module in one.modules})
+            found += plugin_closures(plugins, kind, name)
+    modules = {module.partition(":")[0] for one in found for module in one.modules}
+    return (*modules, *{file for one in found for file in one.files})
 
 
 def _stamp(module: str) -> Stamp:
-    """Size, inode and change time (ns) of the file of a module. A program cannot set the change time back."""
-    path = file_of(module)
+    """Size, inode and change time (ns) of the file of a module, or of a file by its path. A program cannot set the
+    change time back."""
+    path = module if os.sep in module else file_of(module)
     try:
         status = os.stat(path) if path is not None else None  # noqa: PTH116  (for every stage)
     except OSError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from derm_bench.errors import did_you_mean
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench.specs import GeneratorOptions, GeneratorSpec, StatedFolder
 from derm_bench_plugins.generators.command_line import NAMES, names_in
 
 
@@ -24,7 +24,7 @@ class CommandOptions(GeneratorOptions):
         description="the program and its arguments, run without a shell. Placeholders: {train} and {out}, folders that "
         "contain one folder per class; {n}, samples_per_fit; {class}; {seed}; {size}; {program}, the option",
     )
-    program: Path | None = Field(
+    program: Annotated[Path | None, StatedFolder()] = Field(
         None,
         description="file or folder of the program's code, written as {program} in argv; its content is part of the "
         "key of the results",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench.specs import GeneratorOptions, GeneratorSpec, StatedFolder
 
 _PARTS = frozenset({"train", "training", "val", "validation", "test", "all"})
 _FILLING = frozenset({"and", "the", "of", "on", "set", "split", "data", "images", "part"})
@@ -20,7 +20,7 @@ class FolderOptions(GeneratorOptions):
     scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
         "per_class", description="per_class: one stage per class with a quota"
     )
-    root: Path = Field(
+    root: Annotated[Path, StatedFolder()] = Field(
         description="folder that contains one folder of images per class, named after the class"
     )
     trained_on: str = Field(
