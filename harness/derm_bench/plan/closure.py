@@ -47,7 +47,7 @@ _BESIDE = frozenset({"tests", "test", "docs", "examples", "benchmarks"})
 UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
 # The version of the source reader: `ast.dump` differs between versions of Python, and the number is raised when this
 # code changes.
-_READER = f"3/{sys.version_info[:2]}"
+_READER = f"4/{sys.version_info[:2]}"
 _Read = tuple[str, list[tuple[str, list[str], bool]], dict[str, tuple[str, str]], bool, list[tuple[int, str]]]
 
 
