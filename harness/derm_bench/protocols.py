@@ -54,6 +54,24 @@ class Task:
         network: nn.Module = parts[wanted]
         return network
 
+    def logits(self, name: str, images: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [N,K] of the classifier that is the input `name`, for images float32 [N,3,H,W] in [0,1]. They
+        can be differentiated with respect to the images, so that a generator can be guided by the classifier.
+
+        Raises UserError if there is no such input, or if it has no method `logits` (see `Classifier`).
+        """
+        if name not in self.inputs:
+            raise UserError(f"there is no requirement '{name}'", hint=did_you_mean(name, self.inputs))
+        function = getattr(self.inputs[name], "logits", None)
+        if function is None:
+            raise UserError(
+                f"the requirement '{name}' cannot guide: {type(self.inputs[name]).__name__} has no method "
+                "logits(images)",
+                hint="require a classifier that has it: all built-in ones and every ModuleClassifier do",
+            )
+        logits: torch.Tensor = function(images)
+        return logits
+
 
 @dataclass(frozen=True)
 class SampleRequest:
@@ -169,7 +187,13 @@ class Classifier(Protocol):
     """The object that `create(options, task)` of a classifier returns. It may have the attributes `mean` and `std`,
     three floats each for pixels in [0,1] (default 0.5), with which the harness normalises images. It may also have
     `weights_from`, a {name: string} that states where its initial weights came from (file or source, sha256); the
-    manifest contains it."""
+    manifest contains it.
+
+    For guidance it may also have `logits(images)`. It takes float32 images [N,3,H,W] in [0,1], of any side, on the
+    device, resizes and normalises them itself, and returns logits float32 [N,K] that can be differentiated with respect
+    to the images. Their softmax are the probabilities of `predict_proba`. It does not change the classifier.
+    `Task.logits` calls it.
+    """
 
     def fit(self, train: ImageSet, val: ImageSet, run: Run) -> None:
         """Trains the classifier on `train`. `val` is only for the evaluations that `run.evaluate` makes."""

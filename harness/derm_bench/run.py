@@ -41,18 +41,50 @@ class Batch:
 
 
 class Run(Protocol):
-    """The second argument of `fit`. `seed` seeds everything random in it; `budget` is the number of updates; `device`
-    is the device of batches; `precision` is that of forward passes."""
+    """The second argument of `fit`. `seed` seeds everything random in it; `device` is the device of batches;
+    `precision` is that of forward passes.
+
+    **What an update is.** One batch that `batches` yields is one update, whatever the fit does with it: one optimizer
+    step, one of D and one of G, several of D, one of each of five networks, or none if it drops the batch. So
+    `budget: {updates: 1000}` gives every plugin a thousand batches, and a GAN with `d_steps: 5` a thousand steps of D
+    and two hundred of G. A plugin whose D needs a new batch for each of five steps takes five updates per step of G.
+    """
 
     seed: int
-    budget: int
     device: str
     precision: Precision
 
-    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        """Yields exactly `budget` training batches, or the rest of them after `resume`. For generators images are in
-        [-1,1] (mean = std = 0.5). With `masks` each batch has the masks of its images, and `train` must have masks.
-        Every batch has the named data of its images."""
+    @property
+    def budget(self) -> int:
+        """The number of updates, which a fit cannot change."""
+        ...
+
+    def batches(
+        self,
+        train: ImageSet,
+        batch_size: int | None = None,
+        masks: bool = False,
+        until: int | None = None,
+    ) -> Iterator[Batch]:
+        """Yields the training batches that are left of `budget`: all, or the rest of them after `resume`. For
+        generators images are in [-1,1] (mean = std = 0.5). `batch_size` defaults to the plugin's option (`batch_option`
+        of its spec). With `masks` each batch has the masks of its images, and `train` must have masks. Every batch has
+        the named data of its images.
+
+        There is one budget, and the harness counts it. A fit with several phases gives each phase but the last its end,
+        as the number of an update; another call then goes on with the next one:
+
+            for batch in run.batches(train, until=run.budget // 4):
+                ...                                             # a VAE
+            for batch in run.batches(train):
+                ...                                             # then a GAN
+
+        A phase that has nothing left, as in a resumed fit, yields nothing. Another call after a call without `until`
+        has yielded the last update raises ValueError, as does an `until` that is not between 0 and `budget`; taking
+        batches of two calls alternately raises RuntimeError. A fit that ends before its budget is spent has failed,
+        unless the harness stopped it (`patience`); so has a fit that takes optimizer steps before its first batch or
+        after its last.
+        """
         ...
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:

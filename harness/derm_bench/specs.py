@@ -137,6 +137,16 @@ class GeneratorSpec(PluginSpec):
     `parts` are the names of the networks in `parts()`, if the spec lists them; then a matrix that asks for another one
     is refused while planning.
 
+    `batch_option` names the option with the number of images per update. The harness converts budgets in epochs and
+    kimg into updates with it, and it is the default batch size of `run.batches`. A generator without such an option
+    gets 64 images per update.
+
+    `discriminator_outputs` are the two names under which `fit` logs the mean probability of being real, in [0,1], that
+    its discriminator gives to real and to generated images, such as `("d_real", "d_fake")`. The harness then ends a fit
+    whose discriminator is dead or overpowers the generator, and keeps both means at the end as `d_real` and `d_fake`.
+    Without it no logged name has a meaning to the harness, except that the report draws curves named `d_real` and
+    `d_fake` together.
+
     Three more import paths are for generators of images that are made elsewhere:
 
     - `provenance(options) -> Provenance` states where the images come from.
@@ -152,6 +162,8 @@ class GeneratorSpec(PluginSpec):
     reads: Literal["train", "reserve"] = "train"
     trains: bool = True
     parts: tuple[str, ...] | None = None
+    batch_option: str = "batch_size"
+    discriminator_outputs: tuple[str, str] | None = None
     derives: str | None = None
     provenance: str | None = None
     finite: str | None = None

@@ -18,6 +18,9 @@ LOUD = {
     "wrong-shape": ("failed", "probabilities [N,3], N >= 1; got"),
     "wrong-dtype": ("failed", "each row of probabilities must be >= 0 and sum to 1"),
     "overwrites-input": ("failed", "PermissionError"),
+    "stops-at-half": ("failed", "toy-moody: fit() took 2 of 4 updates"),
+    "second-budget": ("failed", "called again after all 4 updates"),
+    "own-loader": ("failed", "trained outside of run.batches: it took 0 of 4 updates"),
 }
 HARMLESS = ("overwrites-output", "prints")
 # These need workers of their own. A worker is replaced after each failure: the others go without, seconds faster.

@@ -54,6 +54,16 @@ CASES = {
         GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'presets=["tiny"], create="m'),
         "presets must be named sets of options",
     ),
+    "batch-option": (
+        GOOD.format(api=1, name="a", create="m:A").replace('create="m', 'batch_option="batch", create="m'),
+        "batch_option names 'batch', which is no option",
+    ),
+    "outputs": (
+        GOOD.format(api=1, name="a", create="m:A").replace(
+            'create="m', 'discriminator_outputs=["d_real"], create="m'
+        ),
+        "expected two names that fit() logs",
+    ),
     "create": (GOOD.format(api=1, name="a", create="m.A"), "package.module:attribute"),
 }
 

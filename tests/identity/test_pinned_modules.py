@@ -118,6 +118,7 @@ REASONS = {
     "training.selection": "which state is kept",
     "training.spectral_norm": "spectral normalisation of layers",
     "training.stage_run": "budget, batches and evaluations of a fit",
+    "training.updates": "a fit that did not take its budget is refused",
     "training.weights": "weights are compared with a network and loaded",
 }
 
@@ -137,7 +138,7 @@ OF_KINDS = {
     "fit": """
         images protocols run seeds splits stage_names stages.decoded stages.required stages.seen
         stages.weights training.augment training.checkpoints training.curves training.feed training.pixels
-        training.resize training.seeding training.selection training.stage_run
+        training.resize training.seeding training.selection training.stage_run training.updates
     """,
     "health": """
         fidelity.likeness images protocols seeds splits stage_names stages.decoded stages.required
@@ -162,7 +163,7 @@ OF_KINDS = {
         images protocols run scoring.predictions seeds splits stage_names stages.decoded stages.required
         stages.selecting stages.start stages.weights training.augment training.checkpoints training.curves
         training.feed training.pixels training.resize training.seeding training.selection training.stage_run
-        training.weights
+        training.updates training.weights
     """,
     "evaluate": """
         images protocols scoring.classification scoring.confusion_matrix scoring.names

@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from derm_bench.specs import Ref
+from derm_bench.specs import Ref, create
 from derm_bench.testing.generator import GeneratorCase
 from derm_bench.testing.kit import check
 from derm_bench.testing.rules import Limits
 from derm_bench.testing.subject import at_path
+from derm_bench.training.feed import FeedOptions
 
 WRONG = Path(__file__).parent / "wrong"
 # Short, so that a nap of 0.3 s is past them; for the right plugins they say nothing.
@@ -26,13 +28,20 @@ BROKEN = {
     "gan-unconditional": ("classes_differ", "request.label"),
     "gan-state": ("state_round_trip", "put every tensor"),
     "gan-resume": ("interrupt_and_resume", "optimizers"),
-    "gan-short": ("takes_the_whole_budget", "2 of 4 batches"),
+    "gan-short": ("takes_the_whole_budget", "2 of 4 updates"),
+    "gan-own-loader": (
+        "takes_the_whole_budget",
+        "trained outside of run.batches: it took 0 of 4 updates, but 6",
+    ),
+    "gan-goes-on": ("takes_the_whole_budget", "took 6 optimizer steps outside of run.batches"),
     "gan-reaches": ("uses_nothing_but_the_protocol", "uses val of the run"),
     "gan-seeds-global": ("leaves_global_state_alone", "torch.manual_seed"),
     "gan-sets-threads": ("leaves_global_state_alone", "torch.get_num_threads()"),
     "gan-sets-environment": ("leaves_global_state_alone", "os.environ"),
     "gan-writes": ("opens_no_file", r"my-gan.log for writing (generators.py:"),
     "gan-reads": ("opens_no_file", "test.png for reading (generators.py:"),
+    "gan-compiled-reads": ("opens_no_file", "test.png for reading (generators.py:"),
+    "gan-half-logged": ("outputs_of_the_discriminator_are_declared", "logs only ['real']"),
     "gan-picks-device": ("picks_no_device", "task.device"),
     "gan-undocumented": ("options_are_documented", "'width'"),
     "gan-no-presets": ("presets_are_valid", "tiny and smoke"),
@@ -44,6 +53,8 @@ BROKEN = {
     "net-neighbours": ("an_image_is_predicted_by_itself", "eval()"),
     "net-constant": ("images_make_a_difference", "depend on the images"),
     "net-trains-on-val": ("validation_images_are_not_trained_on", "run.batches(train) alone"),
+    "net-flat": ("logits_can_be_differentiated", "zero everywhere"),
+    "net-unscaled": ("logits_can_be_differentiated", "normalises them itself"),
     "net-unevaluated": ("evaluates_after_every_update", "after every update"),
     "net-aliased": ("kept_states_are_copies", "pass copies"),
     "data-twice": ("columns_run_parallel", "'i0' is listed twice"),
@@ -70,7 +81,15 @@ BROKEN = {
     "transform-detached": ("output_fits_its_phase", "carries gradients"),
     "transform-resized": ("output_fits_its_phase", "before_resize = True"),
 }
-RIGHT = ["gan-right", "net-right", "data-right", "metric-right", "transform-right"]
+RIGHT = [
+    "gan-right",
+    "gan-compiled",
+    "gan-pretrained",
+    "net-right",
+    "data-right",
+    "metric-right",
+    "transform-right",
+]
 # What they break, others of their rules rest on.
 BROKEN_TWICE = {
     "transform-own-seed": {"equal_generators_give_equal_outputs", "leaves_global_state_alone"},
@@ -111,19 +130,52 @@ def test_a_right_plugin_passes(failures, plugin):
     assert failures(plugin) == {}
 
 
+@pytest.mark.slow
+def test_a_network_that_is_compiled_to_kernels_passes(failures, monkeypatch):
+    monkeypatch.setattr("wrong.generators.Compiled.backend", "inductor")
+    assert failures("gan-compiled") == {}
+
+
 @pytest.mark.parametrize("plugin", BROKEN_TWICE)
 def test_what_rests_on_each_other_fails_together(failures, plugin):
     assert set(failures(plugin)) >= BROKEN_TWICE[plugin]
 
 
-def test_an_exception_is_told_with_its_place(failures):
-    failed = failures("gan-raises")
-    assert "fit() raised RuntimeError: no mood (generators.py:" in failed["equal_seeds_give_equal_fits"]
+def test_an_exception_is_told_once_with_its_place(subjects):
+    verdicts = list(check(subjects["gan-raises"]))
+    failed = {v.rule: v.message for v in verdicts if v.status == "failed"}
+    assert list(failed) == ["samples_have_the_right_shape"]
+    assert "fit() raised RuntimeError: no mood (generators.py:" in failed["samples_have_the_right_shape"]
+    not_run = [v.message for v in verdicts if "not run" in v.message]
+    assert len(not_run) == 16 and len(set(not_run)) == 1
+    assert not_run[0].endswith("another rule has said: gan-raises: fit() raised RuntimeError")
+
+
+def test_options_that_are_not_valid_are_told_once(subjects):
+    verdicts = list(check(replace(subjects["net-right"], given={"batch_size": "many"}), slow=False))
+    failed = [v for v in verdicts if v.status == "failed"]
+    assert len(failed) == 1 and "'batch_size'" in failed[0].message
 
 
 def test_a_fit_without_checkpoints_passes_with_a_remark(subjects):
     said = {verdict.rule: verdict for verdict in check(subjects["gan-short"])}["interrupt_and_resume"]
     assert (said.status, "starts from the beginning" in said.message) == ("warning", True)
+
+
+def test_what_looks_like_a_discriminator_and_is_not_declared_is_remarked(subjects):
+    silent = subjects["gan-half-logged"]
+    silent = replace(silent, spec=replace(silent.spec, discriminator_outputs=None))
+    said = {verdict.rule: verdict for verdict in check(silent)}["outputs_of_the_discriminator_are_declared"]
+    assert said.status == "warning" and 'discriminator_outputs=("d_real", "d_fake")' in said.message
+
+
+def test_batches_of_a_size_that_is_not_planned_are_remarked(subjects, monkeypatch):
+    monkeypatch.setattr(
+        "derm_bench.testing.generator.FeedOptions", lambda size: FeedOptions(size // 2), raising=True
+    )
+    said = {verdict.rule: verdict for verdict in check(subjects["gan-right"])}["takes_the_whole_budget"]
+    assert said.status == "warning" and "batches of 8 images" in said.message
+    assert "counted in batches of 4" in said.message
 
 
 def test_an_option_size_is_the_side_of_the_samples(subjects):
@@ -132,15 +184,73 @@ def test_an_option_size_is_the_side_of_the_samples(subjects):
     assert GeneratorCase(smaller).first.outputs[0].shape[-1] == 16
 
 
-def test_what_requires_other_plugins_is_fitted_once_stand_ins_are_given(subjects):
-    right = subjects["gan-right"]
-    needy = replace(
-        right, spec=replace(right.spec, requires=lambda options: {"grader": Ref("classifier", "net")})
-    )
-    said = {verdict.rule: verdict for verdict in check(needy)}
-    assert said["state_round_trip"].status == "skipped"
-    assert "the plugin requires grader of other plugins" in said["state_round_trip"].message
-    assert not [v for v in check(replace(needy, inputs={"grader": object()})) if v.status == "failed"]
+@pytest.fixture
+def needy(subjects):
+    """A generator that requires others, and what it was given, by name."""
+
+    def make(name="gan-needy", **refs):
+        right = subjects["gan-right"]
+        seen = {}
+
+        def created(options, task):
+            seen.update(task.inputs)
+            seen["task"] = task
+            return create(right.spec, options, task)
+
+        spec = replace(right.spec, name=name, requires=lambda options: refs)
+        return replace(right, spec=spec), created, seen
+
+    return make
+
+
+GRADER = Ref("classifier", "net-right", {"lr": 0.01}, needed="fit")
+GAN = Ref("generator", "gan-right", part="net")
+IMAGES = Ref("samples", "gan-right", n=5, data="reserve")
+
+
+def test_what_a_plugin_requires_is_fitted_by_the_kit(needy, monkeypatch):
+    subject, created, seen = needy(grader=GRADER, gan=GAN, images=IMAGES)
+    monkeypatch.setattr("derm_bench.testing.fitting.create", lambda spec, *a: created(*a))
+    verdicts = list(check(subject))
+    assert not [v for v in verdicts if v.status == "failed"]
+    assert sum(v.status == "ok" for v in verdicts) >= 18
+    assert seen["grader"].predict_proba(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+    assert seen["task"].part("gan").weight.shape == (3, 3)
+    assert seen["images"].labels.bincount().tolist() == [5, 5, 5]
+
+
+def test_a_restored_plugin_lacks_what_is_needed_for_its_fit_alone(needy):
+    subject, _, _ = needy(grader=GRADER, gan=GAN)
+    case = GeneratorCase(subject)
+    assert set(case.task().inputs) == {"grader", "gan"}
+    assert set(case.task(restored=True).inputs) == {"gan"}
+
+
+def test_stand_ins_are_used_as_they_are(needy):
+    subject, _, _ = needy(grader=GRADER, gan=GAN)
+    stand_in = object()
+    assert GeneratorCase(replace(subject, inputs={"grader": stand_in})).task().inputs["grader"] is stand_in
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        (Ref("classifier", "net-rihgt"), "did you mean 'net-right'"),
+        (Ref("generator", "gan-raises"), "fit() raised RuntimeError: no mood"),
+        (Ref("generator", "gan-right", {"budgte": 3}), "'budgte'"),
+    ],
+)
+def test_a_requirement_that_cannot_be_fitted_is_told_once(needy, ref, said):
+    subject, _, _ = needy(other=ref)
+    failed = [v for v in check(subject) if v.status == "failed"]
+    assert len(failed) == 1 and said in failed[0].message
+    assert failed[0].message.startswith("gan-needy: its requirement 'other', ")
+
+
+def test_a_plugin_that_requires_itself_is_told_so(needy):
+    subject, _, _ = needy("gan-right", other=GAN)
+    failed = [v.message for v in check(subject) if v.status == "failed"]
+    assert failed == ["gan-right requires itself: generator gan-right -> generator gan-right"]
 
 
 def test_all_wrong_plugins_are_tried(subjects):

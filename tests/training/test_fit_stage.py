@@ -152,6 +152,47 @@ def test_a_fit_records_what_its_discriminator_said(stage):
     assert set(result["health"]) == {"d_real", "d_fake"}
 
 
+class LogsDistances:
+    """A generator that logs distances, which are small, as d_real and d_fake."""
+
+    def __init__(self, options, task):
+        pass
+
+    def fit(self, train, run):
+        for batch in run.batches(train, 4):
+            run.log(batch.step, d_real=0.2, d_fake=0.2)
+
+    def parts(self):
+        return {}
+
+    def state(self):
+        return {"weight": torch.zeros(1)}
+
+
+@pytest.mark.parametrize("declared", [None, ("d_real", "d_fake")])
+def test_what_a_fit_logs_has_a_meaning_only_if_its_spec_says_so(stage, monkeypatch, declared):
+    """The thresholds of the check are lowered so far that seven updates are enough for them."""
+    for name, value in {"WARM_UP": 0, "STRETCH": 2, "LONGEST": 2}.items():
+        monkeypatch.setattr(f"derm_bench.training.health.{name}", value)
+    spec = GeneratorSpec(
+        name="logs",
+        summary="",
+        create="tests.training.test_fit_stage:LogsDistances",
+        options=GeneratorOptions,
+        discriminator_outputs=declared,
+    )
+    monkeypatch.setattr(Lookup, "get", lambda *_: spec)
+    monkeypatch.setattr(Lookup, "options", lambda *_: GeneratorOptions())
+    monkeypatch.setattr(
+        "derm_bench.stages.fit.create", lambda spec, options, task: LogsDistances(options, task)
+    )
+    if declared:
+        with pytest.raises(Diverged, match="the discriminator is dead: d_real and d_fake"):
+            stage("out")
+    else:
+        assert stage("out")[1]["health"] == {}
+
+
 class Painter:
     """Paints `spread` of noise around grey; the class `flat` without any."""
 

@@ -75,6 +75,19 @@ def test_healthy_and_short_trainings_pass(case):
     trained(*case)
 
 
+def test_the_names_are_those_that_the_spec_declares():
+    names = ("p_of_reals", "p_of_fakes")
+    run = StageRun(seed=0, budget=1000, watch=DiscriminatorWatch(1000, names))
+    for step in range(1, 1001):
+        run.log(step, d_real=0.5, d_fake=0.5, p_of_reals=0.75, p_of_fakes=0.25)
+    assert run.history() and run.health() == {"d_real": 0.75, "d_fake": 0.25}
+    with pytest.raises(
+        Diverged, match=r"dead: p_of_reals and p_of_fakes .* \(p_of_reals 0.5, p_of_fakes 0.5\)"
+    ):
+        for step in range(1, 1001):
+            run.log(step + 1000, p_of_reals=0.5, p_of_fakes=0.5)
+
+
 def test_other_metrics_are_not_looked_at():
     run = StageRun(seed=0, budget=1000, watch=DiscriminatorWatch(1000))
     for step in range(1, 1001):

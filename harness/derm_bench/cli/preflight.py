@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from derm_bench.cli.weights_file import problem_of_weights
 from derm_bench.errors import UserError, UserErrors
@@ -15,7 +15,7 @@ from derm_bench.matrix.required_plugins import Kind, requirements
 from derm_bench.options.paths import paths_in
 from derm_bench.plan.option_paths import folder_files
 from derm_bench.plugins import Plugins
-from derm_bench.specs import PluginSpec
+from derm_bench.specs import GeneratorSpec, PluginSpec
 from derm_bench.yamlio import KeyPath
 
 SIDE = {"generator": "size", "classifier": "input_size"}
@@ -100,6 +100,27 @@ def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
             problem = problem_of_weights(path)
         if problem:
             yield place, problem
+    if isinstance(spec, GeneratorSpec):
+        yield from _uncountable(spec, one.use.options)
+
+
+def _uncountable(spec: GeneratorSpec, options: Any) -> Iterator[tuple[KeyPath, str]]:
+    """Problem of a budget in epochs or kimg if a generator seems to have another option for its batch size."""
+    budget, fields = options.budget, type(options).model_fields
+    if budget.updates is not None or spec.batch_option in fields:
+        return
+    numbers = [
+        name for name, field in fields.items() if int in (field.annotation, *get_args(field.annotation))
+    ]
+    alike = [name for name in numbers if "batch" in name.lower()]
+    if alike:
+        unit = "epochs" if budget.epochs is not None else "kimg"
+        yield (
+            ("budget",),
+            f"a budget in {unit} is counted in batches of the option `{spec.batch_option}`, which it does not have, "
+            f"and `{alike[0]}` may be it: write budget: {{updates: n}}, or ask its author for "
+            f'GeneratorSpec(batch_option="{alike[0]}")',
+        )
 
 
 def _at_sides(one: _Use) -> list[Any]:

@@ -11,6 +11,7 @@ from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.kinds import BATCH_SIZE
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
 from derm_bench.plan.refusals import snapshots_of
@@ -50,7 +51,8 @@ class Fits:
         local = self.book.hashed(use.options).paths
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
         images = self._images(cell, classes, reads, given)
-        updates = use.options.budget.in_updates(max(1, images), getattr(use.options, "batch_size", 64))
+        batch_size = getattr(use.options, spec.batch_option, BATCH_SIZE)
+        updates = use.options.budget.in_updates(max(1, images), batch_size)
         snapshots = snapshots_of(self.matrix, updates)
         params = p.Fit(
             **self.data.viewed(cell),

@@ -98,7 +98,17 @@ def plugin_code(plugins: Plugins, kind: str, name: str) -> tuple[str, ...]:
 
 
 # The fields of a spec that a worker uses, besides `create` and `options`.
-USED_OF_SPECS = ("conditional", "conditions_on", "reads", "level", "extractor", "phase", "higher_is_better")
+USED_OF_SPECS = (
+    "conditional",
+    "conditions_on",
+    "reads",
+    "level",
+    "extractor",
+    "phase",
+    "higher_is_better",
+    "batch_option",
+    "discriminator_outputs",
+)
 
 
 def plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:

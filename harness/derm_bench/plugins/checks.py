@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from derm_bench import hookspecs
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.markers import API_VERSION, PROJECT
-from derm_bench.specs import SPEC_TYPES, PluginSpec
+from derm_bench.specs import SPEC_TYPES, GeneratorSpec, PluginSpec
 
 NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -116,6 +116,8 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
     _check_depends_on(spec)
     _check_presets(spec)
     _check_choices(spec)
+    if isinstance(spec, GeneratorSpec):
+        _check_names_of_training(spec)
     return spec
 
 
@@ -131,6 +133,21 @@ def _check_depends_on(spec: PluginSpec) -> None:
                 f"{spec.name}: depends_on names {word!r}",
                 hint="expected 'package.module:function', 'package.module', 'distribution' or 'package/file'",
             )
+
+
+def _check_names_of_training(spec: GeneratorSpec) -> None:
+    option, outputs = spec.batch_option, spec.discriminator_outputs
+    if option != "batch_size" and option not in spec.options.model_fields:
+        raise UserError(
+            f"{spec.name}: batch_option names '{option}', which is no option",
+            hint=did_you_mean(str(option), spec.options.model_fields),
+        )
+    good = isinstance(outputs, tuple) and len(outputs) == 2 and all(isinstance(name, str) for name in outputs)
+    if outputs is not None and not (good and outputs[0] != outputs[1]):
+        raise UserError(
+            f"{spec.name}: discriminator_outputs is {outputs!r}",
+            hint='expected two names that fit() logs, of real and of generated images: ("d_real", "d_fake")',
+        )
 
 
 def _check_presets(spec: PluginSpec) -> None:

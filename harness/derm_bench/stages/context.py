@@ -68,8 +68,8 @@ class StageContext:
     params: the parameters, as the record of the stage's kind. local: paths of files, by what refers to them. inputs:
     folders of finished stages, by name. optional: the outcome of each optional input, by name. out: an empty folder for
     the output. data: the folder of plan-level data. report: a function that takes progress as
-    `{"done", "total", "values"}`. watch: a function that takes the number of updates of a training and returns the
-    `Watch` that may stop it.
+    `{"done", "total", "values"}`. watch: a function that takes the number of updates of a training and the
+    names of its discriminator's outputs, and returns the `Watch` that may stop it.
     """
 
     params: Any
@@ -82,7 +82,7 @@ class StageContext:
     optional: Mapping[str, Ended] = field(default_factory=dict)
     report: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None)
     checkpoints: Checkpoints = NO_CHECKPOINTS
-    watch: Callable[[int], Watch] | None = None
+    watch: Callable[[int, tuple[str, str]], Watch] | None = None
 
     @property
     def device(self) -> str:

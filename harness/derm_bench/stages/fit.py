@@ -11,6 +11,7 @@ from derm_bench.stages.seen import training_images
 from derm_bench.stages.weights import save_state
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import Checkpointing, Snapshots, StageRun, seed_everything
+from derm_bench.training.updates import FitCheck
 
 if TYPE_CHECKING:
     from derm_bench.plan import params as p
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def fit(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean d_real and
-    d_fake at the end of training, if they were logged. Raises Diverged if the training has diverged."""
+    """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean outputs of
+    the discriminator at the end of training, if the spec says under which names they are logged. Raises Diverged if the
+    training has diverged, and UserError if it did not take its budget."""
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)
@@ -28,7 +30,7 @@ def fit(context: StageContext) -> dict[str, Any]:
     task = task_of(context, train.classes, train.size)
     seed_everything(params.seed)
     generator: Generator = create(spec, options, task)
-    checkpoints = context.checkpoints
+    watched, checkpoints = spec.discriminator_outputs, context.checkpoints
     snapshots = (checkpoints.folder or context.out) / "snapshots"
     run = StageRun(
         seed=params.seed,
@@ -36,7 +38,7 @@ def fit(context: StageContext) -> dict[str, Any]:
         device=context.device,
         precision=context.precision,
         feed=FeedOptions(
-            getattr(options, "batch_size", 64),
+            getattr(options, spec.batch_option, 64),
             image_transforms=context.transforms(options.augment, task, "image"),
             balance="oversample" if options.balance else None,
         ),
@@ -46,12 +48,15 @@ def fit(context: StageContext) -> dict[str, Any]:
         ),
         report=context.report,
         checkpointing=Checkpointing(checkpoints.folder, checkpoints.seconds),
-        watch=context.watch(params.updates) if context.watch else None,
+        watch=context.watch(params.updates, watched) if context.watch and watched else None,
     )
     with run.guarded():
-        generator.fit(train, run)
+        with FitCheck(run, generator) as check:
+            generator.fit(train, run)
+        history = run.history()
+        check.require(spec.name, spec.trains)
         save_state(context.out / "state.safetensors", generator.state())
-        context.write_history(run.history())
+        context.write_history(history)
     if snapshots.is_dir() and checkpoints.folder:
         # Copied, not moved: until the stage is published, a resumed fit still needs them.
         shutil.copytree(snapshots, context.out / "snapshots")

@@ -21,6 +21,7 @@ from derm_bench.training.feed import FeedOptions
 from derm_bench.training.resize import resize_images
 from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
+from derm_bench.training.updates import FitCheck
 
 if TYPE_CHECKING:
     from derm_bench.plan import params as p
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def train(context: StageContext) -> dict[str, Any]:
-    """Writes state.safetensors and history.csv. The result contains the numbers of images that were used."""
+    """Writes state.safetensors and history.csv. The result contains the numbers of images that were used.
+    Raises UserError if the training did not take its budget."""
     params: p.Train = context.params
     spec = context.plugins.get("classifier", params.classifier)
     options = context.options("classifier", params.classifier)
@@ -44,9 +46,12 @@ def train(context: StageContext) -> dict[str, Any]:
         start_from(classifier, spec, options, task, context.inputs["init"])
     run = classifier_run(context, options, classifier, task, images, val)
     with run.guarded():
-        classifier.fit(images, val, run)
+        with FitCheck(run, classifier) as check:
+            classifier.fit(images, val, run)
+        history = run.history()
+        check.require(spec.name, spec.trains)
         save_state(context.out / "state.safetensors", classifier.state())
-        context.write_history(run.history())
+        context.write_history(history)
     return {
         "updates": run.budget,
         "selected_step": run.selected_step,

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from derm_bench.options.paths import paths_in
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
@@ -41,7 +40,7 @@ class CallCase(ABC):
     def make(self) -> Any:
         """Create a new plugin object."""
         options = self.subject.options()
-        task = Task(CLASSES, self.size, inputs=self.subject.inputs_for(options))
+        task = Task(CLASSES, self.size, inputs=self.subject.inputs)
         return self.call("create(options, task)", lambda: create(self.spec, options, task))
 
     @cached_property
@@ -71,7 +70,7 @@ class CallCase(ABC):
         return time.perf_counter() - began, rng_digest() != before
 
     def _allowed(self) -> list[Path]:
-        return [found.path for found in paths_in(self.subject.options())]
+        return self.subject.paths()
 
 
 def leaves_global_state_alone(case: CallCase) -> None:

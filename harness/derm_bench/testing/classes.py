@@ -20,7 +20,7 @@ class Conformance:
 
     plugin: name of an installed plugin. options: options that override preset `tiny` (or the defaults). size: side in
     pixels of the phantoms for generators, classifiers and transforms. limits: time limits of presets in seconds.
-    inputs: stand-ins for the requirements of the plugin, by name.
+    inputs: stand-ins for the requirements of the plugin, by name; the kit fits those that are not given.
     """
 
     kind: ClassVar[str] = ""
@@ -30,9 +30,10 @@ class Conformance:
     size: ClassVar[int] = 32
     limits: ClassVar[rules.Limits] = rules.Limits()
     _cases: ClassVar[dict[str, Any]] = {}
+    _said: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
-        cls._cases = {}
+        cls._cases, cls._said = {}, {}
         if "kind" in vars(cls):
             for rule in rules_of(cls.kind):
                 setattr(cls, f"test_{rules.name(rule)}", _test_of(rule))
@@ -53,7 +54,7 @@ class Conformance:
 def _test_of(rule: rules.Rule) -> Callable[[Conformance], None]:
     def test(self: Conformance) -> None:
         try:
-            remark = rule(self.case())
+            remark = rules.tried(rule, self.case, self._said)
         except rules.NotApplicable as reason:
             pytest.skip(str(reason))
         except rules.ConformanceError as error:

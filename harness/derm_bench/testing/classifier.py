@@ -168,6 +168,38 @@ def kept_states_are_copies(case: ClassifierCase) -> None:
     )
 
 
+def logits_can_be_differentiated(case: ClassifierCase) -> None:
+    """logits(images), if there is one, is differentiable with respect to images in [0,1] and agrees with
+    predict_proba."""
+    plugin = case.first.plugin
+    if getattr(plugin, "logits", None) is None:
+        raise NotApplicable("the plugin has no method logits(images), which guidance needs")
+    before = {name: value.clone() for name, value in plugin.state().items()}
+    where = next((str(p.device) for part in plugin.parts().values() for p in part.parameters()), "cpu")
+    pixels = (case.test.images.to(where).float() / 255).requires_grad_()
+    with plugin_code(f"{case.name}: logits(images)"):
+        logits = plugin.logits(pixels)
+        (slope,) = torch.autograd.grad(logits.log_softmax(dim=1)[:, 0].sum(), pixels)
+    require(
+        bool(slope.isfinite().all() and (slope != 0).any()),
+        f"{case.name}: the gradient of logits(images) is not finite, or zero everywhere; compute it without "
+        "torch.no_grad, inference_mode or detach",
+    )
+    after = plugin.state()
+    require(
+        all(torch.equal(value, after[name]) for name, value in before.items()),
+        f"{case.name}: logits(images) changes the state of the classifier; call eval() first",
+    )
+    same = case.side != case.size or torch.allclose(
+        logits.detach().softmax(dim=1).cpu(), case.first.outputs[0].float(), atol=1e-4
+    )
+    require(
+        same,
+        f"{case.name}: the softmax of logits(images) is not what predict_proba returns; it gets images in [0,1] and "
+        "normalises them itself",
+    )
+
+
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
@@ -186,5 +218,6 @@ RULES: tuple[Rule, ...] = (
     validation_images_are_not_trained_on,
     evaluates_after_every_update,
     kept_states_are_copies,
+    logits_can_be_differentiated,
     *ABOUT_FITS,
 )

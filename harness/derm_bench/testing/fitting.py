@@ -13,16 +13,18 @@ from typing import Any
 import torch
 
 from derm_bench.images import ImageSet
-from derm_bench.options.paths import paths_in
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.stages.weights import load_state, save_state
 from derm_bench.testing.calls import THREADS
-from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, plugin_code, require, slow
+from derm_bench.testing.phantoms import phantoms
+from derm_bench.testing.required import Required
+from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Once, plugin_code, require, slow
 from derm_bench.testing.runs import Interrupted, RecordedRun, Shown
 from derm_bench.testing.subject import Subject
 from derm_bench.testing.watch import Watch, temporary, warm_up
 from derm_bench.training.seeding import seed_everything
+from derm_bench.training.updates import FitCheck
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Fitted:
     state: Mapping[str, torch.Tensor]
     outputs: list[torch.Tensor]
     seconds: float
+    check: FitCheck
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class FitCase(ABC):
     ) -> None:
         self.subject, self.size, self.limits, self.preset = subject, size, limits or Limits(), preset
         self.name = subject.spec.name
+        self._once = Once()
         warm_up()
         self.importing = Watch(subject.package)
         with self.importing, plugin_code(f"importing {subject.spec.create}"):
@@ -75,15 +79,17 @@ class FitCase(ABC):
         """The side of the plugin's images in pixels."""
         return self.size
 
-    @cached_property
+    @property
     def first(self) -> Fitted:
         """The `tiny` fit with seed 0."""
-        return self.fit(Change())
+        fitted: Fitted = self._once.get("first", lambda: self.fit(Change()))
+        return fitted
 
-    @cached_property
+    @property
     def again(self) -> Fitted:
         """A second fit like `first`, by a new plugin."""
-        return self.fit(Change())
+        fitted: Fitted = self._once.get("again", lambda: self.fit(Change()))
+        return fitted
 
     @cached_property
     def repeatable(self) -> bool:
@@ -104,17 +110,23 @@ class FitCase(ABC):
             words.append("its outputs")
         return ", ".join(words)
 
-    def task(self, device: str = "cpu") -> Task:
-        inputs, parts = self.subject.inputs_for(self.options), self.subject.parts_for(self.options)
-        return Task(self.train.classes, self.side, device, inputs, input_parts=parts)
+    @cached_property
+    def required(self) -> Required:
+        """What the plugin requires of others."""
+        above = (f"{self.subject.kind} {self.name}",)
+        return Required(self.subject, self.options, phantoms(size=self.size), above)
+
+    def task(self, device: str = "cpu", restored: bool = False) -> Task:
+        """Return the task of the plugin, or that of a fitted plugin which is restored."""
+        return self.required.task(Task(self.train.classes, self.side, device), lasting=restored)
 
     @property
     @abstractmethod
     def train(self) -> ImageSet: ...
 
-    def make(self, change: Change, watch: Watch) -> Any:
+    def make(self, change: Change, watch: Watch, task: Task | None = None) -> Any:
         """Create a new plugin as a stage does, after seeding all generators."""
-        task = self.task(change.device)
+        task = self.task(change.device) if task is None else task
         seed_everything(change.seed)
         with watch, plugin_code(f"{self.name}: create(options, task)"):
             return create(self.spec, self.options, task)
@@ -122,20 +134,21 @@ class FitCase(ABC):
     def fit(self, change: Change) -> Fitted:
         """Create and fit the plugin and compute its outputs, while a `Watch` is active. Raises ConformanceError if the
         plugin raises."""
-        allowed = [found.path for found in paths_in(self.options)]
+        allowed = self.subject.paths(self.preset)
         watch = Watch(self.subject.package, [*allowed, *([change.folder] if change.folder else [])])
         prepare(change.device, min(THREADS, torch.get_num_threads()))
+        task = self.task(change.device)
         began = time.perf_counter()
-        plugin = self.make(change, watch)
+        plugin = self.make(change, watch, task)
         run = self.run(plugin, change)
-        shown = Shown(run)
-        with watch, plugin_code(f"{self.name}: fit()"):
+        shown, check = Shown(run), FitCheck(run, plugin)
+        with watch, plugin_code(f"{self.name}: fit()"), check:
             self.call_fit(plugin, shown, change)
         outputs = self.outputs(plugin, watch)
         seconds = time.perf_counter() - began
         with plugin_code(f"{self.name}: state()"):
             state = {name: value.detach().cpu().clone() for name, value in plugin.state().items()}
-        return Fitted(plugin, run, shown, watch, state, outputs, seconds)
+        return Fitted(plugin, run, shown, watch, state, outputs, seconds, check)
 
     @abstractmethod
     def run(self, plugin: Any, change: Change) -> RecordedRun: ...
@@ -162,8 +175,8 @@ def equal_seeds_give_equal_fits(case: FitCase) -> None:
 
 def other_seeds_give_other_fits(case: FitCase) -> None:
     """A fit with another seed has another result."""
-    if not case.first.state:
-        raise NotApplicable("the plugin has no state to fit")
+    if not case.first.state or not case.spec.trains:
+        raise NotApplicable("the plugin trains nothing")
     other = case.fit(Change(seed=1))
     require(
         bool(case.differences(case.first, other)),
@@ -182,7 +195,8 @@ def state_round_trip(case: FitCase) -> None:
     ):
         path = Path(folder) / "state.safetensors"
         save_state(path, case.first.state)
-        fresh = case.make(Change(seed=12345), Watch(case.subject.package))
+        watch = Watch(case.subject.package, case.subject.paths(case.preset))
+        fresh = case.make(Change(seed=12345), watch, case.task(restored=True))
         fresh.load_state(load_state(path))
     outputs = case.outputs(fresh)
     require(
@@ -232,15 +246,22 @@ def interrupted_fit(case: FitCase, at: int) -> Fitted:
     )
 
 
-def takes_the_whole_budget(case: FitCase) -> None:
-    """A fit with batches takes exactly `run.budget` of them, the number of all arms."""
-    run = case.first.run
-    if not run.taken and (case.subject.kind == "generator" or not case.first.state):
-        raise NotApplicable("the fit takes no batches, and the plugin has no state to train")
-    require(
-        run.taken == run.budget,
-        f"{case.name}: fit() took {run.taken} of {run.budget} batches; loop with "
-        "`for batch in run.batches(train)`, which stops at the budget, and do not leave the loop earlier",
+def takes_the_whole_budget(case: FitCase) -> str | None:
+    """A fit takes all updates of its budget from run.batches, and trains on nothing else; or its spec says that it
+    trains nothing."""
+    run, trains = case.first.run, case.spec.trains
+    problem = case.first.check.problem(case.name, trains)
+    if problem is not None:
+        raise ConformanceError(f"{problem.message}; {problem.hint}")
+    if not trains:
+        raise NotApplicable("the spec says that the plugin trains nothing")
+    counted = run.feed_options.batch_size
+    if counted in run.batch_sizes:
+        return None
+    return (
+        f"fit() takes batches of {', '.join(map(str, sorted(run.batch_sizes)))} images, but budgets in epochs and kimg "
+        f"are counted in batches of {counted}; leave out the batch_size of run.batches, or name the option in the spec "
+        "(batch_option of a generator)"
     )
 
 
@@ -270,10 +291,12 @@ def leaves_global_state_alone(case: FitCase) -> None:
 
 
 def opens_no_file(case: FitCase) -> None:
-    """The plugin reads only files that an option of type Path names; data comes from the harness."""
+    """The plugin reads only files that an option of type Path or `depends_on` names; data comes from the harness."""
     if getattr(case.spec, "commands", None):
         raise NotApplicable("the fit runs external programs, which read and write files")
     opened = [*case.importing.opened, *case.first.watch.opened]
+    if case.spec.depends_on:  # it names the files that the plugin finds by itself
+        opened = [place for place in opened if " for writing" in place]
     require(
         not opened,
         f"{case.name}: opens {'; '.join(sorted(set(opened))[:3])}; a plugin must not open other files: take images "

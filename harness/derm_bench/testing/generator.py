@@ -36,7 +36,7 @@ class GeneratorCase(FitCase):
         return images if self.spec.conditional else images.of_classes(images.classes[:1])
 
     def run(self, plugin: Any, change: Change) -> RecordedRun:
-        batch_size = getattr(self.options, "batch_size", 64)
+        batch_size = getattr(self.options, self.spec.batch_option, 64)
         return RecordedRun(
             seed=change.seed,
             budget=self.options.budget.in_updates(len(self.train), batch_size),
@@ -144,6 +144,28 @@ def classes_differ(case: GeneratorCase) -> None:
     )
 
 
+def outputs_of_the_discriminator_are_declared(case: GeneratorCase) -> str | None:
+    """A fit logs both `discriminator_outputs` of its spec, or neither."""
+    logged = {row.metric for row in case.fitted.run.history()}
+    declared = case.spec.discriminator_outputs
+    if declared is None:
+        return WATCHED if {"d_real", "d_fake"} <= logged else None
+    found = [name for name in declared if name in logged]
+    require(
+        len(found) != 1,
+        f"{case.name}: discriminator_outputs of the spec are {list(declared)}, and fit() logs only {found}; log both "
+        "at the same updates, as means of probabilities in [0,1]",
+    )
+    return None
+
+
+WATCHED = (
+    "fit() logs d_real and d_fake, and the spec does not say what they are: if they are the mean probabilities of "
+    "being real of real and of generated images, write "
+    'discriminator_outputs=("d_real", "d_fake"), and the harness ends fits whose discriminator is dead'
+)
+
+
 RULES: tuple[Rule, ...] = (
     *ABOUT_SPECS,
     samples_have_the_right_shape,
@@ -152,5 +174,6 @@ RULES: tuple[Rule, ...] = (
     equal_requests_give_equal_samples,
     other_requests_give_other_samples,
     classes_differ,
+    outputs_of_the_discriminator_are_declared,
     *ABOUT_FITS,
 )

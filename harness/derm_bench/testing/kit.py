@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from derm_bench.plugins import Plugins
 from derm_bench.testing import classifier, dataset, generator, metric, transform
-from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Rule, is_slow, name
+from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Rule, is_slow, name, tried
 from derm_bench.testing.subject import Subject, at_path, by_name
 
 CASES: dict[str, Any] = {
@@ -31,7 +31,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one rule for one plugin. `warning`: the plugin passes, but `message` describes a concern."""
+    """The outcome of one rule for one plugin. `warning`: the plugin passes, but `message` describes a concern.
+    `skipped`: the rule does not apply, or could not be tried because of what another rule has reported."""
 
     kind: str
     plugin: str
@@ -54,9 +55,10 @@ def check(
     except ConformanceError as error:
         yield Outcome(subject.kind, spec.name, "can_be_tried", "failed", str(error))
         return
+    said: dict[str, str] = {}
     for rule in rules_of(subject.kind):
         if slow or not is_slow(rule):
-            yield _outcome(rule, case, subject)
+            yield _outcome(rule, case, subject, said)
 
 
 def check_target(
@@ -78,10 +80,10 @@ def check_target(
             yield from check(subject, size=size, slow=slow)
 
 
-def _outcome(rule: Rule, case: Any, subject: Subject) -> Outcome:
+def _outcome(rule: Rule, case: Any, subject: Subject, said: dict[str, str]) -> Outcome:
     found: tuple[Literal["ok", "failed", "skipped", "warning"], str]
     try:
-        message = rule(case)
+        message = tried(rule, lambda: case, said)
         found = ("warning", message) if message else ("ok", "")
     except ConformanceError as error:
         found = ("failed", str(error))

@@ -16,7 +16,12 @@ SLOW = "_derm_bench_slow"
 
 
 class ConformanceError(AssertionError):
-    """A plugin breaks a rule. The message states the problem and what to change."""
+    """A plugin breaks a rule. The message states the problem and what to change. `short` is the problem in a few words,
+    for the rules that cannot be tried because of it."""
+
+    def __init__(self, message: str, short: str = "") -> None:
+        super().__init__(message)
+        self.short = short or message.partition("; ")[0].partition(" (")[0]
 
 
 class ConformanceWarning(UserWarning):
@@ -25,6 +30,48 @@ class ConformanceWarning(UserWarning):
 
 class NotApplicable(Exception):
     """A rule does not apply to this plugin or cannot be checked. The message is the reason."""
+
+
+class NotRun(NotApplicable):
+    """A rule cannot be tried, because of a problem that another rule has reported."""
+
+    def __init__(self, because: ConformanceError) -> None:
+        super().__init__(f"not run, because of what another rule has said: {because.short}")
+        self.because = because
+
+
+class Once:
+    """Values that several rules need, each made once. If making one fails, the first rule that needs it says so, and
+    the others are not run."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def get(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._made:
+            try:
+                self._made[name] = make()
+            except ConformanceError as error:
+                self._made[name] = NotRun(error)
+                raise
+        if isinstance(self._made[name], NotRun):
+            raise self._made[name]
+        return self._made[name]
+
+
+def tried(rule: Rule, make: Callable[[], Any], said: dict[str, str]) -> str | None:
+    """Apply a rule to the case that `make` returns. `said` are the rules that have reported problems of this plugin, by
+    the text of the problem: another rule that meets the same problem raises NotRun."""
+    try:
+        return rule(make())
+    except NotRun as again:
+        if said.get(str(again.because)) == name(rule):
+            raise again.because from None
+        raise
+    except ConformanceError as error:
+        if said.setdefault(str(error), name(rule)) != name(rule):
+            raise NotRun(error) from None
+        raise
 
 
 @dataclass(frozen=True)
@@ -66,6 +113,7 @@ def plugin_code(what: str) -> Iterator[None]:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = str(error).strip() or "no message"
+        raised = f"{what} raised {type(error).__name__}"
         raise ConformanceError(
-            f"{what} raised {type(error).__name__}: {reason} ({Path(last.filename).name}:{last.lineno})"
+            f"{raised}: {reason} ({Path(last.filename).name}:{last.lineno})", raised
         ) from error

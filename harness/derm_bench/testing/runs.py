@@ -24,12 +24,20 @@ class RecordedRun(StageRun):
         super().__init__(**options)
         self.die_at = die_at
         self.taken = 0
+        self.batch_sizes: set[int] = set()
         self.checkpointed: list[int] = []
         self.evaluated: list[int] = []
         self.kept: list[tuple[Any, Any]] = []
 
-    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        for batch in super().batches(train, batch_size, masks):
+    def batches(
+        self,
+        train: ImageSet,
+        batch_size: int | None = None,
+        masks: bool = False,
+        until: int | None = None,
+    ) -> Iterator[Batch]:
+        self.batch_sizes.add(batch_size or self.feed_options.batch_size)
+        for batch in super().batches(train, batch_size, masks, until):
             self.taken += 1
             yield batch
 

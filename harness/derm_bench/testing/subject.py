@@ -16,9 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
+from derm_bench.options.paths import paths_in
 from derm_bench.plugins import Plugins
 from derm_bench.specs import PluginSpec
-from derm_bench.testing.rules import ConformanceError, NotApplicable
+from derm_bench.testing.rules import ConformanceError
 
 KINDS = ("dataset", "generator", "classifier", "metric", "transform")
 GROUP = "derm_bench"
@@ -27,7 +28,7 @@ GROUP = "derm_bench"
 @dataclass(frozen=True)
 class Subject:
     """One plugin: its spec, the entry modules of its distribution, options that override a preset, and stand-ins for
-    its requirements."""
+    its requirements, by name."""
 
     kind: str
     spec: PluginSpec
@@ -55,23 +56,13 @@ class Subject:
             source = f"preset '{preset}'" if preset in self.spec.presets else "the defaults"
             raise ConformanceError(
                 f"{self.spec.name}: {source} with {dict(self.given)} is not valid at '{where}': {first['msg']}; "
-                "set options without a default in the preset, or pass them as `options` (on the command line: --set)"
+                "set options without a default in the preset, or pass them as `options` (on the command line: --set)",
+                f"{self.spec.name}: {source} is not valid",
             ) from error
 
-    def inputs_for(self, options: Any) -> Mapping[str, Any]:
-        """Return stand-ins for the requirements of the plugin with `options`. Raises NotApplicable if one is
-        missing."""
-        needed = self.spec.requires(options) if self.spec.requires else {}
-        if missing := sorted(set(needed) - set(self.inputs)):
-            raise NotApplicable(
-                f"the plugin requires {', '.join(missing)} of other plugins; set stand-ins as `inputs` of the test"
-            )
-        return {name: self.inputs[name] for name in needed}
-
-    def parts_for(self, options: Any) -> dict[str, str]:
-        """Return the parts of required plugins that this plugin uses, by the name of the requirement."""
-        needed = self.spec.requires(options) if self.spec.requires else {}
-        return {name: ref.part for name, ref in needed.items() if ref.part is not None}
+    def paths(self, preset: str = "tiny") -> list[Path]:
+        """Return the files and folders that the options name, at any depth."""
+        return [found.path for found in paths_in(self.options(preset))]
 
 
 def installed(

@@ -32,6 +32,7 @@ DEVICES: tuple[tuple[Any, str], ...] = (
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CODE = (".py", ".pyc", ".so", ".pyd", ".dll")
+COMPILER = ("torch._dynamo.", "torch._inductor.", "torch._functorch.")
 SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr")
 
 _watching: list[Watch] = []
@@ -84,8 +85,8 @@ class Watch:
         inside = self._allowed if writing else [*self._allowed, *self._readable]
         if any(path == place or path.startswith(place.rstrip(os.sep) + os.sep) for place in inside):
             return
-        # kernels cached by torch.compile, and files that importing a library reads
-        if path.endswith(CODE) or "torchinductor" in path or _importing():
+        # files of torch.compile, and those that importing a library reads
+        if path.endswith(CODE) or "torchinductor" in path or _importing() or self._compiling():
             return
         self.opened.append(f"{path} for {'writing' if writing else 'reading'}{self._place()}")
 
@@ -95,6 +96,16 @@ class Watch:
             if str(frame.f_globals.get("__name__")).partition(".")[0] == self.package:
                 return f" ({Path(frame.f_code.co_filename).name}:{line})"
         return ""
+
+    def _compiling(self) -> bool:
+        """Whether the compiler of torch, and not code of the plugin that it calls, is at work."""
+        for frame, _ in traceback.walk_stack(sys._getframe(2)):
+            module = str(frame.f_globals.get("__name__"))
+            if module.partition(".")[0] == self.package:
+                return False
+            if module.startswith(COMPILER):
+                return True
+        return False
 
     def _wrap(self, place: Any, name: str, seen: list[str], *, anyone: bool) -> None:
         """Record calls of `place.name` by any code, or only by the plugin, as torch itself queries devices."""

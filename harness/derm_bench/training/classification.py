@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch, Run
 from derm_bench.specs import ClassifierOptions
-from derm_bench.training.engine import Engine, minimise
+from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.losses import CLASSIFICATION_LOSSES
 from derm_bench.training.optim import make_optimizer, make_schedule
 
@@ -80,6 +81,32 @@ def predict_proba(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> tor
         scores = logits.sigmoid().clamp(min=1e-12)
         return scores / scores.sum(dim=1, keepdim=True)
     return logits.softmax(dim=1)
+
+
+def logits_with_gradient(net: nn.Module, images: torch.Tensor, loss: str = "ce") -> torch.Tensor:
+    """Return logits float32 [N,K] of normalised images [N,3,S,S], which can be differentiated with respect to the
+    images. Their softmax are the probabilities that `predict_proba` returns for the same `loss`.
+
+    Computed in eval mode without autocast. The parameters of `net` get no gradients, and its mode is restored.
+    """
+    training = net.training
+    net.eval()
+    device = images.device.type
+    # cuDNN computes gradients of recurrent layers in train mode only.
+    recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())
+    with (
+        frozen(net),
+        torch.autocast(device, enabled=False),
+        torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled and not recurrent,
+            benchmark=torch.backends.cudnn.benchmark,
+            deterministic=torch.backends.cudnn.deterministic,
+            allow_tf32=torch.backends.cudnn.allow_tf32,
+        ),
+    ):
+        logits: torch.Tensor = net(images.float()).float()
+    net.train(training)
+    return F.logsigmoid(logits) if loss == "bce" else logits
 
 
 @contextlib.contextmanager

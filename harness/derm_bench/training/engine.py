@@ -53,6 +53,7 @@ class Engine:
         self.run = run
         self._state = TrainingState()
         self._averages: list[Ema] = []
+        self._resumed = False
         for name, net in networks.items():
             net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.keep(name, net)
@@ -101,8 +102,9 @@ class Engine:
         before: Before | None = None,
         after: After | None = None,
         masks: bool = False,
+        until: int | None = None,
     ) -> None:
-        """Call `step` on every batch of the run, and log the scalar tensors that it returns by name.
+        """Call `step` on every batch that is left of the run, and log the scalar tensors that it returns by name.
 
         On a GPU, the step is recorded as a CUDA graph after a few updates and then replayed. Therefore the step must
         depend on its batch alone: it must not read values of tensors (`.item()`, `if loss > 1`), keep counters, or read
@@ -118,12 +120,20 @@ class Engine:
         after: called after every update with the batch and the logs, outside of the recording, for schedules,
         evaluations and snapshots.
         masks: whether batches contain the masks of `train`.
+        until: the last update of this call; default the end of the budget. With it a fit has phases, each with a call
+        of its own: `engine.fit(vae_step, train, until=run.budget // 4)`, then `engine.fit(gan_step, train)`. All parts
+        of the training state must exist before the first call. A resumed fit skips the phases that are done; what is
+        computed between two phases therefore belongs into the training state, or into `before`.
         """
-        self._state.load(self.run.resume())
+        if not self._resumed:
+            self._resumed = True
+            self._state.load(self.run.resume())
         perform = self._recorded(self._whole(step))
-        # Passed only if set, as another implementation of Run may not accept it.
-        masked = {"masks": True} if masks else {}
-        for batch in self.run.batches(train, batch_size, **masked):
+        # Passed only if set, as another implementation of Run may not accept them.
+        more: dict[str, Any] = ({"masks": True} if masks else {}) | (
+            {} if until is None else {"until": until}
+        )
+        for batch in self.run.batches(train, batch_size, **more):
             flags: dict[str, Hashable] = {
                 name: (batch.step - 1) % every == 0 for name, every in (lazily or {}).items()
             }

@@ -18,14 +18,14 @@ UNLIKE = 2.0  # nearest_ratio above which samples resemble no real image
 
 
 class DiscriminatorWatch:
-    """Monitors `d_real` and `d_fake`, the mean probability of "real" that D gives to real and to fake images, during a
-    training (a `derm_bench.training.curves.Watch`).
+    """Monitors the mean probability of "real" that D gives to real and to fake images during a training (a
+    `derm_bench.training.curves.Watch`). `names` are the names under which both are logged.
 
     Values outside [0,1] are the scores of a critic. There are no thresholds for these, so no fault is reported.
     """
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
+    def __init__(self, budget: int, names: tuple[str, str] = ("d_real", "d_fake")) -> None:
+        self.budget, self.names = budget, names
         self.stretch = min(max(STRETCH, budget // 10), LONGEST)
         self._real: tuple[int, float] | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=self.stretch)
@@ -35,10 +35,10 @@ class DiscriminatorWatch:
     def see(self, step: int, name: str, value: float) -> str | None:
         """Receive a logged value. Returns a message once D is dead, that is, assigns real and fake images equal
         values."""
-        if name not in ("d_real", "d_fake") or self._critic:
+        if name not in self.names or self._critic:
             return None
         self._critic = not 0 <= value <= 1
-        if name == "d_real":
+        if name == self.names[0]:
             self._real = (step, value)
             return None
         if self._real is None or self._real[0] != step:
@@ -51,9 +51,10 @@ class DiscriminatorWatch:
         self._dead_for = self._dead_for + 1 if dead else 0
         if self._dead_for < self.stretch:
             return None
+        of_real, of_fake = self.names
         return (
-            f"the discriminator is dead: d_real and d_fake differ by less than {DEAD} at every update from "
-            f"{step - self._dead_for + 1} to {step} of {self.budget} (d_real {real:.4g}, d_fake {fake:.4g})"
+            f"the discriminator is dead: {of_real} and {of_fake} differ by less than {DEAD} at every update from "
+            f"{step - self._dead_for + 1} to {step} of {self.budget} ({of_real} {real:.4g}, {of_fake} {fake:.4g})"
         )
 
     def at_end(self) -> str | None:
@@ -65,18 +66,19 @@ class DiscriminatorWatch:
             return None
         return (
             f"the discriminator overpowers the generator: over the last {self.stretch} of {self.budget} updates "
-            f"d_real is {real:.6f} and d_fake {fake:.3g} on average"
+            f"{self.names[0]} is {real:.6f} and {self.names[1]} {fake:.3g} on average"
         )
 
     def means(self) -> tuple[float, float]:
-        """Return the mean d_real and d_fake over the last stretch; (nan, nan) if they were not logged."""
+        """Return the means for real and for fake images over the last stretch; (nan, nan) if they were not logged."""
         n = len(self._recent)
         if not n:
             return float("nan"), float("nan")
         return sum(real for real, _ in self._recent) / n, sum(fake for _, fake in self._recent) / n
 
     def summary(self) -> dict[str, float]:
-        """Return the mean d_real and d_fake over the last stretch; empty if they were not logged or D is a critic."""
+        """Return the means over the last stretch as `d_real` and `d_fake`; empty if they were not logged or D is a
+        critic."""
         if self._critic or not self._recent:
             return {}
         real, fake = self.means()

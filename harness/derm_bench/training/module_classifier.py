@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from derm_bench.training.classification import fit_classifier, predict_proba
+from derm_bench.training.classification import fit_classifier, logits_with_gradient, predict_proba
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.weights import load_network, origin_of
 
@@ -52,6 +53,14 @@ class ModuleClassifier(ModulePlugin):
     def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
         """Return float32 [N,K] whose rows sum to 1, computed in eval mode, 256 images per forward pass."""
         return predict_proba(self.net, images, self.options.loss)
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits float32 [N,K], differentiable with respect to images float32 [N,3,H,W] in [0,1] of any side, as
+        `Classifier` describes."""
+        if images.shape[-1] != self.task.size:
+            images = F.interpolate(images.float(), self.task.size, mode="bilinear", antialias=True)
+        mean, std = (images.new_tensor(list(values)).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return logits_with_gradient(self.net, (images - mean) / std, self.options.loss)
 
     def parts(self) -> dict[str, nn.Module]:
         return {"net": self.net}

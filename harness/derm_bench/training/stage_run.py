@@ -36,7 +36,7 @@ __all__ = [
 
 CHUNK = 256  # images per forward pass when predicting
 REPORT_SECONDS = 0.2
-SAVED = ("step", "feed", "curves", "selection", "rng", "plugin")
+SAVED = ("step", "feed", "call", "batch_sizes", "curves", "selection", "rng", "plugin")
 
 Regulariser = Callable[[nn.Module, Batch], torch.Tensor]
 
@@ -96,7 +96,8 @@ class StageRun:
         checkpointing: Checkpointing | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self.seed, self.budget, self.device, self.precision = seed, budget, device, precision
+        self.seed, self.device, self.precision = seed, device, precision
+        self._budget = budget
         self.feed_options, self.selection = feed or FeedOptions(), selection or Selection()
         self.regularisers, self.snapshots, self.report = regularisers, snapshots or Snapshots(), report
         for regulariser in regularisers:
@@ -107,15 +108,34 @@ class StageRun:
         self.evaluation_steps = evaluation_steps(budget, self.selection.evaluations)
         self._selector = Selector(self.selection)
         self._watch, self._curves = watch, Curves(budget, watch)
-        self._batch_size = self.feed_options.batch_size
         self._epoch_images, self._epoch_length = epoch_images, 0
+        self._served, self._calls, self._whole_budget_taken = 0, 0, False
+        self._batch_sizes: dict[int, int] = {}  # by the first update that has them
         self._val_pixels: Pixels | None = None
         self._reported_at = 0.0
         kept = checkpointing or Checkpointing()
         self._checkpoints = Checkpoints(kept.folder, kept.seconds) if kept.folder else None
         self._offered = False
         self._feed: Feed | None = None
+        self._fed: tuple[Any, ...] = ()  # what `_feed` was made from
         self._resumed: Mapping[str, Any] | None = None
+        self._asked_to_resume = False
+        self.in_update = False
+
+    @property
+    def budget(self) -> int:
+        """The number of updates. A fit cannot change it."""
+        return self._budget
+
+    @property
+    def updates(self) -> int:
+        """The number of updates so far: of batches that `batches` has yielded, before an interruption too."""
+        return self._served
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the harness has ended the training before the budget, because `patience` was spent."""
+        return self._selector.patience_is_spent
 
     @property
     def best_score(self) -> float:
@@ -128,25 +148,49 @@ class StageRun:
         last."""
         return self._selector.best_step if self._selector.kept is not None else self.budget
 
-    def batches(self, train: ImageSet, batch_size: int | None = None, masks: bool = False) -> Iterator[Batch]:
-        """Yield exactly `budget` batches of `train`, or fewer if `patience` ends the training. After `resume`, the
-        first call continues with the update after the checkpoint."""
+    def batches(
+        self,
+        train: ImageSet,
+        batch_size: int | None = None,
+        masks: bool = False,
+        until: int | None = None,
+    ) -> Iterator[Batch]:
+        """Yield the batches of the updates that are left, or of those up to the update `until`; fewer if `patience`
+        ends the training. After `resume`, continue with the update after the checkpoint.
+
+        Raises ValueError, at the first batch, if a call without `until` has already been served the whole budget, or if
+        `until` is not between 0 and the budget, and RuntimeError if batches of two calls are taken alternately.
+        """
+        if self._whole_budget_taken and not self.stopped_early:
+            raise ValueError(
+                f"run.batches was called again after all {self.budget} updates of the budget; call it once, or give "
+                "every phase but the last its end: run.batches(train, until=...)"
+            )
+        if until is not None and not 0 <= until <= self.budget:
+            raise ValueError(f"run.batches(until={until}): expected an update from 0 to {self.budget}")
+        self._calls += 1
+        call = self._calls
         options = replace(self.feed_options, batch_size=batch_size or self.feed_options.batch_size)
-        feed = Feed(train, options, child_seed(self.seed, "feed"), device=self.device, masks=masks)
-        self._batch_size = options.batch_size
-        self._epoch_length = self._epoch_images or feed.epoch_length
-        self._feed, done = feed, self._continue(feed)
-        spent = self._selector.patience_is_spent
-        for batch in feed.batches(done if spent else self.budget, after=done):
+        feed = self._feed_of(train, options, masks)
+        self._continue(feed)
+        end = self.budget if until is None else until
+        self._batch_sizes[self._served + 1] = options.batch_size
+        for batch in feed.batches(self._served if self.stopped_early else end, after=self._served):
+            self._served, self.in_update = batch.step, True
             yield batch
-            done = batch.step
-            self.progress(done, self.budget)
-            if self._selector.patience_is_spent:
+            if call != self._calls:
+                raise RuntimeError(
+                    "batches of two calls of run.batches are taken alternately, but there is one budget: finish one "
+                    "call before the next"
+                )
+            self.progress(batch.step, self.budget)
+            if self.stopped_early:
                 break
+        self.in_update, self._whole_budget_taken = False, until is None
         if self._checkpoints is not None:
             self._checkpoints.wait()
         self._curves.read()
-        self._report(done, self.budget)
+        self._report(self._served, self.budget)
 
     def log(self, step: int, **values: float | torch.Tensor) -> None:
         """Log values for the training curves. Raises Diverged, at most 50 updates late, for NaN or infinite values."""
@@ -201,14 +245,21 @@ class StageRun:
 
     def resume(self) -> Mapping[str, Any] | None:
         """Return the state that was last passed to `checkpoint` for this stage, and restore curves, selection and
-        random generators to that update."""
+        random generators to that update. Raises RuntimeError if it is called again."""
+        if self._asked_to_resume:
+            raise RuntimeError(
+                "run.resume was called twice: keep all networks of a fit in one Engine (or TrainingState), also if it "
+                "has several phases, so that an interrupted fit finds them again"
+            )
+        self._asked_to_resume = True
         saved = self._checkpoints.load(SAVED) if self._checkpoints else None
         if saved is None:
             return None
         self._curves.load_state(saved["curves"])
         self._selector.load_state(saved["selection"])
         set_rng_state(saved["rng"], self.device)
-        self._resumed = saved
+        if saved["feed"] is not None:
+            self._resumed, self._served = saved, int(saved["step"])
         plugin: Mapping[str, Any] = saved["plugin"]
         return plugin
 
@@ -243,28 +294,41 @@ class StageRun:
         # Sorted by split too, as the order in which they were read depends on timing.
         points = sorted(self._curves.points, key=lambda point: (point.step, point.split))
         return [
-            HistoryRow(p.step, p.step * self._batch_size, self._epoch(p.step), p.split, p.metric, p.value)
-            for p in points
+            HistoryRow(p.step, images, self._epochs(images), p.split, p.metric, p.value)
+            for p, images in zip(points, map(self._images, (p.step for p in points)), strict=True)
         ]
 
     def _state(self, step: int) -> dict[str, Any]:
         return {
             "step": step,
             "feed": self._feed.state() if self._feed is not None else None,
+            "call": self._calls,
+            "batch_sizes": self._batch_sizes,
             "curves": self._curves.state(),
             "selection": self._selector.state(),
             "rng": rng_state(self.device),
         }
 
-    def _continue(self, feed: Feed) -> int:
-        """Return the last finished update: 0, or the update of the checkpoint, to whose position `feed` is set."""
-        saved, self._resumed = self._resumed, None
-        if saved is None or saved["feed"] is None:
-            return 0
+    def _feed_of(self, train: ImageSet, options: FeedOptions, masks: bool) -> Feed:
+        """Return the feed of the call before if this call asks for the same, so that its epochs go on, or a new one."""
+        fed = (train, options.batch_size, masks)
+        same = self._feed is not None and self._fed[0] is train and self._fed[1:] == fed[1:]
+        if self._feed is None or not same:
+            self._feed = Feed(train, options, child_seed(self.seed, "feed"), device=self.device, masks=masks)
+            self._fed = fed
+        self._epoch_length = self._epoch_images or self._feed.epoch_length
+        return self._feed
+
+    def _continue(self, feed: Feed) -> None:
+        """Set `feed` to the position of the checkpoint, if this is the call of `batches` that wrote it."""
+        saved = self._resumed
+        if saved is None or saved["call"] != self._calls:
+            return
+        self._resumed = None
+        self._batch_sizes = dict(saved["batch_sizes"])
         feed.load_state(saved["feed"])
         # Restored again, as the plugin may have drawn numbers since `resume` that an uninterrupted run does not draw.
         set_rng_state(saved["rng"], self.device)
-        return int(saved["step"])
 
     @torch.inference_mode()
     def _predict(self, predict: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
@@ -281,5 +345,14 @@ class StageRun:
             self._reported_at = time.monotonic()
             self.report({"done": done, "total": total, "values": dict(self._curves.latest)})
 
-    def _epoch(self, step: int) -> float:
-        return step * self._batch_size / self._epoch_length if self._epoch_length else 0.0
+    def _images(self, step: int) -> int:
+        """The number of images in the first `step` updates. Calls of `batches` may have different batch sizes."""
+        sizes = self._batch_sizes or {1: self.feed_options.batch_size}
+        starts = sorted(sizes)
+        ends = [*(start - 1 for start in starts[1:]), step]
+        return sum(
+            max(0, min(step, end) - start + 1) * sizes[start] for start, end in zip(starts, ends, strict=True)
+        )
+
+    def _epochs(self, images: int) -> float:
+        return images / self._epoch_length if self._epoch_length else 0.0

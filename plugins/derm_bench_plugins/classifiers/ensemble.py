@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from derm_bench.errors import UserError
 from derm_bench_plugins.classifiers.member_names import member_names
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ class Ensemble:
         )
         return torch.stack(list(shares)).sum(dim=0).float()
 
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logarithms float32 [N,K] of the mean probabilities, differentiable with respect to images float32
+        [N,3,H,W] in [0,1]. Raises UserError if a member has no `logits`."""
+        weights = images.new_tensor(self.weights).clamp(min=1e-30).log()
+        terms = [
+            weight + member.logits(images).log_softmax(dim=1)
+            for weight, member in zip(weights, self.members, strict=True)
+        ]
+        return torch.stack(terms).logsumexp(dim=0)
+
     def parts(self) -> dict[str, nn.Module]:
         """Return the networks of all members, under names such as `member 1.net`."""
         return {
@@ -79,3 +90,13 @@ class _Member:
         if images.shape[-1] != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         return self.classifier.predict_proba((images - self.mean.to(images)) / self.std.to(images))
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the member's logits [N,K] for images in [0,1] of any side."""
+        function = getattr(self.classifier, "logits", None)
+        if function is None:
+            raise UserError(
+                f"an ensemble can guide only if its members can: {type(self.classifier).__name__} has no logits(images)"
+            )
+        logits: torch.Tensor = function(images)
+        return logits

@@ -44,6 +44,12 @@ GENERATORS = (
     "slow-tiny",
     "slow-smoke",
     "raises",
+    "own-loader",
+    "goes-on",
+    "half-logged",
+    "compiled",
+    "compiled-reads",
+    "pretrained",
 )
 CLASSIFIERS = (
     "right",
@@ -53,6 +59,8 @@ CLASSIFIERS = (
     "neighbours",
     "constant",
     "trains-on-val",
+    "flat",
+    "unscaled",
     "unevaluated",
     "aliased",
 )
@@ -136,6 +144,8 @@ def derm_bench_generators():
             create=f"wrong.generators:{class_name(case)}",
             options=Undocumented if case == "undocumented" else Right,
             conditional=True,
+            trains=case != "pretrained",
+            discriminator_outputs=("real", "fake") if case == "half-logged" else None,
             presets={}
             if case == "no-presets"
             else {name: {"nap": 0.3 * (name in naps.get(case, ()))} for name in ("tiny", "smoke")},

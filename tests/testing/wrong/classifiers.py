@@ -16,7 +16,13 @@ class Right(ModuleClassifier):
         super().__init__(net, net[-1], options, task)
 
 
-class Shape(Right):
+class WithoutLogits(Right):
+    """Gives probabilities alone."""
+
+    logits = None
+
+
+class Shape(WithoutLogits):
     def predict_proba(self, images):
         return super().predict_proba(images)[..., None]
 
@@ -26,19 +32,19 @@ class Dtype(Right):
         return super().predict_proba(images).double()
 
 
-class Logits(Right):
+class Logits(WithoutLogits):
     def predict_proba(self, images):
         return super().predict_proba(images).log()
 
 
-class Neighbours(Right):
+class Neighbours(WithoutLogits):
     """Whitens by the statistics of what it happens to be asked about."""
 
     def predict_proba(self, images):
         return super().predict_proba(images - images.mean(0, keepdim=True))
 
 
-class Constant(Right):
+class Constant(WithoutLogits):
     def predict_proba(self, images):
         return super().predict_proba(torch.zeros_like(images))
 
@@ -48,6 +54,20 @@ class TrainsOnVal(Right):
         super().fit(train, val, run)
         with torch.no_grad():
             self.head.bias[0] += val.images.float().mean() / 255
+
+
+class Flat(Right):
+    """Its logits carry no gradient."""
+
+    def logits(self, images):
+        return super().logits(images.detach()) + 0 * images.mean()
+
+
+class Unscaled(Right):
+    """Its logits are those of images that are not normalised."""
+
+    def logits(self, images):
+        return super().logits(images * 0.5 + 0.5)
 
 
 class Unevaluated(Right):

@@ -218,3 +218,58 @@ class SlowSmoke(Right):
 class Raises(Right):
     def after(self, batch, run):
         raise RuntimeError("no mood")
+
+
+class HalfLogged(Right):
+    def after(self, batch, run):
+        run.log(batch.step, real=0.5, d_real=0.5, d_fake=0.5)
+
+
+class OwnLoader(Right):
+    """Trains on batches of its own, so that budget and augmentation have no effect."""
+
+    def fit(self, train, run):
+        optimizer = torch.optim.SGD(self.net.parameters(), lr=0.01)
+        for images in train.images.split(8):
+            optimizer.zero_grad()
+            (self.net.weight.mean() - images.float().mean() / 255).square().backward()
+            optimizer.step()
+
+
+class GoesOn(Right):
+    """Trains on after the end of its budget."""
+
+    def fit(self, train, run):
+        super().fit(train, run)
+        OwnLoader.fit(self, train, run)
+
+
+class Compiled(Right):
+    """Compiles its network while it is fitted, by the backend that takes least time."""
+
+    backend = "eager"
+
+    def fit(self, train, run):
+        self.net = torch.compile(self.net, backend=self.backend)
+        super().fit(train, run)
+
+
+class CompiledReads(Compiled):
+    """Reads other people's images in code that the compiler calls."""
+
+    def __init__(self, options, task):
+        super().__init__(options, task)
+        self.net.register_forward_hook(reads)
+
+
+def reads(net, given, result):
+    (Path(os.environ["WRONG_READS"]) / "test.png").read_bytes()
+
+
+class Pretrained(Right):
+    """Has weights from elsewhere, which it loads in fit()."""
+
+    def fit(self, train, run):
+        with torch.no_grad():
+            for parameter in self.net.parameters():
+                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))

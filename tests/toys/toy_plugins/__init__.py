@@ -101,6 +101,12 @@ class MappedOptions(MeanOptions):
     gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
 
 
+class SpelledOptions(GeneratorOptions):
+    batch: int = 4
+    trouble: str = "none"
+    seconds: float = 0.0
+
+
 class MapperOptions(CentroidOptions):
     gain: int = Field(2, description="what the brightness of a pixel is multiplied by")
 
@@ -126,6 +132,9 @@ class MoodyOptions(CentroidOptions):
         "overwrites-output",
         "leaks",
         "prints",
+        "stops-at-half",
+        "second-budget",
+        "own-loader",
     ] = "good"
 
 
@@ -161,6 +170,16 @@ def derm_bench_generators():
             create="toy_plugins.mapped:Mapped",
             options=MappedOptions,
             derives="toy_plugins:maps_of",
+        ),
+        *(
+            GeneratorSpec(
+                name=name,
+                summary="toy-mean whose batch size has another name",
+                create="toy_plugins.nets:Spelled",
+                options=SpelledOptions,
+                batch_option=option,
+            )
+            for name, option in {"toy-spelled": "batch", "toy-unspelled": "batch_size"}.items()
         ),
         GeneratorSpec(
             name="toy-circle",
@@ -213,6 +232,7 @@ def derm_bench_classifiers():
             summary="the mean of its members",
             create="toy_plugins.built:Committee",
             options=CommitteeOptions,
+            trains=False,
             requires=lambda options: {
                 f"member {k}": Ref("classifier", member.name, member)
                 for k, member in enumerate(options.members)

@@ -45,6 +45,12 @@ class Mean(nn.Module):
         self.mean.copy_(state["mean"])
 
 
+class Spelled(Mean):
+    def fit(self, train, run):
+        (first, *_) = list(run.batches(train))
+        assert len(first.images) == self.options.batch
+
+
 def trouble(kind, run):
     if kind == "raise":
         raise RuntimeError("the discriminator is on strike")

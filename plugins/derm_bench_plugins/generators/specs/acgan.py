@@ -23,6 +23,7 @@ SPEC = GeneratorSpec(
     paper="Odena et al. 2017, as in Xiang and Wang 2019; cited by papers 001 and 003",
     create="derm_bench_plugins.generators.acgan:AcGan",
     options=AcganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

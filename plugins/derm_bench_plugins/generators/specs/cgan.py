@@ -44,6 +44,7 @@ SPEC = GeneratorSpec(
     paper="Miyato and Koyama 2018; conditional GANs for skin are cited by paper 003 (Tsai et al. 2024)",
     create="derm_bench_plugins.generators.cgan:Cgan",
     options=CganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

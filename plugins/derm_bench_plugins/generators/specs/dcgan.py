@@ -34,6 +34,7 @@ SPEC = GeneratorSpec(
     paper="Radford et al. 2016, as used for melanoma at 64 px in paper 002",
     create="derm_bench_plugins.generators.dcgan:Dcgan",
     options=DcganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets=SMALL,

@@ -27,6 +27,7 @@ SPEC = GeneratorSpec(
     paper="Mutepfe et al., paper 004: benign and malignant lesions at 64 px",
     create="derm_bench_plugins.generators.dcgan_mutepfe:DcganMutepfe",
     options=MutepfeOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets=SMALL,

@@ -26,6 +26,7 @@ SPEC = GeneratorSpec(
     paper="paper 003, section C: synthetic images of four lesions at 64 px",
     create="derm_bench_plugins.generators.dermagan:DermaGan",
     options=DermaganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets=SMALL,

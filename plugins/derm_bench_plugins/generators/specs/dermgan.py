@@ -48,6 +48,7 @@ SPEC = GeneratorSpec(
     paper="Ghorbani et al. 2020",
     create="derm_bench_plugins.generators.dermgan:Dermgan",
     options=DermganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator", "order"),
     preflight="derm_bench_plugins.generators.sizes:from_sixteen",
     conditional=True,

@@ -36,6 +36,7 @@ SPEC = GeneratorSpec(
     paper="Xu et al. 2020",
     create="derm_bench_plugins.generators.efgan:Efgan",
     options=EfganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={

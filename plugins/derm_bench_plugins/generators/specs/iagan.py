@@ -32,6 +32,7 @@ SPEC = GeneratorSpec(
     paper="Motamed, Rogalla and Khalvati 2021",
     create="derm_bench_plugins.generators.iagan:Iagan",
     options=IaganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator", "order"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditions_on="images",

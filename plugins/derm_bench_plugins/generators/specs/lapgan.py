@@ -43,6 +43,7 @@ SPEC = GeneratorSpec(
     paper="Denton et al. 2015; at 256 px as the baseline of Baur et al. 2018 (MelanoGANs)",
     create="derm_bench_plugins.generators.lapgan:Lapgan",
     options=LapganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

@@ -26,6 +26,7 @@ SPEC = GeneratorSpec(
     paper="Rashid et al. 2019, cited by papers 002 and 003; losses of Salimans et al. 2016",
     create="derm_bench_plugins.generators.semi_gan:SemiGan",
     options=SemiGanOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

@@ -38,6 +38,7 @@ SPEC = GeneratorSpec(
     paper="Ahmad et al. 2021, cited by paper 003",
     create="derm_bench_plugins.generators.tedgan:TedGan",
     options=TedganOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("latents", "vae", "generator_latents", "discriminator_latents", "generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

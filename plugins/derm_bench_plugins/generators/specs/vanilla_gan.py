@@ -25,6 +25,7 @@ SPEC = GeneratorSpec(
     paper="Goodfellow et al. 2014",
     create="derm_bench_plugins.generators.vanilla_gan:VanillaGan",
     options=VanillaOptions,
+    discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     presets=SMALL,
 )
