@@ -17,6 +17,7 @@ from derm_bench.options.base import Betas, Budget, LearningRate, Options
 from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
 from derm_bench.options.paths import StatedFolder
+from derm_bench.options.pretrained import TrainedOn
 from derm_bench.options.uses import ClassifierUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
@@ -149,7 +150,9 @@ class GeneratorSpec(PluginSpec):
 
     Three more import paths are for generators of images that are made elsewhere:
 
-    - `provenance(options) -> Provenance` states where the images come from.
+    - `provenance(options) -> Provenance` states where the images come from. A generator without it that has an option
+      `weights`, `checkpoint` or `pretrained` of type Path also takes `trained_on` and `split` (`TrainedOn`), and a
+      matrix that sets the path has to state them.
     - `finite(options)` returns how many images there are: `{class: n}`, or one n for all classes. They are drawn
       without repetition, from `SampleRequest.start` on, in an order that the fit determines and the seed does not.
       `"reads"` means as many as the split has for the generator to read; `math.inf` that the order starts again.
@@ -272,6 +275,7 @@ __all__ = [
     "SampleRequest",
     "StatedFolder",
     "Task",
+    "TrainedOn",
     "TransformSpec",
     "TransformUse",
     "Unreadable",

@@ -53,7 +53,9 @@ def test_it_sees_a_home_of_its_own_and_none_of_the_users_variables(tmp_path, mon
     ("script", "limits", "said"),
     [
         ("echo why; exit 3", GENEROUS, r"exit code 3; its last output:\nwhy"),
-        ("kill -SEGV $$", GENEROUS, "ended by signal 11"),
+        ("echo 1 of 9; echo why >&2; exit 3", GENEROUS, r"exit code 3; its last error output:\nwhy$"),
+        ("printf '10%%\\r20%%\\r\\n\\nwhy\\r\\n' >&2; exit 9", GENEROUS, r"error output:\n20%\n\nwhy$"),
+        ("kill -SEGV $$", GENEROUS, "ended by signal 11, SIGSEGV"),
         ("sleep 60", GENEROUS._replace(seconds=0.3), "stopped after 0.3 s, its `timeout`"),
         ("head -c 3000000 /dev/zero > big", GENEROUS._replace(size=10**6), "`max_megabytes`"),
         (
@@ -68,6 +70,22 @@ def test_it_sees_a_home_of_its_own_and_none_of_the_users_variables(tmp_path, mon
 def test_what_goes_wrong_is_said(tmp_path, script, limits, said):
     with pytest.raises(UserError, match=said):
         shell(tmp_path, script, limits)
+
+
+def test_the_error_is_shown_in_whole_lines_and_bounded(tmp_path):
+    script = "for i in $(seq 1 900); do echo line $i of a long story >&2; done; echo the reason >&2; exit 1"
+    with pytest.raises(UserError) as caught:
+        shell(tmp_path, script)
+    head, *lines = caught.value.message.split("\n")
+    assert head.endswith("exit code 1; its last error output (the log of the stage has more):")
+    assert lines[-1] == "the reason" and all(line.startswith("line ") for line in lines[:-1])
+    assert 2900 < sum(len(line) + 1 for line in lines) <= 3001
+
+
+def test_a_single_line_without_end_is_bounded_too(tmp_path):
+    with pytest.raises(UserError) as caught:
+        shell(tmp_path, "head -c 9000 /dev/zero | tr '\\0' x; echo end; exit 1")
+    assert len(caught.value.message) < 3200 and caught.value.message.endswith("xend")
 
 
 def test_what_it_leaves_running_is_ended(tmp_path):

@@ -185,6 +185,21 @@ def test_classes_that_are_not_there_are_named_with_their_line(plan):
         plan(strategies=strategies)
 
 
+@pytest.mark.parametrize(
+    ("generator", "warned"),
+    [
+        ({"name": "toy-mean", "size": 16}, True),
+        ({"name": "toy-mean", "size": 8}, False),
+        ({"name": "bottleneck", "size": 16}, False),
+    ],
+)
+def test_a_generator_that_is_fitted_on_enlarged_images_is_warned_of(plan, generator, warned):
+    planned = plan(strategies=[{"name": "s", "generator": generator, "synthetic": {"balance": True}}])
+    found = [warning for warning in planned.warnings if "enlarged" in warning]
+    label = "toy-mean is fitted at 16 px on images of toy-blobs that are stored at 8 px"
+    assert len(found) == warned and all(warning.startswith(label) for warning in found)
+
+
 def test_a_balance_that_adds_nothing_is_said(plan):
     planned = plan(sets=("strategies.2.synthetic={balance: 3}",))
     assert any("adds no synthetic images" in warning for warning in planned.warnings)

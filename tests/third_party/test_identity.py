@@ -6,7 +6,7 @@ import pytest
 
 from derm_bench.cli.plugins import notes
 from derm_bench.cli.preflight import preflight
-from derm_bench.errors import UserErrors
+from derm_bench.errors import UserError, UserErrors
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
@@ -32,6 +32,7 @@ class Encoder(BaseModel):
 class GanOptions(GeneratorOptions):
     batch_size: int = Field(8, description="images per update")
     encoders: dict[str, Encoder] = Field({}, description="an encoder per class")
+    weights: Path | None = Field(None, description="weights to start from")
 
 
 @hookimpl
@@ -209,3 +210,50 @@ def test_one_remark_says_how_to_write_the_other(theirs):
         "generator 'dcgan' means the built-in one; write 'Their_Gans:dcgan' for that of Their_Gans"
     ]
     assert {"dcgan", "Their_Gans:dcgan", "their-gan"} <= set(Plugins().names("generator"))
+
+
+# ---------------------------------------------------------- what weights of a start were trained on
+
+
+def from_weights(tmp_path, trained_on=None, split=None):
+    (tmp_path / "start.pt").write_bytes(b"\x80")
+    stated = "".join(
+        f", {key}: {value}" for key, value in {"trained_on": trained_on, "split": split}.items() if value
+    )
+    return f"{{name: their-gan, weights: start.pt{stated}}}"
+
+
+def test_a_start_from_weights_needs_a_statement_as_images_of_a_folder_do(planned, tmp_path):
+    for stated, said in (
+        ({}, "nothing states what they were trained on"),
+        ({"trained_on": "test"}, "it needs the permit generator_sees_test"),
+        ({"trained_on": "train"}, "needs `split`"),
+        (
+            {"trained_on": "train", "split": "0123456789ab"},
+            "trained on the split 0123456789ab, but the split of",
+        ),
+    ):
+        with pytest.raises((UserError, UserErrors), match=said):
+            planned(from_weights(tmp_path, **stated))
+
+
+def test_what_is_stated_is_shown_and_changes_no_key(planned, tmp_path):
+    plan = planned(from_weights(tmp_path, "ISIC 2018"))
+    assert [warning for warning in plan.warnings if "weights" in warning] == [
+        "gan: its images are made by a model that started from weights stated to be trained on 'ISIC 2018'; it is not "
+        "verified that no test image was used"
+    ]
+    (split,) = {split.digest for split in plan.splits.values()}
+    verified = planned(from_weights(tmp_path, "train", split[:12]))
+    assert keys(verified) == keys(plan) and not [w for w in verified.warnings if "weights" in w]
+    assert not [w for w in planned("their-gan").warnings if "weights" in w]
+
+
+def test_a_plugin_with_a_statement_of_another_name_is_warned_of(planned, theirs, tmp_path):
+    field = '    split: int = Field(2, description="branches of its network")\n'
+    mark = "    weights: Path"
+    (theirs / "__init__.py").write_text(ENTRY.replace(mark, field + mark))
+    from_weights(tmp_path)
+    plan = planned("{name: their-gan, weights: start.pt, split: 3}")
+    assert [w for w in plan.warnings if "weights of unknown origin" in w]
+    assert stage(plan, "fit").params.options["split"] == 3

@@ -15,9 +15,10 @@ from derm_bench.matrix.meaningless import meaningless
 from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
 from derm_bench.matrix.names import name_problems
 from derm_bench.matrix.options import PluginLookup
+from derm_bench.matrix.provenance import lacks_statement, stated_by
 from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
 from derm_bench.scoring.names import METRICS, PER_CLASS
-from derm_bench.specs import ClassifierUse, GeneratorSpec, Provenance, load_object
+from derm_bench.specs import ClassifierUse, GeneratorSpec
 from derm_bench.yamlio import KeyPath
 
 MAX_COMPARED = 5_000_000  # cells times entries of `exclude`: some ten seconds
@@ -32,6 +33,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_budgets(matrix, plugins),
         *_strategies(matrix, plugins),
         *_requirements(matrix, plugins),
+        *_statements(matrix, plugins),
         *_comparisons(matrix, plugins),
         *_seeds(matrix),
         *_selections(matrix),
@@ -72,7 +74,7 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         if strategy.generator is not None and strategy.generator.options.fit_on == "all":
             message = "`fit_on: all` shows the generator validation and test images"
             yield ("strategies", index, "generator", "fit_on"), "generator_sees_test", message
-        if strategy.generator is not None and (stated := _provenance(strategy.generator, plugins)).sees_test:
+        if strategy.generator is not None and (stated := stated_by(strategy.generator, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield ("strategies", index, "generator"), "generator_sees_test", message
         if strategy.synthetic is not None and strategy.synthetic.val == "held_out":
@@ -84,7 +86,7 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
         if required.use.options.fit_on == "all":
             message = f"`fit_on: all` shows {required.use.name} validation and test images"
             yield at, "generator_sees_test", message
-        elif (stated := _provenance(required.use, plugins)).sees_test:
+        elif (stated := stated_by(required.use, plugins)).sees_test:
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield at, "generator_sees_test", message
     for index, test_set in enumerate(matrix.test_sets):
@@ -121,10 +123,24 @@ def _builders(matrix: Matrix) -> Iterator[tuple[Kind, KeyPath, Use]]:
         yield "classifier", ("classifiers", index), classifier
 
 
-def _provenance(use: Use, plugins: PluginLookup) -> Provenance:
-    """The provenance that a generator states for images that it does not make; empty for other generators."""
-    path = getattr(plugins.get("generator", use.name), "provenance", None)
-    return load_object(path)(use.options) if path else Provenance("")
+def _statements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
+    """Generators that start from weights, without a statement of what these were trained on."""
+    own = [
+        (("strategies", index, "generator"), strategy.generator)
+        for index, strategy in enumerate(matrix.strategies)
+        if strategy.generator is not None
+    ]
+    others = [
+        (at, required.generator) for at, required in _required(matrix, plugins) if not required.strategy
+    ]
+    for at, use in (*own, *others):
+        if lacks_statement(use, plugins):
+            yield Problem(
+                at,
+                f"{use.name} starts from weights, and nothing states what they were trained on",
+                "write trained_on: a description of the data; train, with split: the digest of the split; or all, test "
+                "or val, which need the permit generator_sees_test",
+            )
 
 
 # -------------------------------------------------------------------- data sets, budgets, strategies

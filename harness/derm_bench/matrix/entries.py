@@ -20,9 +20,10 @@ from derm_bench.matrix.grammar import (
 )
 from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.options import PluginLookup, compose_options, unused_options
-from derm_bench.matrix.path_types import names_a_path, takes_paths, type_below
+from derm_bench.matrix.path_types import names_a_path, type_below
 from derm_bench.matrix.scalars import mistaken_scalars
 from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable_errors, shortened
+from derm_bench.options.paths import takes_paths
 from derm_bench.plugins import canonical
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from derm_bench.options.pretrained import TrainedOn, weights_options
 from derm_bench.specs import (
     Budget,
     ClassifierOptions,
@@ -36,9 +37,27 @@ def compose_options(spec: PluginSpec) -> type[BaseModel]:
     of training are not fields, so that setting one is an error; the harness reads their values as class attributes.
     """
     model = _compose(spec.options, _common(spec))
+    if states_weights(spec):
+        model = _with_statement(model)
     if isinstance(spec, GeneratorSpec | ClassifierSpec) and not spec.trains:
         return _without_training(model, spec.options, _common(spec))
     return model
+
+
+def states_weights(spec: PluginSpec) -> bool:
+    """Whether the harness adds options that state what the weights of a generator were trained on (`TrainedOn`): a
+    plugin that starts from weights and states nothing itself takes them."""
+    return (
+        isinstance(spec, GeneratorSpec)
+        and spec.provenance is None
+        and bool(weights_options(spec.options))
+        and not set(TrainedOn.model_fields) & set(spec.options.model_fields)
+    )
+
+
+@cache
+def _with_statement(model: type[BaseModel]) -> type[BaseModel]:
+    return _compose(model, TrainedOn)
 
 
 def unused_options(model: type[BaseModel]) -> frozenset[str]:

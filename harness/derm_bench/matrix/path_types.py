@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 
-from derm_bench.matrix.grammar import ENTRY_KINDS, alternatives, fields_of
+from derm_bench.matrix.grammar import ENTRY_KINDS, fields_of
 from derm_bench.matrix.options import PluginLookup
+from derm_bench.options.paths import members, takes_paths
 
 # A text that begins like this is a path even where other texts are allowed.
 _LIKE_A_PATH = ("/", "./", "../", "~")
@@ -21,35 +21,16 @@ def names_a_path(annotation: Any, text: str, exists: bool) -> bool:
     """Whether a text of this type is a path; `exists` says whether there is such a file or folder. If the type takes
     other texts too, it is one if it begins like a path or exists; a text that the type lists (`Literal`, an
     enumeration) never is."""
-    members = list(_members(annotation))
-    if not any(isinstance(member, type) and issubclass(member, Path) for member in members):
+    meant = list(members(annotation))
+    if not takes_paths(annotation) or any(text in _listed(member) for member in meant):
         return False
-    if any(text in _listed(member) for member in members):
-        return False
-    return str not in members or text.startswith(_LIKE_A_PATH) or exists
-
-
-def takes_paths(annotation: Any) -> bool:
-    """Whether a value of this type may be a path."""
-    return any(isinstance(member, type) and issubclass(member, Path) for member in _members(annotation))
+    return str not in meant or text.startswith(_LIKE_A_PATH) or exists
 
 
 def type_below(annotation: Any, raw: Any, key: str | int, plugins: PluginLookup) -> Any:
     """The type of the value under `key` of a value `raw`, a union if it may have several; None if it is not known."""
-    found = [below for member in _members(annotation) for below in _below(member, raw, key, plugins)]
+    found = [below for member in members(annotation) for below in _below(member, raw, key, plugins)]
     return Union[tuple(found)] if found else None  # noqa: UP007  (made of a tuple)
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """The members of a union, behind aliases, new types and root models."""
-    for member in alternatives(annotation):
-        behind = getattr(member, "__value__", None) or getattr(member, "__supertype__", None)
-        if behind is not None:
-            yield from _members(behind)
-        elif isinstance(member, type) and issubclass(member, RootModel):
-            yield from _members(member.model_fields["root"].annotation)
-        else:
-            yield member
 
 
 def _listed(member: Any) -> Collection[Any]:

@@ -1,12 +1,13 @@
-"""Finds the paths in the options of a plugin, at any depth."""
+"""Finds the paths in the options of a plugin, at any depth, and the types that paths have."""
 
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
 
@@ -64,3 +65,25 @@ def parts(value: Any) -> list[Part]:
 
 def _is_stated(info: Any) -> bool:
     return any(isinstance(mark, StatedFolder) for mark in info.metadata)
+
+
+def takes_paths(annotation: Any) -> bool:
+    """Whether a value of this type may be a path."""
+    return any(isinstance(member, type) and issubclass(member, Path) for member in members(annotation))
+
+
+def members(annotation: Any) -> Iterator[Any]:
+    """The members of a union, or the one type that it is, behind aliases, new types and root models."""
+    origin = get_origin(annotation)
+    behind = getattr(annotation, "__value__", None) or getattr(annotation, "__supertype__", None)
+    if origin is Annotated:
+        yield from members(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for member in get_args(annotation):
+            yield from members(member)
+    elif behind is not None:
+        yield from members(behind)
+    elif isinstance(annotation, type) and issubclass(annotation, RootModel):
+        yield from members(annotation.model_fields["root"].annotation)
+    else:
+        yield annotation

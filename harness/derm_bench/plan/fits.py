@@ -7,6 +7,8 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, GeneratorUse, Matrix, StrategyEntry
+from derm_bench.matrix.options import states_weights
+from derm_bench.options.pretrained import TrainedOn
 from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
@@ -47,6 +49,7 @@ class Fits:
         """The stage that fits a generator on `classes`: on the training images of a cell, on the part that `reads`
         names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
+        self._warn_of_enlarged(use, cell)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
         local = self.book.hashed(use.options).paths
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
@@ -57,7 +60,7 @@ class Fits:
         params = p.Fit(
             **self.data.viewed(cell),
             generator=use.name,
-            options=self.book.settings(use, RESOLVED),
+            options=self.book.settings(use, (*RESOLVED, *_stated(spec, use.options))),
             fit_classes=classes,
             reads=reads,
             requires=needs.params,
@@ -85,6 +88,17 @@ class Fits:
         if key not in self.health:
             self.health[key] = self._check(key, cell)
         return key
+
+    def _warn_of_enlarged(self, use: GeneratorUse, cell: Cell) -> None:
+        """Adds a warning if a generator is trained on images that are enlarged to its size."""
+        stored, size = self.data.entries[cell.dataset].size, use.options.size
+        if size is not None and size > stored and self.book.plugins.get("generator", use.name).trains:
+            warning = (
+                f"{use.label} is fitted at {size} px on images of {cell.dataset} that are stored at {stored} px: "
+                "they are enlarged, which adds no detail, and its samples are reduced again; give the data set the "
+                f"size {size} to train on what the images show"
+            )
+            self.plan.warnings += [warning] if warning not in self.plan.warnings else []
 
     def _images(self, cell: Cell, classes: tuple[str, ...], reads: str, samples: Mapping[str, str]) -> int:
         """The planned number of images of a fit."""
@@ -192,3 +206,8 @@ class Fits:
 
     def _blamed(self, strategy: StrategyEntry, message: str, key: str, hint: str) -> UserError:
         return self.matrix.error(message, ("strategies", self._places[strategy.name], key), hint)
+
+
+def _stated(spec: Any, options: Any) -> tuple[str, ...]:
+    """The options that only state what the weights of a start were trained on, which change no number."""
+    return tuple(TrainedOn.model_fields) if states_weights(spec) and isinstance(options, TrainedOn) else ()

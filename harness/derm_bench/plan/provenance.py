@@ -9,6 +9,7 @@ from typing import Any
 
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.matrix.model import Cell, Matrix
+from derm_bench.matrix.provenance import stated_by
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Provenance, load_object
@@ -28,8 +29,8 @@ def check_provenance(plan: Plan, plugins: Plugins) -> None:
         place, strategy = strategies[fit.strategy]
         assert strategy.generator is not None
         spec = plugins.get("generator", strategy.generator.name)
-        if spec.provenance:
-            stated = load_object(spec.provenance)(strategy.generator.options)
+        stated = stated_by(strategy.generator, plugins)
+        if stated.statement:
             at = ("strategies", place, "generator", "split")
             problem = _other_split(plan, fit.dataset, fit.split_seed, stated, at)
             if problem is not None:
@@ -54,9 +55,8 @@ def no_reserve(matrix: Matrix, plugin: str, dataset: str, at: KeyPath) -> UserEr
 
 def check_required(plan: Plan, plugins: Plugins, use: Any, cell: Cell, at: tuple[str | int, ...]) -> None:
     """Checks like `check_provenance` the split of a required generator; `at` is its location in the matrix."""
-    spec = plugins.get("generator", use.name)
-    if spec.provenance:
-        stated = load_object(spec.provenance)(use.options)
+    stated = stated_by(use, plugins)
+    if stated.statement:
         problem = _other_split(plan, cell.dataset, cell.split_seed, stated, at)
         if problem is not None:
             raise problem
@@ -69,7 +69,7 @@ def _other_split(
     digest = plan.splits[dataset, split_seed].digest
     if not stated.split or digest.startswith(stated.split):
         return None
-    message = f"the images were trained on the split {stated.split}, but the split of {dataset} is {digest}"
+    message = f"the model was trained on the split {stated.split}, but the split of {dataset} is {digest}"
     hint = "they may have been trained on its test images: use one strategy and split.seed per split"
     return plan.matrix.error(message, at, hint)
 

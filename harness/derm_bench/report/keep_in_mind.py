@@ -129,7 +129,7 @@ def _strategies(data: ReportData) -> tuple[set[str], set[str]]:
             continue
         generator = entry.get("generator")
         name = str(generator.get("name")) if isinstance(generator, Mapping) else ""
-        if name.rpartition(":")[2] in CONTROLS:
+        if name in CONTROLS:
             controls.add(str(entry.get("name")))
         elif not name and entry.get("balance") == "oversample":
             balanced.add(str(entry.get("name")))

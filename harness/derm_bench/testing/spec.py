@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from derm_bench.errors import UserError
-from derm_bench.matrix.path_types import takes_paths
+from derm_bench.options.paths import takes_paths
 from derm_bench.plan.closure import file_of, unseen_imports
 from derm_bench.plan.declared import declared, names_of
 from derm_bench.specs import ClassifierOptions, GeneratorOptions, Options
@@ -84,8 +84,8 @@ def code_is_visible(case: Any) -> str | None:
     more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
     return (
         f"{spec.name}: `{call.text}` in {module}, line {call.line}{more}, imports or runs code that the key of the "
-        "results does not cover, so that an edit of it changes no key; name its modules, distributions and files in the "
-        'spec, for example depends_on=("my_gan.blocks",)'
+        "results does not cover, so that an edit of it changes no key; name its modules, distributions and files in "
+        'the spec, for example depends_on=("my_gan.blocks",)'
     )
 
 

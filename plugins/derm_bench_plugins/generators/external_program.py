@@ -23,7 +23,7 @@ from derm_bench_plugins.generators import program_guard
 POLL_SECONDS = 0.05
 # The largest fraction of the time that checking the files may take.
 WATCHING = 0.1
-SHOWN = 1500  # number of characters of the program's output in an error message
+SHOWN = 3000  # number of characters of the program's output in an error message
 # The environment variables that the program gets, in addition to HOME and TMPDIR, which are set to its own folders.
 PASSED_ON = (
     *("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
@@ -71,29 +71,45 @@ def run_program(argv: Sequence[str], folder: Path, limits: Limits) -> None:
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             pass_fds=[read],
             cwd=work,
             env=_environment(work),
             start_new_session=True,
         )
-        tail = OutputTail(process.stdout)
+        printed, errors = OutputTail(process.stdout), OutputTail(process.stderr)
         try:
             wrong = _watched(process, folder, before, limits)
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
-            tail.wait(1.0)
+            printed.wait(1.0)
+            errors.wait(1.0)
     finally:
         os.close(read)
         os.close(write)
-    output = tail.text().strip()
-    sys.stderr.write(f"$ {' '.join(argv)}\n{output}\n")  # the stage's log
+    sys.stderr.write(f"$ {' '.join(argv)}\n{printed.text()}\n{errors.text()}\n")  # the stage's log
     wrong = wrong or _over(usage(folder), before, limits) or _badly_ended(code)
     if wrong:
-        last = f"its last output:\n{output[-SHOWN:]}" if output else "it printed nothing"
-        raise UserError(f"the program {argv[0]} {wrong}; {last}")
+        raise UserError(f"the program {argv[0]} {wrong}; {_last_lines(printed.text(), errors.text())}")
+
+
+def _last_lines(printed: str, errors: str) -> str:
+    """The last lines of the error output, or of the output if that is empty, as a part of a message. Lines are whole,
+    unless one is longer than `SHOWN`."""
+    for what, text in (("error output", errors), ("output", printed)):
+        # A progress bar writes over its line: what is left of it is behind the last carriage return.
+        lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.strip().split("\n")]
+        shown: list[str] = []
+        for line in reversed(lines):
+            if shown and sum(map(len, shown)) + len(shown) + len(line) > SHOWN:
+                break
+            shown.insert(0, line[-SHOWN:])
+        if any(shown):
+            cut = "" if len(shown) == len(lines) else " (the log of the stage has more)"
+            return f"its last {what}{cut}:\n" + "\n".join(shown)
+    return "it printed nothing"
 
 
 def usage(folder: Path) -> tuple[int, int]:
@@ -147,8 +163,16 @@ def _badly_ended(code: int) -> str | None:
     if code == 128 + signal.SIGXFSZ:
         return "wrote a file larger than `max_megabytes`"
     if 128 < code <= 128 + signal.SIGRTMAX:
-        return f"was ended by signal {code - 128}"
+        return f"was ended by signal {code - 128}{_name_of(code - 128)}"
     return f"ended with exit code {code}" if code else None
+
+
+def _name_of(number: int) -> str:
+    """`, SIGSEGV`; empty for a signal without a name."""
+    try:
+        return f", {signal.Signals(number).name}"
+    except ValueError:
+        return ""
 
 
 def _environment(work: Path) -> dict[str, str]:

@@ -41,6 +41,5 @@ def counts(options: FolderOptions) -> dict[str, int]:
 
 def provenance(options: FolderOptions) -> Provenance:
     """Return the statement of `trained_on`, and whether it includes validation or test images."""
-    sees_test = bool(options.parts - {"train", "training"})
     statement = f"stated to come from a model trained on '{options.trained_on}'"
-    return Provenance(statement, options.split or "", sees_test)
+    return Provenance(statement, options.split or "", options.sees_test)
