@@ -13,7 +13,7 @@ from derm_bench.specs import SampleRequest, Task
 
 FILES = sorted((ROOT / "examples").glob("*.py"))
 PLUGINS = [file for file in FILES if "DERM_BENCH_API" in file.read_text()]
-SIZE = 16
+SIZE = 8
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_guidance_moves_samples_towards_the_class():
     for label in (0, 1):
         images = guided.sample(SampleRequest(label=label, n=8, seed=0)).images
         chances.append(_RedMeansOne().logits(images / 255).softmax(1)[:, 1].mean())
-    assert chances[1] > chances[0] + 0.2
+    assert chances[1] > 4 * chances[0]
 
 
 def test_the_schedule_grows_to_the_size_of_the_images_within_the_budget():

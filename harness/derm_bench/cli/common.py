@@ -20,6 +20,7 @@ from derm_bench.matrix.model import Matrix
 from derm_bench.plan.model import Plan
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -144,5 +145,6 @@ def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
     """The machine that the stages of a matrix run on, from its executor."""
     spec, numerics = plugins.get("executor", matrix.executor.name), matrix.numerics
     wanted = Wanted(device, numerics.precision, numerics.threads)
-    machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
+    with blaming(spec, plugins, "machine(options, wanted)"):
+        machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
     return machine

@@ -100,6 +100,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             quiet=options["as_json"],
             trackers=options["trackers"],
             allow_commands=options["allow_commands"],
+            debug=flags["debug"],
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)

@@ -283,7 +283,9 @@ def _read_source(content: bytes, file: str, package: str) -> _Read:
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
     imports = [(each.module, each.names, each.only_annotates) for each in imports_of(tree, package)]
-    imports += [(each.module, each.names, False) for each in imports_of(ast.Module([*on_demand], []), package)]
+    imports += [
+        (each.module, each.names, False) for each in imports_of(ast.Module([*on_demand], []), package)
+    ]
     beside = ast.Module([*annotating], [])
     imports += [(found.module, found.names, True) for found in imports_of(beside, package)]
     return _digest_of(tree), imports, handed_on, only_imports, unseen

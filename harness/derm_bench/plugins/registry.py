@@ -23,7 +23,7 @@ from derm_bench import hookspecs
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.markers import PROJECT
 from derm_bench.plugins.checks import check_module, specs_of, trackers_of
-from derm_bench.plugins.culprit import line_in
+from derm_bench.plugins.culprit import line_in, place_of
 from derm_bench.plugins.local_files import LOCAL, distinct, make_importable, refuse_hidden
 from derm_bench.specs import KINDS, PluginSpec, load_object
 
@@ -294,6 +294,9 @@ class Plugins:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            place = place_of(error, point.module.partition(".")[0])
+            if place and version != LOCAL and not isinstance(error, UserError | SyntaxError):
+                message += f" ({place})"
             trace = traceback.format_exc()
             self.broken.append(Broken(point.name, distribution, version, stage, message, trace, error))
             return

@@ -39,7 +39,8 @@ def _distributions(plan: Plan) -> dict[str, str]:
     for stage in plan.stages.values():
         versions |= stage.shared["numerics"]["versions"]
         for used in stage.shared["code"]["plugins"]:
-            versions[used["distribution"]] = version_of(used["distribution"]) or LOCAL
+            name = used["distribution"]
+            versions[name] = LOCAL if name.endswith(".py") else version_of(name)
     return dict(sorted(versions.items()))
 
 

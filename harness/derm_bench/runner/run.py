@@ -15,6 +15,7 @@ from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
 from derm_bench.report.keep_in_mind import keep_in_mind
@@ -49,6 +50,7 @@ class RunOptions:
     quiet: bool = False
     trackers: tuple[str, ...] = ()
     allow_commands: bool = False
+    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,15 +170,16 @@ def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str
 def _progress(options: RunOptions, store: Store) -> PlainProgress | BarProgress:
     console = PlainConsole(stderr=True)
     if options.quiet or not console.is_terminal:
-        return PlainProgress(quiet=options.quiet, where=store.record_file)
-    return BarProgress(console, store.record_file)
+        return PlainProgress(quiet=options.quiet, where=store.record_file, debug=options.debug)
+    return BarProgress(console, store.record_file, options.debug)
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:
     """Creates the executor. This is done before anything is written, so that an option that it refuses has no effect.
     An executor starts no worker before it gets a stage."""
     spec = plugins.get("executor", options.executor.name)
-    made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
+    with blaming(spec, plugins, "create(options, settings)"):
+        made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
     if made is None:
         raise UserError(f"`create` of the executor '{spec.name}' returned None")
     return made
