@@ -41,8 +41,10 @@ def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, *
         click.echo(json.dumps({"cell": planned.cell.name, "stages": rows}, indent=1))
         return 0
     say(planned.cell.name)
+    shown: dict[str, str] = {}
     for row in rows:
-        _print(row)
+        first = shown.setdefault(row["traceback"], row["title"])
+        _print(row, "" if first == row["title"] else first)
     return 0
 
 
@@ -157,7 +159,8 @@ def _listing(request: Request, digest: str) -> bytes | None:
     return request.store.data(digest).read_bytes()
 
 
-def _print(row: Mapping[str, Any]) -> None:
+def _print(row: Mapping[str, Any], same_as: str) -> None:
+    """Prints the row of a stage. `same_as` is an earlier stage with the same traceback, which is not repeated."""
     if row["status"] == "hit":
         say(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
         return
@@ -166,7 +169,8 @@ def _print(row: Mapping[str, Any]) -> None:
     say(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
     for difference in row["differs"]:
         say(f"          {difference}")
-    for line in row["traceback"].splitlines():
+    trace = f"the same traceback as '{same_as}'" if same_as and row["traceback"] else row["traceback"]
+    for line in trace.splitlines():
         say(f"            {line}")
     if row["record"]:
         say(f"          more in {row['record']}")
