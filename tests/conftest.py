@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from derm_bench.machine import cuda_devices
+from derm_bench.machine import Measured, cuda_devices, device_model, save_profile
 
 TOYS = Path(__file__).parent / "toys"
 ROOT = Path(__file__).parent.parent
@@ -33,10 +33,12 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path, monkeypatch):
-    """No test touches the user's store, cache or configuration."""
+    """No test touches the user's store, cache or configuration, nor measures precision (fp32 is what was measured)."""
     monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for kind in ("cpu", "cuda"):
+        save_profile(device_model(kind), Measured("fp32", {"fp32": 100.0}))
 
 
 @pytest.fixture

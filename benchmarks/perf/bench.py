@@ -129,10 +129,10 @@ class Bench:
         return side
 
 
-def probe(kind: str) -> str:
-    """Return the precision that trains faster on this machine, as `doctor --probe` measures it, without saving it."""
+def probe(kind: str, threads: int) -> str:
+    """Return the precision that trains faster on this machine, as the first `run` measures it, without saving it."""
     done = subprocess.run(
-        [sys.executable, "-m", "derm_bench.training.probe", kind],
+        [sys.executable, "-m", "derm_bench.training.probe", kind, str(threads)],
         capture_output=True,
         text=True,
         check=True,

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.folder:
             given.folder.mkdir(parents=True, exist_ok=True)
         folder = given.folder or stack.enter_context(tempfile.TemporaryDirectory())
-        precision = given.precision or probe(device.partition(":")[0])
+        precision = given.precision or probe(device.partition(":")[0], Bench.threads)
         bench = Bench(
             Path(folder).absolute(),
             device,

@@ -7,8 +7,9 @@ import functools
 import importlib.metadata
 import json
 import os
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -19,18 +20,24 @@ FEW_THREADS = 16
 """As many threads are accepted on any machine: numbers depend on them, so that those of a larger machine can be had."""
 
 PRECISIONS = ("fp32", "tf32", "bf16")
+FAST_BF16 = ("avx512_bf16", "amx_bf16")
+"""Flags of processors that compute in bf16 themselves."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """The machine that stages run on: `device` is the device type (cpu, cuda), `devices` are the devices of that type,
-    `precision` and `threads` are those of a worker, and `memory` is the memory of each device in MB, if known."""
+    `precision` and `threads` are those of a worker, and `memory` is the memory of each device in MB, if known.
+    `precision_from` says in words where the precision is from. `unmeasured` is true if it was left to a measurement
+    that has not been made on this machine yet."""
 
     device: str
     devices: tuple[str, ...]
     precision: str
     threads: int
     memory: Mapping[str, float] = field(default_factory=dict)
+    precision_from: str = "the matrix"
+    unmeasured: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Wanted:
 
 
 def this_machine(options: object, wanted: Wanted) -> Machine:
-    """The machine that this process runs on. `precision: auto` is the saved profile, else fp32. Raises UserError for a
-    device that does not exist and for a precision that the device does not have."""
+    """The machine that this process runs on. `precision: auto` is what was measured on this kind of device, else fp32.
+    Raises UserError for a device that does not exist and for a precision that the device does not have."""
     devices = _devices(wanted.device)
     kind = devices[0].partition(":")[0]
     cores = os.cpu_count() or 1
@@ -53,9 +60,20 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
             f"numerics.threads: {wanted.threads} threads per worker, but this machine has {cores} cores",
             hint=f"write at most {max(FEW_THREADS, cores)}; 2 is the default",
         )
-    precision = saved_profile().get(kind, "fp32") if wanted.precision == "auto" else wanted.precision
+    precision, source, unmeasured = wanted.precision, Machine.precision_from, False
+    if precision == "auto":
+        measured = saved_profile().get(device_model(kind))
+        precision = measured.precision if measured else "fp32"
+        source = measured.words() if measured else "auto, not measured on this machine"
+        unmeasured = measured is None
     return Machine(
-        kind, devices, checked_precision(precision, kind), wanted.threads, device_megabytes(devices)
+        kind,
+        devices,
+        checked_precision(precision, kind),
+        wanted.threads,
+        device_megabytes(devices),
+        source,
+        unmeasured,
     )
 
 
@@ -121,15 +139,67 @@ def device_megabytes(devices: Sequence[str]) -> dict[str, float]:
     return found
 
 
+@functools.cache
+def device_model(kind: str) -> str:
+    """The model of the devices of a type on this machine, such as `AMD EPYC 9B14 (avx512_bf16)` or `NVIDIA H100`. On it
+    depends which precision is faster."""
+    if kind == "cuda" and cuda_devices():
+        driver = ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+        name = ctypes.create_string_buffer(256)
+        if driver.cuDeviceGetName(name, len(name), 0) == 0:
+            return name.value.decode(errors="replace")
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = dict(
+        reversed([(key.strip(), value.strip()) for key, _, value in (x.partition(":") for x in lines)])
+    )
+    fast = [flag for flag in FAST_BF16 if flag in found.get("flags", "").split()]
+    model = found.get("model name") or platform.machine()
+    return f"{model} ({', '.join(fast)})" if fast else model
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on a device: the precision to use and images per second by precision."""
+
+    precision: str
+    images_per_second: Mapping[str, float]
+
+    def words(self) -> str:
+        """`auto, measured: fp32 100, bf16 230 images/s`."""
+        rates = ", ".join(f"{name} {rate:.0f}" for name, rate in self.images_per_second.items())
+        return f"auto, measured: {rates} images/s"
+
+
 def profile_file() -> Path:
-    """The file in which `doctor --probe` saves the fastest precision of each device type."""
+    """The file in which the fastest precision of each model of device is saved."""
     return Path(platformdirs.user_config_dir("derm-bench")) / "profile.json"
 
 
-def saved_profile() -> dict[str, str]:
-    """The measured `{device type: precision}`; empty without a measurement."""
+def saved_profile() -> dict[str, Measured]:
+    """What was measured, by model of device (`device_model`); empty without a measurement."""
     try:
         content = json.loads(profile_file().read_text())
-    except (OSError, ValueError):
+        return {
+            str(model): Measured(
+                str(entry["precision"]),
+                {str(name): float(rate) for name, rate in entry["images_per_second"].items()},
+            )
+            for model, entry in content["devices"].items()
+            if entry["precision"] in PRECISIONS
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
-    return {str(k): str(v) for k, v in content.get("precision", {}).items() if v in PRECISIONS}
+
+
+def save_profile(model: str, measured: Measured) -> None:
+    """Adds a measurement to the saved profile. Raises OSError if it cannot be written."""
+    path = profile_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    devices = saved_profile() | {model: measured}
+    text = json.dumps({"devices": {name: asdict(entry) for name, entry in devices.items()}}, indent=1)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)

@@ -2,6 +2,12 @@
 
 import json
 import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from derm_bench.cli import precision
 
 
 def test_plugins_are_listed_as_the_contract_says(derm_bench):
@@ -59,12 +65,87 @@ def test_doctor_says_a_problem_of_several_plugins_in_one_line(in_process, tmp_pa
     assert any("fid, " in line and "inception_score" in line for line in said), said
 
 
-def test_the_probe_saves_a_profile_that_later_runs_use(derm_bench, tmp_path):
-    ran = derm_bench("doctor", "--probe", env={"CUDA_VISIBLE_DEVICES": ""})
+@pytest.fixture
+def unmeasured(tmp_path):
+    """A machine on which precision has not been measured yet."""
+    (tmp_path / "config/derm-bench/profile.json").unlink()
+
+
+@pytest.fixture
+def probe_prints(monkeypatch):
+    """Replaces the measurement by one that prints a given text."""
+
+    def replace(text: str):
+        asked = []
+
+        run = subprocess.run
+
+        def answer(command, **how):
+            if "derm_bench.training.probe" not in command:
+                return run(command, **how)
+            asked.append(command)
+            return subprocess.CompletedProcess(command, 0, text, "")
+
+        monkeypatch.setattr(precision.subprocess, "run", answer)
+        return asked
+
+    return replace
+
+
+BF16_WINS = '{"images_per_second": {"fp32": 100, "bf16": 230}, "precision": "bf16"}'
+
+
+def test_the_probe_saves_a_profile_that_later_runs_use(in_process, unmeasured, tmp_path):
+    ran = in_process("doctor", "--probe")
     assert ran.code == 0, ran.err
-    assert "probe on cpu: fp32" in ran.out and "bf16" in ran.out
-    saved = json.loads((tmp_path / "config/derm-bench/profile.json").read_text())
-    assert saved["precision"]["cpu"] in ("fp32", "bf16")
+    assert "probe on cpu: fp32" in ran.out
+    (saved,) = json.loads((tmp_path / "config/derm-bench/profile.json").read_text())["devices"].values()
+    assert saved["precision"] in ("fp32", "bf16") and saved["images_per_second"]["fp32"] > 0
+
+
+def test_the_first_run_measures_precision_and_later_ones_use_it(
+    in_process, write_matrix, unmeasured, probe_prints
+):
+    matrix = write_matrix(metrics=[])
+    asked = probe_prints(BF16_WINS)
+    assert "`run` measures" in in_process("plan", matrix).out and not asked
+    first = in_process("run", matrix, "--device", "cpu")
+    assert (
+        len(asked) == 1 and "precision: bf16 from now on (fp32 100 images/s, bf16 230 images/s)" in first.err
+    )
+    second = in_process("run", matrix, "--device", "cpu")
+    assert len(asked) == 1 and "; 0 stages run" in second.out, "nothing is measured or trained again"
+    machine = json.loads(Path("runs/toy/manifest.json").read_text())["machine"]
+    assert machine["precision"] == "bf16"
+    assert machine["precision_from"] == "auto, measured: fp32 100, bf16 230 images/s"
+
+
+def test_a_matrix_that_names_its_precision_is_not_measured(
+    in_process, write_matrix, unmeasured, probe_prints
+):
+    asked = probe_prints(BF16_WINS)
+    assert in_process("run", write_matrix(numerics={"precision": "fp32"})).code == 0
+    assert not asked
+
+
+@pytest.mark.parametrize("answer", ["", "no JSON", '{"images_per_second": {}, "precision": "fp8"}'])
+def test_without_a_measurement_the_run_goes_on_in_fp32(
+    in_process, write_matrix, unmeasured, probe_prints, answer
+):
+    probe_prints(answer)
+    ran = in_process("run", write_matrix())
+    assert ran.code == 0 and "could not be measured" in ran.err and "fp32 is used" in ran.err
+
+
+def test_a_measurement_that_cannot_be_saved_is_not_used(
+    in_process, write_matrix, unmeasured, probe_prints, tmp_path
+):
+    """It might differ in the next run, which would then train everything again."""
+    probe_prints(BF16_WINS)
+    (tmp_path / "config/derm-bench").rmdir()
+    (tmp_path / "config/derm-bench").write_text("a file where the folder should be")
+    ran = in_process("run", write_matrix())
+    assert ran.code == 0 and "cannot be written" in ran.err and "fp32 is used" in ran.err
 
 
 def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(in_process):

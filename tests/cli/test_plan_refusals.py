@@ -136,7 +136,11 @@ def _safetensors(header: object, data: bytes = b"") -> bytes:
         ("a.pt", _zip(["readme.txt"]), "torch.save did not write"),
         ("a.safetensors", b"short", "no file of safetensors"),
         ("a.safetensors", _safetensors([]), "names no tensors"),
-        ("a.safetensors", _safetensors({"w": {"data_offsets": [0, 400]}}, b"1234"), "was cut off"),
+        (
+            "a.safetensors",
+            _safetensors({"w": {"shape": [10, 10], "data_offsets": [0, 400]}}, b"1234"),
+            "was cut off",
+        ),
     ],
 )
 def test_a_file_that_holds_no_weights_is_refused(refused, tmp_path, name, content, said):
@@ -155,7 +159,7 @@ def test_weights_are_a_file(refused, path, said):
     ("name", "content"),
     [
         ("a.pt", _zip(["archive/data.pkl", "archive/data/0"])),
-        ("a.safetensors", _safetensors({"w": {"data_offsets": [0, 4]}}, b"1234")),
+        ("a.safetensors", _safetensors({"w": {"shape": [1, 1], "data_offsets": [0, 4]}}, b"1234")),
     ],
 )
 def test_files_of_weights_are_accepted(in_process, write_matrix, tmp_path, name, content):

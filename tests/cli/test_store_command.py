@@ -73,11 +73,13 @@ def test_a_corrupted_output_is_found_set_aside_and_made_again(in_process, write_
     assert [record["status"] for record in store.records(key)] == ["done", "corrupt", "done"]
 
     # What was set aside goes when asked; what a run needs stays.
+    data = sorted((tmp_path / "store/data").iterdir())  # splits, and lists of files for `explain`
     dry = in_process("store", "gc", "--dry-run")
     assert "1 set aside" in dry.out and "would free" in dry.out
     assert (tmp_path / f"store/aside/{key}-1").is_dir()
     assert "freed" in in_process("store", "gc", "--fsync").out
     assert not list((tmp_path / "store/aside").iterdir())
+    assert sorted((tmp_path / "store/data").iterdir()) == data
     assert json.loads(in_process("plan", matrix, "--json").out)["to_run"] == {}
     assert "0 stages run" in in_process("run", matrix, "--out", "again").out
 

@@ -165,10 +165,11 @@ def test_a_search_for_synthetic_images_is_bounded(tmp_path, monkeypatch):
 
 def test_a_search_for_the_files_of_a_program_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(command_planning, "MAX_PROGRAM_FILES", 2)
+    code = tmp_path / "code"
     for name in ("a.py", "b.py", ".hidden", "__pycache__/c.pyc", "inner/.d.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert set(command_planning._code_below(tmp_path)) == {"a.py", "b.py"}
-    (tmp_path / "inner/e.py").touch()
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).touch()
+    assert set(command_planning._code_below(code)) == {"a.py", "b.py"}
+    (code / "inner/e.py").touch()
     with pytest.raises(UserError, match="more than 2 files"):
-        command_planning._code_below(tmp_path)
+        command_planning._code_below(code)

@@ -191,6 +191,16 @@ RULES = {
         "from numpy import abs as f\n__all__ = ['f']\ndef scale(n):\n    return n\n",
         "from numpy import sign as f\n__all__ = ['f']\ndef scale(n):\n    return n\n",
     ),
+    "annotations that are added": (
+        "def scale(self, n=1):\n    self.n = m = n\n    return n\n",
+        "def scale(self, n: 'int' = 1) -> int:\n    m: int\n    self.n = m = n\n    return n\n",
+        "def scale(self, n=1):\n    self.n = n\n    return n\n",
+    ),
+    "annotations of attributes": (
+        "def scale(self):\n    self.n = 2\n",
+        "from typing import Final\ndef scale(self):\n    self.n: Final[int] = 2\n",
+        "def scale(self):\n    self.n = 3\n",
+    ),
     "annotations alone": (
         "def scale():\n    n: int\n    return 2\n",
         "def scale():\n    n: float\n    m: int\n    return 2\n",
@@ -438,3 +448,10 @@ def test_a_definition_that_is_made_elsewhere_stands_for_its_module(package, defi
     write, _ = package
     write("made", "globals()['Made'] = type('Made', (), {})\n")
     assert defined("toyplug.made", "Made").modules == ("toyplug.made",)
+
+
+def test_what_another_reader_has_cached_is_read_again(package, monkeypatch):
+    _, digest = package
+    before = digest()
+    monkeypatch.setattr(closure, "recall", lambda name: '["digest", [], {}]')
+    assert digest() == before

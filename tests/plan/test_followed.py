@@ -109,6 +109,15 @@ def test_a_package_that_nobody_installed_is_followed(project, changed):
     assert changed("checkout/checkout_helper/table.csv", "1") == ["checkout_helper/table.csv (new)"]
 
 
+def test_a_module_in_the_current_folder_is_followed_as_workers_can_import_it(project, tmp_path, monkeypatch):
+    project("here/nearby_helper.py", "SCALE = 2\n")
+    project("site-packages/gan_plugin/model.py", "import nearby_helper\n")
+    assert "nearby_helper" not in digests()
+    monkeypatch.chdir(tmp_path / "here")
+    forget()
+    assert "nearby_helper" in digests()
+
+
 def test_an_editable_distribution_is_followed_and_another_is_known_by_its_version(project, changed):
     project.installed("checkout_helper", editable=True)
     project("site-packages/checkout_helper/__init__.py", "SCALE = 2\n")
@@ -178,6 +187,11 @@ def test_depends_on_names_modules_package_data_and_distributions(project):
     assert before.keys() == {"checkout_helper/__init__.py", "checkout_helper/plan.txt"}
     project("checkout/checkout_helper/plan.txt", "2")
     assert changes(before, stated("checkout-helper")) == ["checkout_helper/plan.txt"]
+
+
+def test_the_kit_lets_a_plugin_open_what_depends_on_names(project, tmp_path):
+    place = tmp_path / "site-packages/gan_plugin"
+    assert declared.places_of(("gan_plugin/data/a.txt", "gan-plugin")) == [place / "data/a.txt", place]
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "gan_plugin/absent.json", "nowhere/at/all"])

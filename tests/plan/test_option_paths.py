@@ -11,6 +11,7 @@ from pydantic import BaseModel, RootModel
 from derm_bench.errors import UserError
 from derm_bench.hashed_options import merge_paths
 from derm_bench.options.paths import StatedFolder, paths_in
+from derm_bench.options.uses import ClassifierUse
 from derm_bench.plan import option_paths
 from derm_bench.plan.keys import canonical
 from derm_bench.plan.listing import changes, digests_in
@@ -167,6 +168,14 @@ def test_a_folder_that_the_plugin_states_or_a_data_set_reads_is_not_hashed(tmp_p
     found = split_paths(Encoder(file=tmp_path), folders=False)
     assert (found.values, found.paths) == ({"layers": 2}, {"file": str(tmp_path)})
     assert [each.stated for each in paths_in(Stated(root=tmp_path, others=(tmp_path,)))] == [True, False]
+
+
+def test_a_required_classifier_is_written_without_paths(tmp_path):
+    """The stage that it becomes knows them by content."""
+    values = {"lr": 0.1, "files": [tmp_path], "tables": Tables(names=tmp_path), "some": {tmp_path}}
+    use = ClassifierUse(name="timm", options=values)
+    expected = {"lr": 0.1, "files": [], "tables": {}, "some": []}
+    assert use.model_dump(mode="json")["options"] == expected
 
 
 def test_a_path_in_the_place_of_a_key_is_refused(tmp_path):

@@ -11,7 +11,15 @@ from PIL import Image
 from tests.conftest import toy_matrix
 
 from derm_bench.errors import UserError
-from derm_bench.machine import Machine, Wanted, this_machine
+from derm_bench.machine import (
+    Machine,
+    Measured,
+    Wanted,
+    device_model,
+    save_profile,
+    saved_profile,
+    this_machine,
+)
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
 from derm_bench.matrix.model import Synthetic
@@ -229,8 +237,33 @@ def test_balance_of_some_classes_fills_them_to_the_largest_of_all():
 
 def test_precision_comes_from_the_saved_profile_else_fp32(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert this_machine(None, Wanted("cpu")).precision == "fp32"
+    unmeasured = this_machine(None, Wanted("cpu"))
+    assert (unmeasured.precision, unmeasured.unmeasured) == ("fp32", True)
+    save_profile("another processor", Measured("bf16", {"fp32": 1.0, "bf16": 9.0}))
+    assert this_machine(None, Wanted("cpu")).unmeasured, "it was measured on another machine"
+    save_profile(device_model("cpu"), Measured("bf16", {"fp32": 100.0, "bf16": 230.0}))
+    measured = this_machine(None, Wanted("cpu"))
+    assert (measured.precision, measured.unmeasured) == ("bf16", False)
+    assert measured.precision_from == "auto, measured: fp32 100, bf16 230 images/s"
+    asked = this_machine(None, Wanted("cpu", "fp32"))
+    assert (asked.precision, asked.precision_from, asked.unmeasured) == ("fp32", "the matrix", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"devices": 1}',
+        '{"devices": {"x": {"precision": "fp8"}}}',
+        '{"precision": {"cpu": "bf16"}}',
+    ],
+)
+def test_a_damaged_or_older_profile_counts_as_none(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "derm-bench").mkdir()
-    (tmp_path / "derm-bench/profile.json").write_text('{"precision": {"cpu": "bf16"}}')
-    assert this_machine(None, Wanted("cpu")).precision == "bf16"
-    assert this_machine(None, Wanted("cpu", "fp32")).precision == "fp32"
+    (tmp_path / "derm-bench/profile.json").write_text(text)
+    assert saved_profile() == {}
+    save_profile("a", Measured("fp32", {"fp32": 1.0}))
+    assert list(saved_profile()) == ["a"]

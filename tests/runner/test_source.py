@@ -57,6 +57,22 @@ def test_edited_source_is_refused_until_it_is_taken_back(package, file):
     check.check(job, PLUGINS)
 
 
+def test_edited_package_data_are_refused_until_they_are_taken_back(package):
+    folder, job = package
+    data = folder / "data.json"
+    edit(data, "{}")
+    forget_source()
+    job["identity"]["code"]["stage"] = source_closure(job["function"], *BENEATH).digest
+    check = SourceCheck()
+    check.check(job, PLUGINS)
+    edit(data, "[]")
+    for one in (check, SourceCheck()):
+        with pytest.raises(SourceChanged):
+            one.check(job, PLUGINS)
+    edit(data, "{}")
+    check.check(job, PLUGINS)
+
+
 def test_a_worker_that_imported_source_before_it_was_edited_and_taken_back_is_stale(package):
     folder, job = package
     check = SourceCheck(since=time.time())

@@ -140,8 +140,13 @@ def test_swapped_weights_inside_of_an_option_are_another_fit(planned, tmp_path, 
 
 def test_a_nested_path_that_cannot_be_read_is_refused_where_it_stands(planned, tmp_path):
     (tmp_path / "weights").mkdir()
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "weights/out").symlink_to("/etc/passwd")
-    for file, said in (("absent.pt", "does not exist"), ("weights", "leads out of the folder")):
+    for file, said in (
+        ("absent.pt", "does not exist"),
+        ("cut.safetensors", "cut off"),
+        ("weights", "leads out of the folder"),
+    ):
         with pytest.raises(UserErrors) as caught:
             planned(f"{{name: their-gan, encoders: {{nv: {{file: {file}}}}}}}")
         (error,) = caught.value.errors
@@ -202,6 +207,13 @@ def test_a_third_partys_plugin_of_that_name_is_written_with_its_distribution(pla
     assert fit.shared["code"]["plugins"][0]["distribution"] == "Their_Gans"
     assert stage(theirs, "train").params.augment[0]["name"] == "their-gans:hflip"
     assert stage(planned("their_gans:their-gan"), "fit").params.generator == "their-gan"
+
+
+def test_show_writes_each_plugin_as_a_matrix_has_it(theirs, in_process):
+    shown = in_process("plugins", "show", "dcgan").out
+    assert "generator: {name: dcgan}" in shown and "generator: {name: Their_Gans:dcgan}" in shown
+    assert "generator: {name: their-gan}" in in_process("plugins", "show", "their-gan").out
+    assert "Their_Gans:hflip" in in_process("plugins", "show", "Their_Gans:hflip").out
 
 
 def test_one_remark_says_how_to_write_the_other(theirs):

@@ -82,23 +82,47 @@ def test_features_of_the_reference_network_are_float32_too():
     assert seen == [(False, False)] and tf32() == (True, True)
 
 
-def test_the_probe_measures_tf32_on_cuda_alone():
-    assert probe.precisions("cuda") == ("fp32", "tf32", "bf16")
-    assert probe.precisions("cpu") == ("fp32", "bf16")
+@pytest.mark.parametrize(("seconds", "measured"), [(0.5, True), (1.9, True), (2.1, False), (30.0, False)])
+def test_bf16_is_measured_on_a_cpu_unless_it_is_far_slower(monkeypatch, seconds, measured):
+    taken = {"fp32": 1.0, "bf16": seconds}
+    monkeypatch.setattr(probe, "make_step", lambda device, precision, batch_size: lambda: taken[precision])
+    assert ("bf16" in probe.worth_measuring("cpu")) == measured
+    assert probe.worth_measuring("cuda") == ("fp32", "tf32", "bf16")
 
 
 @pytest.mark.parametrize(
-    ("rates", "chosen"),
+    ("taken", "chosen"),
     [
-        ({"fp32": 100, "bf16": 105}, "fp32"),
-        ({"fp32": 100, "bf16": 120}, "bf16"),
-        ({"fp32": 100, "tf32": 200, "bf16": 210}, "tf32"),
-        ({"fp32": 100, "tf32": 200, "bf16": 300}, "bf16"),
-        ({"fp32": 100, "tf32": 105, "bf16": 112}, "bf16"),
+        ({"fp32": [1.0] * 3, "bf16": [0.9] * 3}, "fp32"),
+        ({"fp32": [1.0] * 3, "bf16": [0.8] * 3}, "bf16"),
+        ({"fp32": [1.0] * 3, "tf32": [0.5] * 3, "bf16": [0.49] * 3}, "tf32"),
+        ({"fp32": [1.0] * 3, "tf32": [0.5] * 3, "bf16": [0.3] * 3}, "bf16"),
+        ({"fp32": [1.0] * 3, "tf32": [0.95] * 3, "bf16": [0.85] * 3}, "bf16"),
+        ({"fp32": [1.0, 9.0, 1.0, 1.0], "bf16": [1.0, 1.0, 9.0, 1.0]}, "fp32"),
+        ({"fp32": [2.0, 40.0, 4.0, 2.0], "bf16": [1.0, 20.0, 9.0, 1.0]}, "bf16"),
     ],
 )
-def test_the_probe_prefers_the_more_exact_precision_unless_another_is_clearly_faster(rates, chosen):
-    assert probe.fastest(rates) == chosen
+def test_the_probe_prefers_the_more_exact_precision_unless_another_is_clearly_faster(taken, chosen):
+    """The last two: a busy machine slows some steps of either down."""
+    assert probe.fastest(taken) == chosen
+
+
+def test_precisions_take_turns_and_slow_ones_end_after_three_rounds(monkeypatch):
+    now, order = [0.0], []
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: now[0])
+
+    def step(name):
+        def call():
+            order.append(name)
+            now[0] += 1.0
+            return 1.0
+
+        return call
+
+    taken = probe.race({"fp32": step("fp32"), "bf16": step("bf16")}, rounds=9, seconds=5.0)
+    assert order == ["fp32", "bf16"] * 3 and taken == {"fp32": [1.0] * 3, "bf16": [1.0] * 3}
+    now[0], order[:] = 0.0, []
+    assert len(probe.race({"fp32": step("fp32")}, rounds=4, seconds=5.0)["fp32"]) == 4
 
 
 @pytest.mark.gpu

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from derm_bench.cli.precision import measure_once
 from derm_bench.cli.preflight import preflight
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.lazy import load_object
@@ -127,9 +128,11 @@ def plan_request(
     executor: str | None = None,
     executor_options: Sequence[str] = (),
     plugin_files: Sequence[Path] = (),
+    measure: bool = False,
 ) -> Request:
     """Checks the store, loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and
-    plans. Writes nothing."""
+    plans. Writes nothing but, if `measure`, the precision that `precision: auto` stands for on a machine where it has
+    not been measured."""
     plugins, opened = find_plugins(flags, plugin_files), Store(store or default_store())
     opened.check()
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
@@ -137,7 +140,11 @@ def plan_request(
     loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
     chosen = select_cells(cells(loaded, plugins), only)
     preflight(loaded, plugins, chosen)
-    plan = make_plan(loaded, chosen, plugins, machine_of(loaded, plugins, device))
+    machine = machine_of(loaded, plugins, device)
+    if measure and machine.unmeasured:
+        measure_once(machine.device, machine.threads)
+        machine = machine_of(loaded, plugins, device)
+    plan = make_plan(loaded, chosen, plugins, machine)
     return Request(loaded, plugins, plan, opened)
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 import click
@@ -16,7 +13,8 @@ import click
 from derm_bench._version import __version__
 from derm_bench.cli.common import find_plugins
 from derm_bench.cli.plugins import notes
-from derm_bench.machine import cuda_devices, profile_file, saved_profile
+from derm_bench.cli.precision import measure_precision
+from derm_bench.machine import Wanted, cuda_devices, device_model, profile_file, save_profile, saved_profile
 from derm_bench.matrix.options import compose_options
 from derm_bench.plugins import Plugins
 from derm_bench.specs import load_object
@@ -52,9 +50,9 @@ def doctor(flags: dict[str, bool], probe: bool) -> int:
         _probe("cuda" if found else "cpu")
     profile = saved_profile()
     say(
-        f"precision profile: {', '.join(f'{word} on {device}' for device, word in profile.items())}"
+        f"precision profile: {', '.join(f'{one.precision} on {model}' for model, one in profile.items())}"
         if profile
-        else "precision profile: none, so fp32 (--probe measures it)"
+        else "precision profile: none; the first `run` measures it, and so does --probe"
     )
     problems = _problems(plugins)
     for problem in problems:
@@ -95,20 +93,8 @@ def _named(kinds: Mapping[str, Sequence[str]]) -> str:
 
 
 def _probe(device: str) -> None:
-    """Runs the measurement in a separate process, because this one does not import torch."""
-    done = subprocess.run(
-        [sys.executable, "-m", "derm_bench.training.probe", device],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise click.ClickException(f"the probe failed: {done.stderr.strip().splitlines()[-1]}")
-    measured = json.loads(done.stdout)
-    for precision, rate in measured["images_per_second"].items():
+    measured = measure_precision(device, Wanted().threads)
+    for precision, rate in measured.images_per_second.items():
         say(f"probe on {device}: {precision} {rate:.0f} images/s")
-    path = profile_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    precision = saved_profile() | {device: measured["precision"]}
-    path.write_text(json.dumps({"precision": precision, "measured": measured}, indent=1))
-    say(f"saved to {path}")
+    save_profile(device_model(device), measured)
+    say(f"saved to {profile_file()}")

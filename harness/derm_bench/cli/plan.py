@@ -23,7 +23,7 @@ from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
-from derm_bench.plan.model import Stage
+from derm_bench.plan.model import Plan, Stage
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
 from derm_bench.runner.progress import failed_before
@@ -121,11 +121,21 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "probe_failures": [failure._asdict() for failure in probes.failures],
         "detectable_difference": detectable_difference(planned),
         "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
-        "warnings": planned.warnings,
+        "warnings": [*planned.warnings, *_of_the_machine(planned)],
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
         "cells": [_cell(request, cell, wanted, ended) for cell in planned.cells],
         "stages": stages,
     }
+
+
+def _of_the_machine(planned: Plan) -> list[str]:
+    """What the plan does not know of the machine yet."""
+    if not planned.machine.unmeasured:
+        return []
+    return [
+        f"precision: auto has not been measured on this {planned.machine.device}; this is the plan for "
+        f"{planned.machine.precision}, and `run` measures for some seconds first"
+    ]
 
 
 def _cell(request: Request, cell: Any, missing: set[str], ended: Mapping[str, str]) -> dict[str, Any]:

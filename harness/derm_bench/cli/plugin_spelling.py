@@ -13,11 +13,12 @@ from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import ClassifierSpec, TransformSpec
 
 
-def spelled(installed: Installed, **options: str) -> str:
-    """The lines of a matrix that use the plugin. Options that must be given and are not in `options` stand as `...`."""
+def spelled(installed: Installed, name: str, /, **options: str) -> str:
+    """The lines of a matrix that use the plugin, which is written as `name` there. Options that must be given and are
+    not in `options` stand as `...`."""
     spec, model = installed.spec, compose_options(installed.spec)
     required = {} if "preset" in options else _required(model)
-    entry = _entry(spec.name, {**required, **options})
+    entry = _entry(name, {**required, **options})
     match installed.kind:
         case "dataset":
             return f"datasets:\n  - {entry}"
@@ -27,18 +28,18 @@ def spelled(installed: Installed, **options: str) -> str:
         case "classifier":
             return f"classifiers:\n  - {entry}"
         case "metric":
-            return f"metrics: [{_short(spec.name, entry)}]"
+            return f"metrics: [{_short(name, entry)}]"
         case "transform":
-            return _transform(spec, _short(spec.name, entry))
+            return _transform(spec, name, _short(name, entry))
         case _:
             return f"executor: {entry}"
 
 
-def _transform(spec: Any, entry: str) -> str:
+def _transform(spec: Any, name: str, entry: str) -> str:
     if isinstance(spec, TransformSpec) and spec.scalar is not None:
         field = compose_options(spec).model_fields[spec.scalar]
         value = "..." if field.is_required() else as_yaml(field.default)
-        entry = f"{{{spec.name}: {value}}}"
+        entry = f"{{{name}: {value}}}"
     if isinstance(spec, TransformSpec) and spec.phase == "preprocess":
         return f"datasets:\n  - name: ...\n    preprocess: [{entry}]"
     return f"strategies:\n  - name: my-strategy\n    augment: [{entry}]"
@@ -51,10 +52,10 @@ def meanings(found: Plugins, name: str) -> Iterator[tuple[str, Installed, str]]:
         spec = installed.spec
         if isinstance(spec, ClassifierSpec) and spec.label_option and _builds(spec, name):
             what = f"a network of the classifier {spec.name}"
-            yield what, installed, spelled(installed, **{spec.label_option: name})
+            yield what, installed, spelled(installed, found.written(installed), **{spec.label_option: name})
         if name in spec.presets:
             what = f"a preset of the {installed.kind} {spec.name}"
-            yield what, installed, spelled(installed, preset=name)
+            yield what, installed, spelled(installed, found.written(installed), preset=name)
 
 
 def _builds(spec: ClassifierSpec, name: str) -> bool:

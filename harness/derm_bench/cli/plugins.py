@@ -125,7 +125,7 @@ def show_plugin(flags: dict[str, bool], name: str, as_json: bool, plugin_files: 
         say(f"{spec.name} ({origin})\n{spec.summary}")
         if spec.paper:
             say(f"paper: {spec.paper}")
-        say(f"in a matrix:\n{indent(spelled(installed), '  ')}")
+        say(f"in a matrix:\n{indent(spelled(installed, found.written(installed)), '  ')}")
         for preset, values in spec.presets.items():
             say(f"preset {preset}: {json.dumps(dict(values), default=str)}")
         _print_options(model)

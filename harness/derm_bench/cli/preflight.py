@@ -96,10 +96,11 @@ def _problems(spec: PluginSpec, one: _Use, plugins: Plugins) -> Iterator[tuple[K
         yield from (((), problem) for problem in found)
     for place, path, stated in paths_in(one.use.options):
         problem = problem_of_path(path)
-        if not problem and path.is_dir() and one.kind != "dataset" and not stated:
-            problem = problem_of_folder(path)
-        if not problem and one.kind == "classifier" and place == ("weights",):
+        of_weights = one.kind == "classifier" and place == ("weights",)
+        if not problem and (of_weights or (path.suffix == ".safetensors" and path.is_file())):
             problem = problem_of_weights(path)
+        elif not problem and path.is_dir() and one.kind != "dataset" and not stated:
+            problem = problem_of_folder(path)
         if problem:
             yield place, problem
     if isinstance(spec, GeneratorSpec):

@@ -75,6 +75,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         executor=options["executor"],
         executor_options=options["executor_options"],
         plugin_files=options["plugin_files"],
+        measure=True,
     )
     limits = request.matrix.limits
     settings = ExecutorSettings(

@@ -34,9 +34,14 @@ Betas = Annotated[tuple[float, float], AfterValidator(_decay_rates)]
 
 
 class Budget(Options):
-    """A training budget: exactly one of updates, epochs and kimg."""
+    """A training budget: exactly one of updates, epochs and kimg.
 
-    updates: int | None = Field(default=None, ge=1, le=100_000_000, description="optimizer steps")
+    An update is one batch of training images, whatever the plugin does with it: one step of an optimizer, one of each
+    player of a GAN, several of its discriminator. Epochs and kimg are converted into updates when the matrix is
+    planned, with the plugin's batch size.
+    """
+
+    updates: int | None = Field(default=None, ge=1, le=100_000_000, description="batches of training images")
     epochs: float | None = Field(
         default=None, gt=0, le=1_000_000, description="passes over the training images"
     )
@@ -51,8 +56,7 @@ class Budget(Options):
         return self
 
     def in_updates(self, images: int, batch_size: int) -> int:
-        """The budget in optimizer steps, at least 1. One epoch over `images` images is ceil(images / batch_size)
-        steps."""
+        """The budget in updates, at least 1. One epoch over `images` images is ceil(images / batch_size) updates."""
         if self.updates is not None:
             return self.updates
         if self.epochs is not None:

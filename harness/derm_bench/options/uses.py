@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ class ClassifierUse(Options):
 def _pathless(value: Any) -> Any:
     if isinstance(value, BaseModel):
         value = {name: getattr(value, name) for name in type(value).model_fields}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: _pathless(inner) for key, inner in value.items() if not isinstance(inner, Path)}
-    return [_pathless(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_pathless(inner) for inner in value if not isinstance(inner, Path)]
+    return value

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
@@ -24,6 +25,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from derm_bench.fingerprint import file_digests, recall, remember
 from derm_bench.plan.distributions import distribution_of, in_development, packages_of
@@ -216,9 +218,11 @@ def _siblings(package: str) -> set[str]:
 @functools.cache
 def root_of(package: str) -> Path | None:
     """The folder of a top-level package or the file of a top-level module; None if there is none. Of a package without
-    `__init__`, which may lie in several folders, the first."""
+    `__init__`, which may lie in several folders, the first. Workers are started in the current folder and can import
+    from there, even if this process cannot."""
     try:
         spec = importlib.util.find_spec(package)
+        spec = spec or importlib.machinery.PathFinder.find_spec(package, [str(Path.cwd())])
     except (ImportError, ValueError):  # `__main__` has no spec
         return None
     if spec is None or spec.origin in ("built-in", "frozen"):
@@ -257,8 +261,9 @@ def _parsed(path: Path, module: str) -> _Module:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     name = hashlib.sha256(f"{_READER}\0{package}\0".encode() + content).hexdigest()
     kept = recall(name)
-    read = json.loads(kept) if kept else _read_source(content, str(path), package)
-    if not kept:
+    read = _recalled(kept) if kept else None
+    if read is None:
+        read = _read_source(content, str(path), package)
         remember(name, json.dumps(read))
     digest, imports, handed_on, only_imports, unseen = read
     return _Module(
@@ -268,6 +273,12 @@ def _parsed(path: Path, module: str) -> _Module:
         only_imports,
         tuple(Unseen(line, text) for line, text in unseen),
     )
+
+
+def _recalled(text: str) -> _Read | None:
+    """What `_parsed` cached; None if a checkout with another reader of the same number has written it."""
+    read = json.loads(text)
+    return read if isinstance(read, list) and len(read) == len(get_args(_Read)) else None  # type: ignore[return-value]
 
 
 def _read_source(content: bytes, file: str, package: str) -> _Read:
@@ -282,12 +293,11 @@ def _read_source(content: bytes, file: str, package: str) -> _Read:
         for alias in node.names
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    imports = [(each.module, each.names, each.only_annotates) for each in imports_of(tree, package)]
-    imports += [
-        (each.module, each.names, False) for each in imports_of(ast.Module([*on_demand], []), package)
-    ]
+    later = ast.Module([*on_demand], [])
+    found = [*imports_of(tree, package), *imports_of(later, package)]
+    imports = [(each.module, each.names, False) for each in found]
     beside = ast.Module([*annotating], [])
-    imports += [(found.module, found.names, True) for found in imports_of(beside, package)]
+    imports += [(each.module, each.names, True) for each in imports_of(beside, package)]
     return _digest_of(tree), imports, handed_on, only_imports, unseen
 
 

@@ -42,6 +42,19 @@ def declared(names: tuple[str, ...]) -> Listing:
     return Listing.of(found)
 
 
+def places_of(names: tuple[str, ...]) -> list[Path]:
+    """The files and folders that a plugin may open because `names` name them: package data, and the packages of
+    distributions."""
+    found = []
+    for name in names:
+        package, slash, inner = name.partition("/")
+        distribution = None if slash else installed_name(name)
+        packages = packages_of(distribution) if distribution is not None else {package}
+        roots = [root for each in packages if (root := root_of(each)) is not None]
+        found += [root / inner if slash else root for root in roots]
+    return found
+
+
 def _declared(name: str) -> Mapping[str, str]:
     if "/" in name:
         return _data(name)

@@ -177,6 +177,11 @@ class Plugins:
             for plugin in plugins
         )
 
+    def written(self, plugin: Installed) -> str:
+        """How a plugin is written in a matrix: its name, or `distribution:name` if the name is that of another one."""
+        qualified = f"{plugin.distribution}:{plugin.spec.name}"
+        return qualified if qualified in self.names(plugin.kind) else plugin.spec.name
+
     def named(self, name: str) -> list[Installed]:
         """The usable plugins of any kind that have the name `name` (or `distribution:name`)."""
         distribution, _, bare = name.rpartition(":")

@@ -266,7 +266,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "protocol_version": "Version of the rules that determine stage keys.",
     "command": "The command line of the run.",
     "distributions": "Version of every distribution that was used, by name.",
-    "machine": "Device, precision, threads, Python and system.",
+    "machine": "Device, precision and where it is from, threads, Python and system.",
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
     "matrix": "The resolved matrix; `file` is its file name without the folder.",
     "datasets": "Licence and citation of each data set, by label.",

@@ -25,6 +25,7 @@ def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
         "machine": {
             "device": plan.machine.device,
             "precision": plan.machine.precision,
+            "precision_from": plan.machine.precision_from,
             "threads": plan.machine.threads,
             "python": platform.python_version(),
             "system": platform.platform(),

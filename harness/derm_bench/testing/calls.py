@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from derm_bench.plan.declared import functions_of
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
@@ -89,7 +90,7 @@ def leaves_global_state_alone(case: CallCase) -> None:
 
 def opens_no_file(case: CallCase) -> None:
     """The plugin may read only files that an option of type Path names, and may write nothing."""
-    if case.spec.depends_on:
+    if functions_of(case.spec):
         raise NotApplicable("its `depends_on` names the files that it reads")
     require(
         bool(case.used) and not case.watch.opened,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.matrix.options import compose_options
 from derm_bench.options.paths import paths_in
+from derm_bench.plan.declared import names_of, places_of
 from derm_bench.plugins import Plugins
 from derm_bench.specs import PluginSpec
 from derm_bench.testing.rules import ConformanceError
@@ -61,8 +62,9 @@ class Subject:
             ) from error
 
     def paths(self, preset: str = "tiny") -> list[Path]:
-        """Return the files and folders that the options name, at any depth."""
-        return [found.path for found in paths_in(self.options(preset))]
+        """Return the files and folders that the options name, at any depth, and that `depends_on` names."""
+        named = [found.path for found in paths_in(self.options(preset))]
+        return [*named, *places_of(names_of(self.spec))]
 
 
 def installed(

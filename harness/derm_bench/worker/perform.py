@@ -55,7 +55,8 @@ def perform(
             if source.is_stale(job):
                 return {"status": "stale", "key": job["key"]}
             return _attempt(job, store, device, plugins, report, source)
-    except (OSError, SourceChanged) as error:  # the lock file cannot be created, for example on a full disk
+    except (OSError, UserError) as error:
+        # The lock file cannot be created, for example on a full disk, or source has changed or cannot be read.
         return new_record(job, device) | {"seconds": 0.0} | peak_memory(device) | failure_fields(error)
 
 

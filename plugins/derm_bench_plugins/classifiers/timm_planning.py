@@ -1,5 +1,5 @@
-"""What planning can tell of timm's networks: sides that are too small, published weights that cannot be had. Imports no
-torch."""
+"""What planning can tell of timm's networks: sides that are too small, published weights that cannot be had, and files
+of other weights. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from derm_bench.weights_header import problem_of_shapes
+from derm_bench_plugins.classifiers.known_layers import TIMM
 from derm_bench_plugins.classifiers.known_sides import problem_of_side, smallest_known
 from derm_bench_plugins.classifiers.published_weights import problem_of_published
 
@@ -29,11 +31,16 @@ PATCH = re.compile(r"_patch(\d+)_")
 
 
 def preflight(options: TimmOptions) -> Iterator[str]:
-    """Yield the problems of the side `input_size`, if it is known, and of `pretrained`."""
+    """Yield the problems of the side `input_size`, if it is known, of `pretrained`, and of the tensors in `weights`."""
     if problem := problem_of_side(options.model, options.input_size, smallest_side(options.model)):
         yield problem
     if options.pretrained and options.weights is None and (problem := problem_of_published(options.model)):
         yield problem
+    architecture = options.model.partition(".")[0]
+    if options.weights is not None:
+        problem = problem_of_shapes(options.weights, architecture, TIMM.get(architecture, {}))
+        if problem:
+            yield problem
 
 
 def preflight_mobilenet(options: MobilenetLstmOptions) -> Iterator[str]:

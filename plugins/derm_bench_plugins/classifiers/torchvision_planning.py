@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from derm_bench.fingerprint import UNREADABLE, file_digests
+from derm_bench.weights_header import problem_of_shapes
+from derm_bench_plugins.classifiers.known_layers import TORCHVISION
 from derm_bench_plugins.classifiers.known_sides import problem_of_side, smallest_known
 from derm_bench_plugins.classifiers.torchvision_names import published
 
@@ -27,10 +29,15 @@ SMALLEST = {
 
 
 def preflight(options: TorchvisionOptions) -> Iterator[str]:
-    """Yield the problems of the side `input_size`, if it is known, and of a file that is said to be published."""
+    """Yield the problems of the side `input_size`, if it is known, of the tensors in `weights`, and of a file that is
+    said to be published."""
     smallest = smallest_known(options.model, SMALLEST)
     if problem := problem_of_side(options.model, options.input_size, smallest):
         yield problem
+    if options.weights is not None:
+        problem = problem_of_shapes(options.weights, options.model, TORCHVISION.get(options.model, {}))
+        if problem:
+            yield problem
     if options.pretrained and options.weights is not None:
         digest = file_digests({"file": options.weights})["file"]
         known = [file.digest for file in published(options.model)]
