@@ -15,6 +15,10 @@ import yaml
 
 from derm_bench.machine import Measured, cuda_devices, device_model, save_profile
 
+# Before torch is imported. Threads that spin while they wait for each other make a step on a busy machine ten times as
+# long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 TOYS = Path(__file__).parent / "toys"
 ROOT = Path(__file__).parent.parent
 

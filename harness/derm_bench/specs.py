@@ -95,6 +95,9 @@ class PluginSpec:
     - `"package.module"` is a module that is imported under a computed name, with all that it imports;
     - `"distribution"` counts with its version, and with the content of its files if it is in development;
     - `"package/data/names.json"` is a file or folder in the folder of a package.
+    `cost` is an import path, called as `cost(options, side)` with the options as a map and the side of the images in
+    pixels (generators and classifiers only). It returns the multiply-adds of one image in a forward pass, or None if
+    they are unknown, so that a forecast can tell networks apart. Without it, cost grows with the number of pixels.
     """
 
     name: str
@@ -106,6 +109,7 @@ class PluginSpec:
     requires: Callable[[Any], Mapping[str, Ref]] | None = None
     preflight: str | None = None
     depends_on: str | tuple[str, ...] | None = None
+    cost: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from derm_bench.plain_text import printable
 
+GOES_ON = "interrupted; the same command goes on where it stopped"
+"""The last line of a command that a signal has ended."""
+
 
 def say(text: str, *, err: bool = False) -> None:
     """Prints a text with control characters escaped, to stdout or stderr."""

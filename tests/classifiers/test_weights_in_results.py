@@ -40,6 +40,6 @@ def test_it_says_so_of_what_an_ensemble_is_made_of(in_process, weights_of, start
     entry, origin = started
     members = [{"name": "toy-centroid"}, entry]
     assert weights_of({"name": "ensemble", "members": members}) == {"ensemble/member 2": origin}
-    assert in_process("report", "out").code == 0
+    assert in_process("report", "out", "--store", "store").code == 0
     rebuilt = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert rebuilt["weights"] == {"ensemble/member 2": origin}, "the same from the records alone"

@@ -68,7 +68,7 @@ def test_everything_is_built_and_a_committee_says_the_mean_of_what_its_members_s
     again = in_process("run", out.parent / "matrix.yaml", "--out", "out", "--json")
     assert json.loads(again.out)["stages_run"] == 0, "nothing is done twice"
     before = (out / "results.csv").read_bytes()
-    assert in_process("report", out).code == 0
+    assert in_process("report", out, "--store", out.parent / "store").code == 0
     assert (out / "results.csv").read_bytes() == before
 
 

@@ -60,7 +60,7 @@ def test_a_later_run_that_does_not_try_again_says_so_too(in_process, write_matri
         assert in_process("run", matrix, "--out", "out").code == 1
     later = in_process("run", matrix, "--out", "out")
     assert later.code == 1 and "no reference today" in later.err and "--retry-failed" in later.err
-    assert in_process("report", "out").code == 0
+    assert in_process("report", "out", "--store", "store").code == 0
     assert "no reference today" in (tmp_path / "out/report.html").read_text()
 
 
@@ -99,10 +99,10 @@ def test_a_stage_that_fails_because_its_input_is_damaged_goes_on_in_the_next_run
     path = path.with_name(file)
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:100])
-    changed = ("run", matrix, "--out", "out", "--set", "classifiers.0.lr=0.5")
+    changed = ("run", matrix, "--out", "lr", "--set", "classifiers.0.lr=0.5")
     ran = in_process(*changed)
     if file == "images.npy":
-        (row,) = read_csv(tmp_path / "out/results.csv")
+        (row,) = read_csv(tmp_path / "lr/results.csv")
         assert ran.code == 1 and "inputs are damaged: decode (images.npy changed)" in row["error"]
         ran = in_process(*changed)
     assert ran.code == 0, ran.err
@@ -115,7 +115,7 @@ def test_damaged_splits_are_found_by_the_run_and_by_a_worker(in_process, write_m
     content = split.read_bytes()
     (place,) = (path for path in (tmp_path / "store/data").iterdir() if path.read_bytes() == content)
     place.write_bytes(content.replace(b",test", b",train", 8))
-    ran = in_process("run", matrix, "--out", "out", "--set", "classifiers.0.lr=0.5")
+    ran = in_process("run", matrix, "--out", "lr", "--set", "classifiers.0.lr=0.5")
     assert ran.code == 0 and place.read_bytes() == content
     assert len(list((tmp_path / "store/aside").iterdir())) == 1
 

@@ -123,6 +123,22 @@ def test_what_failed_is_tried_again_only_when_asked(in_process, write_matrix, tm
     assert "2 stages run" in in_process("run", matrix, "--out", "out", "--retry-failed").out
 
 
+def test_plan_says_what_is_tried_again_because_its_limit_is_raised(in_process, write_matrix, tmp_path):
+    matrix = write_matrix(seeds=[0], strategies=["real-only"])
+    planned = json.loads(in_process("plan", matrix, "--json").out)
+    (key,) = [one["key"] for one in planned["stages"] if one["kind"] == "train"]
+    store = Store(tmp_path / "store")
+    store.prepare()
+    stopped = {"status": "timeout", "seconds": 3.0, "error": {"message": "stopped"}, "limits": {"timeout": 3}}
+    store.append(key, stopped)
+    again = in_process("plan", matrix)
+    assert "1 stage failed in an earlier run at a limit that is raised now" in again.out.replace("\n", " ")
+    (found,) = json.loads(in_process("plan", matrix, "--json").out)["tried_again"]
+    assert found["key"] == key
+    limited = json.loads(in_process("plan", matrix, "--set", "limits.timeout=2", "--json").out)
+    assert limited["tried_again"] == [] and [one["key"] for one in limited["failed_before"]] == [key]
+
+
 def test_cells_of_a_stage_that_waits_for_a_person_are_skipped_with_the_instruction(
     in_process, write_matrix, tmp_path
 ):

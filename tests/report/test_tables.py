@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from derm_bench.report.data import ReportData
+from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.tables import markdown_table
 from derm_bench.report.terminal import fidelity_table, summarise_for_terminal
 from derm_bench.report.view import headline
@@ -176,6 +177,7 @@ def test_tables_of_a_kfold_run_say_that_runs_differ_in_folds():
     folded, plain = (data_of(results, split={"method": method}) for method in ("kfold", "random"))
     assert "over folds and seeds" in str(summarise_for_terminal(folded).title)
     assert str(summarise_for_terminal(plain).title).endswith("over seeds")
+    assert any(line.startswith("3 folds and seeds at most") for line in keep_in_mind(folded))
     (table,) = headline(folded)
     assert table.header[3] == "folds and seeds" and "the same folds and seeds" in table.note
 

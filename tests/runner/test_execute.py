@@ -1,9 +1,13 @@
 """Execution: what is tried again, what is not, and what other runs finish."""
 
+import socket
 from dataclasses import dataclass, field, make_dataclass
+from urllib.error import URLError
 
 import pytest
+from safetensors import SafetensorError
 
+from derm_bench.errors import UserError
 from derm_bench.executors.base import Event, Job
 from derm_bench.machine import Machine
 from derm_bench.matrix.model import Matrix
@@ -13,7 +17,7 @@ from derm_bench.runner.execute import REVIVALS, Execution
 from derm_bench.runner.progress import PlainProgress
 from derm_bench.store import Store
 from derm_bench.store.locks import stage_lock
-from derm_bench.worker.perform import perform
+from derm_bench.worker.perform import failure_fields, perform
 
 CPU = Machine("cpu", ("cpu",), "fp32", 2)
 
@@ -263,3 +267,64 @@ def test_it_is_tried_again_by_the_next_run(execution):
     stages = stage("folders"), stage("train", "folders")
     execution(Scripted({"folders": ["waiting"]}), *stages)
     assert statuses(execution(Scripted(), *stages)) == {"folders": "done", "train": "done"}
+
+
+# ------------------------------------------------------------------------ what failed before
+
+
+@pytest.mark.parametrize(
+    ("status", "limit", "now", "again"),
+    [
+        ("timeout", {"timeout": 3.0}, {"timeout": 60.0}, True),
+        ("timeout", {"timeout": 3.0}, {}, True),
+        ("timeout", {"timeout": 3.0}, {"timeout": 3.0}, False),
+        ("timeout", {"timeout": 3.0}, {"timeout": 2.0}, False),
+        ("timeout", {"timeout": 3.0, "memory": 10}, {"timeout": 3.0, "memory": 99}, False),
+        ("oom", {"memory": 800}, {"memory": 4000}, True),
+        ("oom", {}, {"memory": 4000}, False),
+        ("failed", {"timeout": 3.0}, {"timeout": 60.0}, False),
+    ],
+)
+def test_what_failed_at_a_limit_is_tried_again_once_the_limit_is_raised(execution, status, limit, now, again):
+    stages = stage("fit"), stage("train", "fit")
+    execution(Scripted({"fit": [status]}), *stages, limits=limit)
+    later = execution(Scripted(), *stages, limits=now)
+    assert statuses(later) == (
+        {"fit": "done", "train": "done"} if again else {"fit": status, "train": "skipped"}
+    )
+    assert [one.key for one, _ in later.raised] == ["fit"] * again
+
+
+def chained(cause: Exception) -> Exception:
+    try:
+        try:
+            raise cause
+        except Exception as error:
+            raise UserError("timm cannot make resnet18") from error
+    except UserError as error:
+        return error
+
+
+class Offline(Exception):
+    """As the hub raises it."""
+
+    __module__ = "huggingface_hub.errors"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (chained(URLError("no route to host")), True),
+        (chained(Offline()), True),
+        (SafetensorError("header too small"), True),
+        (socket.gaierror(-2, "Name or service not known"), True),
+        (chained(ValueError("no such tag")), False),
+        (FileNotFoundError("x"), False),
+    ],
+)
+def test_what_was_not_to_be_had_is_tried_again_by_the_next_run(execution, error, again):
+    fields = failure_fields(error)
+    assert fields["status"] == "failed" and fields["retry"] is again
+    store = execution(Scripted(), stage("other")).store
+    store.append("a", fields)
+    assert statuses(execution(Scripted(), stage("a"))) == {"a": "done" if again else "failed"}

@@ -122,6 +122,95 @@ def test_stages_with_the_same_options_count_more_than_others_of_the_plugin(tmp_p
     assert seconds_of("large", 64, device="cuda") == []
 
 
+PACE = [[1, 3.0], [21, 3.4]]
+
+
+def test_start_up_is_told_apart_from_updates(in_process, write_matrix, tmp_path):
+    """21 updates in 3.5 s, of which the first took 3 s: 3,000 of them take a minute, not eight."""
+    store = Store(tmp_path / "store")
+    store.prepare()
+    identity = {"kind": "train", "params": {"classifier": "toy-centroid"}, "numerics": {"device": "cpu"}}
+    attempt = {"seconds": 3.5, "peak_memory_mb": 700, "pace": PACE}
+    store.publish("01" * 20, store.stage(), identity=identity, result={"updates": 21}, attempt=attempt)
+    matrix = write_matrix(budget={"updates": 3000}, strategies=["real-only"], seeds=[0])
+    seconds = planned(in_process, matrix)["estimates"]["train"]["seconds"]
+    assert seconds == pytest.approx(2.98 + 0.1 + 3000 * 0.02)
+
+
+@pytest.mark.parametrize("pace", [None, [[5, 1.0], [9, 1.4]], [[501, 0.5], [900, 4.0]]])
+def test_a_stage_takes_what_one_of_the_same_work_took(tmp_path, pace):
+    """Also if it was resumed, in which case nothing is known of its start."""
+    store = Store(tmp_path / "store")
+    store.prepare()
+    units = pace[1][0] if pace else 9
+    attempt = {"seconds": 4.1} | ({"pace": pace} if pace else {})
+    identity = {"kind": "train", "params": {"classifier": "a"}, "numerics": {"device": "cpu"}}
+    store.publish("01" * 20, store.stage(), identity=identity, result={"updates": units}, attempt=attempt)
+    ((one,),) = finished_stages(store).values()
+    assert one.fixed >= 0
+    if pace != [[501, 0.5], [900, 4.0]]:
+        assert one.fixed + one.per_unit * units == pytest.approx(4.1)
+
+
+def test_attempts_have_their_pace(in_process, write_matrix, tmp_path):
+    assert in_process("run", write_matrix(seeds=[0], strategies=["real-only"])).code == 0
+    store, found = Store(tmp_path / "store"), {}
+    for path in store.root.glob("objects/*/*/stage.json"):
+        document = json.loads(path.read_text())
+        found[document["identity"]["kind"]] = document["attempt"]
+    (first, began), (last, ended) = found["train"]["pace"]
+    assert (first, last) == (1, 12) and 0 < began <= ended <= found["train"]["seconds"]
+    assert "pace" not in found["evaluate"]
+
+
+def timm(model, side):
+    return {
+        "classifier": "timm",
+        "size": 8,
+        "options": {"model": model, "input_size": side, "batch_size": 64},
+    }
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "least", "most"),
+    [
+        (("resnet10t", 32, 0.02), ("resnet50", 224), 1.0, 4.0),  # 183 times the multiply-adds
+        (("resnet50", 224, 2.0), ("resnet10t", 32), 0.01, 0.05),
+        (("resnet18.tv_in1k", 64, 0.1), ("resnet18", 128), 0.3, 0.4),
+        (
+            ("beitv2_base_patch16_224", 224, 99.0),
+            ("resnet18", 32),
+            0.001,
+            1.0,
+        ),  # unknown, so it counts for nothing
+    ],
+)
+def test_records_of_another_network_are_scaled_by_cost(
+    in_process, write_matrix, tmp_path, known, asked, least, most
+):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    model, side, per_update = known
+    publish(store, "01" * 20, "train", timm(model, side), {"updates": 100}, 100 * per_update, 700)
+    classifier = {"name": "timm", "model": asked[0], "input_size": asked[1], "batch_size": 64}
+    matrix = write_matrix(
+        classifiers=[classifier], strategies=["real-only"], seeds=[0], budget={"updates": 1000}
+    )
+    seconds = planned(in_process, matrix)["estimates"]["train"]["seconds"]
+    assert least <= seconds / 1000 <= most, seconds
+
+
+def test_guesses_know_network_and_size(in_process, write_matrix):
+    def guessed(name, model, side):
+        classifier = {"name": name, "model": model, "input_size": side}
+        matrix = write_matrix(classifiers=[classifier], strategies=["real-only"], seeds=[0])
+        return planned(in_process, matrix)["estimates"]["train"]["seconds"]
+
+    assert guessed("timm", "resnet50", 224) > 3 * guessed("timm", "resnet18", 128)
+    assert guessed("timm", "resnet18", 128) > guessed("timm", "resnet10t", 32)
+    assert guessed("torchvision", "vgg16", 224) > guessed("torchvision", "alexnet", 224)
+
+
 def test_few_stages_of_a_large_store_are_read(tmp_path):
     store = Store(tmp_path / "store")
     store.prepare()

@@ -3,6 +3,8 @@
 import pytest
 from tests.runner.test_execute import stage
 
+from derm_bench.runner import run
+from derm_bench.runner.eta import Eta
 from derm_bench.runner.progress import BarProgress, PlainProgress
 from derm_bench.terminal import PlainConsole
 
@@ -52,3 +54,48 @@ def test_what_failed_in_an_earlier_run_is_counted_and_each_error_said_once(progr
     said = capsys.readouterr().err
     assert "4 stages failed in an earlier run" in said and "--retry-failed" in said
     assert "a and 2 more stages" in said and said.count("put resnet18.pth") == 1 and "out of time" in said
+
+
+def test_the_time_left_follows_the_forecast_and_what_stages_take():
+    now = [0.0]
+    eta = Eta({"a": 100.0, "b": 100.0, "c": 400.0}, workers=2, clock=lambda: now[0])
+    assert eta.seconds() == 400.0, "the longest stage, as the others take less beside it"
+    assert str(eta) == "about 7 min left"
+    eta.started("a")
+    now[0] = 200.0
+    eta.finished("a")  # twice as long as forecast, and so will be the others
+    assert eta.seconds() == pytest.approx(400.0 * 205 / 105)
+    eta.started("c")
+    now[0] = 220.0
+    eta.progressed("c", 10, 100)  # a tenth in 20 s
+    assert eta.seconds() == pytest.approx(100.0 * 205 / 105), "b, as c has 180 s left"
+    eta.finished("c")
+    eta.finished("b", well=False)
+    assert (eta.seconds(), str(eta)) == (0.0, "")
+
+
+def test_a_stage_without_a_forecast_or_without_progress_leaves_the_time_alone():
+    eta = Eta({"a": 30.0}, workers=4, clock=lambda: 0.0)
+    eta.started("other")
+    eta.progressed("other", 1, 0)
+    eta.progressed("never started", 1, 2)
+    eta.finished("other")
+    assert eta.seconds() == 30.0 and str(eta) == "less than a minute left"
+
+
+def test_the_time_left_stands_in_the_bar(capsys):
+    console = PlainConsole(stderr=True, width=160, force_terminal=True)
+    bars = BarProgress(console, eta=Eta({"a": 7200.0, "b": 7200.0}, workers=1))
+    bars.begin(2, 0)
+    bars.started(stage("a"))
+    bars.progressed(stage("a"), {"done": 1, "total": 1000, "values": {}})
+    bars.end()
+    assert "about 4.0 h left" in capsys.readouterr().err
+
+
+def test_a_run_on_a_terminal_shows_the_time_left(in_process, write_matrix, monkeypatch):
+    monkeypatch.setattr(
+        run, "PlainConsole", lambda **_: PlainConsole(stderr=True, width=200, force_terminal=True)
+    )
+    ran = in_process("run", write_matrix(seeds=[0], strategies=["real-only"]))
+    assert ran.code == 0 and "less than a minute left" in ran.err

@@ -76,6 +76,18 @@ def test_options_are_set_on_the_command_line(in_process, tmp_path):
     assert "'root': Field required" in unset.out and "--set" in unset.out
 
 
+@pytest.mark.parametrize("plugin", ["toy-graded", "toy-built", "toy-pupil", "toy-committee"])
+def test_what_a_plugin_requires_is_fitted_without_being_asked_for(in_process, plugin):
+    """The toys check what they are given. They have no presets, and options without descriptions."""
+    budget = ["--set", "budget={updates: 4}"] if plugin == "toy-graded" else []
+    ran = in_process("plugins", "test", plugin, "--size", "8", "--quick", *budget)
+    failed = [line.split(":")[0].split(maxsplit=1)[1] for line in ran.out.splitlines() if "  failed" in line]
+    assert set(failed) <= {"options are documented", "presets are valid", "evaluates after every update"}, (
+        ran.out
+    )
+    assert "stand-in" not in ran.out and "not run" not in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -120,6 +132,7 @@ def test_an_author_subclasses_a_class_and_reads_advice_without_a_traceback(tmp_p
         "-m",
         "pytest",
         "-q",
+        "-rfs",
         "--strict-markers",
         "-p",
         "no:cacheprovider",
@@ -130,11 +143,14 @@ def test_an_author_subclasses_a_class_and_reads_advice_without_a_traceback(tmp_p
     assert done.returncode == 1, done.stdout + done.stderr
     assert "no preset tiny and smoke" in done.stdout
     assert "did you mean 'hflip'?" in done.stdout
+    assert done.stdout.count("no preset tiny and smoke") <= 2, "in the report, and in its last lines"
     assert "Traceback" not in done.stdout and "raise " not in done.stdout
     failed = {line.split("::", 1)[1] for line in done.stdout.splitlines() if line.startswith("FAILED")}
     of_mean = {name.partition(" ")[0] for name in failed if name.startswith("TestMean")}
     assert of_mean == {"TestMean::test_options_are_documented", "TestMean::test_presets_are_valid"}
     assert not any(name.startswith("TestFlip") for name in failed)
+    assert sum(name.startswith("TestTypo") for name in failed) == 1
+    assert "not run, because of what another rule has said: no transform is named" in done.stdout
 
 
 def test_what_every_pytest_of_the_environment_loads_imports_no_torch():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from derm_bench.errors import Diverged
+from derm_bench.errors import Diverged, UserError
 from derm_bench.images import ImageSet, Samples
 from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
@@ -169,23 +169,54 @@ class LogsDistances:
         return {"weight": torch.zeros(1)}
 
 
+class StopsAtHalf(LogsDistances):
+    def fit(self, train, run):
+        next(run.batches(train, 4))
+
+
+class FitsNothing(LogsDistances):
+    def fit(self, train, run):
+        pass
+
+
+@pytest.fixture
+def generator(monkeypatch):
+    """Makes the stage fit a generator of this class."""
+
+    def call(cls, **spec):
+        made = GeneratorSpec(name="my-gan", summary="", create="m:A", options=GeneratorOptions, **spec)
+        monkeypatch.setattr(Lookup, "get", lambda *_: made)
+        monkeypatch.setattr(Lookup, "options", lambda *_: GeneratorOptions())
+        monkeypatch.setattr("derm_bench.stages.fit.create", lambda spec, options, task: cls(options, task))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (StopsAtHalf, r"my-gan: fit\(\) took 1 of 7 updates"),
+        (FitsNothing, r"my-gan: fit\(\) took 0 of 7 updates and trained nothing"),
+    ],
+)
+def test_a_fit_that_does_not_take_its_budget_fails_and_leaves_nothing(stage, generator, tmp_path, cls, said):
+    generator(cls)
+    with pytest.raises(UserError, match=said):
+        stage("out")
+    assert files(tmp_path / "out") == {}
+
+
+def test_a_fit_that_trains_nothing_passes_if_its_spec_says_so(stage, generator):
+    generator(FitsNothing, trains=False)
+    assert "state.safetensors" in files(stage("out")[0])
+
+
 @pytest.mark.parametrize("declared", [None, ("d_real", "d_fake")])
-def test_what_a_fit_logs_has_a_meaning_only_if_its_spec_says_so(stage, monkeypatch, declared):
+def test_what_a_fit_logs_has_a_meaning_only_if_its_spec_says_so(stage, generator, monkeypatch, declared):
     """The thresholds of the check are lowered so far that seven updates are enough for them."""
     for name, value in {"WARM_UP": 0, "STRETCH": 2, "LONGEST": 2}.items():
         monkeypatch.setattr(f"derm_bench.training.health.{name}", value)
-    spec = GeneratorSpec(
-        name="logs",
-        summary="",
-        create="tests.training.test_fit_stage:LogsDistances",
-        options=GeneratorOptions,
-        discriminator_outputs=declared,
-    )
-    monkeypatch.setattr(Lookup, "get", lambda *_: spec)
-    monkeypatch.setattr(Lookup, "options", lambda *_: GeneratorOptions())
-    monkeypatch.setattr(
-        "derm_bench.stages.fit.create", lambda spec, options, task: LogsDistances(options, task)
-    )
+    generator(LogsDistances, discriminator_outputs=declared)
     if declared:
         with pytest.raises(Diverged, match="the discriminator is dead: d_real and d_fake"):
             stage("out")

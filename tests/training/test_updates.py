@@ -86,11 +86,13 @@ def test_a_fit_cannot_change_its_budget():
 
 def test_patience_ends_every_phase():
     val = image_set()
-    run = run_of(selection=Selection(val=val, metric=lambda *_: 0.5, patience=1, evaluations=BUDGET))
+    run = run_of(
+        selection=Selection(val=val, metric=lambda *_: 0.5, patience=1, evaluations=BUDGET, mode="last")
+    )
     for until in (4, None):
         for batch in run.batches(image_set(), until=until):
             run.evaluate(batch.step, lambda images: torch.full((len(images), 2), 0.5), dict)
-    assert run.updates == 2 and run.stopped_early
+    assert run.updates == run.selected_step == 2 and run.stopped_early
     assert list(run.batches(image_set())) == []
 
 

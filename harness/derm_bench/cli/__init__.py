@@ -12,7 +12,7 @@ from derm_bench._version import __version__
 from derm_bench.cli.signals import interrupt_when_signalled
 from derm_bench.errors import UserError
 from derm_bench.plain_text import printable
-from derm_bench.terminal import say
+from derm_bench.terminal import GOES_ON, say
 
 # command -> (import path, one line of help). The help is written here so that `--help` imports no command.
 COMMANDS = {
@@ -21,7 +21,11 @@ COMMANDS = {
         "derm_bench.cli.plan:plan",
         "Show the cells and stages of a matrix, and which of them are cached.",
     ),
-    "report": ("derm_bench.cli.report:report", "Rebuild the tables, figures and report of a run directory."),
+    "report": ("derm_bench.cli.report:report", "Make the figures and the report of a run directory again."),
+    "verify": (
+        "derm_bench.cli.verify:verify_command",
+        "Check the digests of a run directory, and compute its scores again.",
+    ),
     "explain": (
         "derm_bench.cli.explain:explain",
         "Show why each stage of a cell would hit or miss the cache.",
@@ -112,7 +116,7 @@ def _exit_code(arguments: list[str]) -> int:
         say(f"error: {error}", err=True)
         return INPUT_IS_WRONG
     except (KeyboardInterrupt, click.Abort):
-        say("interrupted; the same command goes on where it stopped", err=True)
+        say(GOES_ON, err=True)
         return INTERRUPTED
     except OSError as error:
         if debug:

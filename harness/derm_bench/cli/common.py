@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from derm_bench.plan.model import Plan
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.plugins.culprit import blaming
+from derm_bench.rundir.selection import Selection
 from derm_bench.store import Store, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -90,12 +91,18 @@ def selection_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class Request:
-    """A planned matrix, with the plugins and the store of the command."""
+    """A planned matrix, with the plugins, the store and the selection of the command."""
 
     matrix: Matrix
     plugins: Plugins
     plan: Plan
     store: Store
+    selection: Selection = field(default_factory=Selection)
+
+    @property
+    def run_dir(self) -> Path:
+        """The run directory if `--out` is not given."""
+        return Path("runs") / self.selection.folder(self.matrix.name)
 
 
 def find_plugins(flags: dict[str, bool], files: Sequence[Path] = ()) -> Plugins:
@@ -145,7 +152,7 @@ def plan_request(
         measure_once(machine.device, machine.threads)
         machine = machine_of(loaded, plugins, device)
     plan = make_plan(loaded, chosen, plugins, machine)
-    return Request(loaded, plugins, plan, opened)
+    return Request(loaded, plugins, plan, opened, Selection(preset, tuple(sets), tuple(only)))
 
 
 def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import default_workers
+from derm_bench.forecast.costs import Costs
 from derm_bench.forecast.forecast import (
     detectable_difference,
     forecast,
@@ -26,7 +27,7 @@ from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
-from derm_bench.runner.progress import failed_before
+from derm_bench.runner.progress import count, failed_before
 from derm_bench.terminal import PlainConsole, say
 
 Prober = Callable[[Request, Mapping[CostClass, str]], Probes]
@@ -77,7 +78,8 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     """The plan as JSON: stages to run and cached stages by kind, forecasts, and the missing stages of each cell.
     `prober`, if given, measures stages without a record."""
     planned, store = request.plan, request.store
-    execution = Execution(planned, store)
+    limits = {"timeout": planned.matrix.limits.timeout, "memory": planned.matrix.limits.memory}
+    execution = Execution(planned, store, limits=limits)
     missing = execution.needed([*planned.targets(), *planned.analysis.values()])
     failures = execution.mark_known_failures(missing)
     ended = {key: execution.outcomes[key].status for key in missing if key in execution.outcomes}
@@ -86,9 +88,10 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     programs = programs_of(planned, todo, request.plugins)
     if prober:
         refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
-    past = Past(finished_stages(store))
+    costs = Costs(request.plugins)
+    past = Past(finished_stages(store, costs=costs))
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
-    kinds = forecast(planned, todo, past, probes.found)
+    kinds = forecast(planned, todo, past, probes.found, costs)
     workers = default_workers(planned.machine)
     stages = [
         {
@@ -105,13 +108,12 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     return {
         "matrix": planned.matrix.name,
         "store": str(store.root),
+        "run_dir": str(request.run_dir),
         "device": planned.machine.device,
         "to_run": dict(Counter(kind_of(planned.stages[key]).word for key in todo)),
         "cached": dict(Counter(s["kind"] for s in stages if s["cached"])),
-        "failed_before": [
-            {"key": stage.key, "stage": stage.title, "status": last["status"], "error": error_of(last)}
-            for stage, last in failures
-        ],
+        "failed_before": list(map(_failure, failures)),
+        "tried_again": list(map(_failure, execution.raised)),
         "estimated_seconds": sum(one.seconds for one in kinds.values()),
         "estimated_wall_seconds": wall_seconds(kinds.values(), workers),
         "workers": workers,
@@ -136,6 +138,12 @@ def _of_the_machine(planned: Plan) -> list[str]:
         f"precision: auto has not been measured on this {planned.machine.device}; this is the plan for "
         f"{planned.machine.precision}, and `run` measures for some seconds first"
     ]
+
+
+def _failure(failed: tuple[Stage, Mapping[str, Any]]) -> dict[str, str]:
+    """A stage that failed in an earlier run, and how."""
+    stage, last = failed
+    return {"key": stage.key, "stage": stage.title, "status": last["status"], "error": error_of(last)}
 
 
 def _cell(request: Request, cell: Any, missing: set[str], ended: Mapping[str, str]) -> dict[str, Any]:
@@ -198,10 +206,15 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         state = "cached" if cell["cached"] else f"{len(cell['to_run'])} stages to run"
         state = "failed before, so it is not run" if cell["failed_before"] else state
         say(f"  {cell['cell']}: {state}")
+    if summary["tried_again"]:
+        again = count(len(summary["tried_again"]), "stage")
+        say(f"{again} failed in an earlier run at a limit that is raised now, and will be tried again")
     if summary["failed_before"]:
         say(failed_before((one["stage"], one["status"], one["error"]) for one in summary["failed_before"]))
+    folded = {entry.label for entry in request.matrix.datasets if entry.split.method == "kfold"}
     for (label, seed), split in request.plan.splits.items():
-        console.print(f"{label}, split seed {seed}: {_counts(split)}", markup=False, highlight=False)
+        which = "fold" if label in folded else "split seed"
+        console.print(f"{label}, {which} {seed}: {_counts(split)}", markup=False, highlight=False)
     console.print(
         f"estimated: {_time(summary['estimated_wall_seconds'])} with {summary['workers']} workers"
         f" ({_time(summary['estimated_seconds'])} of work), {summary['estimated_megabytes']:.0f} MB of disk",
@@ -213,6 +226,7 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
         )
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
+    console.print(f"run directory: {summary['run_dir']}", markup=False, highlight=False)
     if summary["commands"]:
         say("external programs that `run --allow-commands` would run:")
         for program in summary["commands"]:

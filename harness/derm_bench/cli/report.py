@@ -16,9 +16,24 @@ from derm_bench.terminal import say
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @store_option
 def report(run_dir: Path, store: Path | None) -> int:
-    """Rebuild the tables, figures and report of RUN_DIR from the records of the store; nothing is trained. If the store
-    does not have the stages of the run, the report is made from the files in RUN_DIR."""
-    if not rebuild(run_dir, default_store(), store):
-        say("the store does not have the stages of this run, so its own files are used", err=True)
+    """Make the figures and the report of RUN_DIR again from its own files; nothing is trained. With --store, or if
+    files are missing that your store can give, the tables are rebuilt from the records first.
+
+    Exits with 1, and writes nothing, if a file differs from its digest in the manifest.
+    """
+    done = rebuild(run_dir, default_store(), store)
+    for name in done.changed:
+        say(f"error: {run_dir / name} differs from its digest in manifest.json", err=True)
+    if done.changed:
+        say(
+            "nothing was written. `derm-bench verify` says which scores differ; a file that is removed is made again "
+            "from the store of the run, or run the matrix again",
+            err=True,
+        )
+        return 1
+    if done.store is not None:
+        say(f"the tables were rebuilt from the store {done.store}", err=True)
+    for name in done.lost:
+        say(f"warning: {run_dir / name} is missing, so the report was made without it", err=True)
     say(str(run_dir / "report.html"))
     return 0

@@ -6,23 +6,30 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from derm_bench.cli.common import plan_request, selection_options
+from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import ExecutorSettings
+from derm_bench.forecast.costs import Costs
+from derm_bench.forecast.forecast import seconds_of_stages
+from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.rundir.directory import NAMES
 from derm_bench.runner.run import Done, RunOptions, execute_request
-from derm_bench.terminal import PlainConsole, say
+from derm_bench.terminal import GOES_ON, PlainConsole, say
 
 
 @click.command()
 @selection_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Run directory. Default: runs/<matrix name>."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Run directory. Default: runs/<matrix name>, with --preset, --set or --only runs/<matrix name>@<selection>.",
 )
 @click.option(
     "--workers",
@@ -92,7 +99,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         request.store,
         request.plugins,
         RunOptions(
-            out=options["out"] or Path("runs") / request.matrix.name,
+            out=options["out"] or request.run_dir,
             executor=request.matrix.executor,
             settings=settings,
             max_failures=options["max_failures"] or limits.max_failures,
@@ -102,23 +109,37 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             trackers=options["trackers"],
             allow_commands=options["allow_commands"],
             debug=flags["debug"],
+            selection=request.selection.name,
+            forecast=partial(_forecast, request),
         ),
     )
     statuses = Counter(row["status"] for row in done.rows)
     if options["as_json"]:
         click.echo(json.dumps(_as_json(done, statuses), allow_nan=False))
     else:
-        PlainConsole().print(done.table)
-        if done.remarks:
-            say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
-        for failure in done.failures:
-            say(f"warning: {failure}", err=True)
-        counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-        counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
-        say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
+        _print(done, statuses)
     if done.interrupted:
+        say(GOES_ON, err=True)
         return 130
     return 0 if set(statuses) <= {"done"} and not done.unfinished and not done.unscored else 1
+
+
+def _forecast(request: Request, keys: Sequence[str]) -> Mapping[str, float]:
+    """The seconds of stages by key, from the stages in the store."""
+    costs = Costs(request.plugins)
+    return seconds_of_stages(request.plan, keys, Past(finished_stages(request.store, costs=costs)), costs)
+
+
+def _print(done: Done, statuses: Mapping[str, int]) -> None:
+    """Prints the table of a run, what to keep in mind, what failed, and counts with the path of the report."""
+    PlainConsole().print(done.table)
+    if done.remarks:
+        say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
+    for failure in done.failures:
+        say(f"warning: {failure}", err=True)
+    counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
+    counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
+    say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
 
 
 def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
@@ -133,6 +154,7 @@ def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
         "out": str(done.out),
         "cells": statuses,
         "stages_run": done.stages_run,
+        "interrupted": done.interrupted,
         "failures": done.failures,
         "keep_in_mind": done.remarks,
         "not_done": unfinished,

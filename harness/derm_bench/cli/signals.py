@@ -8,9 +8,7 @@ import sys
 import threading
 from typing import Any
 
-ENDING = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
-)
+from derm_bench.interrupts import ENDING
 
 
 def interrupt_when_signalled() -> None:

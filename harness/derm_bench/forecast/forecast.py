@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from derm_bench.forecast.costs import UPDATE_SECONDS, Costs, guess_from_cost
 from derm_bench.forecast.past import Past, Took
 from derm_bench.forecast.probe import Probed
 from derm_bench.plan.alike import COSTLY, CostClass, cost_class
@@ -61,44 +62,58 @@ class _Share(NamedTuple):
 
 
 def forecast(
-    plan: Plan, keys: Sequence[str], past: Past, probed: Mapping[CostClass, Probed] | None = None
+    plan: Plan,
+    keys: Sequence[str],
+    past: Past,
+    probed: Mapping[CostClass, Probed] | None = None,
+    costs: Costs | None = None,
 ) -> dict[str, KindForecast]:
     """Forecasts the stages `keys`, by the word for their kind, in the order in which a run executes them.
 
     A stage is forecast from earlier stages with the same options and size, else from a probe, else from earlier stages
-    of the same plugin, else by a guess.
+    of the same plugin, whose pace is scaled by the cost of their networks and sizes, else by a guess.
     """
-    forecaster = _Forecaster(plan, past, probed or {})
+    forecaster = _Forecaster(plan, past, probed or {}, costs or Costs())
     grouped: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         grouped[kind_of(plan.stages[key]).word].append(key)
     return {word: forecaster.of_kind(grouped[word]) for word in WORDS if word in grouped}
 
 
+def seconds_of_stages(plan: Plan, keys: Sequence[str], past: Past, costs: Costs) -> dict[str, float]:
+    """The forecast seconds of single stages, by key."""
+    forecaster = _Forecaster(plan, past, {}, costs)
+    return {key: forecaster.share(plan.stages[key]).seconds for key in keys}
+
+
 class _Median(NamedTuple):
-    """Medians over the stages of one cost class. `per_unit` is in seconds per unit of work, if the units are known."""
+    """Medians over the stages of one cost class. `per_unit` is in seconds per unit of work, if the units are known, and
+    `fixed` are the seconds besides them."""
 
     seconds: float
     per_unit: float | None
+    fixed: float
     megabytes: float
     peak_mb: float
 
     def of(self, units: float | None) -> float:
         """Seconds for `units` units of work."""
-        return units * self.per_unit if units and self.per_unit is not None else self.seconds
+        return self.fixed + units * self.per_unit if units and self.per_unit is not None else self.seconds
 
 
 class _Forecaster:
-    def __init__(self, plan: Plan, past: Past, probed: Mapping[CostClass, Probed]) -> None:
+    def __init__(self, plan: Plan, past: Past, probed: Mapping[CostClass, Probed], costs: Costs) -> None:
         self.plan, self.past, self.probed, self.amounts = plan, past, probed, Amounts(plan)
+        self.costs = costs
         self._known: dict[CostClass, _Median | None] = {}
+        self._costs: dict[CostClass, tuple[float | None, bool]] = {}
         self._classes: dict[tuple[Any, ...], CostClass] = {}
         self._evaluations = {
             stage.inputs["train"]: stage for stage in plan.stages.values() if "train" in stage.inputs
         }
 
     def of_kind(self, keys: Sequence[str]) -> KindForecast:
-        shares = [self._share(self.plan.stages[key]) for key in keys]
+        shares = [self.share(self.plan.stages[key]) for key in keys]
         return KindForecast(
             len(shares),
             sum(one.known for one in shares),
@@ -108,19 +123,18 @@ class _Forecaster:
             max(one.peak_mb for one in shares) or None,
         )
 
-    def _share(self, stage: Stage) -> _Share:
-        if not self.past and not self.probed:
-            return _Share(guessed_seconds(stage, self.amounts))
+    def share(self, stage: Stage) -> _Share:
+        """The forecast of one stage."""
         kind = kind_of(stage)
         group = self._class_of(stage)
         probe = self.probed.get(group)
         counted = kind.stores(stage, self.amounts) is not None  # counted exactly by `stored_megabytes`
-        took = self._median(group)
+        took = self._median(group, stage)
         if took is not None:
             megabytes = 0.0 if counted else took.megabytes
             return _Share(took.of(kind.units(stage, self.amounts)), megabytes, took.peak_mb, known=True)
         if probe is None:
-            return _Share(guessed_seconds(stage, self.amounts))
+            return _Share(self._guess(stage, group))
         more = (kind.held(stage, self.amounts) or 0.0) - probe.images
         peak = probe.peak_mb + max(
             0.0, COPIES * 3 * int(getattr(stage.params, "size", 0)) ** 2 * more / 2**20
@@ -140,13 +154,29 @@ class _Forecaster:
             self._classes[memo] = cost_class(stage.identity)
         return self._classes[memo]
 
-    def _median(self, group: CostClass) -> _Median | None:
-        """The medians of finished stages like a cost class. If there is a probe, only stages of exactly that class
-        count."""
+    def _median(self, group: CostClass, stage: Stage) -> _Median | None:
+        """The medians of finished stages like a cost class, that of `stage`. If there is a probe, only stages of
+        exactly that class count."""
         if group not in self._known:
-            alike = self.past.of_class(group) if group in self.probed else self.past.alike(group)
+            alike = self.past.of_class(group)
+            if not alike and group not in self.probed:
+                alike = _scaled(self.past.alike(group), *self._cost(stage, group))
             self._known[group] = _in_the_median(alike) if alike else None
         return self._known[group]
+
+    def _cost(self, stage: Stage, group: CostClass) -> tuple[float | None, bool]:
+        """The cost of one unit of work of a stage of a cost class, and whether it is in multiply-adds."""
+        if group not in self._costs:
+            identity = stage.identity
+            self._costs[group] = self.costs.per_unit(identity), self.costs.states(identity)
+        return self._costs[group]
+
+    def _guess(self, stage: Stage, group: CostClass) -> float:
+        kind, (cost, is_stated) = kind_of(stage), self._cost(stage, group)
+        units = kind.units(stage, self.amounts)
+        if cost is None or not is_stated or not units:
+            return guessed_seconds(stage, self.amounts)
+        return guess_from_cost(kind, group.device, cost, units)
 
     def _evaluating(self, stage: Stage) -> float:
         """Seconds of the evaluations during a training, which its probe leaves out."""
@@ -159,11 +189,34 @@ class _Forecaster:
         )
 
 
+def _scaled(others: Sequence[Took], cost: float | None, is_stated: bool) -> list[Took]:
+    """Stages of the same plugin with the pace that they would have at the given cost of a unit. Where the plugin states
+    costs, those of unknown cost are left out: another network may take a hundred times as long."""
+    known = [one for one in others if one.cost]
+    if cost is None or not known:
+        return [] if is_stated or known else list(others)
+    return [
+        one._replace(
+            seconds=one.fixed + ratio * (one.seconds - one.fixed),
+            per_unit=None if one.per_unit is None else scaled_pace(one.per_unit, ratio),
+        )
+        for one in known
+        for ratio in [cost / (one.cost or cost)]
+    ]
+
+
+def scaled_pace(per_unit: float, ratio: float) -> float:
+    """Seconds per unit of work that costs `ratio` times as much: what does not depend on the network stays."""
+    besides = min(per_unit / 2, UPDATE_SECONDS)
+    return besides + ratio * (per_unit - besides)
+
+
 def _in_the_median(alike: Sequence[Took]) -> _Median:
-    rates = [one.seconds / one.units for one in alike if one.units]
+    paces = [one.per_unit for one in alike if one.per_unit is not None]
     return _Median(
         statistics.median(one.seconds for one in alike),
-        statistics.median(rates) if rates else None,
+        statistics.median(paces) if paces else None,
+        statistics.median(one.fixed for one in alike),
         statistics.median(one.megabytes for one in alike),
         max(one.peak_mb for one in alike),
     )

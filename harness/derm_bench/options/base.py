@@ -37,8 +37,8 @@ class Budget(Options):
     """A training budget: exactly one of updates, epochs and kimg.
 
     An update is one batch of training images, whatever the plugin does with it: one step of an optimizer, one of each
-    player of a GAN, several of its discriminator. Epochs and kimg are converted into updates when the matrix is
-    planned, with the plugin's batch size.
+    player of a GAN, several of its discriminator. Epochs and kimg are converted into updates with the batch size of the
+    plugin, when the matrix is planned.
     """
 
     updates: int | None = Field(default=None, ge=1, le=100_000_000, description="batches of training images")

@@ -11,8 +11,9 @@ from derm_bench.rundir.directory import NAMES
 
 
 def title(data: ReportData) -> str:
-    """The name of the matrix."""
-    return str(data.matrix.get("name") or "derm-bench run")
+    """The name of the matrix, and of the selection if the run is not that of the whole matrix: `quickstart@smoke`."""
+    name, selection = str(data.matrix.get("name") or "derm-bench run"), data.manifest.get("selection")
+    return f"{name}@{selection}" if selection else name
 
 
 def badges(data: ReportData) -> list[dict[str, str]]:
@@ -45,6 +46,7 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         f"{d['label']} ({d['size']} px)" for d in matrix.get("datasets") or () if "size" in d and "label" in d
     )
     found = [
+        ("Selection", _selection(data)),
         ("Cells", f"{done} done of {cells}" if cells else ""),
         ("Data", ", ".join(sizes or unique(r["dataset"] for r in results))),
         ("Training fractions", ", ".join(fractions) if fractions not in ([], ["1"]) else ""),
@@ -59,6 +61,11 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
         ("Primary metric", _primary(data) if cells else ""),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _selection(data: ReportData) -> str:
+    name = data.manifest.get("selection")
+    return f"{name}: flags of the command select from the matrix or change it" if name else ""
 
 
 def _primary(data: ReportData) -> str:

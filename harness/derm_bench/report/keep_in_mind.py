@@ -33,8 +33,9 @@ def keep_in_mind(data: ReportData) -> list[str]:
             "One seed: there is no interval and no verdict. A difference between two single runs says little."
         )
     elif counts and max(counts) < 5:
+        repeats = data.repeats(group[0] for group in data.groups)
         found.append(
-            f"{max(counts)} seeds at most: intervals are wide, and small differences may be due to chance."
+            f"{max(counts)} {repeats} at most: intervals are wide, and small differences may be due to chance."
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:

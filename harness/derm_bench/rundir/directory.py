@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
 from derm_bench.filenames import FileNames
-from derm_bench.rundir.files import check_directory, emptied, read_json, write_bytes, write_json
+from derm_bench.rundir.files import check_directory, emptied, removed, write_bytes, write_json
 from derm_bench.rundir.frames import read_csv, write_csv
 from derm_bench.rundir.manifest import (
     MANIFEST,
@@ -25,7 +23,7 @@ from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.predictions import write_predictions
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.samples import Sheet, read_index, write_samples
-from derm_bench.rundir.schema import PREDICTIONS, SCHEMA, TABLES
+from derm_bench.rundir.schema import PREDICTIONS, TABLES
 from derm_bench.rundir.tables import build_tables
 from derm_bench.specs import MetricSpec
 
@@ -34,10 +32,6 @@ if TYPE_CHECKING:
 
 NAMES = (*(table.file for table in TABLES.values()), PREDICTIONS.file, MANIFEST, *REPORTS)
 """The files at the top level of a run directory."""
-
-
-_FIRST_WRITE = re.compile(r"\.manifest\.json\.[0-9a-f]{32}")
-"""The manifest while it is being written, which a killed run may leave in an otherwise empty directory."""
 
 
 @dataclass(frozen=True)
@@ -49,51 +43,6 @@ class RunFiles:
     tables: Mapping[str, pd.DataFrame]
     predictions: Path | None
     sheets: Sequence[Sheet]
-
-
-def prepare_out(out: Path, matrix_name: str) -> None:
-    """Create the run directory. Raises UserError if it exists and holds another run, other files or links."""
-    manifest = out / MANIFEST
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        entries = [entry.name for entry in out.iterdir() if not _FIRST_WRITE.fullmatch(entry.name)]
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    if entries:
-        _refuse_other_run(out, matrix_name)
-    try:
-        # A file without a name: nothing of the user's is touched, and nothing is left.
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    if not entries:
-        # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
-        write_json({"schema": SCHEMA, "matrix": {"name": matrix_name}}, manifest)
-
-
-def _cannot_write(out: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write the run directory {out.absolute()}: {(error.strerror or str(error)).lower()}",
-        hint="use another --out",
-    )
-
-
-def _refuse_other_run(out: Path, matrix_name: str) -> None:
-    """Raise UserError unless the folder holds a run of this matrix."""
-    check_directory(out, NAMES)
-    try:
-        name = read_json(out / MANIFEST)["matrix"]["name"]
-    except (OSError, UserError, KeyError, TypeError):
-        raise UserError(
-            f"{out.absolute()} is not empty and is not a run directory",
-            hint="use an empty or new folder for --out",
-        ) from None
-    if name != matrix_name:
-        raise UserError(
-            f"{out.absolute()} contains a run of the matrix '{name}', not '{matrix_name}'",
-            hint="use another --out",
-        )
 
 
 @dataclass(frozen=True)
@@ -116,8 +65,12 @@ class Writing:
 
 
 def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) -> RunFiles:
-    """Write all files except the figures and the reports. Returns the contents, with the tables as frames."""
+    """Write all files except the figures and the reports. Those of an earlier run are removed first, so that none of
+    them is ever beside tables that say something else. Returns the contents, with the tables as frames."""
     check_directory(out, NAMES)
+    for name in REPORTS:
+        (out / name).unlink(missing_ok=True)
+    removed(out / "figures")
     tables = build_tables(stages, records, writing.summary)
     for name, table in TABLES.items():
         write_csv(tables[name], out / table.file)

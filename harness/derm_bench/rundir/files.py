@@ -154,12 +154,22 @@ def write_json(value: Any, path: Path) -> None:
 def emptied(folder: Path) -> Path:
     """Delete `folder` with its contents and create it again, empty. Raises UserError if it is a link or a file, or if
     something in it cannot be deleted."""
+    return _replaced(folder, again=True)
+
+
+def removed(folder: Path) -> None:
+    """Delete `folder` with its contents, if it exists. Raises UserError as `emptied` does."""
+    _replaced(folder, again=False)
+
+
+def _replaced(folder: Path, *, again: bool) -> Path:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise _refused(folder, "is not a folder")
     try:
         if folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir()
+        if again:
+            folder.mkdir()
     except OSError as error:
         place = Path(error.filename or folder)
         raise UserError(

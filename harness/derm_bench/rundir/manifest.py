@@ -22,7 +22,7 @@ from derm_bench.specs import MetricSpec
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.md", "report.html")
-PROVENANCE = ("derm_bench", "protocol_version", "command", "distributions", "machine", "git")
+PROVENANCE = ("derm_bench", "protocol_version", "command", "selection", "distributions", "machine", "git")
 """The manifest keys that are known before a run starts, and that are kept when tables are rebuilt."""
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
@@ -179,6 +179,7 @@ class _Manifest(_Part):
     files: dict[Name, Name] = Field(default_factory=dict)
     splits: dict[str, Name] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)
+    selection: Name = ""
     git: _Git | None = None
     plan: dict[str, Any] = Field(default_factory=dict)
 

@@ -41,14 +41,16 @@ def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
 
     tables = []
     for cell in stages.cells:
-        for number, (test_set, evaluation) in enumerate(cell.evaluations.items()):
+        first = True
+        for test_set, evaluation in cell.evaluations.items():
             folder = records.folder(evaluation)
             if folder is None or records.outcome(evaluation).status != "done":
                 continue
             with pa.memory_map(str(folder / "predictions.arrow")) as file:
                 table = pa.ipc.open_file(file).read_all()
-            if number:
+            if not first:
                 table = table.filter(pc.equal(table["split"], "test"))
+            first = False
             names = pc.if_else(pc.equal(table["split"], "test"), test_set, "")
             cells = pa.array([cell.name] * len(table)).dictionary_encode()
             tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))

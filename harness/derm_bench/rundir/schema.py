@@ -81,7 +81,12 @@ RESULTS = Table(
             "n_train_synthetic", "integer", "images", "Synthetic images that the classifier was trained on."
         ),
         Column("n_test", "integer", "images", "Images of the test set."),
-        Column("updates", "integer", "updates", "Optimizer steps of the classifier."),
+        Column(
+            "updates",
+            "integer",
+            "updates",
+            "Batches that the classifier was trained on; fewer than the budget if `patience` stopped it.",
+        ),
         Column("generator_seconds", "real", "s", "Time to fit and sample the generators of the cell."),
         Column(
             "generator_seconds_shared",
@@ -191,7 +196,7 @@ HISTORY = Table(
             "class", "text", "", "Classes that a generator was fitted on, joined by `+`; otherwise empty."
         ),
         Column("seed", "integer", "", "Seed of the generator or classifier."),
-        Column("step", "integer", "updates", "Optimizer steps so far."),
+        Column("step", "integer", "updates", "Updates so far: batches that were trained on."),
         Column("images", "integer", "images", "Training images shown so far."),
         Column("epoch", "real", "epochs", "Passes through the training set so far."),
         Column(
@@ -265,6 +270,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "derm_bench": "Version of derm-bench that wrote the directory.",
     "protocol_version": "Version of the rules that determine stage keys.",
     "command": "The command line of the run.",
+    "selection": "Name of the selection (`--preset`, `--set`, `--only`), as in the folder; empty for the whole matrix.",
     "distributions": "Version of every distribution that was used, by name.",
     "machine": "Device, precision and where it is from, threads, Python and system.",
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",

@@ -26,6 +26,8 @@ POLL_SECONDS = 0.25
 BUSY_SECONDS = 0.5
 # How often a stage is tried again after its worker was killed from outside.
 REVIVALS = 2
+# The limit at which a stage with this status may have been stopped.
+LIMIT_OF = {"timeout": "timeout", "oom": "memory"}
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,20 @@ class Observer(Protocol):
 
 @dataclass
 class Execution:
-    """An execution of a plan. `outcomes` has an entry for every stage that was needed."""
+    """An execution of a plan. `outcomes` has an entry for every stage that was needed. limits: `timeout` in seconds and
+    `memory` in MB of this execution; a limit that is absent or None is none. A stage that failed at a lower limit is
+    tried again, and `raised` lists these stages with the records of their last attempts."""
 
     plan: Plan
     store: Store
     retry_failed: bool = False
     max_failures: int | None = None
+    limits: Mapping[str, float | None] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     interrupted: bool = False
     # Planned key -> key of the stage that ran instead, because an optional input had not ended well.
     actual_keys: dict[str, str] = field(default_factory=dict)
+    raised: list[tuple[Stage, Mapping[str, Any]]] = field(default_factory=list)
     _failures: int = 0
     _revived: Counter[str] = field(default_factory=Counter)
     _alone: set[str] = field(default_factory=set)
@@ -161,8 +167,9 @@ class Execution:
     # --------------------------------------------------------------------- outcomes
 
     def mark_known_failures(self, todo: Sequence[str]) -> list[tuple[Stage, Mapping[str, Any]]]:
-        """Marks stages that failed in an earlier run as failed, unless they are to be retried or were stopped from
-        outside, and what needs them as skipped. Returns the failed stages with the records of their last attempts."""
+        """Marks stages that failed in an earlier run as failed, unless they are to be retried, were stopped from
+        outside or failed at a limit that is raised now, and what needs them as skipped. Returns the failed stages with
+        the records of their last attempts."""
         found: list[tuple[Stage, Mapping[str, Any]]] = []
         for key in todo:
             if key in self.outcomes:
@@ -173,11 +180,23 @@ class Execution:
                 self.skip(key, cause)
                 continue
             last = next(iter(reversed(self.store.records(key))), None) if not self.retry_failed else None
-            if last is not None and last["status"] in FAILURES and not last.get("retry"):
+            if last is not None and self._is_raised(last):
+                self.raised.append((stage, last))
+            elif last is not None and last["status"] in FAILURES and not last.get("retry"):
                 message = f"{error_of(last)} (earlier attempt; --retry-failed tries again)"
                 self.outcomes[key] = Outcome(last["status"], message)
                 found.append((stage, last))
         return found
+
+    def _is_raised(self, record: Mapping[str, Any]) -> bool:
+        """Whether an attempt failed at a limit that is higher now, or gone."""
+        name = LIMIT_OF.get(record["status"])
+        limits = record.get("limits")
+        was = limits.get(name) if isinstance(limits, Mapping) else None
+        if name is None or not isinstance(was, int | float):
+            return False
+        now = self.limits.get(name)
+        return now is None or now > was
 
     def without_made(self, todo: Sequence[str]) -> list[str]:
         """Leaves out the stages that an earlier run made under the key for their optional inputs as these ended."""
@@ -228,12 +247,15 @@ class Execution:
         return None
 
     def record(self, stage: Stage, record: Mapping[str, Any], observer: Observer) -> None:
-        """Appends the record of an attempt at a planned stage to the store and updates its outcome."""
+        """Appends the record of an attempt at a planned stage to the store and updates its outcome. A stage that was
+        stopped at a limit gets the limits of this execution in its record."""
+        status = record["status"]
+        if status in LIMIT_OF:
+            record = {**record, "limits": dict(self.limits)}
         try:
             self.store.append(self.actual_keys.get(stage.key, stage.key), record)
         except OSError as error:
             observer.progressed(stage, {"warning": f"its record could not be written: {error}"})
-        status = record["status"]
         if status in FAILURES:
             self._failures += 1
         self.outcomes[stage.key] = Outcome(status, "" if status == "done" else error_of(record), ran_now=True)

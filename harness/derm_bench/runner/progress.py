@@ -10,6 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from derm_bench.plan.model import Stage
+from derm_bench.runner.eta import Eta
 from derm_bench.runner.execute import error_of
 from derm_bench.runner.lifecycle import Lifecycle
 from derm_bench.terminal import PlainConsole, say
@@ -123,10 +124,17 @@ class PlainProgress:
 
 class BarProgress:
     """Progress bars at the bottom of a terminal. Failures are printed above them; `where` gives the file with the
-    records of a stage, which an error names."""
+    records of a stage, which an error names. `eta`, if given, is shown behind the bar of the matrix."""
 
-    def __init__(self, console: PlainConsole, where: Where | None = None, debug: bool = False) -> None:
+    def __init__(
+        self,
+        console: PlainConsole,
+        where: Where | None = None,
+        eta: Eta | None = None,
+        debug: bool = False,
+    ) -> None:
         self._reasons = Reasons(where, debug)
+        self._eta = eta
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -144,12 +152,15 @@ class BarProgress:
         self._console.print(f"{total} stages to run, {cached} found in the store", highlight=False)
         self._progress.start()
         self._matrix = self._progress.add_task("matrix", total=total, values="")
+        self._tell_time_left()
 
     def failed_before(self, failures: Sequence[tuple[Stage, Mapping[str, Any]]]) -> None:
         self._console.print(_failed_before(failures), style="yellow", markup=False, highlight=False)
 
     def started(self, stage: Stage) -> None:
         self._tasks[stage.key] = self._progress.add_task(f"  {stage.title}", total=None, values="")
+        if self._eta is not None:
+            self._eta.started(stage.key)
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         if "warning" in payload:
@@ -157,10 +168,13 @@ class BarProgress:
         elif payload.get("found") or payload.get("busy"):
             if stage.key in self._tasks:
                 self._progress.remove_task(self._tasks.pop(stage.key))
-            if payload.get("found") and self._matrix is not None:
-                self._progress.advance(self._matrix)
+            if payload.get("found"):
+                self._ended(stage, well=False)
         elif stage.key in self._tasks:
             done, total = payload.get("done"), payload.get("total")
+            if self._eta is not None and done is not None and total:
+                self._eta.progressed(stage.key, done, total)
+                self._tell_time_left()
             self._progress.update(
                 self._tasks[stage.key], completed=done, total=total, values=_values(payload)
             )
@@ -171,8 +185,18 @@ class BarProgress:
         if record["status"] != "done":
             line = f"{stage.title}: {record['status']}{self._reasons.of(stage, record)}"
             self._console.print(line, style="red", markup=False, highlight=False)
+        self._ended(stage, well=record["status"] == "done")
+
+    def _ended(self, stage: Stage, *, well: bool) -> None:
+        if self._eta is not None:
+            self._eta.finished(stage.key, well=well)
         if self._matrix is not None:
             self._progress.advance(self._matrix)
+        self._tell_time_left()
+
+    def _tell_time_left(self) -> None:
+        if self._matrix is not None and self._eta is not None:
+            self._progress.update(self._matrix, values=str(self._eta))
 
     def end(self) -> None:
         self._progress.stop()

@@ -15,12 +15,13 @@ from derm_bench.plan.model import Plan
 from derm_bench.plugins.local_files import LOCAL
 
 
-def provenance_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
-    """Command, versions, machine and commit of a run, as in the manifest."""
+def provenance_of(plan: Plan, command: Sequence[str], selection: str = "") -> dict[str, Any]:
+    """Command, selection, versions, machine and commit of a run, as in the manifest."""
     return {
         "derm_bench": __version__,
         "protocol_version": PROTOCOL_VERSION,
         "command": list(command),
+        "selection": selection,
         "distributions": _distributions(plan),
         "machine": {
             "device": plan.machine.device,

@@ -1,11 +1,12 @@
-"""Rebuilds a run directory: its tables from the store, if the store has the stages of the run, and its report."""
+"""Rebuilds the report of a run directory, and its tables from a store where that is asked for or needed."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import make_figures
 from derm_bench.report.html import write_report
+from derm_bench.rundir.digests import check_files
 from derm_bench.rundir.directory import NAMES, RunFiles, Writing, read_run, write_run
 from derm_bench.rundir.files import check_directory, read_bytes
 from derm_bench.rundir.manifest import MANIFEST, PROVENANCE, read_manifest, seal
@@ -26,10 +28,23 @@ SPLIT_BYTES = 2**30
 STATUSES = ("failed", "timeout", "oom", "diverged", "interrupted", "skipped", "pending", "waiting")
 
 
-def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
-    """Rebuilds the tables of a run directory from a store, and then its figures and report. Returns whether a store was
-    used: the one at `named`, else the one at `default` if it has all finished stages of the run. Without a store the
-    report is made from the directory's own files.
+@dataclass(frozen=True)
+class Rebuilt:
+    """What `rebuild` has done. store: the store that the tables were rebuilt from, if one was used. changed: files
+    that differ from their digests, in which case nothing was written. lost: files that are missing, and that the report
+    was made without."""
+
+    store: Path | None = None
+    changed: Sequence[str] = ()
+    lost: Sequence[str] = ()
+
+
+def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> Rebuilt:
+    """Makes the figures and the report of a run directory again, from its own files. Nothing is written if one of them
+    differs from its digest in the manifest.
+
+    The tables are rebuilt from a store first, with the sheets, predictions and splits, if one is `named`, or if files
+    are missing and the `default` store has all finished stages of the run.
 
     The directory may come from somebody else, so its manifest does not determine which places are read or written. A
     key that is not 40 hexadecimal digits is refused, links are not followed, and no store is created, changed or
@@ -40,15 +55,18 @@ def rebuild(run_dir: Path, default: Path, named: Path | None = None) -> bool:
     run_dir = run_dir.resolve()
     check_directory(run_dir, NAMES)
     manifest = read_manifest(run_dir)
+    check = check_files(run_dir, manifest)
+    if check.changed:
+        return Rebuilt(changed=check.changed)
     stages, statuses = _stages(manifest, run_dir)
-    root = _store(stages, statuses, default, named)
+    root = _store(stages, statuses, default, named) if named is not None or check.lost else None
     files = _from_store(run_dir, manifest, stages, statuses, root) if root else read_run(run_dir)
     data = ReportData(files)
     with tempfile.TemporaryDirectory(prefix="derm-bench-") as drawn:
         make_figures(data, Path(drawn))
         write_report(run_dir, Path(drawn), data)
     seal(run_dir)
-    return root is not None
+    return Rebuilt(root, lost=() if root else check.lost)
 
 
 def _stages(manifest: Mapping[str, Any], run_dir: Path) -> tuple[RunStages, dict[str, Outcome]]:

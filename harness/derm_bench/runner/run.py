@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError
-from derm_bench.executors.base import Executor, ExecutorSettings
+from derm_bench.executors.base import Executor, ExecutorSettings, default_workers
+from derm_bench.interrupts import held_back
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
@@ -20,11 +21,13 @@ from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
 from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.terminal import summarise_for_terminal
-from derm_bench.rundir.directory import RunFiles, Writing, prepare_out, write_run
+from derm_bench.rundir.directory import RunFiles, Writing, write_run
 from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
+from derm_bench.rundir.prepare import prepare_out
 from derm_bench.rundir.tables import read_summary
+from derm_bench.runner.eta import Eta
 from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
 from derm_bench.runner.failures import failed_stages
@@ -36,10 +39,15 @@ from derm_bench.runner.store_records import StoreRecords
 from derm_bench.store import Store
 from derm_bench.terminal import PlainConsole
 
+INTERRUPTED = "The run was interrupted before all stages had ended; the same command goes on."
+"""The warning in the manifest and in the report of an interrupted run."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of a run from the command line."""
+    """The options of a run from the command line. `selection` is the name of what `--preset`, `--set` and `--only`
+    select, which the run directory keeps. `forecast` returns the seconds of stages by key, for the time left beside the
+    progress bar."""
 
     out: Path
     executor: ExecutorUse
@@ -51,6 +59,8 @@ class RunOptions:
     trackers: tuple[str, ...] = ()
     allow_commands: bool = False
     debug: bool = False
+    selection: str = ""
+    forecast: Callable[[Sequence[str]], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,19 +96,18 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     executor = make_executor(plugins, options)
     store.prepare()
     store.recover()
-    prepare_out(options.out, plan.matrix.name)
+    prepare_out(options.out, plan.matrix.name, options.selection, lambda: RunStages.of(plan))
     for content in plan.data.values():
         store.put(content)
-    execution = Execution(plan, store, options.retry_failed, options.max_failures)
+    limits = {"timeout": options.settings.timeout, "memory": options.settings.memory}
+    execution = Execution(plan, store, options.retry_failed, options.max_failures, limits)
     hooks.run_start(plan.matrix.name, options.out, len(plan.stages))
     try:
-        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, store), hooks))
+        execution.run(executor, plan.targets(), ProgressWithHooks(_progress(options, execution), hooks))
         ran = sum(outcome.ran_now for outcome in execution.outcomes.values())
         analysed = analyse(execution, executor, hooks)
-        files, told = _write(plan, execution, plugins, options, analysed.get("statistics"))
-        if not execution.interrupted:
-            write_report(options.out, analysed.get("figures"), ReportData(files))
-            seal(options.out)
+        with held_back():  # a signal that comes now must not leave new tables beside an old report
+            files, told = _write(plan, execution, plugins, options, analysed)
     finally:
         executor.stop()
     rows = to_rows(files.tables["results"])
@@ -141,23 +150,30 @@ def analyse(execution: Execution, executor: Executor, hooks: Lifecycle) -> dict[
 
 
 def _write(
-    plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, statistics: Path | None
+    plan: Plan, execution: Execution, plugins: Plugins, options: RunOptions, analysed: Mapping[str, Path]
 ) -> tuple[RunFiles, Sequence[str]]:
-    """Writes the run directory without figures and reports. Paths of this machine are left out, as it is shared. Also
-    returns the sentences about failures that it contains."""
+    """Writes the whole run directory, also after an interruption: then without figures, and with a summary that is
+    computed here. Paths of this machine are left out, as it is shared. Also returns the sentences about failures and
+    interruption that it contains."""
     shareable = Shareable(plan)
     outcomes = shareable.outcomes(execution.outcomes)
     records, stages = StoreRecords(outcomes, execution.store), shareable.stages(RunStages.of(plan))
     statuses = _statuses(execution, outcomes)
     writing = Writing(
-        provenance=provenance_of(plan, shareable.words(options.command)),
+        provenance=provenance_of(plan, shareable.words(options.command), options.selection),
         statuses=statuses,
-        failures=failed_stages(statuses, stages.in_results()),
+        failures=[
+            *([INTERRUPTED] if execution.interrupted else []),
+            *failed_stages(statuses, stages.in_results()),
+        ],
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
-        summary=read_summary(statistics) if statistics is not None else None,
+        summary=read_summary(analysed["statistics"]) if "statistics" in analysed else None,
     )
-    return write_run(options.out, stages, records, writing), writing.failures
+    files = write_run(options.out, stages, records, writing)
+    write_report(options.out, analysed.get("figures"), ReportData(files))
+    seal(options.out)
+    return files, writing.failures
 
 
 def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
@@ -167,11 +183,22 @@ def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str
     return {key: entry | {"title": stages[key].title} for key, entry in found.items()}
 
 
-def _progress(options: RunOptions, store: Store) -> PlainProgress | BarProgress:
-    console = PlainConsole(stderr=True)
+def _progress(options: RunOptions, execution: Execution) -> PlainProgress | BarProgress:
+    console, where = PlainConsole(stderr=True), execution.store.record_file
     if options.quiet or not console.is_terminal:
-        return PlainProgress(quiet=options.quiet, where=store.record_file, debug=options.debug)
-    return BarProgress(console, store.record_file, options.debug)
+        return PlainProgress(quiet=options.quiet, where=where, debug=options.debug)
+    return BarProgress(console, where, _eta(options, execution), options.debug)
+
+
+def _eta(options: RunOptions, execution: Execution) -> Eta | None:
+    """The time left of the stages that an execution is about to run, if there is a forecast of them."""
+    if options.forecast is None:
+        return None
+    ahead = replace(execution, outcomes={}, actual_keys={}, raised=[])
+    todo = ahead.needed(execution.plan.targets())
+    ahead.mark_known_failures(todo)
+    seconds = options.forecast([key for key in todo if key not in ahead.outcomes])
+    return Eta(seconds, options.settings.workers or default_workers(options.settings.machine))
 
 
 def make_executor(plugins: Plugins, options: RunOptions) -> Executor:

@@ -53,7 +53,7 @@ def train(context: StageContext) -> dict[str, Any]:
         save_state(context.out / "state.safetensors", classifier.state())
         context.write_history(history)
     return {
-        "updates": run.budget,
+        "updates": run.updates if spec.trains else run.budget,
         "selected_step": run.selected_step,
         "weights_from": dict(getattr(classifier, "weights_from", {})),
         "n_train_real": 0 if params.replace_real else len(real),

@@ -45,7 +45,7 @@ class Conformance:
             try:
                 subject = installed(self.kind, self.plugin, self.options, self.inputs)
             except UserError as error:
-                pytest.fail(str(error), pytrace=False)
+                raise rules.ConformanceError(str(error)) from error
             self._cases.clear()
             self._cases[key] = CASES[self.kind](subject, size=self.size, limits=self.limits)
         return self._cases[key]
@@ -53,12 +53,18 @@ class Conformance:
 
 def _test_of(rule: rules.Rule) -> Callable[[Conformance], None]:
     def test(self: Conformance) -> None:
+        broken = skipped = remark = None
         try:
             remark = rules.tried(rule, self.case, self._said)
         except rules.NotApplicable as reason:
-            pytest.skip(str(reason))
+            skipped = str(reason)
         except rules.ConformanceError as error:
-            pytest.fail(str(error), pytrace=False)
+            broken = str(error)
+        # Outside of the `except`, so that pytest shows no chain of exceptions.
+        if skipped is not None:
+            pytest.skip(skipped)
+        if broken is not None:
+            pytest.fail(broken, pytrace=False)
         if remark:
             warnings.warn(remark, rules.ConformanceWarning, stacklevel=1)
 

@@ -144,12 +144,9 @@ class Required:
 
 def fit_briefly(kind: str, spec: Any, plugin: Any, options: Any, task: Task, train: ImageSet) -> None:
     """Fit a plugin for two updates. Raises ConformanceError if it raises."""
-    feed = FeedOptions(
-        getattr(options, getattr(spec, "batch_option", "batch_size"), 8),
-        size=task.size,
-        mean=getattr(plugin, "mean", HALF),
-        std=getattr(plugin, "std", HALF),
-    )
+    feed = FeedOptions(getattr(options, getattr(spec, "batch_option", "batch_size"), 8), size=task.size)
+    if kind == "classifier":
+        feed = replace(feed, mean=getattr(plugin, "mean", HALF), std=getattr(plugin, "std", HALF))
     val = phantoms(len(train.classes), per_class=4, size=train.size, seed=1)
     selection = Selection(val=val, evaluations=1) if kind == "classifier" else None
     run = RecordedRun(seed=0, budget=UPDATES, feed=feed, selection=selection)
@@ -183,11 +180,13 @@ def _options_of(ref: Ref, spec: Any) -> dict[str, Any]:
     return {**preset, **own, **budget}
 
 
+STAND_IN = "; give a stand-in of your own as `inputs` of the test class"
+
+
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except (ConformanceError, UserError) as error:
-        raise ConformanceError(
-            f"{what}: {error}; give a stand-in of your own as `inputs` of the test class"
-        ) from error
+        why = str(error).removesuffix(STAND_IN)
+        raise ConformanceError(f"{what}: {why}{STAND_IN}", what) from error

@@ -146,7 +146,8 @@ class StageRun:
     def selected_step(self) -> int:
         """The update whose state is the result of the fit: with `best`, the one with the best score; otherwise the
         last."""
-        return self._selector.best_step if self._selector.kept is not None else self.budget
+        last = self._served if self.stopped_early else self.budget
+        return self._selector.best_step if self._selector.kept is not None else last
 
     def batches(
         self,

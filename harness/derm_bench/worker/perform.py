@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import resource
+import socket
 import sys
 import time
 import traceback
+import urllib.error
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,14 @@ from derm_bench.store.locks import stage_lock
 from derm_bench.store.maintenance import problems
 from derm_bench.training.health import DiscriminatorWatch
 from derm_bench.worker.lookup import Lookup
+from derm_bench.worker.pace import Pace
 from derm_bench.worker.readonly import refuse_changes
 from derm_bench.worker.source import SourceChanged, SourceCheck
 
 Report = Callable[[Mapping[str, Any]], None]
+
+FETCHING = ("huggingface_hub", "requests", "urllib3", "httpx", "safetensors")
+"""Packages whose own exceptions mean that a file could not be fetched, or is damaged."""
 
 
 def perform(
@@ -71,12 +77,12 @@ def _attempt(
     record = new_record(job, device)
     began = time.perf_counter()
     reset_peak_memory(device)
-    staged = None
+    staged, pace = None, Pace(report, began)
     try:
         staged = store.stage(key=job["key"], attempt=record)
         with source.watching(job):
-            result = _call(job, store, staged, device, plugins, report)
-        attempt = record | _spent(began, device)
+            result = _call(job, store, staged, device, plugins, pace)
+        attempt = record | _spent(began, device) | pace.fields()
         store.publish(job["key"], staged, identity=job["identity"], result=result, attempt=attempt)
         store.forget_checkpoint(
             job["key"]
@@ -154,7 +160,7 @@ def failure_fields(error: BaseException) -> dict[str, Any]:
     trace = "".join(traceback.format_exception(error))
     return {
         "status": status,
-        "retry": full or isinstance(error, SourceChanged),
+        "retry": full or isinstance(error, SourceChanged) or _is_not_to_be_had(error),
         "curve": list(getattr(error, "curve", None) or ()),
         "error": {
             "type": type(error).__name__,
@@ -176,6 +182,21 @@ def _is_disk_full(error: BaseException, message: str) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(words in message.lower() for words in ("no space left on device", "not enough free space"))
+
+
+def _is_not_to_be_had(error: BaseException) -> bool:
+    """Whether a stage failed because something was not to be had, such as published weights without a network or from a
+    damaged cache. No key covers these, so that the next run has to try again."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, urllib.error.URLError | socket.gaierror):
+            return True
+        if type(cause).__module__.partition(".")[0] in FETCHING:
+            return True
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def reset_peak_memory(device: str) -> None:

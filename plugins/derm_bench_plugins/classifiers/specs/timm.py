@@ -52,6 +52,7 @@ SPEC = ClassifierSpec(
     create="derm_bench_plugins.classifiers.timm_net:make",
     options=TimmOptions,
     preflight="derm_bench_plugins.classifiers.timm_planning:preflight",
+    cost="derm_bench_plugins.classifiers.network_costs:timm_cost",
     label_option="model",
     presets={
         "tiny": {"model": "test_resnet", "batch_size": 8},

@@ -43,6 +43,7 @@ SPEC = ClassifierSpec(
     create="derm_bench_plugins.classifiers.torchvision_net:make",
     options=TorchvisionOptions,
     preflight="derm_bench_plugins.classifiers.torchvision_planning:preflight",
+    cost="derm_bench_plugins.classifiers.network_costs:torchvision_cost",
     label_option="model",
     presets={
         "tiny": {"model": "shufflenet_v2_x0_5", "batch_size": 8},
