@@ -13,7 +13,8 @@ from derm_bench.specs import SampleRequest, Task
 
 FILES = sorted((ROOT / "examples").glob("*.py"))
 PLUGINS = [file for file in FILES if "DERM_BENCH_API" in file.read_text()]
-SIZE = 8
+GUIDE = ROOT / "docs/plugin-guide.md"
+SIZE = 16
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +37,16 @@ def test_the_readme_lists_every_example():
         assert f"({place.name})" in shown, place.name
 
 
-def test_all_examples_run_in_one_matrix(in_process, tmp_path, write_matrix):
-    found = Plugins(files=PLUGINS)
+def test_all_examples_and_the_one_in_the_guide_run_in_one_matrix(in_process, tmp_path, write_matrix):
+    (guide,) = re.findall(r"```python\n(# my_gan.py\n.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    (tmp_path / "my_gan.py").write_text(guide)
+    files = [*PLUGINS, tmp_path / "my_gan.py"]
+    found = Plugins(files=files)
     torch.save(sys.modules["small_nets"].generator(SIZE).state_dict(), tmp_path / "g.pt")
     elsewhere = {"name": "from-elsewhere", "weights": str(tmp_path / "g.pt"), "trained_on": "noise"}
     names = [found_one.spec.name for found_one in found.all() if found_one.version == "local"]
-    generators = [
-        elsewhere if name == "from-elsewhere" else {"name": name, "preset": "tiny"} for name in names
-    ]
+    special = {"from-elsewhere": elsewhere, "my-gan": {"name": "my-gan", "budget": {"updates": 3}}}
+    generators = [special.get(name, {"name": name, "preset": "tiny"}) for name in names]
     strategies = [
         {"name": one["name"], "generator": one | ({} if one["name"] == "guided" else {"scope": "pooled"})}
         for one in generators
@@ -54,10 +57,10 @@ def test_all_examples_run_in_one_matrix(in_process, tmp_path, write_matrix):
         seeds=[0],
         classifiers=[],
     )
-    chosen = [word for file in PLUGINS for word in ("--plugin", file)]
+    chosen = [word for file in files for word in ("--plugin", file)]
     ran = in_process("run", matrix, *chosen, "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
-    assert len(names) == len(PLUGINS) == 5
+    assert len(names) == len(files) == 6
     sheets = json.loads((tmp_path / "out/samples/index.json").read_text())
     assert {sheet["strategy"] for sheet in sheets if sheet["shows"] == "last"} == set(names)
     curves = [row for row in read_csv(tmp_path / "out/history.csv") if row["name"] == "vae-gan"]
