@@ -1,6 +1,6 @@
 """Classifier guidance: one GAN of all classes, whose noise follows the gradient of a classifier while sampling.
 
-In a matrix: generator: {name: guided, strength: 0.3}, with `--plugin examples/guided.py` on the command line. The
+In a matrix: generator: {name: guided, strength: 0.1}, with `--plugin examples/guided.py` on the command line. The
 classifier is trained on the real training images in a stage of its own, with the `budget` of the matrix.
 """
 
@@ -15,8 +15,8 @@ DERM_BENCH_API = 1
 
 
 class GuidedOptions(SmallOptions):
-    steps: int = Field(default=20, ge=0, description="steps away from the noise that is drawn")
-    strength: float = Field(default=0.3, ge=0, description="length of each step per noise value")
+    steps: int = Field(default=10, ge=0, description="steps away from the noise that is drawn")
+    strength: float = Field(default=0.1, ge=0, description="length of each step per noise value")
 
 
 def requires(options: GuidedOptions) -> dict[str, api.Ref]:
