@@ -1,6 +1,6 @@
 """Writes the reference pages (hooks, matrix, plugins, command line) from the code, as Markdown. Needs no Sphinx.
 
-python docs/generate.py           # writes docs/reference/matrix.md, which is committed
+python docs/generate.py           # writes docs/reference/matrix.md and api.md, which are committed
 python docs/generate.py FOLDER    # writes all pages into FOLDER
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from derm_bench import hookspecs, protocols, run, specs
+from derm_bench import api, hookspecs, protocols, run, specs
 from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
@@ -31,7 +31,8 @@ from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
 
 Lines = Iterator[str]
 MATRIX_PAGE = Path(__file__).parent / "reference" / "matrix.md"
-"""The page of the reference that is committed, so that it can be read without a build."""
+API_PAGE = MATRIX_PAGE.with_name("api.md")
+"""The pages of the reference that are committed, so that they can be read without a build."""
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("derm_bench_")}
 CONTRACT = (specs, protocols, base, generator, classifier, uses, run)
 """The modules of the plugin contract: what plugins import of all but `run` they import from `derm_bench.specs`."""
@@ -80,6 +81,7 @@ def write(folder: Path) -> None:
         "hooks": hooks_page(),
         "specs": specs_page(),
         "matrix": matrix_page(plugins),
+        "api": api_page(),
         "plugins": plugins_page(plugins),
         "cli": cli_page(),
     }
@@ -143,9 +145,9 @@ def specs_page() -> Lines:
                 yield from class_section(name, found)
 
 
-def class_section(name: str, found: type) -> Lines:
+def class_section(name: str, found: type, level: str = "##") -> Lines:
     """A class with its docstring, its own fields and, of a protocol, its methods."""
-    yield from ("", f"## {name}", "", markdown(inspect.getdoc(found) or ""), "")
+    yield from ("", f"{level} {name}", "", markdown(inspect.getdoc(found) or ""), "")
     if issubclass(found, Options):
         yield from option_table(found)
     elif is_dataclass(found):
@@ -167,9 +169,75 @@ def class_section(name: str, found: type) -> Lines:
                 yield from (
                     f"```python\n{method}{signature}\n```",
                     "",
-                    markdown(inspect.getdoc(function) or ""),
+                    markdown(inspect.cleandoc(function.__doc__ or "")),
                     "",
                 )
+
+
+# ------------------------------------------------------------------------------------- public interface
+
+API_PARTS = {
+    "Declaring a plugin": """API_VERSION hookimpl DatasetSpec GeneratorSpec ClassifierSpec MetricSpec TransformSpec
+        ExecutorSpec Ref Derived Provenance""",
+    "Options": """Options GeneratorOptions ClassifierOptions Budget LearningRate Betas ClassifierUse TransformUse""",
+    "What a plugin gets and returns": """Task ImageSet Samples SampleRequest Run Batch Precision Generator Classifier
+        Dataset DatasetDescription RawImage Unreadable""",
+    "Base classes": "ModulePlugin NoiseGenerator ModuleClassifier",
+    "Training": """Engine minimise frozen Ema TrainingState stream fit_classifier predict_proba
+        recalibrate_statistics""",
+    "Losses": """discriminator_loss generator_loss hinge_discriminator_loss critic_loss negative_score points_between
+        gradient_penalty r1_penalty soft_cross_entropy soft_bce gaussian_kl""",
+    "Layers and initial weights": """SelfAttention MinibatchStd PixelNorm EqualConv2d EqualLinear ConditionalBatchNorm2d
+        spectrally_normalised dcgan_init he_init""",
+    "Images": """DiffAugment uniform warp resize_images normal to_bytes one_hot_of read_image read_mask UnreadableImage
+        file_digests""",
+    "Weights": "read_weights load_network origin_of",
+    "Errors": "UserError Diverged Waiting did_you_mean",
+    "Conformance tests": """GeneratorConformance ClassifierConformance DatasetConformance MetricConformance
+        TransformConformance""",
+}
+"""The names of `derm_bench.api`, in the order in which the reference has them."""
+API_VALUES = {
+    "API_VERSION": "The version of this interface, which a plugin states as `DERM_BENCH_API`.",
+    "hookimpl": "The marker of functions that implement a hook: `@hookimpl` above `def derm_bench_generators():`.",
+    "LearningRate": "The type of a learning rate: a float above 0 and at most 10.",
+    "Betas": "The type of the decay rates of Adam: two floats, at least 0 and below 1.",
+    "Precision": "`fp32`, `tf32` or `bf16`: the precision of forward passes (`Run.precision`).",
+}
+
+
+def api_page() -> Lines:
+    yield from ("# Public interface for plugins", "", markdown(inspect.getdoc(api) or ""), "")
+    yield "This page is generated from the code by `python docs/generate.py`. The [plugin guide](../plugin-guide.md)"
+    yield "shows how the names work together, and [`examples/`](../../examples/README.md) has programs to start from."
+    for title, names in API_PARTS.items():
+        yield from ("", f"## {title}")
+        for name in names.split():
+            value = getattr(api, name)
+            if name in API_VALUES:
+                yield from ("", f"### {name}", "", API_VALUES[name])
+            elif inspect.isclass(value):
+                yield from api_class(name, value)
+            else:
+                yield from ("", f"### {name}", "", f"```python\n{name}{signature_of(value)}\n```", "")
+                yield markdown(inspect.getdoc(value) or "")
+
+
+def api_class(name: str, found: type) -> Lines:
+    """A class, with how it is created unless it is a table of fields, a protocol or an error. The tests of conformance
+    classes are those of the rules in CONTRIBUTING."""
+    if name.endswith("Conformance"):
+        yield from ("", f"### {name}", "", markdown(inspect.getdoc(found) or ""))
+        return
+    lines = list(class_section(name, found, "###"))
+    protocol = getattr(found, "_is_protocol", False)
+    if not (is_dataclass(found) or issubclass(found, BaseModel | Exception) or protocol):
+        lines[4:4] = ["", f"```python\n{name}{signature_of(found)}\n```", ""]
+    yield from lines
+
+
+def signature_of(value: Any) -> str:
+    return str(inspect.signature(value)).replace("'", "")
 
 
 # ----------------------------------------------------------------------------------------- matrix
@@ -397,3 +465,4 @@ if __name__ == "__main__":
         write(Path(sys.argv[1]))
     else:
         write_if_changed(MATRIX_PAGE, page_text(matrix_page(Plugins(builtins_only=True))))
+        write_if_changed(API_PAGE, page_text(api_page()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import ROOT
 from tests.packages import installed, pytest_of
 
 from derm_bench.scaffold import KINDS, render
@@ -75,6 +76,31 @@ def test_project_and_ci_files_say_what_tools_expect(kind):
     steps = yaml.safe_load(files[".github/workflows/tests.yml"])["jobs"]["conformance"]["steps"]
     assert {"run": "pytest"} in steps
     assert not [name for name, text in files.items() if "[[ " in text or " ]]" in text]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_packages_use_the_public_interface_alone(kind):
+    for name, text in render(kind, "my-thing").items():
+        if name.endswith(".py"):
+            used = set(re.findall(r"^\s*(?:from|import) (derm_bench[.\w]*)", text, flags=re.MULTILINE))
+            own = {module for module in used if module.split(".")[0] == "derm_bench_my_thing"}
+            assert used - own <= {"derm_bench.api"}, name
+
+
+@pytest.mark.slow
+def test_type_checkers_see_the_types_of_the_interface(in_process, tmp_path):
+    pytest.importorskip("mypy", reason="checks types")
+    project = made(in_process, "generator", "typed", tmp_path)
+    wrong = project / "derm_bench_typed/wrong.py"
+    wrong.write_text("from derm_bench.api import Engine, Engin\nEngine(1, 2)\n")
+    environment = os.environ | {
+        "MYPYPATH": os.pathsep.join(str(ROOT / name) for name in ("harness", "plugins"))
+    }
+    command = [sys.executable, "-m", "mypy", "--config-file", os.devnull, "derm_bench_typed"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(found) >= 2 and all(line.startswith("derm_bench_typed/wrong.py:") for line in found), found
+    assert 'has no attribute "Engin"; maybe "Engine"?' in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 from tests.conftest import ROOT
 
-from derm_bench import hookspecs, images, protocols, run, specs
+from derm_bench import api, hookspecs, images, protocols, run, specs
 from derm_bench.markers import PROJECT, hookimpl
 from derm_bench.matrix import model
 from derm_bench.matrix.options import compose_options
@@ -170,13 +170,23 @@ def test_every_tracker_is_documented():
     assert [name for name in BUILT_INS.trackers() if f"| `{name}` |" not in text] == []
 
 
-def test_the_committed_matrix_reference_is_up_to_date(pages):
+@pytest.mark.parametrize("name", ["matrix", "api"])
+def test_a_committed_page_of_the_reference_is_up_to_date(pages, name):
     """`python docs/generate.py` writes it."""
-    assert (ROOT / "docs" / "reference" / "matrix.md").read_text() == pages["matrix"]
+    assert (ROOT / "docs" / "reference" / f"{name}.md").read_text() == pages[name]
+
+
+def test_the_reference_has_every_name_of_the_public_interface(pages):
+    headings = re.findall(r"^### (\w+)$", pages["api"], flags=re.MULTILINE)
+    assert sorted(headings) == sorted(api.__all__)
+    for name in headings:
+        section = pages["api"].partition(f"\n### {name}\n")[2].partition("\n#")[0]
+        assert len(section.split()) >= 3, name
 
 
 GENERATED = ("readme.md", "contributing.md", "changelog.md")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "reference" / "matrix.md"]
+REFERENCE = [ROOT / "docs" / "reference" / name for name in ("matrix.md", "api.md")]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *REFERENCE]
 PAGES += [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in GENERATED]
 
 
@@ -208,7 +218,8 @@ def test_the_index_lists_every_page():
     index = (ROOT / "docs" / "index.md").read_text()
     listed = set(re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", index, re.MULTILINE))
     there = {page.name for page in PAGES if page.parent == ROOT / "docs"} - {"index.md"}
-    assert there | {"reference/matrix.md", "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"} == listed
+    there |= {f"reference/{page.name}" for page in REFERENCE}
+    assert there | {"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"} == listed
 
 
 def command_lines(text: str):

@@ -11,9 +11,7 @@ from derm_bench_csv_lesions import CsvLesionsOptions
 from derm_bench_csv_lesions.reader import CsvLesions
 from PIL import Image
 
-from derm_bench.errors import UserError
-from derm_bench.specs import RawImage, Task, Unreadable
-from derm_bench.testing import DatasetConformance
+from derm_bench.api import DatasetConformance, RawImage, Task, Unreadable, UserError
 
 
 def write_sample(root: Path) -> Path:

@@ -11,9 +11,7 @@ from derm_bench_ddpm.diffusion import Diffusion, cosine_alpha_bar
 from derm_bench_ddpm.generator import Ddpm, drop_some
 from derm_bench_ddpm.unet import UNet
 
-from derm_bench.errors import UserError
-from derm_bench.specs import SampleRequest, Task
-from derm_bench.testing import GeneratorConformance
+from derm_bench.api import GeneratorConformance, SampleRequest, Task, UserError
 from derm_bench.testing.phantoms import phantoms
 from derm_bench.testing.runs import RecordedRun
 from derm_bench.training.feed import FeedOptions

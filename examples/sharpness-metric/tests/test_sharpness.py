@@ -11,8 +11,7 @@ from derm_bench_sharpness import SharpnessOptions
 from derm_bench_sharpness.score import Sharpness, SharpnessGap
 from torch.nn import functional as F
 
-from derm_bench.specs import Task
-from derm_bench.testing import MetricConformance
+from derm_bench.api import MetricConformance, Task
 from derm_bench.testing.phantoms import phantoms
 
 

@@ -21,6 +21,7 @@ from derm_bench.matrix.model import Matrix
 from derm_bench.plan.model import Plan
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.rundir.selection import Selection
 from derm_bench.store import Store, default_store
 
@@ -34,6 +35,19 @@ def store_option(command: Command) -> Command:
         type=click.Path(path_type=Path, file_okay=True),
         default=None,
         help="Where stage outputs are kept. Default: $DERM_BENCH_STORE, else the user's cache folder.",
+    )(command)
+
+
+def plugin_option(command: Command) -> Command:
+    """Adds the option `--plugin`. It exists on the command line only: a matrix may come from anybody, and cannot name
+    code to run."""
+    return click.option(
+        "--plugin",
+        "plugin_files",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Load a Python file as a plugin, without a package (repeatable).",
     )(command)
 
 
@@ -72,7 +86,7 @@ def selection_options(command: Command) -> Command:
         ]
     ):
         command = option(command)
-    return store_option(command)
+    return store_option(plugin_option(command))
 
 
 @dataclass(frozen=True)
@@ -91,9 +105,14 @@ class Request:
         return Path("runs") / self.selection.folder(self.matrix.name)
 
 
-def find_plugins(flags: dict[str, bool]) -> Plugins:
-    """Loads the installed plugins as the global flags require."""
-    plugins = Plugins(builtins_only=flags["no_plugins"])
+def find_plugins(flags: dict[str, bool], files: Sequence[Path] = ()) -> Plugins:
+    """Loads the installed plugins as the global flags require, and the files of `--plugin`."""
+    if files and flags["no_plugins"]:
+        raise UserError(
+            f"--plugin {files[0]}: --no-plugins uses the built-in plugins only",
+            hint="leave out one of the two",
+        )
+    plugins = Plugins(builtins_only=flags["no_plugins"], files=files)
     if flags["strict_plugins"] and plugins.broken:
         raise UserErrors(
             [
@@ -115,12 +134,13 @@ def plan_request(
     store: Path | None,
     executor: str | None = None,
     executor_options: Sequence[str] = (),
+    plugin_files: Sequence[Path] = (),
     measure: bool = False,
 ) -> Request:
     """Checks the store, loads and validates a matrix, selects its cells, runs the preflight checks of plugins, and
     plans. Writes nothing but, if `measure`, the precision that `precision: auto` stands for on a machine where it has
     not been measured."""
-    plugins, opened = find_plugins(flags), Store(store or default_store())
+    plugins, opened = find_plugins(flags, plugin_files), Store(store or default_store())
     opened.check()
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]
@@ -139,5 +159,6 @@ def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
     """The machine that the stages of a matrix run on, from its executor."""
     spec, numerics = plugins.get("executor", matrix.executor.name), matrix.numerics
     wanted = Wanted(device, numerics.precision, numerics.threads)
-    machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
+    with blaming(spec, plugins, "machine(options, wanted)"):
+        machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
     return machine

@@ -41,8 +41,10 @@ def explain(flags: dict[str, bool], /, matrix: Path, cell: str, as_json: bool, *
         click.echo(json.dumps({"cell": planned.cell.name, "stages": rows}, indent=1))
         return 0
     say(planned.cell.name)
+    shown: dict[str, str] = {}
     for row in rows:
-        _print(row)
+        first = shown.setdefault(row["traceback"], row["title"])
+        _print(row, "" if first == row["title"] else first)
     return 0
 
 
@@ -70,7 +72,8 @@ def explanations(request: Request, planned: PlannedCell) -> list[dict[str, Any]]
 
     `status` is `hit` or `miss`. `needed` is false for a miss whose output no missing stage reads. `why` is `never
     made`, `failed before`, `interrupted before`, `was corrupted` or `an input changed`; empty for a hit. `differs`
-    lists the differences from the nearest earlier stage, whose title is `nearest`.
+    lists the differences from the nearest earlier stage, whose title is `nearest`. `traceback` and `record` are those
+    of a stage that failed before: the text, and the file with the records of all attempts; else empty.
     """
     wanted = list(dict.fromkeys([planned.train, *planned.evaluations.values()]))
     stages = request.plan.stages
@@ -99,6 +102,8 @@ def explanations(request: Request, planned: PlannedCell) -> list[dict[str, Any]]
                     "why": "",
                     "nearest": None,
                     "differs": [],
+                    "traceback": "",
+                    "record": "",
                 }
             )
     return rows
@@ -129,17 +134,22 @@ def _why(
     request: Request, stage: Stage, earlier: list[_Earlier], titles: Mapping[str, str]
 ) -> dict[str, Any]:
     """The reason why a stage is not in the store."""
+    no_failure = {"traceback": "", "record": ""}
     last = next(iter(reversed(request.store.records(stage.key))), None)
     if last is not None and last["status"] in (*FAILURES, "interrupted", CORRUPT):
         status = last["status"]
         why = {"interrupted": "interrupted before", CORRUPT: "was corrupted"}.get(status, "failed before")
-        return {"why": why, "nearest": None, "differs": [f"{status}: {error_of(last)}"]}
+        trace = (last.get("error") or {}).get("traceback", "").rstrip()
+        record = str(request.store.record_file(stage.key))
+        said = [f"{status}: {error_of(last)}"]
+        return {"why": why, "nearest": None, "differs": said, "traceback": trace, "record": record}
     place = nearest(stage.identity, [(entry.identity, entry.title) for entry in earlier], stage.title)
     if place is None:
-        return {"why": "never made", "nearest": None, "differs": []}
+        return {"why": "never made", "nearest": None, "differs": []} | no_failure
     near = earlier[place]
     found = differences(stage.identity, near.identity, titles, lambda digest: _listing(request, digest))
-    return {"why": "an input changed", "nearest": f"{near.title} ({near.made[:16]})", "differs": found}
+    changed = {"why": "an input changed", "nearest": f"{near.title} ({near.made[:16]})", "differs": found}
+    return changed | no_failure
 
 
 def _listing(request: Request, digest: str) -> bytes | None:
@@ -149,7 +159,8 @@ def _listing(request: Request, digest: str) -> bytes | None:
     return request.store.data(digest).read_bytes()
 
 
-def _print(row: Mapping[str, Any]) -> None:
+def _print(row: Mapping[str, Any], same_as: str) -> None:
+    """Prints the row of a stage. `same_as` is an earlier stage with the same traceback, which is not repeated."""
     if row["status"] == "hit":
         say(f"  hit   {row['title']}  {row['key'][:12]}, made {(row['made'] or 'earlier')[:16]}")
         return
@@ -158,3 +169,8 @@ def _print(row: Mapping[str, Any]) -> None:
     say(f"  miss  {row['title']}: {row['why']}{near}{unneeded}")
     for difference in row["differs"]:
         say(f"          {difference}")
+    trace = f"the same traceback as '{same_as}'" if same_as and row["traceback"] else row["traceback"]
+    for line in trace.splitlines():
+        say(f"            {line}")
+    if row["record"]:
+        say(f"          more in {row['record']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from rich import box
 from rich.table import Table
 
-from derm_bench.cli.common import find_plugins
+from derm_bench.cli.common import find_plugins, plugin_option
 from derm_bench.cli.plugin_spelling import meanings, spelled
 from derm_bench.cli.plugins_new import new_plugin
 from derm_bench.cli.plugins_test import check_plugin
@@ -40,10 +41,13 @@ plugins.add_command(check_plugin)
     is_flag=True,
     help="Print a list of {name, kind, distribution, version, status, error}.",
 )
+@plugin_option
 @click.pass_obj
-def list_plugins(flags: dict[str, bool], kind: str | None, as_json: bool) -> int:
+def list_plugins(
+    flags: dict[str, bool], kind: str | None, as_json: bool, plugin_files: tuple[Path, ...]
+) -> int:
     """List installed plugins, or those of one KIND, and broken ones with the error."""
-    found = find_plugins(flags)
+    found = find_plugins(flags, plugin_files)
     if as_json:
         # What is broken or blocked has no kind that is known, and belongs to every list.
         rows = [row for row in found.listing() if kind is None or row["kind"] in (kind, "")]
@@ -102,11 +106,12 @@ def notes(found: Plugins) -> list[str]:
 @plugins.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON Schema of the options.")
+@plugin_option
 @click.pass_obj
-def show_plugin(flags: dict[str, bool], name: str, as_json: bool) -> int:
+def show_plugin(flags: dict[str, bool], name: str, as_json: bool, plugin_files: tuple[Path, ...]) -> int:
     """Show how the plugin NAME is written in a matrix, its summary, paper, presets and options. NAME may also be a
     preset, or a network of a classifier (resnet50)."""
-    found = find_plugins(flags)
+    found = find_plugins(flags, plugin_files)
     usable = found.named(name)
     if not usable:
         return _show_meanings(found, name, as_json)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
+from derm_bench.cli.common import find_plugins, plugin_option
 from derm_bench.errors import UserError
 from derm_bench.specs import load_object
 from derm_bench.terminal import PlainConsole
@@ -26,7 +28,16 @@ COLOURS = {"ok": "green", "failed": "red", "warning": "yellow", "skipped": "dim"
     "--size", default=32, show_default=True, help="Side in pixels of the images that the kit makes."
 )
 @click.option("--quick", is_flag=True, help="Leave out the preset smoke, which takes up to a minute.")
-def check_plugin(target: str, sets: Sequence[str], size: int, quick: bool) -> int:
+@plugin_option
+@click.pass_obj
+def check_plugin(
+    flags: dict[str, bool],
+    target: str,
+    sets: Sequence[str],
+    size: int,
+    quick: bool,
+    plugin_files: tuple[Path, ...],
+) -> int:
     """Check TARGET with the conformance kit. TARGET is an installed plugin, or the path of a project, package or
     module.
 
@@ -34,7 +45,8 @@ def check_plugin(target: str, sets: Sequence[str], size: int, quick: bool) -> in
     """
     check_target = load_object("derm_bench.testing.kit:check_target")
     console, seen, shown = PlainConsole(soft_wrap=True, highlight=False), Counter[str](), ("", "")
-    for verdict in check_target(target, _given(sets), size=size, slow=not quick):
+    plugins = find_plugins(flags, plugin_files) if plugin_files else None
+    for verdict in check_target(target, _given(sets), size=size, slow=not quick, plugins=plugins):
         if (verdict.kind, verdict.plugin) != shown:
             shown = (verdict.kind, verdict.plugin)
             console.print(Text(f"{verdict.kind} {verdict.plugin}", style="bold"))

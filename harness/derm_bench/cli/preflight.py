@@ -15,6 +15,7 @@ from derm_bench.matrix.required_plugins import Kind, requirements
 from derm_bench.options.paths import paths_in
 from derm_bench.plan.option_paths import folder_files
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import GeneratorSpec, PluginSpec
 from derm_bench.yamlio import KeyPath
 
@@ -40,7 +41,7 @@ def preflight(matrix: Matrix, plugins: Plugins, cells: Sequence[Cell] = ()) -> N
     problems: dict[str, UserError] = {}
     for one in uses:
         spec = plugins.get(one.kind, one.use.name)
-        for key, problem in _problems(spec, one):
+        for key, problem in _problems(spec, one, plugins):
             error = matrix.error(f"{one.kind} {one.use.name}: {problem}", (*one.at, *key))
             problems.setdefault(error.message, error)
     if problems:
@@ -86,12 +87,13 @@ def _required(matrix: Matrix, plugins: Plugins, one: _Use) -> Iterator[_Use]:
             yield _Use("dataset", (*one.at, "init", "dataset"), use.init.dataset)
 
 
-def _problems(spec: PluginSpec, one: _Use) -> Iterator[tuple[KeyPath, str]]:
+def _problems(spec: PluginSpec, one: _Use, plugins: Plugins) -> Iterator[tuple[KeyPath, str]]:
     """The problems that the preflight of a plugin finds, and paths that cannot be read."""
     if spec.preflight:
-        check = load_object(spec.preflight)
-        for options in _at_sides(one):
-            yield from (((), problem) for problem in check(options))
+        with blaming(spec, plugins, "preflight(options)"):
+            check = load_object(spec.preflight)
+            found = [problem for options in _at_sides(one) for problem in check(options)]
+        yield from (((), problem) for problem in found)
     for place, path, stated in paths_in(one.use.options):
         problem = problem_of_path(path)
         of_weights = one.kind == "classifier" and place == ("weights",)

@@ -81,6 +81,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         store=options["store"],
         executor=options["executor"],
         executor_options=options["executor_options"],
+        plugin_files=options["plugin_files"],
         measure=True,
     )
     limits = request.matrix.limits
@@ -91,6 +92,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         timeout=options["timeout"] or limits.timeout,
         memory=options["memory"] or limits.memory,
         builtins_only=flags["no_plugins"],
+        plugin_files=request.plugins.files,
     )
     done = execute_request(
         request.plan,
@@ -106,6 +108,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
             quiet=options["as_json"],
             trackers=options["trackers"],
             allow_commands=options["allow_commands"],
+            debug=flags["debug"],
             selection=request.selection.name,
             forecast=partial(_forecast, request),
         ),

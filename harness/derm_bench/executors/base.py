@@ -17,7 +17,8 @@ from derm_bench.plan.model import Stage
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """Settings of a run. `timeout` is in seconds per stage, `memory` in MB of resident memory per stage."""
+    """Settings of a run. `timeout` is in seconds per stage, `memory` in MB of resident memory per stage. `plugin_files`
+    are the absolute paths of the Python files that workers load as plugins, too (`Plugins(files=...)`)."""
 
     store: Path
     machine: Machine
@@ -25,6 +26,7 @@ class ExecutorSettings:
     timeout: float | None = None
     memory: int | None = None
     builtins_only: bool = False
+    plugin_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

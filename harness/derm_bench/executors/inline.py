@@ -25,7 +25,7 @@ class InlineExecutor:
                     hint="leave it out (limits of a matrix: --set limits={}), or use the executor 'local'",
                 )
         self.settings = settings
-        self.plugins = Plugins(builtins_only=settings.builtins_only)
+        self.plugins = Plugins(builtins_only=settings.builtins_only, files=settings.plugin_files)
         self._source = SourceCheck()
         self._waiting: Job | None = None
 

@@ -298,6 +298,7 @@ def _environment(device: str, settings: ExecutorSettings) -> dict[str, str]:
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     env["OPENCV_FOR_THREADS_NUM"] = "1"  # images are preprocessed side by side, on as many threads
     env |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    env["DERM_BENCH_PLUGIN_FILES"] = json.dumps([str(file) for file in settings.plugin_files])
     if settings.builtins_only:
         env["DERM_BENCH_BUILTINS_ONLY"] = "1"
     env["CUDA_VISIBLE_DEVICES"] = _visible(device) if device.startswith("cuda") else ""

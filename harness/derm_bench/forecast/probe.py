@@ -102,6 +102,7 @@ def probe(
             timeout=min(LIMIT_SECONDS, limits.timeout or LIMIT_SECONDS),
             memory=limits.memory,
             builtins_only=builtins_only,
+            plugin_files=plugins.files,
         )
         executor: Executor = load_object(plugins.get("executor", "local").create)(None, settings)
         try:

@@ -228,7 +228,8 @@ def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
             list(requirements(kind, use, plugins, matrix))
         except UserError as error:
             from_it = getattr(use, "taken_from", None) is not None and not error.path
-            yield Problem((*at, *(("from",) if from_it else error.path)), error.message, error.hint)
+            place = (*at, *(("from",) if from_it else error.path))
+            yield Problem(place, error.message, error.hint, error.__cause__)
     for at, classifier, member in _trained(matrix, plugins):
         init = classifier.init
         if init is not None and _is_zero(init.dataset.split.val) and classifier.options.select != "last":

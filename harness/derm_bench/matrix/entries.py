@@ -25,6 +25,7 @@ from derm_bench.matrix.scalars import mistaken_scalars
 from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable_errors, shortened
 from derm_bench.options.paths import takes_paths
 from derm_bench.plugins import canonical
+from derm_bench.plugins.culprit import PluginBug, blaming
 from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -44,8 +45,10 @@ class EntryReader(ABC):
         self.plugins = plugins
         self.errors: list[UserError] = []
 
-    def report(self, where: Where, message: str, hint: str = "") -> None:
-        self.errors.append(self.locations.error(message, where.path, hint))
+    def report(self, where: Where, message: str, hint: str = "", cause: BaseException | None = None) -> None:
+        error = self.locations.error(message, where.path, hint)
+        error.__cause__ = cause
+        self.errors.append(error)
 
     def plugin_entry(
         self, model: type[BaseModel], raw: Any, where: Where, phases: Mapping[str, frozenset[str]]
@@ -116,9 +119,14 @@ class EntryReader(ABC):
             else value
             for key, value in {**preset, **values}.items()
         }
-        options = self.build(
-            compose_options(spec), merged, {**preset, **values}, where, shape=model, shown=raw
-        )
+        try:
+            with blaming(spec, self.plugins, "validation of its options"):
+                options = self.build(
+                    compose_options(spec), merged, {**preset, **values}, where, shape=model, shown=raw
+                )
+        except PluginBug as bug:
+            self.report(where, bug.message, bug.hint, bug.__cause__)
+            return None
         if options is None or len(self.errors) > known:
             return None
         return self.complete(options, where)

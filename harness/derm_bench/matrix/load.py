@@ -71,7 +71,7 @@ class _Loader(NestedEntryReader):
         if len(unique) == 1:
             raise unique[0]
         if unique:
-            raise UserErrors(unique)
+            raise UserErrors(unique) from next(filter(None, (error.__cause__ for error in unique)), None)
 
     # ---------------------------------------------------------------------------- whole
 
@@ -126,7 +126,7 @@ class _Loader(NestedEntryReader):
     def report_all(self, found: Iterable[Problem]) -> None:
         """Reports problems of the resolved matrix where their entries were written."""
         for problem in found:
-            self.report(self.where(problem.path), problem.message, problem.hint)
+            self.report(self.where(problem.path), problem.message, problem.hint, problem.cause)
 
     def section(self, key: str, data: Mapping[str, Any], load: Any) -> Any:
         """Loads the entries of a list and expands their sweeps."""

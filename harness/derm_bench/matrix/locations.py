@@ -80,8 +80,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Problem:
-    """An error at a key path of the resolved matrix. Options of plugins have the paths that they are written at."""
+    """An error at a key path of the resolved matrix. Options of plugins have the paths that they are written at.
+    `cause` is the exception of a plugin behind it, if there is one."""
 
     path: KeyPath
     message: str
     hint: str = ""
+    cause: BaseException | None = field(default=None, compare=False)

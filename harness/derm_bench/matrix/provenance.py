@@ -6,6 +6,7 @@ from typing import Any
 
 from derm_bench.matrix.options import PluginLookup, states_weights
 from derm_bench.options.pretrained import TrainedOn, weights_options
+from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import Provenance, load_object
 
 
@@ -15,7 +16,9 @@ def stated_by(use: Any, plugins: PluginLookup) -> Provenance:
     spec = plugins.get("generator", use.name)
     path = getattr(spec, "provenance", None)
     if path:
-        return load_object(path)(use.options)
+        with blaming(spec, plugins, "provenance(options)"):
+            stated: Provenance = load_object(path)(use.options)
+        return stated
     if not _starts_from_weights(spec, use.options):
         return Provenance("")
     made = "made by a model that started from weights"

@@ -11,6 +11,7 @@ from derm_bench.matrix.locations import Locations, Where
 from derm_bench.matrix.model import ClassifierEntry, GeneratorUse, Matrix, StrategyEntry, TakenFrom
 from derm_bench.matrix.nested_entries import NestedEntryReader
 from derm_bench.matrix.options import PluginLookup
+from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import ClassifierUse, Ref
 from derm_bench.yamlio import Document
 
@@ -51,7 +52,7 @@ def required_of(kind: Kind, use: Use, plugins: PluginLookup, matrix: Matrix) -> 
     """What a plugin with these options requires, by name. A `from` in the matrix replaces the plugin's own.
     Raises UserError for a requirement that cannot be resolved."""
     spec = plugins.get(kind, use.name)
-    asked = dict(_asked(kind, use, spec.requires)) if spec.requires else {}
+    asked = dict(_asked(kind, use, spec.requires, plugins)) if spec.requires else {}
     taken_from: TakenFrom | None = getattr(use, "taken_from", None)
     if taken_from is not None and FROM not in asked:
         raise UserError(
@@ -104,13 +105,13 @@ def _with_data(
         yield from _with_data(required.data, plugins, matrix, above)
 
 
-def _asked(kind: str, use: Use, requires: Any) -> Mapping[str, Ref]:
-    try:
+def _asked(kind: str, use: Use, requires: Any, plugins: PluginLookup) -> Mapping[str, Ref]:
+    with blaming(plugins.get(kind, use.name), plugins, "requires(options)"):
         asked: Mapping[str, Ref] = requires(use.options)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"'{use.name}': requires(options) raised {type(error).__name__}: {error}") from error
+    if not isinstance(asked, Mapping):
+        raise UserError(
+            f"'{use.name}': requires(options) returned {type(asked).__name__}, expected a map of Refs"
+        )
     for name, ref in asked.items():
         if not isinstance(ref, Ref) or ref.kind not in ("generator", "classifier", "samples"):
             raise UserError(f"'{use.name}' requires {name}, which is {ref!r} and not a Ref")

@@ -41,9 +41,13 @@ class Budget(Options):
     plugin, when the matrix is planned.
     """
 
-    updates: int | None = Field(None, ge=1, le=100_000_000, description="batches of training images")
-    epochs: float | None = Field(None, gt=0, le=1_000_000, description="passes over the training images")
-    kimg: float | None = Field(None, gt=0, le=1_000_000, description="thousands of training images shown")
+    updates: int | None = Field(default=None, ge=1, le=100_000_000, description="batches of training images")
+    epochs: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="passes over the training images"
+    )
+    kimg: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="thousands of training images shown"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Budget:

@@ -29,6 +29,7 @@ from derm_bench.plan.kinds import StageKind, kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.plan.option_paths import SplitOptions, split_paths
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 
 # The modules behind every stage function: they provide its options and plugins, and configure torch.
 BENEATH = ("derm_bench.stages.context", "derm_bench.stages.runtime")
@@ -154,7 +155,9 @@ class StageBook:
         computed once."""
         memo = ("depends_on", kind, name, id(options))
         if memo not in self._memo:
-            values = [load_object(path)(options) for path in functions_of(self.plugins.get(kind, name))]
+            spec = self.plugins.get(kind, name)
+            with blaming(spec, self.plugins, "depends_on(options)"):
+                values = [load_object(path)(options) for path in functions_of(spec)]
             found = {"depends_on": values[0] if len(values) == 1 else values} if values else {}
             self._memo[memo] = (found, options)  # as in `hashed`
         return self._memo[memo][0]

@@ -29,6 +29,7 @@ from typing import get_args
 
 from derm_bench.fingerprint import file_digests, recall, remember
 from derm_bench.plan.distributions import distribution_of, in_development, packages_of
+from derm_bench.plan.handed_on import imported_on_demand
 from derm_bench.plan.imports import Import, Unseen, base_of, imports_of, unseen_in
 from derm_bench.plan.listing import Listing, digests_in
 from derm_bench.plan.normal_source import normalised
@@ -48,7 +49,7 @@ _BESIDE = frozenset({"tests", "test", "docs", "examples", "benchmarks"})
 UNKEYED = ("derm_bench.errors", "derm_bench.hookspecs", "derm_bench.markers", "derm_bench.specs")
 # The version of the source reader: `ast.dump` differs between versions of Python, and the number is raised when this
 # code changes.
-_READER = f"3/{sys.version_info[:2]}"
+_READER = f"4/{sys.version_info[:2]}"
 _Read = tuple[str, list[tuple[str, list[str], bool]], dict[str, tuple[str, str]], bool, list[tuple[int, str]]]
 
 
@@ -178,7 +179,7 @@ def definition_closure(module: str, name: str) -> Closure:
             used[wanted] = nodes[wanted]
             queue += [node.id for node in ast.walk(nodes[wanted]) if isinstance(node, ast.Name)]
     imports = [node for node in used.values() if isinstance(node, ast.Import | ast.ImportFrom)]
-    statements = list(imports_of(ast.Module(list(imports), []), package))
+    statements = list(imports_of(ast.Module(list(imports), []), package, tree))
     starts = [name for name, _ in _resolved(statements)]
     reached = _reached(starts, _inside([module]), data=False)
     own = {f"{module}:{bound}": _digest_of(node) for bound, node in used.items()}
@@ -283,17 +284,20 @@ def _recalled(text: str) -> _Read | None:
 def _read_source(content: bytes, file: str, package: str) -> _Read:
     whole = ast.parse(content, file)
     unseen = [(call.line, call.text) for call in unseen_in(whole)]
+    on_demand = imported_on_demand(whole)
     tree, annotating = normalised(whole)
     handed_on = {
         alias.asname or alias.name: (base_of(node, package), alias.name)
-        for node in [*tree.body, *annotating]
+        for node in [*tree.body, *annotating, *on_demand]
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
     only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-    imports = [(found.module, found.names, False) for found in imports_of(tree, package)]
+    later = ast.Module([*on_demand], [])
+    found = [*imports_of(tree, package), *imports_of(later, package)]
+    imports = [(each.module, each.names, False) for each in found]
     beside = ast.Module([*annotating], [])
-    imports += [(found.module, found.names, True) for found in imports_of(beside, package)]
+    imports += [(each.module, each.names, True) for each in imports_of(beside, package)]
     return _digest_of(tree), imports, handed_on, only_imports, unseen
 
 

@@ -15,7 +15,8 @@ from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, plan_split, select
-from derm_bench.protocols import Task
+from derm_bench.plugins.culprit import blaming
+from derm_bench.protocols import DatasetDescription, Task
 from derm_bench.splits import PlannedSplit
 from derm_bench.stage_names import DERIVED, DERIVED_SYNTHETIC
 
@@ -60,14 +61,16 @@ class DataPlanner:
         """The images of a data set that the matrix uses."""
         if label not in self._selections:
             entry = self.entries[label]
-            dataset = create(
-                self.book.plugins.get("dataset", entry.name), entry.options, Task((), entry.size)
-            )
+            spec, plugins = self.book.plugins.get("dataset", entry.name), self.book.plugins
             try:
-                description = dataset.describe(entry.options)
+                with blaming(spec, plugins, "create(options, task)"):
+                    dataset = create(spec, entry.options, Task((), entry.size))
+                with blaming(spec, plugins, "describe(options)"):
+                    description = _described(dataset.describe(entry.options), entry.name)
                 chosen = select(description, entry.classes, entry.limit, entry.split.group, entry.split.seed)
                 refuse_taken(chosen.classes)
-                digests = dataset.fingerprint(entry.options)
+                with blaming(spec, plugins, "fingerprint(options)"):
+                    digests = dataset.fingerprint(entry.options)
             except UserError as error:
                 raise self._located(error, label) from error
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
@@ -164,8 +167,9 @@ class DataPlanner:
     ) -> dict[str, str]:
         """The inputs with the named data that a plugin derives from the images of a data set, and from the `samples` of
         each class that it is trained on. Each is one stage, shared by all plugins that need the same data."""
-        path = self.book.plugins.get(kind, use.name).derives
-        wanted = load_object(path)(use.options) if path else {}
+        spec = self.book.plugins.get(kind, use.name)
+        with blaming(spec, self.book.plugins, "derives(options)"):
+            wanted = load_object(spec.derives)(use.options) if spec.derives else {}
         found = {}
         for name, made in wanted.items():
             params = p.Derive(
@@ -190,3 +194,16 @@ class DataPlanner:
         if error.file is not None:
             return error
         return self.matrix.error(error.message, (*self._places[label], *error.path), error.hint)
+
+
+def _described(value: object, name: str) -> DatasetDescription:
+    """What `describe` has returned. Raises UserError if it is no description, or not of as many labels as images."""
+    if not isinstance(value, DatasetDescription):
+        raise UserError(
+            f"'{name}': describe() returned {type(value).__name__}, expected a DatasetDescription"
+        )
+    if len(value.labels) != len(value.ids):
+        raise UserError(
+            f"'{name}': describe() returned {len(value.ids)} ids and {len(value.labels)} labels, one of each per image"
+        )
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -99,4 +100,18 @@ def _top_level(distribution: importlib.metadata.Distribution) -> Iterable[str]:
     if named:
         return named
     lines = (distribution.read_text("RECORD") or "").splitlines()
-    return {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines}
+    files = {line.partition(",")[0] for line in lines}
+    found = {file.partition("/")[0].removesuffix(".py") for file in files}
+    for file in files:
+        if file.endswith(".pth") and "/" not in file:
+            found |= _editable(Path(str(distribution.locate_file(file))))
+    return found
+
+
+def _editable(paths: Path) -> set[str]:
+    """The packages and modules in the folders that an editable install lists in its .pth file."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        folders = [Path(line) for line in paths.read_text(encoding="utf-8").splitlines() if line]
+        entries = [entry for folder in folders if folder.is_dir() for entry in folder.iterdir()]
+        return {entry.stem for entry in entries if entry.suffix == ".py" or (entry / "__init__.py").is_file()}
+    return set()

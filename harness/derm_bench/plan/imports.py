@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from derm_bench.plan.handed_on import API, imports_api, uses_of_api
+
 
 class Import(NamedTuple):
     """An imported module and the names that are imported from it. `only_annotates` is true if annotations alone use
@@ -29,14 +31,19 @@ _RUNNING = frozenset({"spec_from_file_location", "run_path", "run_module", "walk
 _BUILTINS = frozenset({"exec", "eval"})
 
 
-def imports_of(tree: ast.AST, package: str) -> Iterator[Import]:
+def imports_of(tree: ast.AST, package: str, users: ast.AST | None = None) -> Iterator[Import]:
     """Every import that may run, with relative names made absolute: statements, `import_module` with a constant name,
-    and lazy import paths. `package` is the package of the module."""
+    and lazy import paths. `package` is the package of the module; `users` is the code that uses what is imported, by
+    default the tree."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, []) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield Import(base_of(node, package), [alias.name for alias in node.names])
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                if imports_api(node, alias):
+                    yield from (Import(API, names) for names in uses_of_api(node, alias, users or tree))
+                elif isinstance(node, ast.Import):
+                    yield Import(alias.name, [])
+                else:
+                    yield Import(base_of(node, package), [alias.name])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_import_path(node.value):
             yield Import(node.value.partition(":")[0], [])
         elif isinstance(node, ast.Call) and _called(node) in _IMPORTING and (name := _constant(node)):

@@ -150,7 +150,9 @@ class _Normaliser(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         if ast.unparse(node.test).endswith("TYPE_CHECKING"):
             self._drop(node.test)
-            return [kept for statement in node.orelse for kept in self._one(statement)]
+            negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+            runs = node.body if negated else node.orelse
+            return [kept for statement in runs for kept in self._one(statement)]
         return self.generic_visit(node)
 
     def _block(self, body: list[ast.stmt], *, in_class: bool) -> list[ast.stmt]:

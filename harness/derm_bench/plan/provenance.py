@@ -12,6 +12,7 @@ from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.matrix.provenance import stated_by
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import Provenance, load_object
 from derm_bench.splits import PlannedSplit
 from derm_bench.yamlio import KeyPath
@@ -108,7 +109,8 @@ def _shortages(plan: Plan, plugins: Plugins, strategies: dict[str, Any]) -> Iter
 def images_there(plugins: Plugins, use: Any, split: PlannedSplit) -> Mapping[str, float]:
     """The number of images per class that a generator can make; infinite if it has no limit."""
     spec = plugins.get("generator", use.name)
-    found = load_object(spec.finite)(use.options) if spec.finite else math.inf
+    with blaming(spec, plugins, "finite(options)"):
+        found = load_object(spec.finite)(use.options) if spec.finite else math.inf
     if found == READS:
         found = split.counts(spec.reads)
     if isinstance(found, Mapping):

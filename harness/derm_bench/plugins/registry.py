@@ -12,8 +12,9 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pluggy
@@ -22,6 +23,8 @@ from derm_bench import hookspecs
 from derm_bench.errors import UserError, did_you_mean
 from derm_bench.markers import PROJECT
 from derm_bench.plugins.checks import check_module, specs_of, trackers_of
+from derm_bench.plugins.culprit import line_in, place_of
+from derm_bench.plugins.local_files import LOCAL, distinct, make_importable, refuse_hidden
 from derm_bench.specs import KINDS, PluginSpec, load_object
 
 GROUP = "derm_bench"
@@ -52,6 +55,7 @@ class Broken:
     stage: Literal["import", "register", "specs"]
     error: str
     traceback: str
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,14 @@ class SlowImport:
 
 
 class Plugins:
-    """All installed plugins by kind and name. `broken` lists those that could not be loaded."""
+    """All installed plugins by kind and name. `broken` lists those that could not be loaded.
 
-    def __init__(self, *, builtins_only: bool = False) -> None:
+    `files` are Python files that are loaded as plugins too, each as a distribution of the file's name. Raises UserError
+    for a file that cannot be loaded, since somebody has asked for it.
+    """
+
+    def __init__(self, *, builtins_only: bool = False, files: Sequence[Path] = ()) -> None:
+        self.files = tuple(distinct(files))
         self.broken: list[Broken] = []
         self.blocked: list[Blocked] = []
         self.slow: list[SlowImport] = []
@@ -90,10 +99,12 @@ class Plugins:
             distribution, version = _distribution(point)
             own = canonical(distribution) == OWN_DISTRIBUTION
             if own or (not builtins_only and (allowed is None or canonical(distribution) in allowed)):
-                self._load(point)
+                self._load(point, distribution, version)
             else:
                 reason = "--no-plugins" if builtins_only else f"not in {ALLOW}"
                 self.blocked.append(Blocked(point.name, distribution, version, reason))
+        for file in self.files:
+            self._load_file(file)
 
     @property
     def hook(self) -> Any:
@@ -250,9 +261,27 @@ class Plugins:
             if mine:
                 yield name, mine
 
-    def _load(self, point: importlib.metadata.EntryPoint) -> None:
+    def _load_file(self, file: Path) -> None:
+        """Loads a Python file as a plugin. Raises UserError, with the line, if that fails."""
+        module = make_importable(file)
+        refuse_hidden(module)
+        self._load(importlib.metadata.EntryPoint(module, module, GROUP), file.name, LOCAL)
+        if self.broken and self.broken[-1].distribution == file.name:
+            broken = self.broken.pop()
+            raise UserError(
+                f"cannot be loaded as a plugin: {broken.stage}: {broken.error}",
+                file=file,
+                line=line_in(broken.cause, file),
+            ) from broken.cause
+        if not self._manager.get_hookcallers(sys.modules[module]):
+            raise UserError(
+                "has no hook, so that it provides nothing",
+                file=file,
+                hint="write, for example, a function derm_bench_generators with @hookimpl above it",
+            )
+
+    def _load(self, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> None:
         """Imports and registers an entry point and checks its specs. A failure is undone and listed in `broken`."""
-        distribution, version = _distribution(point)
         name = f"{distribution}:{point.name}"
         stage: Literal["import", "register", "specs"] = "import"
         try:
@@ -270,8 +299,11 @@ class Plugins:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            place = place_of(error, point.module.partition(".")[0])
+            if place and version != LOCAL and not isinstance(error, UserError | SyntaxError):
+                message += f" ({place})"
             trace = traceback.format_exc()
-            self.broken.append(Broken(point.name, distribution, version, stage, message, trace))
+            self.broken.append(Broken(point.name, distribution, version, stage, message, trace, error))
             return
         for plugin in found:
             self._installed.setdefault((plugin.kind, plugin.spec.name), []).append(plugin)

@@ -12,6 +12,7 @@ from derm_bench.matrix.options import compose_options
 from derm_bench.plan.model import Plan
 from derm_bench.plan.params import Fit
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import load_object
 
 FLAG = "--allow-commands"
@@ -39,8 +40,9 @@ def programs_of(plan: Plan, keys: Iterable[str], plugins: Plugins) -> list[Exter
             values = merge_paths(stage.params.options, stage.local.get("paths", {}))
             options: Any = compose_options(spec).model_validate(values)
             size, classes = options.size or stage.params.size, tuple(stage.params.fit_classes)
-            argvs = load_object(spec.commands)(options, classes, size, stage.params.seed)
-            found += [ExternalProgram(stage.title, list(argv)) for argv in argvs]
+            with blaming(spec, plugins, "commands(options, classes, size, seed)"):
+                argvs = load_object(spec.commands)(options, classes, size, stage.params.seed)
+                found += [ExternalProgram(stage.title, list(argv)) for argv in argvs]
     return found
 
 

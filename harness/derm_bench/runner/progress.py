@@ -20,11 +20,11 @@ Where = Callable[[str], Path]
 
 
 class Reasons:
-    """Puts the errors of stages into words: the first time in full, with the file that has the traceback, and after
-    that only as the stage that had the same error first."""
+    """Puts the errors of stages into words: the first time in full, with the file that has the traceback (and the
+    traceback, if `debug`), and after that only as the stage that had the same error first."""
 
-    def __init__(self, where: Where | None = None) -> None:
-        self._where = where
+    def __init__(self, where: Where | None = None, debug: bool = False) -> None:
+        self._where, self._debug = where, debug
         self._first: dict[str, str] = {}
 
     def of(self, stage: Stage, record: Mapping[str, Any]) -> str:
@@ -37,7 +37,8 @@ class Reasons:
             return f": the same error as '{first}'"
         lines = message.splitlines()
         more = [] if self._where is None else [f"more in {self._where(record.get('key') or stage.key)}"]
-        return ": " + "\n    ".join([*lines, *more])
+        trace = (record.get("error") or {}).get("traceback", "") if self._debug else ""
+        return ": " + "\n    ".join([*lines, *trace.rstrip().splitlines(), *more])
 
 
 RETRY = "failed in an earlier run and will not be tried again; `run --retry-failed` tries again"
@@ -71,9 +72,9 @@ class PlainProgress:
 
     EVERY_SECONDS = 20.0
 
-    def __init__(self, *, quiet: bool = False, where: Where | None = None) -> None:
+    def __init__(self, *, quiet: bool = False, where: Where | None = None, debug: bool = False) -> None:
         self.quiet = quiet
-        self._reasons = Reasons(where)
+        self._reasons = Reasons(where, debug)
         self._done = 0
         self._total = 0
         self._reported: dict[str, float] = {}
@@ -125,8 +126,14 @@ class BarProgress:
     """Progress bars at the bottom of a terminal. Failures are printed above them; `where` gives the file with the
     records of a stage, which an error names. `eta`, if given, is shown behind the bar of the matrix."""
 
-    def __init__(self, console: PlainConsole, where: Where | None = None, eta: Eta | None = None) -> None:
-        self._reasons = Reasons(where)
+    def __init__(
+        self,
+        console: PlainConsole,
+        where: Where | None = None,
+        eta: Eta | None = None,
+        debug: bool = False,
+    ) -> None:
+        self._reasons = Reasons(where, debug)
         self._eta = eta
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),

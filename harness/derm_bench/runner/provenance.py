@@ -12,6 +12,7 @@ from derm_bench._version import __version__
 from derm_bench.plan.distributions import distribution_of, version_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
+from derm_bench.plugins.local_files import LOCAL
 
 
 def provenance_of(plan: Plan, command: Sequence[str], selection: str = "") -> dict[str, Any]:
@@ -40,7 +41,8 @@ def _distributions(plan: Plan) -> dict[str, str]:
     for stage in plan.stages.values():
         versions |= stage.shared["numerics"]["versions"]
         for used in stage.shared["code"]["plugins"]:
-            versions[used["distribution"]] = version_of(used["distribution"])
+            name = used["distribution"]
+            versions[name] = LOCAL if name.endswith(".py") else version_of(name)
     return dict(sorted(versions.items()))
 
 

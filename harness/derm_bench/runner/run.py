@@ -16,6 +16,7 @@ from derm_bench.lazy import load_object
 from derm_bench.matrix.model import ExecutorUse
 from derm_bench.plan.model import Plan
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import blaming
 from derm_bench.report.data import ReportData
 from derm_bench.report.html import write_report
 from derm_bench.report.keep_in_mind import keep_in_mind
@@ -57,6 +58,7 @@ class RunOptions:
     quiet: bool = False
     trackers: tuple[str, ...] = ()
     allow_commands: bool = False
+    debug: bool = False
     selection: str = ""
     forecast: Callable[[Sequence[str]], Mapping[str, float]] | None = None
 
@@ -184,8 +186,8 @@ def _statuses(execution: Execution, outcomes: Mapping[str, Outcome]) -> dict[str
 def _progress(options: RunOptions, execution: Execution) -> PlainProgress | BarProgress:
     console, where = PlainConsole(stderr=True), execution.store.record_file
     if options.quiet or not console.is_terminal:
-        return PlainProgress(quiet=options.quiet, where=where)
-    return BarProgress(console, where, _eta(options, execution))
+        return PlainProgress(quiet=options.quiet, where=where, debug=options.debug)
+    return BarProgress(console, where, _eta(options, execution), options.debug)
 
 
 def _eta(options: RunOptions, execution: Execution) -> Eta | None:
@@ -203,7 +205,8 @@ def make_executor(plugins: Plugins, options: RunOptions) -> Executor:
     """Creates the executor. This is done before anything is written, so that an option that it refuses has no effect.
     An executor starts no worker before it gets a stage."""
     spec = plugins.get("executor", options.executor.name)
-    made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
+    with blaming(spec, plugins, "create(options, settings)"):
+        made: Executor | None = load_object(spec.create)(options.executor.options, options.settings)
     if made is None:
         raise UserError(f"`create` of the executor '{spec.name}' returned None")
     return made

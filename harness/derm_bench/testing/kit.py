@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from derm_bench.plugins import Plugins
 from derm_bench.testing import classifier, dataset, generator, metric, transform
 from derm_bench.testing.rules import ConformanceError, Limits, NotApplicable, Rule, is_slow, name, tried
 from derm_bench.testing.subject import Subject, at_path, by_name
@@ -61,12 +62,20 @@ def check(
 
 
 def check_target(
-    target: str, given: Mapping[str, Any], *, size: int = 32, slow: bool = True
+    target: str,
+    given: Mapping[str, Any],
+    *,
+    size: int = 32,
+    slow: bool = True,
+    plugins: Plugins | None = None,
 ) -> Iterator[Outcome]:
-    """Yield the outcomes for every plugin of `target`, an existing path or the name of an installed plugin."""
+    """Yield the outcomes for every plugin of `target`, an existing path or the name of a plugin (of `plugins`; default:
+    those installed)."""
     with ExitStack() as stack:
         path = Path(target)
-        subjects = stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given)
+        subjects = (
+            stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given, plugins)
+        )
         for subject in subjects:
             yield from check(subject, size=size, slow=slow)
 

@@ -68,16 +68,20 @@ class Subject:
 
 
 def installed(
-    kind: str, plugin: str, given: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None
+    kind: str,
+    plugin: str,
+    given: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    plugins: Plugins | None = None,
 ) -> Subject:
-    """Return the installed plugin of that kind and name (or `distribution:name`)."""
-    found = Plugins().installed(kind, plugin)
+    """Return the plugin of that kind and name (or `distribution:name`), of `plugins` or of those installed."""
+    found = (plugins or Plugins()).installed(kind, plugin)
     return Subject(kind, found.spec, _entry_modules(found.distribution), given or {}, inputs or {})
 
 
-def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
-    """Return all installed plugins of that name, of any kind."""
-    plugins = Plugins()
+def by_name(plugin: str, given: Mapping[str, Any], plugins: Plugins | None = None) -> list[Subject]:
+    """Return all plugins of that name, of any kind, of `plugins` or of those installed."""
+    plugins = plugins or Plugins()
     kinds = [found.kind for found in plugins.named(plugin) if found.kind in KINDS]
     if not kinds:
         known = [known for kind in KINDS for known in plugins.names(kind)]
@@ -85,7 +89,7 @@ def by_name(plugin: str, given: Mapping[str, Any]) -> list[Subject]:
             f"there is no plugin named '{plugin}' and no file or folder {Path(plugin).absolute()}",
             hint=did_you_mean(plugin, known),
         )
-    return [installed(kind, plugin, given) for kind in dict.fromkeys(kinds)]
+    return [installed(kind, plugin, given, plugins=plugins) for kind in dict.fromkeys(kinds)]
 
 
 @contextmanager
@@ -150,5 +154,8 @@ def _refuse_broken(plugins: Plugins, distribution: str, path: Path) -> None:
 
 
 def _entry_modules(distribution: str) -> tuple[str, ...]:
+    """The entry modules of a distribution; none for a plugin that is a file, which may import anything."""
+    if distribution.endswith(".py"):
+        return ()
     points = importlib.metadata.distribution(distribution).entry_points
     return tuple(point.module for point in points if point.group == GROUP)

@@ -14,7 +14,7 @@ from derm_bench.training.weights import compare_keys
 class ModulePlugin:
     """A plugin whose state is the state of its `parts()`. Keys are `<part>.<parameter or buffer>`."""
 
-    def parts(self) -> dict[str, nn.Module]:
+    def parts(self) -> Mapping[str, nn.Module]:
         raise TypeError(f"{type(self).__name__} must define parts()")
 
     def state(self) -> dict[str, torch.Tensor]:

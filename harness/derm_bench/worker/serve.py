@@ -32,7 +32,8 @@ def main() -> None:
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     events = os.fdopen(events_fd, "w", buffering=1)
-    plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1")
+    files = [Path(file) for file in json.loads(os.environ.get("DERM_BENCH_PLUGIN_FILES", "[]"))]
+    plugins = Plugins(builtins_only=os.environ.get("DERM_BENCH_BUILTINS_ONLY") == "1", files=files)
     # Importing torch takes seconds. It is done before the first job, so that no stage's time includes it.
     prepare(device, int(os.environ["OMP_NUM_THREADS"]))
     check, source = ReplacementCheck(device), SourceCheck(_start_of_process())

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from derm_bench import hookimpl
-from derm_bench.specs import DatasetSpec, Options
+from derm_bench.api import DatasetSpec, Options, hookimpl
 
 DERM_BENCH_API = 1
 

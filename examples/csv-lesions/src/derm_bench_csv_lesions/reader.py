@@ -6,10 +6,18 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from derm_bench.errors import UserError, did_you_mean
-from derm_bench.fingerprint import file_digests
-from derm_bench.imageio import UnreadableImage, read_image, read_mask
-from derm_bench.specs import DatasetDescription, RawImage, Task, Unreadable
+from derm_bench.api import (
+    DatasetDescription,
+    RawImage,
+    Task,
+    Unreadable,
+    UnreadableImage,
+    UserError,
+    did_you_mean,
+    file_digests,
+    read_image,
+    read_mask,
+)
 from derm_bench_csv_lesions import CsvLesionsOptions
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench import hookimpl
-from derm_bench.specs import GeneratorOptions, GeneratorSpec
+from derm_bench.api import GeneratorOptions, GeneratorSpec, hookimpl
 
 DERM_BENCH_API = 1
 

@@ -7,12 +7,18 @@ import copy
 import torch
 from torch import nn
 
-from derm_bench.images import ImageSet, Samples
-from derm_bench.run import Batch, Run
-from derm_bench.specs import SampleRequest, Task
-from derm_bench.training.engine import Engine, minimise
-from derm_bench.training.module_plugin import ModulePlugin
-from derm_bench.training.seeding import stream
+from derm_bench.api import (
+    Batch,
+    Engine,
+    ImageSet,
+    ModulePlugin,
+    Run,
+    SampleRequest,
+    Samples,
+    Task,
+    minimise,
+    stream,
+)
 from derm_bench_ddpm import DdpmOptions
 from derm_bench_ddpm.diffusion import Diffusion
 from derm_bench_ddpm.unet import UNet

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from derm_bench.errors import UserError
+from derm_bench.api import UserError
 
 GROUPS = 8
 HEADS = 4

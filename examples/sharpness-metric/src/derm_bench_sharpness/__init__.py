@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from derm_bench import hookimpl
-from derm_bench.specs import MetricSpec, Options
+from derm_bench.api import MetricSpec, Options, hookimpl
 
 DERM_BENCH_API = 1
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from derm_bench.specs import Task
+from derm_bench.api import Task
 from derm_bench_sharpness import SharpnessOptions
 
 LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))

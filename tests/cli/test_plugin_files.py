@@ -1,0 +1,186 @@
+"""`--plugin FILE`: a Python file as a plugin, without a package."""
+
+import json
+import sys
+
+import pytest
+from tests.conftest import read_csv
+
+from derm_bench.plan.closure import forget_source
+from derm_bench.plugins import Plugins, local_files
+
+HEAD = """
+from derm_bench.api import GeneratorOptions, GeneratorSpec, ModulePlugin, Samples, hookimpl
+
+DERM_BENCH_API = 1
+
+
+@hookimpl
+def derm_bench_generators():
+    return [GeneratorSpec(name="grey", summary="a level of grey", create="{module}:Grey", trains=False)]
+"""
+CLASS = """
+
+class Grey:
+    def __init__(self, options, task):
+        self.size = task.size
+
+    def fit(self, train, run):
+        pass
+
+    def sample(self, request, train=None):
+        import torch
+        from {module}_levels import LEVEL
+
+        noise = torch.randint(0, 9, (request.n, 3, self.size, self.size), dtype=torch.uint8)
+        return Samples(noise + LEVEL)
+
+    def parts(self):
+        return {{}}
+
+    def state(self):
+        return {{}}
+
+    def load_state(self, state):
+        pass
+"""
+
+
+@pytest.fixture
+def grey(tmp_path, monkeypatch):
+    """Writes a plugin of one file, with a module beside it; returns the file. Python forgets both afterwards."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = {*sys.modules}
+
+    def write(module: str, text: str = HEAD + CLASS, level: int = 100, place: str = "code"):
+        folder = tmp_path / place
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{module}.py"
+        file.write_text(text.format(module=module))
+        (folder / f"{module}_levels.py").write_text(f"LEVEL = {level}\n")
+        return file
+
+    yield write
+    for name in {*sys.modules} - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+    local_files._files.clear()
+    forget_source()
+
+
+@pytest.fixture
+def matrix(write_matrix):
+    strategies = ["real-only", {"name": "g", "generator": "grey", "synthetic": {"per_class": 4}}]
+    return write_matrix(strategies=strategies, seeds=[0])
+
+
+@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_run_uses_a_plugin_that_is_a_file(in_process, grey, matrix, tmp_path, inline):
+    file = grey(f"grey_run_{inline}".lower())
+    ran = in_process("run", matrix, "--plugin", file, "--out", tmp_path / "out", inline=inline)
+    assert ran.code == 0, ran.err
+    rows = {row["strategy"]: row for row in read_csv(tmp_path / "out/results.csv")}
+    assert rows["g"]["status"] == "done" and rows["g"]["n_train_synthetic"] == "12"
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["distributions"][file.name] == "local"
+    assert str(tmp_path) not in " ".join(manifest["command"])
+
+
+def test_every_command_that_reads_plugins_takes_the_file(in_process, grey, matrix):
+    file = grey("grey_all")
+    planned = in_process("plan", matrix, "--plugin", file, "--json")
+    assert planned.code == 0 and json.loads(planned.out)["to_run"]["fit"] >= 1, planned.err
+    explained = in_process("explain", matrix, "*/g/*", "--plugin", file)
+    assert explained.code == 0 and "fit grey" in explained.out, explained.err
+    assert "(grey_all.py local)" in in_process("plugins", "list", "generator", "--plugin", file).out
+    assert (
+        "grey (generator, grey_all.py local)" in in_process("plugins", "show", "grey", "--plugin", file).out
+    )
+
+
+def test_the_kit_tests_a_plugin_of_a_file(in_process, grey):
+    file = grey("grey_kit")
+    tested = in_process("plugins", "test", "grey", "--plugin", file, "--quick")
+    assert "generator grey" in tested.out and "shape" in tested.out, tested.err
+
+
+def test_a_matrix_cannot_name_code(in_process, grey, write_matrix):
+    file = grey("grey_matrix")
+    ran = in_process("plan", write_matrix(plugins=[str(file)]))
+    assert ran.code == 2 and "plugins" in ran.err
+    named = [{"name": "g", "generator": str(file), "synthetic": {"per_class": 4}}]
+    assert in_process("plan", write_matrix(strategies=named)).code == 2
+    assert "grey_matrix" not in sys.modules
+
+
+def test_the_key_covers_the_file_and_what_it_imports_from_its_folder(grey, matrix, in_process):
+    def fits() -> set[str]:
+        forget_source()
+        planned = in_process("explain", matrix, "*/g/*", "--plugin", file, "--json")
+        assert planned.code == 0, planned.err
+        return {
+            row["key"] for row in json.loads(planned.out)["stages"] if row["title"].startswith("fit grey")
+        }
+
+    file = grey("grey_key")
+    first = fits()
+    grey("grey_key", f"# A note.\n{HEAD}{CLASS}")
+    (file.parent / "unrelated.py").write_text("LEVEL = 3\n")
+    assert fits() == first
+    grey("grey_key", level=101)
+    beside = fits()
+    grey("grey_key", f"{HEAD}{CLASS}".replace("0, 9", "0, 8"), level=101)
+    assert not first & beside and not (first | beside) & fits()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("grey_silent", HEAD.replace("DERM_BENCH_API = 1", ""), "write DERM_BENCH_API = 1 in it"),
+        ("grey_newer", HEAD.replace("DERM_BENCH_API = 1", "DERM_BENCH_API = 2"), "upgrade derm-bench"),
+        ("grey_wrong", f"{HEAD}\n1 / 0\n", "grey_wrong.py:11: cannot be loaded as a plugin: import: ZeroDivisionError"),
+        ("grey_typing", f"{HEAD}\nfor\n", "grey_typing.py:11: cannot be loaded as a plugin: import: SyntaxError"),
+        ("grey_spec", HEAD.replace("summary", "sumary"), "grey_spec.py:9: cannot be loaded as a plugin: specs: Type"),
+        ("grey_unmarked", HEAD.replace("@hookimpl", ""), "put @hookimpl above it"),
+        ("grey_nothing", "DERM_BENCH_API = 1\n", "has no hook"),
+        ("grey-gan", HEAD, "is not the name of a Python module"),
+        ("json", HEAD, "the module 'json' is another one"),
+        ("numpy", HEAD, "rename numpy.py, for example to my_numpy.py"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_loaded_is_named_with_the_line(in_process, grey, matrix, name, text, said):
+    ran = in_process("plan", matrix, "--plugin", grey(name, text))
+    assert ran.code == 2 and said in ran.err, ran.err
+    assert f"{name}.py" in ran.err and "Traceback" not in ran.err
+
+
+def test_a_file_is_refused_where_it_is_not_one(in_process, matrix, tmp_path):
+    for path in (tmp_path / "absent.py", tmp_path):
+        ran = in_process("plan", matrix, "--plugin", path)
+        assert ran.code == 2 and f"{path} is not a file" in ran.err
+
+
+def test_a_module_beside_the_file_that_an_installed_one_hides_is_named(in_process, grey, matrix):
+    file = grey("grey_hidden", f"import yaml\n{HEAD}")
+    (file.parent / "yaml.py").write_text("")
+    ran = in_process("plan", matrix, "--plugin", file)
+    assert ran.code == 2 and "grey_hidden.py:1: it imports 'yaml'" in ran.err, ran.err
+
+
+def test_two_files_of_one_name_are_refused_and_one_file_twice_is_one(grey):
+    one, other = grey("grey_twice"), grey("grey_twice", place="other")
+    with pytest.raises(local_files.UserError, match="have the same name"):
+        Plugins(files=[one, other])
+    assert Plugins(files=[one, one]).files == (one,)
+
+
+def test_no_plugins_leaves_no_room_for_a_file(in_process, grey, matrix):
+    ran = in_process("--no-plugins", "plan", matrix, "--plugin", grey("grey_none"))
+    assert ran.code == 2 and "--no-plugins uses the built-in plugins only" in ran.err
+    assert "grey_none" not in sys.modules
+
+
+def test_a_file_that_is_loaded_from_another_folder_replaces_the_first(grey):
+    assert Plugins(files=[grey("grey_moved")]).get("generator", "grey").summary == "a level of grey"
+    moved = grey("grey_moved", HEAD.replace("a level", "a shade"), place="other")
+    assert Plugins(files=[moved]).get("generator", "grey").summary == "a shade of grey"
