@@ -49,6 +49,11 @@ def test_smoothing_is_refused_as_there_is_no_target_to_lower():
         SemiGanOptions(smoothing=0.1)
 
 
+def engine_of(gan, steps=1):
+    run = StageRun(seed=0, budget=steps, feed=FeedOptions(batch_size=8))
+    return Engine(run, generator=gan.generator, discriminator=gan.discriminator)
+
+
 def trained(steps=2, **options):
     """Weights of G after `steps` updates on a batch of two classes, and the last logged values."""
     torch.manual_seed(0)
