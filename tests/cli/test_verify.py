@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NewType
 
 import pandas as pd
 import pytest
 import yaml
+from pydantic import BaseModel, create_model
 from tests.conftest import TOYS, main_here, read_csv, toy_matrix
 
 from derm_bench.options.base import Options
@@ -140,6 +143,35 @@ def test_scores_of_a_plugin_are_recomputed_where_none_of_its_options_is_a_file(c
     assert verify(copied, plugins).scores == 120
     edit(copied / "results.csv", read_csv(copied / "results.csv")[0]["toy-cost"] + "\n", "0.5\n", sealed=True)
     assert {one.metric for one in verify(copied, plugins).differences} == {"toy-cost"}
+
+
+class InnerCosts(BaseModel):
+    file: Path | None = None
+
+
+Hidden = NewType("Hidden", Path)
+
+
+@pytest.mark.parametrize("annotation", [Path, InnerCosts, Hidden, list[Hidden], dict[str, InnerCosts]])
+def test_a_file_among_the_options_of_a_metric_is_not_read_wherever_it_stands(copied, tmp_path, annotation):
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    raw = {
+        InnerCosts: {"file": str(secret)},
+        list[Hidden]: [str(secret)],
+        dict[str, InnerCosts]: {"a": {"file": str(secret)}},
+    }.get(annotation, str(secret))
+    options = create_model("Options", __base__=Options, costs=(annotation, ...))
+    spec = MetricSpec(
+        name="toy-cost", summary="reads a file", create="toy_plugins.costs:Flat", options=options,
+        level="predictions", higher_is_better=False,
+    )  # fmt: skip
+    manifest = json.loads((copied / "manifest.json").read_text())
+    use = next(use for use in manifest["matrix"]["metrics"] if use["name"] == "toy-cost")
+    use["options"] = {"costs": raw}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    found = verify(copied, SimpleNamespace(get=lambda kind, name: spec))
+    assert found.not_recomputed["values of toy-cost"] == 4
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 from derm_bench.errors import Diverged, UserError
 from derm_bench.lazy import create
 from derm_bench.matrix.options import compose_options
+from derm_bench.options.paths import paths_in
 from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
@@ -128,11 +129,9 @@ def _plugin_metrics(matrix: Mapping[str, Any], plugins: Plugins) -> list[_Plugin
         try:
             spec = plugins.get("metric", use["name"])
             model = compose_options(spec)
-            if spec.level != "predictions" or any(
-                "Path" in str(f.annotation) for f in model.model_fields.values()
-            ):
-                continue
-            found.append(_PluginMetric(spec, model.model_validate(use.get("options", {})), sizes))
+            options = model.model_validate(use.get("options", {}))
+            if spec.level == "predictions" and not any(paths_in(options)):
+                found.append(_PluginMetric(spec, options, sizes))
         except (UserError, ValueError):  # not installed, or of another version
             continue
     return found
