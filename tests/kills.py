@@ -174,7 +174,8 @@ def _start(matrix: Path, place: Path, flags: tuple[str, ...], code: str) -> subp
     command = [sys.executable, "-c", code, "run", str(matrix)]
     command += ["--out", str(place / "out"), "--store", str(place / "store"), *flags]
     paths = os.pathsep.join(filter(None, [str(TOYS), os.environ.get("PYTHONPATH", "")]))
-    environment = os.environ | {"PYTHONPATH": paths}
+    # The manifest has the commit of the folder of the matrix, which may change while this script runs.
+    environment = os.environ | {"PYTHONPATH": paths, "GIT_DIR": str(place / "none")}
     log = (place / "log.txt").open("a")
     with log:
         return subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment, cwd=place)

@@ -1,6 +1,7 @@
 """`--plugin FILE`: a Python file as a plugin, without a package."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -184,3 +185,23 @@ def test_a_file_that_is_loaded_from_another_folder_replaces_the_first(grey):
     assert Plugins(files=[grey("grey_moved")]).get("generator", "grey").summary == "a level of grey"
     moved = grey("grey_moved", HEAD.replace("a level", "a shade"), place="other")
     assert Plugins(files=[moved]).get("generator", "grey").summary == "a shade of grey"
+
+
+@pytest.mark.parametrize(
+    "content", ["x = " + "-" * 20_000 + "1", "x = " + "+".join("1" * 100_000), "(" * 1000, "x\0"]
+)
+def test_a_file_that_python_cannot_parse_is_refused_in_words(in_process, matrix, tmp_path, content):
+    (tmp_path / "odd_file.py").write_text(content)
+    ran = in_process("plan", matrix, "--plugin", tmp_path / "odd_file.py")
+    assert ran.code == 2 and "cannot be loaded as a plugin" in ran.err and "Traceback" not in ran.err
+
+
+def test_a_plugin_is_a_regular_file_of_bounded_size(in_process, matrix, tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "zero.py").symlink_to("/dev/zero")
+    for name in ("pipe.py", "zero.py"):
+        assert "is not a file" in in_process("plan", matrix, "--plugin", tmp_path / name).err
+    with (tmp_path / "huge.py").open("wb") as file:
+        file.truncate(2**40)
+    ran = in_process("plan", matrix, "--plugin", tmp_path / "huge.py")
+    assert ran.code == 2 and "no Python file" in ran.err

@@ -60,6 +60,8 @@ def test_names_of_selections_differ_and_are_bounded():
     selections = [
         Selection(),
         Selection("smoke"),
+        Selection(""),  # a preset whose name is empty is not the whole matrix
+        Selection("", only=("seed=0",)),
         Selection(only=("seed=0",)),
         Selection(sets=("seed=0",)),
         Selection(only=("seed=0,strategy=a",)),

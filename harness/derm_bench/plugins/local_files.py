@@ -19,6 +19,9 @@ from derm_bench.errors import UserError
 LOCAL = "local"
 """The version of a plugin that is a file. What is in it is part of keys by its digest."""
 
+MAX_BYTES = 2**22
+"""The largest file that is taken for a plugin."""
+
 _files: dict[str, Path] = {}
 """The file of each module that was named as a plugin."""
 
@@ -31,6 +34,10 @@ def distinct(files: Sequence[Path]) -> list[Path]:
         if not file.is_file():
             raise UserError(
                 f"--plugin: {given.absolute()} is not a file", hint="expected a .py file with hooks"
+            )
+        if file.stat().st_size > MAX_BYTES:
+            raise UserError(
+                f"--plugin: {file} has more than {MAX_BYTES // 2**20} MiB, which is no Python file"
             )
         name = file.stem
         if file.suffix != ".py" or not name.isidentifier() or keyword.iskeyword(name):
@@ -69,7 +76,7 @@ def refuse_hidden(name: str) -> None:
     file = _files[name]
     try:
         imported = _imported_names(file)
-    except (SyntaxError, ValueError):  # which loading it reports
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # which loading it reports
         return
     for module, there in imported:
         beside = (file.with_name(f"{module}.py"), file.parent / module / "__init__.py")

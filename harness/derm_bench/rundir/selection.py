@@ -31,9 +31,11 @@ class Selection:
         whole ones, so that different selections have different names: `smoke,lr=0.5-1f2e3d4c`.
         """
         chosen = sorted(set(self.only))
-        words = [*([self.preset] if self.preset else []), *map(_short, self.sets), *chosen]
+        words = [*([self.preset] if self.preset is not None else []), *map(_short, self.sets), *chosen]
         readable = _plain(",".join(words))
-        if not self.sets and not chosen and readable == (self.preset or ""):
+        if self.preset is None and not self.sets and not chosen:
+            return ""
+        if not self.sets and not chosen and readable and readable == self.preset:
             return readable
         exact = json.dumps([self.preset, self.sets, chosen])
         return f"{readable}-{hashlib.sha256(exact.encode(errors='surrogatepass')).hexdigest()[:8]}"
