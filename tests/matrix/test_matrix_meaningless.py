@@ -72,6 +72,11 @@ def test_numbers_that_are_whole_may_be_written_with_an_exponent_and_numbers_with
         ("numerics.threads", "1024", ["numerics.threads", "less than or equal to 256"]),
         ("datasets.0.clean.blurred", "1e12", ["clean.blurred", "less than or equal to 10000"]),
         ("seeds", f"{list(range(20_000))}", ["seeds", "at most 1000"]),
+        (
+            "datasets.0.train_fraction",
+            f"{[k / 1000 for k in range(1, 1000)]}",
+            ["train_fraction", "at most 100"],
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(refused, path, value, said):

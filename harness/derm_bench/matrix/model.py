@@ -132,6 +132,7 @@ class DatasetEntry(PluginUse):
     train_fraction: tuple[Fraction, ...] = Field(
         (1.0,),
         min_length=1,
+        max_length=100,
         description="nested shares of the training set, an axis of the matrix; val and test are the same for all",
     )
 
