@@ -1,5 +1,6 @@
 """Running an external program: it is heard, held to its limits, and never outlives its caller."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from derm_bench.errors import UserError
+from derm_bench_plugins.generators import command_planning
 from derm_bench_plugins.generators.command_line import filled
+from derm_bench_plugins.generators.command_planning import digests
 from derm_bench_plugins.generators.external_program import Limits, run_program
 from derm_bench_plugins.generators.specs.command import CommandOptions
 
@@ -134,3 +137,45 @@ def test_placeholders_are_replaced_once_and_inside_words():
 def test_an_argv_that_cannot_work_is_refused(given, said):
     with pytest.raises(ValidationError, match=said):
         CommandOptions(**given)
+
+
+# ------------------------------------------------------------------------------- the folder of a program
+
+
+def known_by(folder) -> dict[str, str]:
+    return digests(CommandOptions(argv=[sys.executable, "{out}"], program=folder, samples_per_fit=1))
+
+
+def test_the_folder_of_a_program_is_bounded_in_depth_and_number(tmp_path, monkeypatch):
+    deep = tmp_path / "deep"
+    (deep / "/".join("n" * 40)).mkdir(parents=True)
+    with pytest.raises(UserError, match="more than 32 folders inside each other"):
+        known_by(deep)
+    monkeypatch.setattr(command_planning, "MAX_PROGRAM_FILES", 3)
+    wide = tmp_path / "wide"
+    for name in "abcd":
+        (wide / name).mkdir(parents=True)  # folders without files count too
+    with pytest.raises(UserError, match="more than 3 files"):
+        known_by(wide)
+
+
+def test_a_folder_of_a_program_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(place="."):
+        if Path(place).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UserError, match="locked of the program cannot be opened: permission denied"):
+        known_by(tmp_path)
+
+
+def test_pipes_and_devices_in_the_folder_of_a_program_are_not_read(tmp_path):
+    (tmp_path / "code.py").write_text("pass")
+    before = known_by(tmp_path)["program"]
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    assert known_by(tmp_path)["program"] == before

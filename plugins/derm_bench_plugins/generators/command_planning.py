@@ -20,7 +20,8 @@ from derm_bench_plugins.generators.tree_digest import tree_digest
 if TYPE_CHECKING:
     from derm_bench_plugins.generators.specs.command import CommandOptions
 
-MAX_PROGRAM_FILES = 20_000
+MAX_PROGRAM_FILES, MAX_PROGRAM_DEPTH = 20_000, 32
+"""Files and folders, and levels of folders, that the folder of a program may have."""
 
 
 def preflight(options: CommandOptions) -> Iterator[str]:
@@ -77,15 +78,30 @@ def _hint(word: str) -> str:
 
 
 def _code_below(folder: Path) -> dict[str, Path]:
-    """Return the files of a program by their path below `folder`, without hidden files and Python's caches."""
+    """Return the files of a program by their path below `folder`, without hidden files and Python's caches.
+
+    Raises UserError for a folder in it that cannot be opened, since a change there would go unseen, and for more files,
+    folders or levels than a program has.
+    """
     found: dict[str, Path] = {}
-    for place, inner, names in os.walk(folder):
+    seen = 0
+    for place, inner, names in os.walk(folder, onerror=_closed):
         inner[:] = [name for name in inner if not name.startswith(".") and name != "__pycache__"]
         paths = [Path(place, name) for name in names if not name.startswith(".") and name != "__pycache__"]
-        found |= {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
-        if len(found) > MAX_PROGRAM_FILES:
+        found |= {path.relative_to(folder).as_posix(): path for path in paths if os.path.isfile(path)}  # noqa: PTH113
+        seen += len(inner) + len(paths)
+        if seen > MAX_PROGRAM_FILES:
+            raise UserError(f"{folder} contains more than {MAX_PROGRAM_FILES:,} files", hint=_NARROWER)
+        if inner and len(Path(place).relative_to(folder).parts) >= MAX_PROGRAM_DEPTH:
             raise UserError(
-                f"{folder} contains more than {MAX_PROGRAM_FILES:,} files",
-                hint="set `program` to a folder that contains only the code",
+                f"{folder} has more than {MAX_PROGRAM_DEPTH} folders inside each other", hint=_NARROWER
             )
     return found
+
+
+_NARROWER = "set `program` to a folder that contains only the code"
+
+
+def _closed(error: OSError) -> None:
+    reason = (error.strerror or str(error)).lower()
+    raise UserError(f"the folder {error.filename} of the program cannot be opened: {reason}", hint=_NARROWER)
