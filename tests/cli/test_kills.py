@@ -41,19 +41,20 @@ def test_the_script_sees_files_that_are_lost_added_or_changed():
 
 
 def test_the_script_sees_what_is_not_whole_or_done_twice(tmp_path):
-    store, key = Store(tmp_path), "ab" * 20
+    place = tmp_path / "store"
+    store, key = Store(place), "ab" * 20
     store.prepare()
     staged = store.stage()
     (staged / "values.json").write_text("[]")
     store.publish(key, staged, identity={}, result={}, attempt={"attempt": "1"})
     store.append(key, {"attempt": "1", "status": "done", "title": "toy"})
-    assert flaws(tmp_path) == []
+    assert flaws(place) == []
     store.append(key, {"attempt": "2", "status": "done", "title": "toy"})
     path = store.folder(key) / "values.json"
     path.chmod(0o644)
     path.write_text("[1]")
     (store.folder(key) / "half").write_text("")
-    (tmp_path / "objects/cd" / ("cd" * 20)).mkdir(parents=True)
-    said = "\n".join(flaws(tmp_path))
+    (place / "objects/cd" / ("cd" * 20)).mkdir(parents=True)
+    said = "\n".join(flaws(place))
     for problem in ("done 2 times", "values.json is not what", "half is not listed", "has no stage.json"):
         assert problem in said
