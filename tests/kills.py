@@ -231,8 +231,8 @@ def contents(place: Path) -> dict[str, object]:
             manifest |= {"command": [], "files": sorted(manifest["files"])}
             found[name] = json.dumps(manifest, sort_keys=True)
         elif name.startswith("report."):
-            # The command line names the folder; in Markdown its underscores are escaped.
-            text = path.read_text().replace("\\_", "_").replace(str(place), "")
+            # The command line names the folder, relative to that of the matrix; Markdown escapes its underscores.
+            text = path.read_text().replace("\\_", "_").replace(f"{place.name}/", "")
             found[name] = re.sub(r"[0-9a-f]{64}|\d+(\.\d+)?", "#", text)
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -75,9 +75,9 @@ class Run(Protocol):
         as the number of an update; another call then goes on with the next one:
 
             for batch in run.batches(train, until=run.budget // 4):
-                ...                                             # a VAE
+                ...  # a VAE
             for batch in run.batches(train):
-                ...                                             # then a GAN
+                ...  # then a GAN
 
         A phase that has nothing left, as in a resumed fit, yields nothing. Another call after a call without `until`
         has yielded the last update raises ValueError, as does an `until` that is not between 0 and `budget`; taking

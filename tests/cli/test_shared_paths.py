@@ -66,7 +66,14 @@ def test_paths_are_relative_to_the_matrix_or_their_last_name(shareable, tmp_path
 
 @pytest.mark.parametrize(
     "text",
-    ["see https://example.org/a/b.pth", "real-only/resnet18/0 failed", "1/2 of 3/4", "~/x/y", "../x/y"],
+    [
+        "see https://example.org/a/b.pth",
+        "real-only/resnet18/0 failed",
+        "1/2 of 3/4",
+        "~/x/y",
+        "../x/y",
+        "a link, {out}/blue/0.png",
+    ],
 )
 def test_addresses_names_and_relative_paths_are_kept(shareable, text):
     assert shareable.text(text) == text

@@ -97,6 +97,7 @@ def test_scores_that_were_sealed_after_they_were_altered_are_found_all_the_same(
         ("results.csv", CELL, CELL[:-1] + "7", "is not in the plan"),
         ("results.csv", CELL, CELL[:-1] + "1", "has 2 rows"),
         ("results.csv", f"{CELL},", f"{CELL}x,", f"{CELL} on test: has no row"),
+        ("results.csv", ",test,done,,", ",test,failed,,", "is 'failed', although predictions.parquet has"),
     ],
 )  # fmt: skip
 def test_rows_that_do_not_follow_from_the_others_are_found(copied, in_process, file, old, new, said):
@@ -189,7 +190,7 @@ def test_no_report_is_made_of_files_that_differ_even_if_the_store_has_others(
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
     ran = in_process("report", copied)
     assert ran.code == 1
-    assert f"{copied / name} differs from its digest" in ran.err and "nothing was written" in ran.err
+    assert f"{copied / name} differs from its digest" in ran.err and "Nothing was written" in ran.err
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
 
 

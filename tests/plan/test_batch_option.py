@@ -3,6 +3,7 @@
 import pytest
 from tests.conftest import toy_matrix
 
+from derm_bench.forecast.costs import Costs
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
@@ -53,3 +54,11 @@ def test_a_budget_that_cannot_be_counted_is_refused(in_process, write_matrix, bu
 def test_a_budget_in_updates_needs_no_batch_size(in_process, write_matrix):
     ran = in_process("plan", write_matrix(matrix_of({"name": "toy-unspelled"}, {"updates": 5})))
     assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize(
+    ("plugin", "batch"), [("toy-spelled", 6), ("toy-unspelled", 64), ("not-installed", 64)]
+)
+def test_forecasts_know_the_batch_size_by_the_name_that_the_spec_gives(toys, plugin, batch):
+    fit = {"kind": "fit", "params": {"generator": plugin, "options": {"batch": 6}, "size": 8}}
+    assert Costs(Plugins()).per_unit(fit) == 8**2 * batch

@@ -102,3 +102,12 @@ def test_equal_warnings_about_generators_are_one_line(monkeypatch):
     found = tables.warnings_of(stages, None)
     assert found[0] == "said" and len(found) == 2
     assert found[1].startswith("gan [mel] seed 0 on d, ") and found[1].endswith(" and 2 more: one image")
+
+
+@pytest.mark.parametrize(("done", "said"), [(0, None), (1, "One seed"), (2, "2 seeds at most"), (5, None)])
+def test_few_seeds_are_named_and_none_are_not_called_few(done, said):
+    results = [row("real-only", seed, 0.5) for seed in range(done)]
+    results += [row("real-only", 7, 0.5, status="pending")] if not done else []
+    data = data_of(results)
+    lines = [line for line in keep_in_mind(data) if "seed" in line.lower() and "interval" in line]
+    assert (said is None) == (not lines) and all(said in line for line in lines)

@@ -132,11 +132,12 @@ def test_image_metrics_are_means_over_classes_at_the_last_step_then_over_seeds()
 
 
 def test_csv_is_written_whole_and_floats_survive(tmp_path):
-    path = tmp_path / "composition.csv"
+    path = tmp_path / "tables" / "composition.csv"
+    path.parent.mkdir()
     rows = [{"dataset": 'x,"y"', "train_fraction": 0.1 + 0.2, "generator_seed": None, "real": 3}]
     write_csv(make_frame(rows, COMPOSITION), path)
     assert path.read_text().splitlines()[1] == '"x,""y""",0.30000000000000004,,,,,,,3,'
-    assert [p.name for p in tmp_path.iterdir()] == ["composition.csv"]
+    assert [p.name for p in path.parent.iterdir()] == ["composition.csv"]
     (read,) = to_rows(read_csv(path, COMPOSITION))
     assert read["train_fraction"] == 0.1 + 0.2 and (read["real"], read["synthetic"]) == (3, None)
 

@@ -7,6 +7,7 @@ import pytest
 from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.plan.alike import cost_class
 from derm_bench.store import Store
+from derm_bench_plugins.generators.gan_cost import adversarial
 
 
 def planned(derm_bench, matrix, *flags):
@@ -208,6 +209,8 @@ def test_guesses_know_network_and_size(in_process, write_matrix):
 
     assert guessed("timm", "resnet50", 224) > 3 * guessed("timm", "resnet18", 128)
     assert guessed("timm", "resnet18", 128) > guessed("timm", "resnet10t", 32)
+    assert adversarial({"base": 64}, 64) == pytest.approx(4 * adversarial({"base": 32}, 64))
+    assert adversarial({"base": 32}, 128) > 4 * adversarial({"base": 32}, 64) and adversarial({}, 64) is None
     assert guessed("torchvision", "vgg16", 224) > guessed("torchvision", "alexnet", 224)
 
 

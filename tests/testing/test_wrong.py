@@ -85,6 +85,7 @@ RIGHT = [
     "gan-right",
     "gan-compiled",
     "gan-pretrained",
+    "gan-of-two-phases",
     "net-right",
     "data-right",
     "metric-right",
@@ -308,3 +309,32 @@ def test_code_that_no_key_covers_is_to_be_named(tmp_path, depends_on, status, sa
     with at_path(tmp_path / f"{name}.py", {}) as (subject,):
         outcome = next(one for one in check(subject) if one.rule == "code_is_visible")
     assert outcome.status == status and said in outcome.message
+
+
+CRASHING = """
+from derm_bench import hookimpl
+from derm_bench.specs import DatasetSpec, MetricSpec, TransformSpec
+DERM_BENCH_API = 1
+COMMON = {"summary": "x", "create": "crashing:Crashing"}
+@hookimpl
+def derm_bench_datasets():
+    return [DatasetSpec(name="data-crashing", **COMMON)]
+@hookimpl
+def derm_bench_metrics():
+    return [MetricSpec(name="metric-crashing", level="predictions", higher_is_better=True, **COMMON)]
+@hookimpl
+def derm_bench_transforms():
+    return [TransformSpec(name="transform-crashing", phase="preprocess", **COMMON)]
+class Crashing:
+    def __init__(self, options, task): pass
+    def __call__(self, *arguments): raise RuntimeError("no mood")
+    describe = fingerprint = read = compute = __call__
+"""
+
+
+def test_plugins_of_all_kinds_tell_an_exception_once(tmp_path):
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    with at_path(tmp_path / "crashing.py", {}) as found:
+        for subject in found:
+            failed = [verdict.message for verdict in check(subject) if verdict.status == "failed"]
+            assert len(failed) == 1 and "raised RuntimeError: no mood (crashing.py:" in failed[0], failed

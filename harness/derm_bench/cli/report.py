@@ -26,8 +26,8 @@ def report(run_dir: Path, store: Path | None) -> int:
         say(f"error: {run_dir / name} differs from its digest in manifest.json", err=True)
     if done.changed:
         say(
-            "nothing was written. `derm-bench verify` says which scores differ; a file that is removed is made again "
-            "from the store of the run, or run the matrix again",
+            "Nothing was written. `derm-bench verify` names the scores that differ. To make a file again, remove it, "
+            "if your store has the stages of the run, or run the matrix again.",
             err=True,
         )
         return 1

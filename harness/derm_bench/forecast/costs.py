@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ START_SECONDS = 3.0
 """What a training takes before its first update, if nothing is known of it."""
 PASSES = 3
 """A training step takes about three times as long as a forward pass: forward, and backward for both factors."""
-PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
+PER_SECOND = {"cpu": 5e10, "cuda": 5e12}
 """Multiply-adds per second that training reaches, roughly: on a GPU, and on two cores."""
 
 
@@ -36,8 +37,10 @@ class Costs:
         them, else in pixels; None if it is unknown. Costs of the same plugin can be compared."""
         params = identity["params"]
         options, size = params.get("options"), params.get("size")
-        side = (options.get("input_size") if isinstance(options, Mapping) else None) or size
-        if not isinstance(options, Mapping) or not isinstance(side, int | float):
+        if not isinstance(options, Mapping):
+            return None
+        side = options.get("input_size") or options.get("size") or size
+        if not isinstance(side, int | float):
             return None
         stated = self._stated(params)
         one = stated(options, side) if stated is not None else float(side) ** 2
@@ -45,7 +48,7 @@ class Costs:
             return None
         kind = KINDS.get(identity["kind"])
         in_updates = kind is not None and kind.work is not None and kind.work.unit == "updates"
-        batch = options.get("batch_size")
+        batch = options.get(getattr(self._spec(params), "batch_option", "batch_size"))
         return one * (batch if isinstance(batch, int) else BATCH_SIZE) if in_updates else one
 
     def states(self, identity: Mapping[str, Any]) -> bool:
@@ -54,14 +57,17 @@ class Costs:
 
     def _stated(self, params: Mapping[str, Any]) -> Any:
         """The `cost` of the plugin that a stage runs; None if it has none or is not installed."""
+        path = getattr(self._spec(params), "cost", None)
+        return load_object(path) if path else None
+
+    def _spec(self, params: Mapping[str, Any]) -> Any:
+        """The spec of the plugin that a stage runs; None if it runs none that is installed."""
         for kind in ("classifier", "generator"):
             name = params.get(kind)
             if isinstance(name, str) and self._plugins is not None:
-                try:
-                    path = self._plugins.get(kind, name).cost
-                except UserError:
-                    return None
-                return load_object(path) if path else None
+                with contextlib.suppress(UserError):
+                    return self._plugins.get(kind, name)
+                return None
         return None
 
 

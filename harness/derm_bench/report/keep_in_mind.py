@@ -32,7 +32,7 @@ def keep_in_mind(data: ReportData) -> list[str]:
         found.append(
             "One seed: there is no interval and no verdict. A difference between two single runs says little."
         )
-    elif counts and max(counts) < 5:
+    elif counts and 0 < max(counts) < 5:
         repeats = data.repeats(group[0] for group in data.groups)
         found.append(
             f"{max(counts)} {repeats} at most: intervals are wide, and small differences may be due to chance."

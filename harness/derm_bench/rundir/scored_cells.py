@@ -47,6 +47,10 @@ class AllPredictions:
         by = self._frame.groupby(["cell", "split", "test_set"], sort=False, observed=True)
         self._rows: Mapping[Any, Any] = by.indices
 
+    def has(self, cell: str, test_set: str) -> bool:
+        """Whether there are test predictions of a cell."""
+        return (cell, "test", test_set) in self._rows
+
     def of(self, place: Place, classes: Sequence[str]) -> Predicted | None:
         """The predictions at a place, with labels and columns in the order of `classes`; None if there are none. Raises
         ValueError for a label that is not a class, or for a class without probabilities."""

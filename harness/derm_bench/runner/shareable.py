@@ -14,7 +14,7 @@ from derm_bench.rundir.planned import RunStages
 from derm_bench.runner.execute import Outcome
 
 # An absolute path in a text: behind a space, a quote, a bracket, `=` or nothing, with at least one folder. The slashes
-# of URLs and of names such as `real-only/resnet18` have other characters in front.
+# of URLs, of names such as `real-only/resnet18` and of `{out}/a/b` have other characters in front.
 _IN_TEXT = re.compile(r"(?<![\w.:/~*>}-])(?:/[^\s/'\"`:;,()\[\]{}<>|]+){2,}/?")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from derm_bench.errors import UserError
+from derm_bench.errors import Diverged, UserError
 from derm_bench.lazy import create
 from derm_bench.matrix.options import compose_options
 from derm_bench.plain_text import recorded
@@ -149,12 +149,16 @@ def _compare_scores(
     }
     _compare_rows(results, planned, found)
     done = [row for row in results if row["status"] == "done"]
-    if not done:
-        return
     if files.predictions is None:
-        found.not_recomputed["scores, since there is no predictions.parquet"] = len(done)
+        if done:
+            found.not_recomputed["rows, since there is no predictions.parquet"] = len(done)
         return
     predictions = AllPredictions(files.predictions)
+    for row in results:
+        place = planned.get((row["cell"], row["test_set"]))
+        if row["status"] != "done" and place is not None and predictions.has(place[0].name, place[1]):
+            message = f"is '{row['status']}', although predictions.parquet has its predictions"
+            found.differences.append(_of_row(row, message))
     classes = {(split.dataset, split.seed): split.classes for split in stages.splits}
     for row in done:
         try:
@@ -210,7 +214,7 @@ def _scores(
             val_labels=None if val is None else val.labels,
             val_proba=None if val is None else val.proba,
         )
-    except Exception as error:  # Diverged, for probabilities that are not numbers
+    except Diverged as error:  # probabilities that are not numbers
         raise ValueError(str(error)) from error
     for metric in metrics:
         task = Task(tuple(classes), metric.sizes.get(cell.at.dataset, 0))

@@ -17,11 +17,12 @@ SLOW = "_derm_bench_slow"
 
 class ConformanceError(AssertionError):
     """A plugin breaks a rule. The message states the problem and what to change. `short` is the problem in a few words,
-    for the rules that cannot be tried because of it."""
+    for the rules that cannot be tried because of it. Errors with the same `cause` are one problem."""
 
-    def __init__(self, message: str, short: str = "") -> None:
+    def __init__(self, message: str, short: str = "", cause: str = "") -> None:
         super().__init__(message)
         self.short = short or message.partition("; ")[0].partition(" (")[0]
+        self.cause = cause or message
 
 
 class ConformanceWarning(UserWarning):
@@ -61,15 +62,15 @@ class Once:
 
 def tried(rule: Rule, make: Callable[[], Any], said: dict[str, str]) -> str | None:
     """Apply a rule to the case that `make` returns. `said` are the rules that have reported problems of this plugin, by
-    the text of the problem: another rule that meets the same problem raises NotRun."""
+    the cause of the problem: another rule that meets the same problem raises NotRun."""
     try:
         return rule(make())
     except NotRun as again:
-        if said.get(str(again.because)) == name(rule):
+        if said.get(again.because.cause) == name(rule):
             raise again.because from None
         raise
     except ConformanceError as error:
-        if said.setdefault(str(error), name(rule)) != name(rule):
+        if said.setdefault(error.cause, name(rule)) != name(rule):
             raise NotRun(error) from None
         raise
 
@@ -113,7 +114,6 @@ def plugin_code(what: str) -> Iterator[None]:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = str(error).strip() or "no message"
-        raised = f"{what} raised {type(error).__name__}"
-        raise ConformanceError(
-            f"{raised}: {reason} ({Path(last.filename).name}:{last.lineno})", raised
-        ) from error
+        cause = f"{type(error).__name__}: {reason} ({Path(last.filename).name}:{last.lineno})"
+        short = f"{what} raised {type(error).__name__}"
+        raise ConformanceError(f"{what} raised {cause}", short, cause) from error

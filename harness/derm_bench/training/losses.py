@@ -138,6 +138,12 @@ def k_plus_one_generator_loss(fake: torch.Tensor, targets: torch.Tensor) -> torc
     return soft_cross_entropy(fake, F.pad(targets, (0, 1)))
 
 
+def feature_distance(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance between the mean features of reals and of fakes, [N,D] each: feature matching
+    (Salimans et al. 2016, section 3.1). The features of reals get no gradient."""
+    return (real.detach().float().mean(dim=0) - fake.float().mean(dim=0)).square().sum()
+
+
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """Return KL(N(mean, variance) | N(0, I)) in nats, summed over the dimensions of [N,D], mean over rows (Kingma and
     Welling 2014, appendix B)."""

@@ -149,11 +149,18 @@ class Gan(NoiseGenerator):
         if not update_g:
             return logged
 
-        with frozen(self.discriminator), engine.autocast():
-            logits = self.discriminate(self.augment(fake), targets)
-        loss_g = self.loss_g(logits, targets)
+        with frozen(self.discriminator):
+            loss_g = self.judge(engine, images, fake, targets)
         minimise(loss_g, optimizers.generator)
         return logged | {"loss_g": loss_g}
+
+    def judge(
+        self, engine: Engine, images: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the loss of G for the images `fake` of the classes `targets`, given as many reals of these classes."""
+        with engine.autocast():
+            logits = self.discriminate(self.augment(fake), targets)
+        return self.loss_g(logits, targets)
 
     def mean_outputs(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the means of D's outputs over a batch, for the log.

@@ -7,8 +7,11 @@
     L_G = -log p(y | G(z,y))
 
 The loss of G is low if D assigns a fake of class y to class y. It does not saturate, and it teaches G the class.
-(Salimans et al. match features, and Odena 2016 accepts any class but "fake"; neither makes G generate images of class
-y.)
+(Odena 2016 accepts any class but "fake", and Salimans et al. match features; neither alone makes G generate images of
+class y.) `feature_matching` w adds the loss of Salimans et al. 2016, section 3.1, over a batch of reals x and of fakes,
+which have the same classes:
+
+    w || mean f(x) - mean f(G(z,y)) ||^2                 f: the inputs of D's last layer
 
 Choices. The layers of Rashid et al. were not available: the backbone, the initialisation and Adam 2e-4 (.5,.999) are
 DCGAN's, z ~ N(0,1), and e is initialised from N(0,.1). G gets the class, because samples are requested by class. A
@@ -21,12 +24,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from derm_bench.training.losses import k_plus_one_discriminator_loss, k_plus_one_generator_loss
+from derm_bench.training.losses import (
+    feature_distance,
+    k_plus_one_discriminator_loss,
+    k_plus_one_generator_loss,
+)
 from derm_bench_plugins.generators.conditional_gan import ConditionalGan, ConditionalGenerator
 from derm_bench_plugins.generators.dcgan_nets import Discriminator, stages_of
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
+    from derm_bench.training.engine import Engine
     from derm_bench_plugins.generators.specs.semi_gan import SemiGanOptions
 
 
@@ -35,6 +43,9 @@ class SemiGan(ConditionalGan):
 
     D returns logits [N,K+1], the last one for "fake".
     """
+
+    options: SemiGanOptions
+    discriminator: Discriminator
 
     def __init__(self, options: SemiGanOptions, task: Task) -> None:
         self.options, self.device, self.classes = options, task.device, len(task.classes)
@@ -49,6 +60,20 @@ class SemiGan(ConditionalGan):
 
     def loss_g(self, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return k_plus_one_generator_loss(fake, targets)
+
+    def judge(
+        self, engine: Engine, images: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        if not self.options.feature_matching:
+            return super().judge(engine, images, fake, targets)
+        with engine.autocast():
+            features = self.discriminator.features(self.augment(fake))
+            logits = self.discriminator.logit(features)
+            with torch.no_grad():
+                wanted = self.discriminator.features(self.augment(images))
+        return self.loss_g(logits, targets) + self.options.feature_matching * feature_distance(
+            wanted, features
+        )
 
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
         """Return 1 - p(K+1 | x)."""

@@ -50,6 +50,7 @@ GENERATORS = (
     "compiled",
     "compiled-reads",
     "pretrained",
+    "of-two-phases",
 )
 CLASSIFIERS = (
     "right",

@@ -11,6 +11,7 @@ from torch import nn
 
 from derm_bench.images import Samples
 from derm_bench.training.checkpoints import TrainingState
+from derm_bench.training.engine import Engine, minimise
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import stream
 
@@ -273,3 +274,24 @@ class Pretrained(Right):
         with torch.no_grad():
             for parameter in self.net.parameters():
                 parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))
+
+
+class OfTwoPhases(Right):
+    """Learns the mean colour of all images with its bias for half of the budget, then one colour a class."""
+
+    def fit(self, train, run):
+        engine = Engine(run, net=self.net)
+        for_bias, for_all = torch.optim.SGD([self.net.bias], lr=0.3), engine.adam(self.net, 0.1)
+
+        def first(batch):
+            loss = (self.net.bias - batch.images.mean((0, 2, 3))).square().mean()
+            minimise(loss, for_bias)
+            return {"loss": loss}
+
+        def second(batch):
+            loss = (self.net(batch.targets) - batch.images.mean((2, 3))).square().mean()
+            minimise(loss, for_all)
+            return {"loss": loss}
+
+        engine.fit(first, train, until=run.budget // 2)
+        engine.fit(second, train)

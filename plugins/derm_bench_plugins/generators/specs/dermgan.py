@@ -49,6 +49,7 @@ SPEC = GeneratorSpec(
     create="derm_bench_plugins.generators.dermgan:Dermgan",
     options=DermganOptions,
     discriminator_outputs=("d_real", "d_fake"),
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator", "order"),
     preflight="derm_bench_plugins.generators.sizes:from_sixteen",
     conditional=True,

@@ -33,6 +33,7 @@ SPEC = GeneratorSpec(
     create="derm_bench_plugins.generators.iagan:Iagan",
     options=IaganOptions,
     discriminator_outputs=("d_real", "d_fake"),
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator", "order"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditions_on="images",

@@ -44,6 +44,7 @@ SPEC = GeneratorSpec(
     create="derm_bench_plugins.generators.lapgan:Lapgan",
     options=LapganOptions,
     discriminator_outputs=("d_real", "d_fake"),
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from derm_bench.specs import GeneratorSpec
 from derm_bench_plugins.generators.specs.common import SMALL
@@ -11,6 +11,14 @@ from derm_bench_plugins.generators.specs.conditional_options import ConditionalO
 
 class SemiGanOptions(ConditionalOptions):
     """The options of the conditional GANs, but for `smoothing`: D has classes instead of a target for reals."""
+
+    feature_matching: float = Field(
+        0,
+        ge=0,
+        le=1e6,
+        description="weight, in the loss of G, of the squared distance between D's mean features of reals and of fakes "
+        "(Salimans et al. 2016, section 3.1)",
+    )
 
     @field_validator("smoothing")
     @classmethod
@@ -27,6 +35,7 @@ SPEC = GeneratorSpec(
     create="derm_bench_plugins.generators.semi_gan:SemiGan",
     options=SemiGanOptions,
     discriminator_outputs=("d_real", "d_fake"),
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,

@@ -53,6 +53,7 @@ SPEC = GeneratorSpec(
     paper="Abdelhalim et al. 2021, on Karras et al. 2018 and Zhang et al. 2019",
     create="derm_bench_plugins.generators.spggan:Spggan",
     options=SpgganOptions,
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={

@@ -39,6 +39,7 @@ SPEC = GeneratorSpec(
     create="derm_bench_plugins.generators.tedgan:TedGan",
     options=TedganOptions,
     discriminator_outputs=("d_real", "d_fake"),
+    cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("latents", "vae", "generator_latents", "discriminator_latents", "generator", "discriminator"),
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
