@@ -94,6 +94,8 @@ def probe_prints(monkeypatch):
     return replace
 
 
+# One cell.
+SMALL = {"seeds": [0], "strategies": ["real-only"], "metrics": []}
 BF16_WINS = '{"images_per_second": {"fp32": 100, "bf16": 230}, "precision": "bf16"}'
 
 
@@ -108,7 +110,7 @@ def test_the_probe_saves_a_profile_that_later_runs_use(in_process, unmeasured, t
 def test_the_first_run_measures_precision_and_later_ones_use_it(
     in_process, write_matrix, unmeasured, probe_prints
 ):
-    matrix = write_matrix(metrics=[])
+    matrix = write_matrix(**SMALL)
     asked = probe_prints(BF16_WINS)
     assert "`run` measures" in in_process("plan", matrix).out and not asked
     first = in_process("run", matrix, "--device", "cpu")
@@ -126,7 +128,7 @@ def test_a_matrix_that_names_its_precision_is_not_measured(
     in_process, write_matrix, unmeasured, probe_prints
 ):
     asked = probe_prints(BF16_WINS)
-    assert in_process("run", write_matrix(numerics={"precision": "fp32"})).code == 0
+    assert in_process("run", write_matrix(**SMALL, numerics={"precision": "fp32"})).code == 0
     assert not asked
 
 
@@ -135,7 +137,7 @@ def test_without_a_measurement_the_run_goes_on_in_fp32(
     in_process, write_matrix, unmeasured, probe_prints, answer
 ):
     probe_prints(answer)
-    ran = in_process("run", write_matrix())
+    ran = in_process("run", write_matrix(**SMALL))
     assert ran.code == 0 and "could not be measured" in ran.err and "fp32 is used" in ran.err
 
 
@@ -146,7 +148,7 @@ def test_a_measurement_that_cannot_be_saved_is_not_used(
     probe_prints(BF16_WINS)
     unmeasured.parent.rmdir()
     unmeasured.parent.write_text("a file where the folder should be")
-    ran = in_process("run", write_matrix())
+    ran = in_process("run", write_matrix(**SMALL))
     assert ran.code == 0 and "cannot be written" in ran.err and "fp32 is used" in ran.err
 
 
