@@ -1,6 +1,7 @@
 """`--plugin FILE`: a Python file as a plugin, without a package."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -102,6 +103,40 @@ def test_the_kit_tests_a_plugin_of_a_file(in_process, grey):
     file = grey("grey_kit")
     tested = in_process("plugins", "test", "grey", "--plugin", file, "--quick")
     assert "generator grey" in tested.out and "shape" in tested.out, tested.err
+
+
+NEEDY = """
+from derm_bench.api import GeneratorSpec, Ref, hookimpl
+
+DERM_BENCH_API = 1
+
+
+def needs(options):
+    return {{"base": Ref("generator", "grey"), "pictures": Ref("samples", "grey", n=4)}}
+
+
+@hookimpl
+def derm_bench_generators():
+    create = "{module}_model:Grey"
+    return [GeneratorSpec(name="needy", summary="wants grey", create=create, requires=needs, trains=False)]
+"""
+
+
+def test_the_kit_fits_what_a_plugin_of_a_file_requires_of_the_same_and_of_other_files(in_process, grey):
+    def verdict(*target):
+        tested = in_process("plugins", "test", *target, "--plugin", file, "--quick")
+        return (
+            re.search("generator needy.*samples have the right shape$", tested.out, re.M | re.S) is not None
+        )
+
+    both = HEAD.replace("return [", 'return [GeneratorSpec(name="needy", summary="wants grey", create="{module}:Grey", '
+                        'requires=needs, trains=False), ')  # fmt: skip
+    needs = NEEDY.split("@hookimpl")[0].split("= 1")[1]
+    file = grey("grey_both", both.replace("Generator", "Ref, Generator", 1) + needs + CLASS)
+    assert verdict("needy")
+    file = grey("grey_base")
+    (file.parent / "grey_needy_model.py").write_text("from grey_base import Grey\n")
+    assert verdict(grey("grey_needy", NEEDY))
 
 
 def test_a_matrix_cannot_name_code(in_process, grey, write_matrix):
