@@ -40,6 +40,27 @@ def test_such_classifiers_are_named_in_one_line():
     assert "gan/net ('nv', 2 of 3 scores), real-only/net ('nv', 3 of 3 scores)" in line
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (
+            {("gan", 1)},
+            "1 cell has no result. Where some seeds of an arm are missing, its mean is over the others.",
+        ),
+        ({("gan", 0), ("gan", 1)}, "2 cells have no result."),
+        ({("gan", 0), ("gan", 1), ("real-only", 0)}, "3 cells have no result. Where some seeds"),
+    ],
+)
+def test_a_mean_over_other_seeds_is_only_spoken_of_where_there_is_one(missing, said):
+    results = [
+        row(name, seed, 0.5, status="failed" if (name, seed) in missing else "done")
+        for name in ("real-only", "gan")
+        for seed in range(2)
+    ]
+    (line,) = [line for line in keep_in_mind(data_of(results)) if "no result" in line]
+    assert line.startswith(said) and (line == said or len(missing) == 3)
+
+
 def training_set(strategy, generator="", **counts):
     """Rows of composition.csv; `mel=(20, 60)` is 20 real and 60 synthetic images."""
     return [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
 
@@ -39,12 +40,24 @@ def keep_in_mind(data: ReportData) -> list[str]:
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:
-        found.append(
-            f"{len(missing)} cells have no result. The means of their arms are over the other seeds."
-        )
+        found.append(_missing(data, missing))
     if data.results and not data.baselines:
         found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
     return unique([*found, *one_class(data), *changed_shares(data)])
+
+
+def _missing(data: ReportData, cells: Collection[str]) -> str:
+    """A sentence about cells without a result, and what their arms have a mean of."""
+    arms: dict[tuple[Any, ...], set[bool]] = {}
+    for row in data.results:
+        arm = tuple(row[name] for name in ("dataset", "train_fraction", "strategy", "classifier"))
+        arms.setdefault(arm, set()).add(row["cell"] in cells)
+    said = "1 cell has no result." if len(cells) == 1 else f"{len(cells)} cells have no result."
+    partly = [arm for arm, missing in arms.items() if missing == {True, False}]
+    if not partly:
+        return said
+    others = data.repeats(arm[0] for arm in partly)
+    return f"{said} Where some {others} of an arm are missing, its mean is over the others."
 
 
 def one_class(data: ReportData) -> list[str]:
