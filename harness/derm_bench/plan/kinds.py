@@ -120,8 +120,8 @@ def _per_update(per_image: float) -> Callable[[Stage, float | None], float]:
 
 def _batch_option(stage: Stage) -> str:
     """The option with the batch size of the plugin that a stage fits, as its spec declares it."""
-    fitted, *_ = (*stage.shared.get("code", {}).get("plugins", ()), {})
-    return str(fitted.get("spec", {}).get("batch_option", "batch_size"))
+    plugins = stage.shared.get("code", {}).get("plugins")
+    return str(plugins[0]["spec"].get("batch_option", "batch_size")) if plugins else "batch_size"
 
 
 def _per_unit(per_unit: float, fixed: float = 0.0) -> Callable[[Stage, float | None], float]:
