@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticKnownError
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.preprocess_order import with_order
@@ -39,8 +40,10 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 def _no_number(value: object) -> object:
-    """None for a number: literals are compared by value, and 1 is equal to true."""
-    return value if isinstance(value, bool) else None
+    """Refuses a number: literals are compared by value, and 1 is equal to true."""
+    if isinstance(value, bool):
+        return value
+    raise PydanticKnownError("literal_error", {"expected": "True"})
 
 
 True_ = Annotated[Literal[True], BeforeValidator(_no_number)]
