@@ -50,7 +50,7 @@ INTERRUPTED = 130
 # workers, stages and tables all lie in it.
 LIFE_SECONDS = (0.1, 3.5)
 LIFE_SHARE = 0.6
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 900.0
 
 # Generators, classifiers and stages of every kind, each long enough to be hit.
 MATRIX = {

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import importlib.metadata
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from derm_bench.errors import UserError
+from derm_bench.regular_files import read_regular
 
 FEW_THREADS = 16
 """As many threads are accepted on any machine: numbers depend on them, so that those of a larger machine can be had."""
@@ -63,6 +65,8 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
     precision, source, unmeasured = wanted.precision, Machine.precision_from, False
     if precision == "auto":
         measured = saved_profile().get(device_model(kind))
+        if measured is not None and measured.precision == "tf32" and kind != "cuda":  # not by a measurement
+            measured = None
         precision = measured.precision if measured else "fp32"
         source = measured.words() if measured else "auto, not measured on this machine"
         unmeasured = measured is None
@@ -160,6 +164,9 @@ def device_model(kind: str) -> str:
     return f"{model} ({', '.join(fast)})" if fast else model
 
 
+PROFILE_BYTES = 2**20
+
+
 @dataclass(frozen=True)
 class Measured:
     """What was measured on a device: the precision to use and images per second by precision."""
@@ -179,19 +186,27 @@ def profile_file() -> Path:
 
 
 def saved_profile() -> dict[str, Measured]:
-    """What was measured, by model of device (`device_model`); empty without a measurement."""
+    """What was measured, by model of device (`device_model`); empty without a measurement, and if the file is damaged
+    or not a regular one."""
     try:
-        content = json.loads(profile_file().read_text())
-        return {
+        content = json.loads(read_regular(profile_file(), PROFILE_BYTES))
+        found = {
             str(model): Measured(
                 str(entry["precision"]),
                 {str(name): float(rate) for name, rate in entry["images_per_second"].items()},
             )
             for model, entry in content["devices"].items()
-            if entry["precision"] in PRECISIONS
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return {}
+    return {model: measured for model, measured in found.items() if _is_possible(measured)}
+
+
+def _is_possible(measured: Measured) -> bool:
+    rates = measured.images_per_second
+    return measured.precision in PRECISIONS and all(
+        name in PRECISIONS and math.isfinite(rate) and rate >= 0 for name, rate in rates.items()
+    )
 
 
 def save_profile(model: str, measured: Measured) -> None:

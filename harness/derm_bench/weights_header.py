@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+<<<<<<< HEAD
 import pickletools
 import zipfile
 import zlib
+=======
+import os
+>>>>>>> w18-b
 from collections.abc import Mapping
 from pathlib import Path
 
-MAX_HEADER = 100_000_000
-"""The largest header that safetensors reads, in bytes."""
+from derm_bench.plain_text import recorded
+from derm_bench.regular_files import open_regular
+
+MAX_HEADER = 2**24
+"""The largest header that is read, in bytes: that of a network with a hundred thousand tensors."""
+
+LONGEST_NAME = 200
+"""The most characters of the names of tensors that a message shows."""
 
 MAX_PICKLE = 20_000_000
 """The largest list of names that is read in a file of torch.save, in bytes."""
@@ -24,19 +34,29 @@ Shapes = Mapping[str, tuple[int, ...]]
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor of a `.safetensors` file, by name. Raises ValueError, with a sentence that names the
     file, if it is no such file or was cut off, and OSError if it cannot be read."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(MAX_HEADER, size - 8):
+        if MAX_HEADER < length <= size - 8:
+            raise ValueError(f"{path} has a header of {length:,} bytes, more than {MAX_HEADER:,}")
+        if not 2 <= length <= size - 8:
             raise ValueError(f"{path} is no file of safetensors, or was cut off")
         text = file.read(length)
     try:
         header = json.loads(text)
         entries = {str(name): entry for name, entry in header.items() if name != "__metadata__"}
-        end = max(entry["data_offsets"][1] for entry in entries.values())
+        end = max(int(entry["data_offsets"][1]) for entry in entries.values())
         shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
         whole = 8 + length + end <= size
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"{path} is no file of safetensors: its header names no tensors") from error
     if not whole:
         raise ValueError(f"{path} was cut off: it has {size:,} of {8 + length + end:,} bytes")
@@ -72,7 +92,7 @@ def problem_of_shapes(path: Path, model: str, known: Shapes) -> str:
         return ""  # reported as a file that holds no weights
     for name, shape in known.items():
         if name not in found:
-            some = f"the first of its {len(found)} are {', '.join(list(found)[:3])}"
+            some = f"the first of its {len(found)} are {recorded(', '.join(list(found)[:3]), LONGEST_NAME)}"
             return f"{path} holds no weights of {model}: it has no tensor {name}; {some}"
         if found[name] != shape:
             return (

@@ -141,6 +141,18 @@ def _safetensors(header: object, data: bytes = b"") -> bytes:
             _safetensors({"w": {"shape": [10, 10], "data_offsets": [0, 400]}}, b"1234"),
             "was cut off",
         ),
+        ("a.safetensors", (2**60).to_bytes(8, "little") + b"{}", "no file of safetensors"),
+        ("a.safetensors", (2**25).to_bytes(8, "little") + b" " * 2**25, "has a header of 33,554,432 bytes"),
+        (
+            "a.safetensors",
+            _safetensors({"w": {"shape": [float("inf"), 1], "data_offsets": [0, 0]}}),
+            "names no tensors",
+        ),
+        (
+            "a.safetensors",
+            _safetensors({"w": {"shape": [2], "data_offsets": [0, float("nan")]}}),
+            "no file of",
+        ),
     ],
 )
 def test_a_file_that_holds_no_weights_is_refused(refused, tmp_path, name, content, said):
@@ -153,6 +165,13 @@ def test_a_file_that_holds_no_weights_is_refused(refused, tmp_path, name, conten
 )
 def test_weights_are_a_file(refused, path, said):
     assert said in refused(f"classifiers.0.weights={path}")
+
+
+def test_the_name_of_a_tensor_is_not_shown_without_end(refused, tmp_path):
+    tensor = {"shape": [1, 1], "data_offsets": [0, 0]}
+    (tmp_path / "a.safetensors").write_bytes(_safetensors({"n" * 1_000_000: tensor, "\x1b[31m": tensor}))
+    said = refused(f"classifiers.0={{name: timm, model: resnet18, weights: {tmp_path / 'a.safetensors'}}}")
+    assert "holds no weights of resnet18" in said and len(said) < 2000 and "\x1b" not in said
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NewType
 
 import pandas as pd
 import pytest
 import yaml
+from pydantic import BaseModel, create_model
 from tests.conftest import TOYS, main_here, read_csv, toy_matrix
 
 from derm_bench.options.base import Options
+from derm_bench.plugins import Plugins
 from derm_bench.runner.verify import verify
 from derm_bench.specs import MetricSpec
 from derm_bench.store import file_digest
@@ -46,9 +50,15 @@ def edit(path, old: str, new: str, *, sealed: bool) -> None:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     if sealed:
-        manifest = json.loads((path.parent / "manifest.json").read_text())
-        manifest["files"][path.name] = file_digest(path)
-        (path.parent / "manifest.json").write_text(json.dumps(manifest))
+        seal(path)
+
+
+def seal(path) -> None:
+    """Writes the digest of a file into the manifest."""
+    folder = path.parent if path.parent.name != "splits" else path.parent.parent
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][path.relative_to(folder).as_posix()] = file_digest(path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_run_that_agrees_is_verified_without_store_or_data(copied, in_process):
@@ -140,6 +150,92 @@ def test_scores_of_a_plugin_are_recomputed_where_none_of_its_options_is_a_file(c
     assert verify(copied, plugins).scores == 120
     edit(copied / "results.csv", read_csv(copied / "results.csv")[0]["toy-cost"] + "\n", "0.5\n", sealed=True)
     assert {one.metric for one in verify(copied, plugins).differences} == {"toy-cost"}
+
+
+def as_if_written(copied, change) -> list[str]:
+    """What `verify` finds after a change of predictions.parquet that its digest in the manifest follows."""
+    path = copied / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    mine = (frame["cell"] == CELL) & (frame["split"] == "test")
+    frame.loc[mine, "image_id"] = change(frame.loc[mine, "image_id"].tolist())
+    frame.to_parquet(path)
+    seal(path)
+    found = verify(copied, Plugins(builtins_only=True)).differences
+    return [f"{one.where}: {one.message}" for one in found if one.file == path.name]
+
+
+def test_predictions_are_of_different_images(copied):
+    assert as_if_written(copied, lambda ids: [ids[0]] * len(ids)) == [f"{CELL}: an image was predicted twice"]
+
+
+def test_predictions_are_of_images_of_the_test_part(copied):
+    split = pd.read_csv(copied / "splits/toy-blobs-s0.csv", dtype=str)
+    train = split.loc[split["split"] == "train", "image_id"].tolist()
+    (said,) = as_if_written(copied, lambda ids: train[: len(ids)])
+    assert said == f"{CELL}: the image '{train[0]}' is not in the test part of the split"
+
+
+def test_labels_of_predictions_are_those_of_the_split(copied):
+    (said,) = as_if_written(copied, lambda ids: ids[1:] + ids[:1])
+    assert "has the label" in said and "in the split" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace("train", "test", 1), "no file is the split of toy-blobs with seed 0"),
+        (lambda text: "", "no file is the split"),
+    ],
+)
+def test_splits_are_those_that_were_planned(copied, change, said):
+    path = copied / "splits/toy-blobs-s0.csv"
+    path.write_text(change(path.read_text()))
+    seal(path)
+    found = verify(copied, Plugins(builtins_only=True)).differences
+    assert [one.file for one in found] == ["splits"] and said in found[0].message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"image_id,group,label,split\n", b"\xff\n\xff", b"a\n" + b"x" * 200_000, b"a,b\n1,2\n"]
+)
+def test_a_planned_file_that_is_no_split_is_named(copied, content):
+    path = copied / "splits/toy-blobs-s0.csv"
+    path.write_bytes(content)
+    manifest = json.loads((copied / "manifest.json").read_text())
+    old = manifest["splits"]["toy-blobs/0"]
+    text = json.dumps(manifest).replace(old, file_digest(path))
+    (copied / "manifest.json").write_text(text)
+    found = verify(copied, Plugins(builtins_only=True)).differences
+    assert [one.file for one in found] == ["splits/toy-blobs-s0.csv"] and "is no split" in found[0].message
+
+
+class InnerCosts(BaseModel):
+    file: Path | None = None
+
+
+Hidden = NewType("Hidden", Path)
+
+
+@pytest.mark.parametrize("annotation", [Path, InnerCosts, Hidden, list[Hidden], dict[str, InnerCosts]])
+def test_a_file_among_the_options_of_a_metric_is_not_read_wherever_it_stands(copied, tmp_path, annotation):
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    raw = {
+        InnerCosts: {"file": str(secret)},
+        list[Hidden]: [str(secret)],
+        dict[str, InnerCosts]: {"a": {"file": str(secret)}},
+    }.get(annotation, str(secret))
+    options = create_model("Options", __base__=Options, costs=(annotation, ...))
+    spec = MetricSpec(
+        name="toy-cost", summary="reads a file", create="toy_plugins.costs:Flat", options=options,
+        level="predictions", higher_is_better=False,
+    )  # fmt: skip
+    manifest = json.loads((copied / "manifest.json").read_text())
+    use = next(use for use in manifest["matrix"]["metrics"] if use["name"] == "toy-cost")
+    use["options"] = {"costs": raw}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    found = verify(copied, SimpleNamespace(get=lambda kind, name: spec))
+    assert found.not_recomputed["values of toy-cost"] == 4
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from derm_bench.errors import UserError
-from derm_bench.store import Store, file_digest
+from derm_bench.forecast.past import finished_stages
+from derm_bench.store import Store, file_digest, maintenance
+
+KEY = "a" * 40
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ def test_a_store_whose_version_is_damaged_says_so(store, content):
 def test_a_version_that_is_a_folder_is_refused(store):
     (store.root / "VERSION").unlink()
     (store.root / "VERSION").mkdir()
-    with pytest.raises(UserError, match="cannot write the store at"):
+    with pytest.raises(UserError, match="VERSION cannot be read: it is not a regular file"):
         Store(store.root).prepare()
 
 
@@ -314,3 +317,69 @@ def test_stage_files_are_plain_json(store):
     document = json.loads((store.folder("abc") / "stage.json").read_text())
     assert set(document) == {"key", "identity", "result", "attempt", "files", "digest"}
     assert Path(store.folder("abc")).name == "abc"
+
+
+# ------------------------------------------------------------------ what is in the place of a file
+
+
+def in_place(path, what):
+    """Puts a pipe, or a link to a device, in the place of a file of the store."""
+    path.parent.chmod(0o755)
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+
+
+SPECIAL = pytest.mark.parametrize("what", ["pipe", "device"])
+
+
+@SPECIAL
+def test_a_version_that_is_no_regular_file_is_refused(store, what):
+    in_place(store.root / "VERSION", what)
+    with pytest.raises(UserError, match="VERSION cannot be read: it is not a regular file"):
+        Store(store.root).check()
+
+
+def test_a_version_without_end_is_refused(store):
+    os.truncate(store.root / "VERSION", 2**40)
+    with pytest.raises(UserError, match="VERSION cannot be read: it has more than"):
+        Store(store.root).check()
+
+
+@SPECIAL
+@pytest.mark.parametrize("name", ["stage.json", "values.json"])
+def test_a_stage_with_a_pipe_or_device_in_it_is_set_aside(store, caplog, what, name):
+    publish(store, KEY, values="[]")
+    in_place(store.folder(KEY) / name, what)
+    assert maintenance.problems(store.folder(KEY)) and maintenance.summarise(store)
+    assert not finished_stages(store)
+    assert Store(store.root).finished(KEY) is None and "set aside" in caplog.text
+
+
+@SPECIAL
+def test_records_that_are_no_regular_file_are_set_aside_before_the_next(store, what):
+    store.append(KEY, {"attempt": "a", "status": "failed"})
+    in_place(store.record_file(KEY), what)
+    assert store.records(KEY) == []
+    store.append(KEY, {"attempt": "b", "status": "failed"})
+    assert [record["attempt"] for record in store.records(KEY)] == ["b"]
+
+
+def test_a_record_is_not_written_through_a_link(store, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine\n")
+    store.record_file(KEY).parent.mkdir(parents=True)
+    store.record_file(KEY).symlink_to(mine)
+    store.append(KEY, {"attempt": "a", "status": "failed"})
+    assert mine.read_text() == "mine\n"
+    assert [record["attempt"] for record in store.records(KEY)] == ["a"]
+
+
+@SPECIAL
+def test_plan_data_that_are_no_regular_file_are_stored_again(store, what):
+    digest = store.put(b"split")
+    in_place(store.data(digest), what)
+    assert "not a regular file" in store.check_data(digest)
+    assert store.put(b"split") == digest and not store.check_data(digest)

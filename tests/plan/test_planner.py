@@ -1,5 +1,6 @@
 """The plan: equal work is one stage, and a key holds all that can change the numbers and nothing else."""
 
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -276,6 +277,9 @@ def test_precision_comes_from_the_saved_profile_else_fp32(tmp_path, monkeypatch)
         '{"devices": 1}',
         '{"devices": {"x": {"precision": "fp8"}}}',
         '{"precision": {"cpu": "bf16"}}',
+        '{"devices": {"x": {"precision": "fp32", "images_per_second": {"fp32": 1' + "0" * 400 + "}}}}",
+        '{"devices": {"x": {"precision": "fp32", "images_per_second": {"fp32": NaN}}}}',
+        '{"devices": {"x": {"precision": "fp32", "images_per_second": {"\\u001b[31m": 1}}}}',
     ],
 )
 def test_a_damaged_or_older_profile_counts_as_none(tmp_path, monkeypatch, text):
@@ -285,3 +289,29 @@ def test_a_damaged_or_older_profile_counts_as_none(tmp_path, monkeypatch, text):
     assert saved_profile() == {}
     save_profile("a", Measured("fp32", {"fp32": 1.0}))
     assert list(saved_profile()) == ["a"]
+
+
+def test_a_profile_that_is_no_regular_file_or_too_large_counts_as_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    profile = tmp_path / "derm-bench/profile.json"
+    profile.mkdir(parents=True)
+    assert saved_profile() == {}
+    profile.rmdir()
+    with profile.open("wb") as file:
+        file.truncate(2**30)
+    assert saved_profile() == {}
+    profile.unlink()
+    profile.symlink_to("/dev/zero")
+    assert saved_profile() == {}
+    profile.unlink()
+    os.mkfifo(profile)
+    assert saved_profile() == {}
+    save_profile("a", Measured("fp32", {"fp32": 1.0}))
+    assert list(saved_profile()) == ["a"]
+
+
+def test_a_precision_that_the_cpu_does_not_have_was_not_measured_on_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    save_profile(device_model("cpu"), Measured("tf32", {"fp32": 1.0, "tf32": 9.0}))
+    machine = this_machine(None, Wanted("cpu"))
+    assert (machine.precision, machine.unmeasured) == ("fp32", True)

@@ -204,6 +204,13 @@ def test_sizes_are_bounded_before_anything_is_read(world, capsys, monkeypatch):
     assert "68,157,440 bytes" in capsys.readouterr().err
 
 
+def test_a_table_of_millions_of_short_rows_is_not_read(world, capsys):
+    with (world / "run/results.csv").open("a") as file:
+        file.write("x\n" * 3_000_000)
+    assert report(world) == 2
+    assert "results.csv: has 3,000,0" in capsys.readouterr().err.replace("\n", "")
+
+
 def test_a_table_of_more_than_2_gb_is_not_read(world, capsys):
     with (world / "run/history.csv").open("a") as file:
         file.truncate(2 * 2**30 + 1)

@@ -11,7 +11,7 @@ import click
 from derm_bench._version import __version__
 from derm_bench.cli.signals import interrupt_when_signalled
 from derm_bench.errors import UserError
-from derm_bench.plain_text import printable
+from derm_bench.plain_text import recorded
 from derm_bench.terminal import GOES_ON, say
 
 # command -> (import path, one line of help). The help is written here so that `--help` imports no command.
@@ -107,13 +107,13 @@ def _exit_code(arguments: list[str]) -> int:
         code = main_group.main(args=arguments, prog_name="derm-bench", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.message = printable(error.message)  # type: ignore[misc]  # of what the user typed
+        error.message = recorded(error.message)  # type: ignore[misc]  # of what the user typed
         error.show()
         return INPUT_IS_WRONG
     except UserError as error:
         if debug:
             raise
-        say(f"error: {error}", err=True)
+        say(f"error: {recorded(str(error))}", err=True)
         return INPUT_IS_WRONG
     except (KeyboardInterrupt, click.Abort):
         say(GOES_ON, err=True)

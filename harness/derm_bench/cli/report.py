@@ -11,6 +11,9 @@ from derm_bench.runner.rebuild import rebuild
 from derm_bench.store import default_store
 from derm_bench.terminal import say
 
+SHOWN = 50
+"""The most changed and the most missing files that are named."""
+
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
@@ -22,7 +25,7 @@ def report(run_dir: Path, store: Path | None) -> int:
     Exits with 1, and writes nothing, if a file differs from its digest in the manifest.
     """
     done = rebuild(run_dir, default_store(), store)
-    for name in done.changed:
+    for name in done.changed[:SHOWN]:
         say(f"error: {run_dir / name} differs from its digest in manifest.json", err=True)
     if done.changed:
         say(
@@ -33,7 +36,9 @@ def report(run_dir: Path, store: Path | None) -> int:
         return 1
     if done.store is not None:
         say(f"the tables were rebuilt from the store {done.store}", err=True)
-    for name in done.lost:
+    for name in done.lost[:SHOWN]:
         say(f"warning: {run_dir / name} is missing, so the report was made without it", err=True)
+    if len(done.lost) > SHOWN:
+        say(f"warning: {len(done.lost) - SHOWN} more files are missing", err=True)
     say(str(run_dir / "report.html"))
     return 0

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from derm_bench.forecast.costs import Costs
 from derm_bench.plan.alike import CostClass, cost_class
 from derm_bench.plan.kinds import KINDS
+from derm_bench.regular_files import read_regular
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store import Store
+from derm_bench.store.stage_files import STAGE_BYTES
 
 # Number of finished stages that are read: enough for medians, and quick for a store of any size.
 LOOKED_AT = 400
@@ -62,8 +64,7 @@ def finished_stages(
     found: dict[CostClass, list[Took]] = defaultdict(list)
     for folder in islice(_folders(store), limit):
         try:
-            with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (hundreds of them)
-                document = json.loads(file.read())
+            document = json.loads(read_regular(f"{folder}/{STAGE_FILE}", STAGE_BYTES))
             group, took = _took(folder, document, costs)
         except (
             OSError,

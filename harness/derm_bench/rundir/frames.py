@@ -29,6 +29,8 @@ _CONVERT: Mapping[Dtype, tuple[Callable[[Any], Any], Any]] = {
 }
 LONGEST = {"cell": 2000, "error": 100_000, "reference": 2000, "extractor": 2000, "protocol": 2000}
 LONGEST_NAME = 255
+MAX_CELLS = 50_000_000
+"""The most rows times columns of a table that is read. A file of a few megabytes can have millions of short rows."""
 """The maximum length of a text value when an untrusted table is read; `LONGEST` has the exceptions by column."""
 
 
@@ -111,6 +113,10 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("error", pd.errors.ParserWarning)  # raised if the first row is too long
+        lines = sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
+        if lines * len(table.names) > MAX_CELLS:
+            raise UserError(f"has {lines:,} lines, too many for a table", file=path)
+        file.seek(0)
         try:
             found = pd.read_csv(
                 file, dtype=str, keep_default_na=False, na_filter=False, index_col=False, encoding="utf-8"

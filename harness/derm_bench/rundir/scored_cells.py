@@ -51,6 +51,14 @@ class AllPredictions:
         """Whether there are test predictions of a cell."""
         return (cell, "test", test_set) in self._rows
 
+    def images(self, place: Place) -> list[tuple[str, str]] | None:
+        """The id and label of each predicted image at a place; None if there are none."""
+        rows = self._rows.get(place)
+        if rows is None:
+            return None
+        found = self._frame.iloc[rows]
+        return list(zip(found["image_id"].astype(str), found["label"].astype(str), strict=True))
+
     def of(self, place: Place, classes: Sequence[str]) -> Predicted | None:
         """The predictions at a place, with labels and columns in the order of `classes`; None if there are none. Raises
         ValueError for a label that is not a class, or for a class without probabilities."""
@@ -89,7 +97,7 @@ def _read(descriptor: int) -> tuple[pd.DataFrame, list[str]]:
         if absent:
             raise ValueError(f"it lacks the columns {', '.join(absent)}")
         classes = [name[2:] for name in names if name.startswith("p_")]
-        texts = ["cell", "split", "test_set", "label", "group"]
+        texts = ["cell", "split", "test_set", "image_id", "label", "group"]
         table = file.read(columns=[*texts, *(f"p_{name}" for name in classes)])
     columns = {name: table.column(name).cast(pa.string()).dictionary_encode() for name in texts}
     columns |= {f"p_{name}": table.column(f"p_{name}").cast(pa.float64()) for name in classes}

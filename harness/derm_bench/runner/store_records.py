@@ -9,7 +9,7 @@ from typing import Any
 
 from derm_bench.runner.execute import Outcome
 from derm_bench.store import Store
-from derm_bench.store.stage_files import check_digests, read_stage, whole_records
+from derm_bench.store.stage_files import check_digests, read_stage, records_in
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,8 @@ class SavedRecords:
         finished = self._finished(key)
         if finished:
             return finished["attempt"]
-        try:
-            content = (self._root / "records" / key[:2] / f"{key}.jsonl").read_bytes()
-        except OSError:
-            return {}
-        return next(reversed(list(whole_records(content))), {})
+        records = records_in(self._root / "records" / key[:2] / f"{key}.jsonl")
+        return records[-1] if records else {}
 
     def _place(self, key: str) -> Path:
         return self._root / "objects" / key[:2] / key

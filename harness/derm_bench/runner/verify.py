@@ -15,6 +15,7 @@ from typing import Any
 from derm_bench.errors import Diverged, UserError
 from derm_bench.lazy import create
 from derm_bench.matrix.options import compose_options
+from derm_bench.options.paths import paths_in
 from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
@@ -26,6 +27,7 @@ from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.schema import RESULTS, SUMMARY, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import summary_table
+from derm_bench.runner.verify_splits import TEST, wrong_images
 from derm_bench.scoring import classification_metrics
 
 CLOSE = 1e-9
@@ -128,11 +130,9 @@ def _plugin_metrics(matrix: Mapping[str, Any], plugins: Plugins) -> list[_Plugin
         try:
             spec = plugins.get("metric", use["name"])
             model = compose_options(spec)
-            if spec.level != "predictions" or any(
-                "Path" in str(f.annotation) for f in model.model_fields.values()
-            ):
-                continue
-            found.append(_PluginMetric(spec, model.model_validate(use.get("options", {})), sizes))
+            options = model.model_validate(use.get("options", {}))
+            if spec.level == "predictions" and not any(paths_in(options)):
+                found.append(_PluginMetric(spec, options, sizes))
         except (UserError, ValueError):  # not installed, or of another version
             continue
     return found
@@ -154,6 +154,9 @@ def _compare_scores(
             found.not_recomputed["rows, since there is no predictions.parquet"] = len(done)
         return
     predictions = AllPredictions(files.predictions)
+    for wrong in wrong_images(files.folder, stages, predictions):
+        test_set = TEST if wrong.cell else ""
+        found.differences.append(Difference(wrong.file, wrong.message, wrong.cell, test_set))
     for row in results:
         place = planned.get((row["cell"], row["test_set"]))
         if row["status"] != "done" and place is not None and predictions.has(place[0].name, place[1]):

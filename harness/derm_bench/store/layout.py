@@ -9,10 +9,12 @@ from pathlib import Path
 import platformdirs
 
 from derm_bench.errors import UserError
+from derm_bench.regular_files import read_regular
 from derm_bench.store.atomic_files import reason, write_atomically
 
 VERSION = "VERSION"
 LAYOUT = "1"
+VERSION_BYTES = 1000
 FOLDERS = ("objects", "records", "data", "staging", "running", "checkpoints", "aside", "locks")
 
 _ATTEMPT, _KEY, _DIGEST = "[0-9a-f]{32}", "[0-9a-f]{40}", "[0-9a-f]{64}"
@@ -40,6 +42,16 @@ def is_own(place: str, path: Path) -> bool:
     return _OWN[place].fullmatch(path.name) is not None and not path.is_symlink()
 
 
+def _version(root: Path) -> bytes:
+    try:
+        return read_regular(root / VERSION, VERSION_BYTES)
+    except OSError as error:
+        raise UserError(
+            f"the store at {root} cannot be used: its file {VERSION} cannot be read: {reason(error)}",
+            hint=_HINT,
+        ) from error
+
+
 def check_place(root: Path) -> bool:
     """Whether there is a store at `root`; False for a folder that is empty or does not exist. Writes nothing.
 
@@ -48,8 +60,6 @@ def check_place(root: Path) -> bool:
     """
     try:
         names = {name for name in os.listdir(root) if not _BEING_WRITTEN.fullmatch(name)}  # noqa: PTH208
-        if VERSION in names:
-            version = (root / VERSION).read_bytes()
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -61,6 +71,7 @@ def check_place(root: Path) -> bool:
         return False
     if VERSION not in names or not ((root / "objects").is_dir() or names <= {VERSION, *FOLDERS}):
         raise UserError(f"{root} is not empty and is not a store", hint=_HINT)
+    version = _version(root)
     if version != LAYOUT.encode():
         if version.isdigit():
             what = f"has layout '{version.decode()[:20]}', this version reads '{LAYOUT}'"

@@ -12,11 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from derm_bench.regular_files import read_regular
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store.atomic_files import flush
 from derm_bench.store.layout import is_own
 from derm_bench.store.processes import is_running
-from derm_bench.store.stage_files import document_digest, file_digest, read_stage
+from derm_bench.store.stage_files import (
+    NOTE_BYTES,
+    STAGE_BYTES,
+    document_digest,
+    file_digest,
+    read_stage,
+)
 from derm_bench.store.store import Store
 
 DAY = 86_400.0
@@ -170,8 +177,8 @@ def problems(folder: Path) -> list[str]:
 
 def _title(folder: Path) -> str:
     try:
-        return str(json.loads((folder / STAGE_FILE).read_bytes())["attempt"]["title"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(read_regular(folder / STAGE_FILE, STAGE_BYTES))["attempt"]["title"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return folder.name[:12]
 
 
@@ -285,6 +292,6 @@ def _age(path: Path) -> float:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        return json.loads(read_regular(path, NOTE_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None

@@ -9,10 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from derm_bench.regular_files import open_regular, read_regular
 from derm_bench.stage_names import STAGE_FILE
 
 FIELDS = ("key", "identity", "result", "attempt", "files")
 _TYPES: Mapping[str, type] = {"key": str, "identity": dict, "result": dict, "attempt": dict, "files": dict}
+STAGE_BYTES, RECORD_BYTES, NOTE_BYTES = 2**26, 2**28, 2**20
+"""The largest stage file, file of records and note of an attempt that is read."""
+
 # The files from which tables, sheets and reports are made. They are small; networks and images are not.
 READ_FILES = (
     "values.json",
@@ -26,7 +30,7 @@ READ_FILES = (
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
@@ -35,8 +39,7 @@ def read_stage(folder: str | Path) -> dict[str, Any]:
     than the name of the folder, or if a file that it lists is missing. Digests are not checked: `check_digests` does
     that for what tables are read from, and `maintenance.verify` for everything."""
     try:
-        with open(f"{folder}/{STAGE_FILE}", "rb") as file:  # noqa: PTH123  (thousands of them)
-            document = json.loads(file.read())
+        document = json.loads(read_regular(f"{folder}/{STAGE_FILE}", STAGE_BYTES))
     except FileNotFoundError:
         raise ValueError(f"{STAGE_FILE} is missing") from None
     except (ValueError, RecursionError) as error:
@@ -74,6 +77,15 @@ def document_digest(document: Mapping[str, Any]) -> str:
 def _digest_of_plain(document: Mapping[str, Any]) -> str:
     plain = {name: document[name] for name in FIELDS}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def records_in(path: Path) -> list[dict[str, Any]]:
+    """The records in a file of records, oldest first, without those that are damaged (`whole_records`); none if it
+    cannot be read."""
+    try:
+        return list(whole_records(read_regular(path, RECORD_BYTES)))
+    except OSError:
+        return []
 
 
 def whole_records(content: bytes) -> Iterator[dict[str, Any]]:

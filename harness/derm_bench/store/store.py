@@ -34,17 +34,19 @@ from pathlib import Path
 from typing import Any
 
 from derm_bench.errors import UserError
+from derm_bench.regular_files import read_regular
 from derm_bench.stage_names import STAGE_FILE
 from derm_bench.store.atomic_files import flush, flush_folders, reason, write_atomically
 from derm_bench.store.layout import check_place, is_own, make_folders
 from derm_bench.store.processes import identify, is_running
 from derm_bench.store.stage_files import (
+    NOTE_BYTES,
     check_digests,
     document_digest,
     file_digest,
     read_note,
     read_stage,
-    whole_records,
+    records_in,
 )
 
 # Status in the record of a stage that was set aside. It is not a failure of the stage, so the stage is made again.
@@ -220,7 +222,7 @@ class Store:
             with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # if two runs start at once, one does it
                 try:
-                    note = read_note(handle.read())
+                    note = read_note(handle.read(NOTE_BYTES))
                 except (ValueError, RecursionError) as error:
                     self._set_file_aside(path, "the note of an attempt", str(error))
                     continue
@@ -318,10 +320,10 @@ class Store:
         """Appends the record of an attempt by a single write of one line, so that a record is complete or absent."""
         path = self.record_file(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            self._set_file_aside(path, "the file of records of a stage", "it is a folder")
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # what a link leads to is not ours
+            self._set_file_aside(path, "the file of records of a stage", "it is not a regular file")
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a crash has cut off the last line
@@ -336,10 +338,7 @@ class Store:
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """The records of all attempts at a stage, oldest first. Lines that are cut off or damaged are left out."""
-        try:
-            return list(whole_records(self.record_file(key).read_bytes()))
-        except OSError:
-            return []
+        return records_in(self.record_file(key))
 
     def record_file(self, key: str) -> Path:
         """The file with the records of all attempts at a stage, which need not exist."""
@@ -352,7 +351,7 @@ class Store:
         digest = hashlib.sha256(content).hexdigest()
         path = self.data(digest)
         try:
-            if path.read_bytes() == content:
+            if read_regular(path, len(content)) == content:
                 return digest
             why = "its content differs from its digest"
         except OSError as error:
