@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
+import os
 import pickletools
 import zipfile
 import zlib
-=======
-import os
->>>>>>> w18-b
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,7 +64,7 @@ def texts_in(path: Path) -> list[str]:
     """All texts in the list of tensors of a file of torch.save, the names of the tensors among them. The list is read
     and nothing in it is executed. Empty for another or an older format, and for a list that is broken or very long."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             lists = [entry for entry in archive.infolist() if entry.filename.rpartition("/")[2] == "data.pkl"]
             if not lists or lists[0].file_size > MAX_PICKLE:
                 return []
@@ -107,7 +104,7 @@ def _problem_of_names(path: Path, model: str, known: Shapes) -> str:
     absent = next((name for name in known if name not in bare), None)
     if not names or absent is None:
         return ""
-    return f"{path} holds no weights of {model}: it has no tensor {absent}; it has {', '.join(names[:3])}"
+    return f"{path} holds no weights of {model}: it has no tensor {absent}; it has {recorded(', '.join(names[:3]), LONGEST_NAME)}"
 
 
 def _bare(name: str) -> str:
