@@ -104,7 +104,8 @@ def _problem_of_names(path: Path, model: str, known: Shapes) -> str:
     absent = next((name for name in known if name not in bare), None)
     if not names or absent is None:
         return ""
-    return f"{path} holds no weights of {model}: it has no tensor {absent}; it has {recorded(', '.join(names[:3]), LONGEST_NAME)}"
+    some = recorded(", ".join(names[:3]), LONGEST_NAME)
+    return f"{path} holds no weights of {model}: it has no tensor {absent}; it has {some}"
 
 
 def _bare(name: str) -> str:
