@@ -16,8 +16,8 @@ WIDTH, FIRST = 64, 8  # channels, and the side of the first images: level 0
 
 @api.hookimpl
 def derm_bench_generators() -> list[api.GeneratorSpec]:
-    about = {"name": "progressive", "summary": "a GAN that grows", "create": "progressive:Progressive"}
-    return [api.GeneratorSpec(**about, options=SmallOptions, presets=PRESETS, discriminator_outputs=LOGGED)]
+    return [api.GeneratorSpec(name="progressive", summary="a GAN that grows", create="progressive:Progressive",
+                              options=SmallOptions, presets=PRESETS, discriminator_outputs=LOGGED)]  # fmt: skip
 
 
 class Growing(nn.Module):  # one block, and one convolution from or to pixels, per level

@@ -16,7 +16,7 @@ class SmallOptions(api.GeneratorOptions):
 
 
 class SmallGan(api.NoiseGenerator):  # a subclass defines `fit`
-    def __init__(self, options: SmallOptions, task: api.Task) -> None:
+    def __init__(self, options, task: api.Task) -> None:
         self.options, self.task, self.device = options, task, task.device
         self.g, self.d = (net.to(task.device) for net in (generator(task.size), reader(task.size)))
 

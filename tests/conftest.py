@@ -36,11 +36,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path, monkeypatch):
+def _own_places(tmp_path, tmp_path_factory, monkeypatch):
     """No test touches the user's store, cache or configuration, nor measures precision (fp32 is what was measured)."""
     monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     for kind in ("cpu", "cuda"):
         save_profile(device_model(kind), Measured("fp32", {"fp32": 100.0}))
 

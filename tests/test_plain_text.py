@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from rich.table import Table
 
 from derm_bench.cli.plugins import _print_options
-from derm_bench.plain_text import LONGEST, csv_cell, from_csv_cell, printable, recorded
+from derm_bench.plain_text import LONGEST, csv_cell, from_csv_cell, listed, printable, recorded
 from derm_bench.rundir.frames import make_frame, read_csv, write_csv
 from derm_bench.rundir.schema import COMPOSITION, RESULTS
 from derm_bench.terminal import PlainConsole, say
@@ -105,3 +105,9 @@ def test_options_of_a_plugin_are_shown_as_they_are_written(capsys):
 
     _print_options(Odd)
     assert "[/red] \\x1b[2J" in capsys.readouterr().out
+
+
+def test_a_sentence_names_a_few_and_counts_the_others():
+    said = {n: listed([*"abcdefg"][:n]) for n in (0, 1, 2, 4, 5, 7)}
+    assert said == {0: "", 1: "a", 2: "a and b", 4: "a, b, c and d", 5: "a, b, c, d and 1 more",
+                    7: "a, b, c, d and 3 more"}  # fmt: skip

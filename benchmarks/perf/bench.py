@@ -21,7 +21,7 @@ from material import Material
 from pairs import HERE, Side, Waiting, run_side
 from sizes import SIZES
 
-from derm_bench.executors.local import MALLOC
+from derm_bench.executors.local import MALLOC, WAIT
 
 if TYPE_CHECKING:
     from rows import Row
@@ -70,7 +70,7 @@ class Bench:
         return [word for name, value in flags.items() for word in (f"--{name}", str(value))]
 
     def ours(self, row: Row, arguments: Sequence[str]) -> Side:
-        """Run our side, with the memory allocator of the workers of derm-bench."""
+        """Run our side, with the memory allocator and the waiting threads of the workers of derm-bench."""
         return self._run(f"ours.row{row.number}", [*arguments, "--precision", self.precision])
 
     def baseline(self, row: Row, arguments: Sequence[str]) -> Side:
@@ -117,7 +117,7 @@ class Bench:
         if self.kind == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
         if module.startswith("ours."):
-            environment |= MALLOC if self.kind == "cpu" else {}
+            environment |= WAIT | MALLOC if self.kind == "cpu" else {}
             environment["DERM_BENCH_CACHE"] = str(self.folder / "cache")
             environment["XDG_CONFIG_HOME"] = str(self.folder / "config")
         return environment
@@ -137,7 +137,7 @@ def probe(kind: str, threads: int) -> str:
         text=True,
         check=True,
         cwd=HERE,
-        env=os.environ | MALLOC,
+        env=os.environ | WAIT | MALLOC,
     )
     return str(json.loads(done.stdout)["precision"])
 

@@ -1,11 +1,15 @@
-"""Text of users and plugins made safe for terminals, tables and records."""
+"""Text of users and plugins made safe for terminals, tables and records; lists of names in sentences."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST = 10_000
 """The largest number of characters of a text that is recorded, such as an error message."""
+
+NAMED = 4
+"""The largest number of names in a sentence."""
 
 # Control characters other than line breaks and tabs, characters that change the direction or the lines of what follows,
 # and lone surrogates, which no file in UTF-8 can hold.
@@ -32,6 +36,14 @@ def recorded(text: str, longest: int = LONGEST) -> str:
         tail = longest - head
         text = f"{text[:head]} [... {len(text) - longest:,} characters left out ...] {text[-tail:]}"
     return printable(text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a sentence: all of a few, else the first ones and the number of the others."""
+    first, last = names[:NAMED], f"{len(names) - NAMED} more"
+    if len(names) <= NAMED:
+        first, last = names[:-1], names[-1] if names else ""
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def is_unicode(text: str) -> bool:

@@ -94,7 +94,8 @@ class PluginSpec:
       are found by default;
     - `"package.module"` is a module that is imported under a computed name, with all that it imports;
     - `"distribution"` counts with its version, and with the content of its files if it is in development;
-    - `"package/data/names.json"` is a file or folder in the folder of a package.
+    - `"package/data/names.json"` is a file or folder in the folder of a package, and `"my_gan/names.json"` one beside
+      a plugin of one file, my_gan.py.
     `cost` is an import path, called as `cost(options, side)` with the options as a map and the side of the images in
     pixels (generators and classifiers only). It returns the multiply-adds of one image in a forward pass, or None if
     they are unknown, so that a forecast can tell networks apart. Without it, cost grows with the number of pixels.
@@ -149,8 +150,7 @@ class GeneratorSpec(PluginSpec):
     `discriminator_outputs` are the two names under which `fit` logs the mean probability of being real, in [0,1], that
     its discriminator gives to real and to generated images, such as `("d_real", "d_fake")`. The harness then ends a fit
     whose discriminator is dead or overpowers the generator, and keeps both means at the end as `d_real` and `d_fake`.
-    Without it no logged name has a meaning to the harness, except that the report draws curves named `d_real` and
-    `d_fake` together.
+    The report draws both curves in a figure. Without it no logged name has a meaning to the harness.
 
     Three more import paths are for generators of images that are made elsewhere:
 

@@ -1,9 +1,12 @@
-"""The names and shapes of the tensors in a file of safetensors, from its header, without torch."""
+"""The names of the tensors in a file of weights without torch, and of safetensors their shapes."""
 
 from __future__ import annotations
 
 import json
 import os
+import pickletools
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +18,9 @@ MAX_HEADER = 2**24
 
 LONGEST_NAME = 200
 """The most characters of the names of tensors that a message shows."""
+
+MAX_PICKLE = 20_000_000
+"""The largest list of names that is read in a file of torch.save, in bytes."""
 
 PREFIXES = ("model.", "module.", "net.")
 """Names of the module that wraps a network in training scripts. They are taken off when weights are loaded."""
@@ -54,11 +60,29 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def texts_in(path: Path) -> list[str]:
+    """All texts in the list of tensors of a file of torch.save, the names of the tensors among them. The list is read
+    and nothing in it is executed. Empty for another or an older format, and for a list that is broken or very long."""
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            lists = [entry for entry in archive.infolist() if entry.filename.rpartition("/")[2] == "data.pkl"]
+            if not lists or lists[0].file_size > MAX_PICKLE:
+                return []
+            content = archive.read(lists[0])
+        words = [value for opcode, value, _ in pickletools.genops(content) if opcode.name.endswith("UNICODE")]
+    except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return []
+    return list(dict.fromkeys(word for word in words if isinstance(word, str)))
+
+
 def problem_of_shapes(path: Path, model: str, known: Shapes) -> str:
-    """Why the file of safetensors at `path` cannot be of `model`, a network with tensors of the shapes `known`; empty
-    if it can, if nothing is known of the network, or if the file is of another format or broken."""
-    if path.suffix != ".safetensors" or not known:
+    """Why the weights file at `path` cannot be of `model`, a network with tensors of the shapes `known`; empty if it
+    can, if nothing is known of the network, or if the file is of another format or broken. Of a file of torch.save only
+    the names are compared."""
+    if not known:
         return ""
+    if path.suffix != ".safetensors":
+        return _problem_of_names(path, model, known)
     try:
         found = without_prefix(shapes_in(path), known)
     except (OSError, ValueError):
@@ -72,6 +96,22 @@ def problem_of_shapes(path: Path, model: str, known: Shapes) -> str:
                 f"{path} holds no weights of {model}: {name} is {list(found[name])} instead of {list(shape)}"
             )
     return ""
+
+
+def _problem_of_names(path: Path, model: str, known: Shapes) -> str:
+    names = [text for text in texts_in(path) if "." in text and " " not in text]
+    bare = {_bare(name) for name in names}
+    absent = next((name for name in known if name not in bare), None)
+    if not names or absent is None:
+        return ""
+    some = recorded(", ".join(names[:3]), LONGEST_NAME)
+    return f"{path} holds no weights of {model}: it has no tensor {absent}; it has {some}"
+
+
+def _bare(name: str) -> str:
+    """A name without any of `PREFIXES` in front of it."""
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)
+    return name if prefix is None else _bare(name.removeprefix(prefix))
 
 
 def without_prefix(shapes: Shapes, known: Shapes) -> Shapes:

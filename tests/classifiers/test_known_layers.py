@@ -99,6 +99,28 @@ def test_weights_of_another_network_are_refused_by_name_or_shape(tmp_path, libra
     assert "layer4.2.conv2.weight is [512, 512, 3, 3] instead of [1024, 32, 3, 3]" in said
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_names_in_files_of_torch_save_are_compared_without_loading_them(tmp_path, wrapped):
+    def save(names):
+        tensors = {name: torch.zeros(2, 2) for name in names}
+        torch.save({"state_dict": tensors, "epoch": 3} if wrapped else tensors, tmp_path / "w.pt")
+        return tmp_path / "w.pt"
+
+    for prefix in ("", "module.", "module.model.", "net."):
+        assert (
+            problems(save(f"{prefix}{name}" for name in (*BOTH["resnet50"], "fc.weight")), "resnet50") == []
+        )
+    (said,) = problems(save(["backbone.layer1.weight", "fc.weight"]), "resnet50")
+    assert (
+        "w.pt holds no weights of resnet50: it has no tensor layer3.5.conv3.weight; it has backbone.la"
+        in said
+    )
+    assert problems(save(BOTH["resnet18"]), "resnet50", "torchvision") != []
+    whole = (tmp_path / "w.pt").read_bytes()
+    (tmp_path / "w.pt").write_bytes(whole[: len(whole) // 2])
+    assert problems(tmp_path / "w.pt", "resnet50") == [], "a broken file is another refusal's"
+
+
 def test_what_is_not_known_is_left_to_the_worker(tmp_path):
     path = write(tmp_path / "w.safetensors", {"a.weight": (2, 3)})
     assert problems(path, "some_new_network") == []
@@ -116,4 +138,4 @@ def test_no_tensor_is_read_and_a_huge_header_is_not_either(tmp_path):
     assert weights_header.shapes_in(path) == {"a.weight": (100_000, 100_000)}
     with path.open("r+b") as file:
         file.write(struct.pack("<Q", weights_header.MAX_HEADER + 1))
-    assert "is no file of safetensors" in problem_of_weights(path)
+    assert "has a header of 16,777,217 bytes" in problem_of_weights(path)

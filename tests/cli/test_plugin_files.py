@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import sys
 
 import pytest
 from tests.conftest import read_csv
 
 from derm_bench.plan.closure import forget_source
+from derm_bench.plan.keys import forget_plugins
 from derm_bench.plugins import Plugins, local_files
 
 HEAD = """
@@ -102,7 +104,42 @@ def test_every_command_that_reads_plugins_takes_the_file(in_process, grey, matri
 def test_the_kit_tests_a_plugin_of_a_file(in_process, grey):
     file = grey("grey_kit")
     tested = in_process("plugins", "test", "grey", "--plugin", file, "--quick")
-    assert "generator grey" in tested.out and "shape" in tested.out, tested.err
+    assert "generator grey" in tested.out and "samples have the right shape" in tested.out, tested.err
+    assert "a plugin of one file may import torch" in tested.out
+
+
+NEEDY = """
+from derm_bench.api import GeneratorSpec, Ref, hookimpl
+
+DERM_BENCH_API = 1
+
+
+def needs(options):
+    return {{"base": Ref("generator", "grey"), "pictures": Ref("samples", "grey", n=4)}}
+
+
+@hookimpl
+def derm_bench_generators():
+    create = "{module}_model:Grey"
+    return [GeneratorSpec(name="needy", summary="wants grey", create=create, requires=needs, trains=False)]
+"""
+
+
+def test_the_kit_fits_what_a_plugin_of_a_file_requires_of_the_same_and_of_other_files(in_process, grey):
+    def verdict(*target):
+        tested = in_process("plugins", "test", *target, "--plugin", file, "--quick")
+        return (
+            re.search("generator needy.*samples have the right shape$", tested.out, re.M | re.S) is not None
+        )
+
+    both = HEAD.replace("return [", 'return [GeneratorSpec(name="needy", summary="wants grey", create="{module}:Grey", '
+                        'requires=needs, trains=False), ')  # fmt: skip
+    needs = NEEDY.split("@hookimpl")[0].split("= 1")[1]
+    file = grey("grey_both", both.replace("Generator", "Ref, Generator", 1) + needs + CLASS)
+    assert verdict("needy")
+    file = grey("grey_base")
+    (file.parent / "grey_needy_model.py").write_text("from grey_base import Grey\n")
+    assert verdict(grey("grey_needy", NEEDY))
 
 
 def test_a_matrix_cannot_name_code(in_process, grey, write_matrix):
@@ -205,3 +242,83 @@ def test_a_plugin_is_a_regular_file_of_bounded_size(in_process, matrix, tmp_path
         file.truncate(2**40)
     ran = in_process("plan", matrix, "--plugin", tmp_path / "huge.py")
     assert ran.code == 2 and "no Python file" in ran.err
+
+
+OPENS = """
+import json
+from pathlib import Path
+
+from derm_bench.api import GeneratorOptions, GeneratorSpec, hookimpl
+from {module}_model import Grey
+
+DERM_BENCH_API = 1
+HERE = Path(__file__).parent
+
+
+class Options(GeneratorOptions):
+    level: Path | None = None
+
+
+class Opens(Grey):
+    def fit(self, train, run):
+        json.loads((HERE / "{module}.json").read_text())
+
+    def __init__(self, options, task):
+        super().__init__(options, task)
+        self.level = int(options.level.read_text()) if options.level else 0
+
+
+@hookimpl
+def derm_bench_generators():
+    create, stated = "{module}:Opens", ("{module}/{module}.json",)
+    return [GeneratorSpec(name="grey", summary="s", create=create, options=Options, trains=False, depends_on=stated)]
+"""
+
+
+def test_what_failed_is_tried_again_once_data_weights_or_code_have_changed(
+    in_process, grey, write_matrix, tmp_path
+):
+    """Without --retry-failed; the data lie beside the file, named by `depends_on`, and the weights are an option."""
+    file = grey("grey_mended", OPENS)
+    data, weights, helper = (
+        file.with_suffix(".json"),
+        tmp_path / "level.txt",
+        file.with_name("grey_mended_levels.py"),
+    )
+    (file.with_name("grey_mended_model.py")).write_text(
+        f"from derm_bench.api import Samples\n{CLASS.format(module='grey_mended')}"
+    )
+    data.write_text("no JSON")
+    weights.write_text("many")
+    helper.write_text("LEVEL = 1 / 0\n")
+    strategy = {
+        "name": "g",
+        "generator": {"name": "grey", "level": "level.txt"},
+        "synthetic": {"per_class": 4},
+    }
+    matrix = write_matrix(strategies=[strategy], seeds=[0])
+
+    def run(said):
+        forget_source()
+        forget_plugins()
+        sys.modules.pop("grey_mended_levels", None)
+        ran = in_process("run", matrix, "--plugin", file)
+        assert said in ran.err + ran.out, ran.err
+        return ran.code
+
+    assert run("ValueError") == 1
+    assert run("will not be tried again") == 1
+    weights.write_text("7")
+    assert run("JSONDecodeError") == 1
+    data.write_text("{}")
+    assert run("ZeroDivisionError") == 1
+    helper.write_text("LEVEL = 100\n")
+    assert run("1 done") == 0
+
+
+def test_an_error_in_depends_on_names_the_plugin(in_process, grey, matrix):
+    ran = in_process(
+        "plan", matrix, "--plugin", grey("grey_absent", HEAD.replace("trains", 'depends_on="x.json", trains'))
+    )
+    assert ran.code == 2 and "grey: `depends_on` names 'x.json'" in ran.err
+    assert "files beside a plugin of one file, are written module/file" in ran.err

@@ -12,6 +12,7 @@ from derm_bench.rundir.planned import RunStages, ScoreStage
 from derm_bench.rundir.selection import Selection, refuse_loss
 
 PRESETS = {"smoke": {"budget.updates": 6}, "a/b: c": {"budget.updates": 7}}
+FLIPPED = {"name": "flipped", "augment": ["hflip"]}
 SMALL = {"seeds": [0], "strategies": ["real-only"], "presets": PRESETS}
 
 
@@ -106,6 +107,22 @@ def test_with_out_a_selection_that_keeps_all_finished_rows_goes_on(in_process, w
     assert refused.code == 2 and "1 finished row of the whole matrix" in refused.err
 
 
+def test_a_run_says_which_finished_rows_the_edited_matrix_does_not_have(in_process, write_matrix):
+    assert in_process("run", write_matrix(strategies=["real-only", FLIPPED])).code == 0
+    edited = in_process("run", write_matrix(strategies=["real-only"], seeds=[0]), "--json")
+    left_out = json.loads(edited.out)["left_out"]
+    rows = ("flipped/toy-centroid/0", "flipped/toy-centroid/1", "real-only/toy-centroid/1")
+    assert left_out == [f"toy-blobs/{row} on test" for row in rows]
+    again = in_process("run", write_matrix(strategies=["real-only"], seeds=[1]))
+    for said in (
+        "1 finished row of the former tables is not in the new ones",
+        "toy-centroid/0 on test",
+        "store",
+    ):
+        assert said in again.err
+    assert "finished row" not in in_process("run", write_matrix(strategies=["real-only"], seeds=[1, 0])).err
+
+
 def test_scores_of_generators_are_not_overwritten_either():
     at = ClassCoordinates("toy-blobs", 1.0, "scored", "toy-mean", 0, 0, "blue")
 
@@ -120,4 +137,6 @@ def test_scores_of_generators_are_not_overwritten_either():
         refuse_loss("out", manifest({}), "", lambda: stages("b"))
     refuse_loss("out", manifest({}), "", lambda: stages("a"))
     refuse_loss("out", manifest({"a" * 40: {"status": "failed", "error": ""}}), "", lambda: stages("b"))
-    refuse_loss("out", manifest({}), "smoke", lambda: stages("b"))
+    assert refuse_loss("out", manifest({}), "smoke", lambda: stages("b")) == []
+    without = refuse_loss("out", manifest({}), "smoke", lambda: RunStages({"name": "toy"}))
+    assert without == ["the scores of scored [blue] seed 0"]

@@ -7,6 +7,8 @@ from derm_bench.forecast.costs import Costs
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
+from derm_bench.plan.amounts import Amounts
+from derm_bench.plan.kinds import guessed_seconds
 from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 
@@ -62,3 +64,17 @@ def test_a_budget_in_updates_needs_no_batch_size(in_process, write_matrix):
 def test_forecasts_know_the_batch_size_by_the_name_that_the_spec_gives(toys, plugin, batch):
     fit = {"kind": "fit", "params": {"generator": plugin, "options": {"batch": 6}, "size": 8}}
     assert Costs(Plugins()).per_unit(fit) == 8**2 * batch
+
+
+@pytest.mark.parametrize(("plugin", "option"), [("toy-spelled", "batch"), ("toy-mean", "batch_size")])
+def test_guesses_before_any_record_know_it_too(toys, write_matrix, plugin, option):
+    def guess(batch):
+        plugins = Plugins()
+        matrix = load_matrix(
+            write_matrix(matrix_of({"name": plugin, option: batch}, {"updates": 50})), plugins
+        )
+        plan = make_plan(matrix, cells(matrix, plugins), plugins, CPU)
+        (fit, *_) = [stage for stage in plan.stages.values() if stage.kind == "fit"]
+        return guessed_seconds(fit, Amounts(plan))
+
+    assert guess(60) == pytest.approx(10 * guess(6))

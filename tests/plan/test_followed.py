@@ -189,6 +189,18 @@ def test_depends_on_names_modules_package_data_and_distributions(project):
     assert changes(before, stated("checkout-helper")) == ["checkout_helper/plan.txt"]
 
 
+def test_depends_on_names_files_beside_a_plugin_of_one_file(project, tmp_path):
+    project("checkout/lone_gan.py", "")
+    for name in ("lone_gan/mean.npy", "lone_gan/weights"):
+        project(f"checkout/{'mean.npy' if 'mean' in name else 'weights/a.bin'}", "1")
+        before = stated(name)
+        project(f"checkout/{'mean.npy' if 'mean' in name else 'weights/a.bin'}", "2")
+        assert len(changes(before, stated(name))) == 1
+    assert declared.places_of(("lone_gan/mean.npy",)) == [tmp_path / "checkout/mean.npy"]
+    with pytest.raises(UserError, match="lone_gan/absent"):
+        stated("lone_gan/absent")
+
+
 def test_the_kit_lets_a_plugin_open_what_depends_on_names(project, tmp_path):
     place = tmp_path / "site-packages/gan_plugin"
     assert declared.places_of(("gan_plugin/data/a.txt", "gan-plugin")) == [place / "data/a.txt", place]

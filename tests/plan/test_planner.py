@@ -209,9 +209,25 @@ def test_a_generator_that_is_fitted_on_enlarged_images_is_warned_of(plan, genera
     assert len(found) == warned and all(warning.startswith(label) for warning in found)
 
 
-def test_a_balance_that_adds_nothing_is_said(plan):
-    planned = plan(sets=("strategies.2.synthetic={balance: 3}",))
-    assert any("adds no synthetic images" in warning for warning in planned.warnings)
+@pytest.mark.parametrize(
+    ("synthetic", "why"),
+    [
+        ("{balance: 3}", "its classes already have the requested size"),
+        ("{ratio: 0.0001}", "its quota is 0 in every class"),
+    ],
+)
+def test_a_quota_that_adds_nothing_is_said_with_its_reason(plan, synthetic, why):
+    planned = plan(sets=(f"strategies.2.synthetic={synthetic}",))
+    name = planned.matrix.strategies[2].name
+    assert planned.warnings == [f"{name} adds no synthetic images: {why}"]
+
+
+def test_equal_quotas_that_add_nothing_are_one_warning(plan):
+    """Two strategies, by a sweep."""
+    sets = ("strategies.2.synthetic={balance: 3}", "strategies.2.sweep={synthetic.balance: [1, 2]}")
+    (said,) = plan(sets=sets).warnings
+    assert said.endswith(" add no synthetic images: their classes already have the requested size")
+    assert "balance=1" in said and "balance=2" in said
 
 
 COUNTS = {"mel": 100, "nv": 300, "bkl": 40}
@@ -222,6 +238,8 @@ COUNTS = {"mel": 100, "nv": 300, "bkl": 40}
     [
         ({"balance": True}, {"mel": 200, "nv": 0, "bkl": 260}),
         ({"balance": 120}, {"mel": 20, "nv": 0, "bkl": 80}),
+        ({"balance": 1}, {"mel": 0, "nv": 0, "bkl": 0}),
+        ({"balance": 1.0}, {"mel": 0, "nv": 0, "bkl": 0}),
         ({"ratio": 0.5}, {"mel": 50, "nv": 150, "bkl": 20}),
         ({"per_class": 7}, {"mel": 7, "nv": 7, "bkl": 7}),
         ({"per_class": {"mel": 1176}}, {"mel": 1176, "nv": 0, "bkl": 0}),

@@ -37,7 +37,28 @@ def test_such_classifiers_are_named_in_one_line():
     results = [row("gan", seed, 0.5, **(constant if seed else fine)) for seed in range(3)]
     results += [row("real-only", seed, 0.5, **constant) for seed in range(3)]
     (line,) = [line for line in keep_in_mind(data_of(results)) if "same class" in line]
-    assert "gan/net ('nv', 2 of 3 scores), real-only/net ('nv', 3 of 3 scores)" in line
+    assert "gan/net ('nv', 2 of 3 scores) and real-only/net ('nv', 3 of 3 scores)" in line
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (
+            {("gan", 1)},
+            "1 cell has no result. Where some seeds of an arm are missing, its mean is over the others.",
+        ),
+        ({("gan", 0), ("gan", 1)}, "2 cells have no result."),
+        ({("gan", 0), ("gan", 1), ("real-only", 0)}, "3 cells have no result. Where some seeds"),
+    ],
+)
+def test_a_mean_over_other_seeds_is_only_spoken_of_where_there_is_one(missing, said):
+    results = [
+        row(name, seed, 0.5, status="failed" if (name, seed) in missing else "done")
+        for name in ("real-only", "gan")
+        for seed in range(2)
+    ]
+    (line,) = [line for line in keep_in_mind(data_of(results)) if "no result" in line]
+    assert line.startswith(said) and (line == said or len(missing) == 3)
 
 
 def training_set(strategy, generator="", **counts):
@@ -88,6 +109,14 @@ def test_arms_that_keep_the_shares_or_add_nothing_are_not_named():
     empty = training_set("empty", "g", mel=(20, 0), nv=(80, 0))
     names = (("real-only", "", None), ("doubled", "dcgan", None), ("empty", "dcgan", None))
     assert changed_shares(run_with(*names, rows=[REAL, doubled, empty])) == []
+
+
+def test_arms_that_changed_the_shares_of_several_data_sets_are_one_line():
+    other = [one | {"train_fraction": 0.1} for one in (*REAL, *FILLED)]
+    (line,) = changed_shares(
+        run_with(("real-only", "", None), ("filled", "dcgan", None), rows=[REAL, FILLED, other])
+    )
+    assert line.startswith("d and d@0.1: the synthetic images of filled change the shares")
 
 
 def test_equal_warnings_about_generators_are_one_line(monkeypatch):

@@ -324,10 +324,16 @@ def test_scores_over_training_end_at_the_last_update_and_beside_real_images():
 
 def test_the_outputs_of_a_discriminator_have_a_line_for_reals_and_one_for_fakes():
     rows = [{"metric": m, "class": "mel", "seed": 0, "step": step, "value": v}
-            for m, v in (("d_real", 0.8), ("d_fake", 0.1), ("loss_g", 2.0)) for step in (1, 2)]  # fmt: skip
-    figure = discriminator_outputs(rows)
+            for m, v in (("real", 0.8), ("fake", 0.1), ("loss_g", 2.0)) for step in (1, 2)]  # fmt: skip
+    figure = discriminator_outputs(rows, ["real", "fake"])
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.8, 0.8], [0.1, 0.1]]
-    assert discriminator_outputs([row for row in rows if row["metric"] == "loss_g"]) is None
+    assert discriminator_outputs([row for row in rows if row["metric"] == "loss_g"], ["real", "fake"]) is None
+
+
+@pytest.mark.parametrize("metrics", [("d_real", "d_fake"), ("real", "fake")])
+def test_curves_have_no_meaning_by_their_names_alone(metrics):
+    rows = [{"metric": m, "class": "mel", "seed": 0, "step": 1, "value": 0.5} for m in metrics]
+    assert discriminator_outputs(rows, ()) is None and discriminator_outputs(rows, ("p", "q")) is None
 
 
 def test_values_of_many_magnitudes_are_told_apart_although_one_is_below_zero():

@@ -72,12 +72,12 @@ class Scripted:
 def execution(tmp_path):
     """Runs stages through a scripted executor, all or the `targets`, and returns the execution."""
 
-    def run(executor: Scripted, *stages: Stage, targets: list[str] | None = None, **options) -> Execution:
+    def run(executor: Scripted, *stages: Stage, targets: list[str] | None = None, observer=None, **options):
         store = Store(tmp_path / "store")
         store.prepare()
         matrix = Matrix.model_construct(name="m")
         made = Execution(Plan(matrix, CPU, stages={s.key: s for s in stages}), store, **options)
-        made.run(executor, targets or [s.key for s in stages], PlainProgress(quiet=True))
+        made.run(executor, targets or [s.key for s in stages], observer or PlainProgress(quiet=True))
         return made
 
     return run
@@ -93,6 +93,15 @@ def test_what_needs_a_failed_stage_is_skipped_and_names_it_and_the_rest_goes_on(
     assert statuses(done) == {"a": "failed", "b": "skipped", "c": "skipped", "d": "done"}
     assert done.outcomes["c"].cause == "a"
     assert "needs 'a', which ended as failed: a failed" in done.outcomes["c"].error
+
+
+def test_the_observer_is_told_of_every_stage_that_will_not_start(execution):
+    told = []
+    observer = PlainProgress(quiet=True)
+    observer.skipped = lambda stage: told.append(stage.title)
+    stages = [stage("a"), stage("b", "a"), stage("c", "b"), stage("d", after=("a",)), stage("e")]
+    execution(Scripted({"a": ["failed"]}), *stages, observer=observer)
+    assert sorted(told) == ["b", "c", "d"]
 
 
 def test_what_holds_up_most_starts_first(execution):

@@ -99,3 +99,26 @@ def test_a_run_on_a_terminal_shows_the_time_left(in_process, write_matrix, monke
     )
     ran = in_process("run", write_matrix(seeds=[0], strategies=["real-only"]))
     assert ran.code == 0 and "less than a minute left" in ran.err
+
+
+def test_stages_that_a_failure_skips_take_no_time_and_count_as_ended(capsys):
+    console = PlainConsole(stderr=True, width=160, force_terminal=True)
+    bars = BarProgress(console, eta=Eta({"a": 60.0, "b": 7200.0, "c": 7200.0, "d": 600.0}, workers=1))
+    bars.begin(4, 0)
+    bars.started(stage("a"))
+    bars.finished(stage("a"), failed(FIX))
+    bars.skipped(stage("b"))
+    bars.skipped(stage("c"))
+    bars.end()
+    said = capsys.readouterr().err
+    assert "about 10 min left" in said and "3/4" in said
+
+
+def test_plain_lines_count_the_stages_that_a_failure_skips(capsys):
+    lines = PlainProgress()
+    lines.begin(4, 0)
+    lines.finished(stage("a"), failed(FIX))
+    for name in "bc":
+        lines.skipped(stage(name))
+    lines.finished(stage("d"), {"status": "done", "seconds": 0.1})
+    assert "[4/4] d: done" in capsys.readouterr().err

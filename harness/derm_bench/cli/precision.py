@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 from derm_bench.errors import UserError
+from derm_bench.executors.local import MALLOC, WAIT
 from derm_bench.machine import PRECISIONS, Measured, device_model, profile_file, save_profile
 from derm_bench.terminal import say
 
@@ -24,6 +26,7 @@ def measure_precision(kind: str, threads: int) -> Measured:
             text=True,
             check=True,
             timeout=LONGEST,
+            env=WAIT | os.environ | MALLOC,  # as workers train
         )
         content = json.loads(done.stdout)
         rates = {name: float(content["images_per_second"][name]) for name in content["images_per_second"]}

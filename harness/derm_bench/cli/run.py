@@ -137,14 +137,27 @@ def _print(done: Done, statuses: Mapping[str, int]) -> None:
         say("Keep in mind:\n" + "\n".join(f"- {remark}" for remark in done.remarks))
     for failure in done.failures:
         say(f"warning: {failure}", err=True)
+    if done.left_out:
+        say(_left_out(done.left_out), err=True)
     counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
     counted = counted or f"no cells, {done.unscored} fits or scores of generators not done"
     say(f"{counted}; {done.stages_run} stages run; {done.out / 'report.html'}")
 
 
+def _left_out(rows: Sequence[str]) -> str:
+    """A sentence about finished rows that the matrix has no more."""
+    many = len(rows) > 1
+    return (
+        f"{len(rows)} finished {'rows' if many else 'row'} of the former tables {'are' if many else 'is'} not in the "
+        f"new ones, because the matrix does not have {'them' if many else 'it'} any more, for example {rows[0]}; the "
+        "results stay in the store"
+    )
+
+
 def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
-    """The result of a run: counts, the rows of summary.csv as `scores`, the rows of results.csv that are not done, and
-    the path of every file at the top of the run directory by name. Missing values are null."""
+    """The result of a run: counts, the rows of summary.csv as `scores`, the rows of results.csv that are not done, the
+    finished rows of the former tables that are not planned any more, and the path of every file at the top of the run
+    directory by name. Missing values are null."""
     unfinished = [
         {name: row[name] for name in ("cell", "test_set", "status", "error")}
         for row in done.rows
@@ -158,6 +171,7 @@ def _as_json(done: Done, statuses: Mapping[str, int]) -> dict[str, Any]:
         "failures": done.failures,
         "keep_in_mind": done.remarks,
         "not_done": unfinished,
+        "left_out": done.left_out,
         "scores": [{name: _plain(value) for name, value in row.items()} for row in done.scores],
         "paths": {name: str(done.out / name) for name in NAMES if (done.out / name).is_file()},
     }

@@ -50,6 +50,10 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MALLOC_TOP_PAD_": "67108864",
 }
+# Threads of a worker that wait for each other sleep. By default they spin, which on a busy machine takes the time of
+# the thread that they wait for: on two busy cores a step of two threads took 2 to 7 times as long, and on idle ones at
+# most 5% less.
+WAIT = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class LocalExecutor:
@@ -294,7 +298,7 @@ def kernel_kills() -> int:
 
 def _environment(device: str, settings: ExecutorSettings) -> dict[str, str]:
     threads = str(settings.machine.threads)
-    env = os.environ | MALLOC
+    env = WAIT | os.environ | MALLOC
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     env["OPENCV_FOR_THREADS_NUM"] = "1"  # images are preprocessed side by side, on as many threads
     env |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -239,5 +239,8 @@ class _ProbeProgress:
         size = stage.shared["probe"]
         self.say(f"  {stage.title} ({size} probe): {record['status']} in {record['seconds']:.1f} s")
 
+    def skipped(self, stage: Stage) -> None:
+        pass
+
     def end(self) -> None:
         pass

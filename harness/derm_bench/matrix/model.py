@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticKnownError
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.preprocess_order import with_order
@@ -36,6 +37,16 @@ MAX_THREADS = 256
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _no_number(value: object) -> object:
+    """Refuses a number: literals are compared by value, and 1 is equal to true."""
+    if isinstance(value, bool):
+        return value
+    raise PydanticKnownError("literal_error", {"expected": "True"})
+
+
+True_ = Annotated[Literal[True], BeforeValidator(_no_number)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
@@ -169,7 +180,7 @@ class Filter(Options):
 class Synthetic(Options):
     """How many synthetic images each class gets: exactly one of balance, ratio, per_class, total."""
 
-    balance: Literal[True] | Positive | None = Field(
+    balance: True_ | Positive | None = Field(
         None,
         description="true: fill each class to the size of the largest; a number: fill it to that many images",
     )

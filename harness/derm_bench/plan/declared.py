@@ -33,9 +33,10 @@ def _words(spec: PluginSpec) -> tuple[str, ...]:
 
 @functools.cache
 def declared(names: tuple[str, ...]) -> Listing:
-    """The digests of what `names` stand for: `package/file` or `package/folder` the content of package data, a module
-    its source and that of what it imports, a distribution its version, or all its files if it is in development.
-    Raises UserError for a name that is none of these."""
+    """The digests of what `names` stand for: `package/file` or `package/folder` the content of package data (of a
+    module that is a file, `module/file` is a file beside it), a module its source and that of what it imports, a
+    distribution its version, or all its files if it is in development. Raises UserError for a name that is none of
+    these."""
     found: dict[str, str] = {}
     for name in names:
         found |= _declared(name)
@@ -51,8 +52,13 @@ def places_of(names: tuple[str, ...]) -> list[Path]:
         distribution = None if slash else installed_name(name)
         packages = packages_of(distribution) if distribution is not None else {package}
         roots = [root for each in packages if (root := root_of(each)) is not None]
-        found += [root / inner if slash else root for root in roots]
+        found += [_beside(root, inner) if slash else root for root in roots]
     return found
+
+
+def _beside(root: Path, inner: str) -> Path:
+    """The data `inner` of a package, or of a module that is a file: there it lies in the folder of the file."""
+    return (root.parent if root.is_file() else root) / inner
 
 
 def _declared(name: str) -> Mapping[str, str]:
@@ -65,7 +71,7 @@ def _declared(name: str) -> Mapping[str, str]:
     if distribution is None:
         raise UserError(
             f"`depends_on` names '{name}', which is neither a module nor an installed distribution",
-            hint="package data are written package/file",
+            hint="data of a package, and files beside a plugin of one file, are written module/file",
         )
     if not in_development(distribution):
         return {distribution: version_of(distribution)}
@@ -80,7 +86,7 @@ def _declared(name: str) -> Mapping[str, str]:
 def _data(name: str) -> dict[str, str]:
     package, _, inner = name.partition("/")
     root = root_of(package)
-    path = root / inner if root is not None else Path(name)
+    path = _beside(root, inner) if root is not None else Path(name)
     if path.is_file():
         return file_digests({name: path})
     if root is None or not path.is_dir():

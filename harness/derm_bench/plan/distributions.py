@@ -47,7 +47,12 @@ def _plain(distribution: str) -> str:
 
 def version_of(distribution: str) -> str:
     """The version of an installed distribution; empty if there is none of that name."""
-    return _installed().get(distribution, ("", ()))[0]
+    if distribution in _installed():
+        return _installed()[distribution][0]
+    try:  # it may have come to the path since
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from derm_bench.errors import UserError
 from derm_bench.plan.closure import Closure, definition_closure, source_closure
 from derm_bench.plan.declared import declared
 from derm_bench.plan.declared import names_of as declared_names
@@ -127,8 +128,8 @@ def plugin_closures(plugins: Plugins, kind: str, name: str) -> tuple[Closure, Cl
 def plugin_listings(plugins: Plugins, kind: str, name: str) -> list[Listing]:
     """The lists behind the digests in `plugin_identity`."""
     found = [Listing(one.digest, one.content) for one in plugin_closures(plugins, kind, name)]
-    names = declared_names(plugins.get(kind, name))
-    return [*found, declared(names)] if names else found
+    stated = _declared(plugins.get(kind, name))
+    return found if stated is None else [*found, stated]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -136,14 +137,23 @@ def _plugin_identity(plugins: Plugins, kind: str, name: str) -> dict[str, Any]:
     installed = plugins.installed(kind, name)
     spec = installed.spec
     source, options = plugin_closures(plugins, kind, name)
-    names = declared_names(spec)
+    stated = _declared(spec)
     return {
         "name": spec.name,
         "distribution": installed.distribution,
         "source": source.digest,
         "options": options.digest,
         "spec": {field: getattr(spec, field) for field in USED_OF_SPECS if hasattr(spec, field)},
-    } | ({"declared": declared(names).digest} if names else {})
+    } | ({} if stated is None else {"declared": stated.digest})
+
+
+def _declared(spec: Any) -> Listing | None:
+    """What the `depends_on` of a spec names; None without names. Raises UserError that names the plugin."""
+    names = declared_names(spec)
+    try:
+        return declared(names) if names else None
+    except UserError as error:
+        raise UserError(f"{spec.name}: {error.message}", hint=error.hint) from error
 
 
 def forget_plugins() -> None:

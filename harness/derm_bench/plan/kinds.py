@@ -20,7 +20,7 @@ from derm_bench.plan.model import Stage
 FIXED = 1.0
 EVALUATE, REFERENCE = 0.5, 15.0
 PER_IMAGE_DECODED, PER_IMAGE_SAMPLED, PER_IMAGE_FITTED, PER_IMAGE_TRAINED = 0.002, 0.001, 0.003, 0.002
-# The number of images per update if a plugin has no option `batch_size`.
+# The number of images per update if a plugin has no option with the batch size.
 BATCH_SIZE = 64
 
 Count = Callable[[Stage, Amounts], float | None]
@@ -112,9 +112,16 @@ def _trained_on(stage: Stage, amounts: Amounts) -> float:
 
 def _per_update(per_image: float) -> Callable[[Stage, float | None], float]:
     def seconds(stage: Stage, units: float | None) -> float:
-        return (units or 1.0) * stage.params.options.get("batch_size", BATCH_SIZE) * per_image
+        batch = stage.params.options.get(_batch_option(stage))
+        return (units or 1.0) * (batch if isinstance(batch, int) else BATCH_SIZE) * per_image
 
     return seconds
+
+
+def _batch_option(stage: Stage) -> str:
+    """The option with the batch size of the plugin that a stage fits, as its spec declares it."""
+    plugins = stage.shared.get("code", {}).get("plugins")
+    return str(plugins[0]["spec"].get("batch_option", "batch_size")) if plugins else "batch_size"
 
 
 def _per_unit(per_unit: float, fixed: float = 0.0) -> Callable[[Stage, float | None], float]:

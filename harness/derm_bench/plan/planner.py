@@ -8,6 +8,7 @@ from typing import Any
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import generator_runs
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
+from derm_bench.plain_text import listed
 from derm_bench.plan.analysis import add_analysis
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.built_on import built_on, list_required
@@ -35,6 +36,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     planner.scores.add_controls()
     planner.pictures.add()
     planner.plan.required = list_required(planner.plan)
+    planner.warn_of_empty_quotas()
     check_provenance(planner.plan, plugins)
     add_analysis(planner.book)
     return planner.plan
@@ -53,6 +55,8 @@ class _Planner:
         self._strategies = {entry.name: (k, entry) for k, entry in enumerate(matrix.strategies)}
         self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
         self._fits: dict[tuple[Any, ...], dict[str, str]] = {}
+        # Why strategies add no synthetic images -> their names, in order.
+        self._empty: dict[str, dict[str, None]] = {}
 
     def add_cell(self, cell: Cell) -> None:
         """Plans one cell: its generator, training and evaluations."""
@@ -93,9 +97,21 @@ class _Planner:
             if n:
                 samples[name] = self.fits.sample(cell, strategy.generator, fits[name], name, n, step)
         if not samples:
-            warning = f"{strategy.name} adds no synthetic images: its classes already have the requested size"
-            self.plan.warnings += [warning] if warning not in self.plan.warnings else []
+            balanced = strategy.synthetic.balance is not None and strategy.synthetic.balance is not False
+            why = (
+                "its classes already have the requested size" if balanced else "its quota is 0 in every class"
+            )
+            self._empty.setdefault(why, {})[strategy.name] = None
         return fits, samples
+
+    def warn_of_empty_quotas(self) -> None:
+        """Adds one warning per reason for which strategies add no synthetic images."""
+        for why, names in self._empty.items():
+            named = listed([*names])
+            said = f"{named} adds no synthetic images: {why}"
+            if len(names) > 1:
+                said = f"{named} add no synthetic images: {why.replace('its', 'their')}"
+            self.plan.warnings.append(said)
 
     def fits_of(self, cell: Cell, strategy: StrategyEntry) -> dict[str, str]:
         """The fits of the strategy's generator by class (`all` if it does not distinguish classes), planned with their

@@ -258,6 +258,7 @@ def _fidelity_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
 
 def _generator_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
     rows = [row for row in data.of_group(data.history, place) if row["role"] == "generator"]
+    logged = data.manifest.get("discriminator_outputs") or {}
     for name in unique(row["name"] for row in rows):
         own = [row for row in rows if row["name"] == name]
         title, stem = f"{group_title(place)}, {name}", f"{'-'.join(place)}-{name}"
@@ -277,7 +278,7 @@ def _generator_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
             "discriminator cannot distinguish real from synthetic images, and at 1 and 0 if it always can. The outputs "
             "of a critic (WGAN) are not probabilities and have no fixed range.",
             "training",
-            training_figures.discriminator_outputs(own),
+            training_figures.discriminator_outputs(own, logged.get(name, ())),
         )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
+from derm_bench.plain_text import listed
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
-
-NAMED = 4
-"""The largest number of arms that a sentence names."""
 
 CONTROLS = ("duplicate", "noise", "blur", "shuffled-label", "more-real", "bottleneck")
 """Generators whose images carry nothing new, so that an arm with them shows what the class balance alone does."""
@@ -39,12 +38,24 @@ def keep_in_mind(data: ReportData) -> list[str]:
         )
     missing = {r["cell"] for r in data.results if r["status"] != "done"}
     if missing:
-        found.append(
-            f"{len(missing)} cells have no result. The means of their arms are over the other seeds."
-        )
+        found.append(_missing(data, missing))
     if data.results and not data.baselines:
         found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
     return unique([*found, *one_class(data), *changed_shares(data)])
+
+
+def _missing(data: ReportData, cells: Collection[str]) -> str:
+    """A sentence about cells without a result, and what their arms have a mean of."""
+    arms: dict[tuple[Any, ...], set[bool]] = {}
+    for row in data.results:
+        arm = tuple(row[name] for name in ("dataset", "train_fraction", "strategy", "classifier"))
+        arms.setdefault(arm, set()).add(row["cell"] in cells)
+    said = "1 cell has no result." if len(cells) == 1 else f"{len(cells)} cells have no result."
+    partly = [arm for arm, missing in arms.items() if missing == {True, False}]
+    if not partly:
+        return said
+    others = data.repeats(arm[0] for arm in partly)
+    return f"{said} Where some {others} of an arm are missing, its mean is over the others."
 
 
 def one_class(data: ReportData) -> list[str]:
@@ -62,7 +73,7 @@ def one_class(data: ReportData) -> list[str]:
         return []
     named = [f"{arm} ('{name}', {n} of {runs[arm]} scores)" for (arm, name), n in found.items()]
     return [
-        f"These classifiers call every test image the same class: {_listed(named)}. Such scores show that the training "
+        f"These classifiers call every test image the same class: {listed(named)}. Such scores show that the training "
         "failed, or was too short for classes of this balance; they do not compare strategies."
     ]
 
@@ -92,9 +103,10 @@ def only_class(row: Row) -> str | None:
 
 
 def changed_shares(data: ReportData) -> list[str]:
-    """One sentence per data set and fraction about the arms whose synthetic images change the shares of the classes,
-    while no arm with the same shares, or with balanced drawing, shows what these shares do by themselves."""
-    found = []
+    """A sentence about the arms whose synthetic images change the shares of the classes, while no arm with the same
+    shares, or with balanced drawing, shows what these shares do by themselves: one for all data sets and fractions in
+    which these are the same arms."""
+    found: dict[tuple[str, ...], list[str]] = {}
     balanced, drawn_again = _strategies(data)
     for place in unique((text(r["dataset"]), text(r["train_fraction"])) for r in data.composition):
         rows = [r for r in data.of_group(data.composition, place) if r["split"] == "train"]
@@ -113,13 +125,14 @@ def changed_shares(data: ReportData) -> list[str]:
             and not any(_alike(shares[name], control) for control in controls)
         ]
         if alone:
-            found.append(
-                f"{group_title(place)}: the synthetic images of {_listed(alone)} change the shares of the classes, and "
-                "no other arm has these shares without them. A difference may come from the shares alone: add an arm "
-                "with the generator `duplicate` and the same `synthetic`, or with `balance: oversample` if the classes "
-                "are filled to equal size."
-            )
-    return found
+            found.setdefault(tuple(alone), []).append(group_title(place))
+    return [
+        f"{listed(places)}: the synthetic images of {listed(names)} change the shares of the classes, and "
+        "no other arm has these shares without them. A difference may come from the shares alone: add an arm "
+        "with the generator `duplicate` and the same `synthetic`, or with `balance: oversample` if the classes "
+        "are filled to equal size."
+        for names, places in found.items()
+    ]
 
 
 def _strategies(data: ReportData) -> tuple[set[str], set[str]]:
@@ -152,8 +165,3 @@ def _even(shares: Mapping[str, float]) -> dict[str, float]:
 
 def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return all(abs(one.get(name, 0) - other.get(name, 0)) <= SAME_SHARE for name in {*one, *other})
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

@@ -48,8 +48,8 @@ def _grid(fig: Figure, lines: int, columns: int, count: int) -> list[Axes]:
     return axes[:count]
 
 
-OUTPUTS = {"d_real": "on real images, D(x)", "d_fake": "on synthetic images, D(G(z))"}
-"""Mean outputs of a discriminator, by the name under which generators log them."""
+OUTPUTS = ("on real images, D(x)", "on synthetic images, D(G(z))")
+"""Mean outputs of a discriminator."""
 
 
 def generator_losses(rows: Sequence[Row]) -> Figure | None:
@@ -59,10 +59,12 @@ def generator_losses(rows: Sequence[Row]) -> Figure | None:
     return _by_class(losses, names, "loss")
 
 
-def discriminator_outputs(rows: Sequence[Row]) -> Figure | None:
+def discriminator_outputs(rows: Sequence[Row], logged: Sequence[str]) -> Figure | None:
     """Mean outputs of one generator's discriminator on real and synthetic images against updates, with panels and lines
-    as for the losses. None if they are not logged."""
-    return _by_class([row for row in rows if row["metric"] in OUTPUTS], OUTPUTS, "output")
+    as for the losses. `logged` are the two names that the generator's spec declares for them, or nothing. None if they
+    are not declared or not logged."""
+    names = dict(zip(logged, OUTPUTS, strict=False))
+    return _by_class([row for row in rows if row["metric"] in names], names, "output")
 
 
 def _by_class(rows: Sequence[Row], names: Mapping[str, str], ylabel: str) -> Figure | None:

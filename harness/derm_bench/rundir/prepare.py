@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from derm_bench.errors import UserError
@@ -22,17 +22,21 @@ _FIRST_WRITE = re.compile(r"\.manifest\.json\.[0-9a-f]{32}")
 """The manifest while it is being written, which a killed run may leave in an otherwise empty directory."""
 
 
-def prepare_out(out: Path, matrix_name: str, selection: str = "", planned: Planned | None = None) -> None:
-    """Create the run directory. Raises UserError if it exists and holds another run, other files or links, or finished
-    rows of another selection that are not `planned` now."""
+def prepare_out(
+    out: Path, matrix_name: str, selection: str = "", planned: Planned | None = None
+) -> Sequence[str]:
+    """Create the run directory. Returns the names of the finished rows of its tables that are not `planned` any more.
+    Raises UserError if it exists and holds another run, other files or links, or finished rows of another selection
+    that are not planned now."""
     manifest = out / MANIFEST
     try:
         out.mkdir(parents=True, exist_ok=True)
         entries = [entry.name for entry in out.iterdir() if not _FIRST_WRITE.fullmatch(entry.name)]
     except OSError as error:
         raise _cannot_write(out, error) from error
+    left_out: Sequence[str] = []
     if entries:
-        _refuse_other_run(out, matrix_name, selection, planned)
+        left_out = _refuse_other_run(out, matrix_name, selection, planned)
     try:
         # A file without a name: nothing of the user's is touched, and nothing is left.
         with tempfile.TemporaryFile(dir=out):
@@ -42,6 +46,7 @@ def prepare_out(out: Path, matrix_name: str, selection: str = "", planned: Plann
     if not entries:
         # The manifest names the matrix from the start, so that a run killed before its tables are written can resume.
         write_json({"schema": SCHEMA, "selection": selection, "matrix": {"name": matrix_name}}, manifest)
+    return left_out
 
 
 def _cannot_write(out: Path, error: OSError) -> UserError:
@@ -51,8 +56,9 @@ def _cannot_write(out: Path, error: OSError) -> UserError:
     )
 
 
-def _refuse_other_run(out: Path, matrix_name: str, selection: str, planned: Planned | None) -> None:
-    """Raise UserError unless the folder holds a run of this matrix, and nothing finished that would be lost."""
+def _refuse_other_run(out: Path, matrix_name: str, selection: str, planned: Planned | None) -> Sequence[str]:
+    """Raise UserError unless the folder holds a run of this matrix, and nothing finished of another selection that
+    would be lost. Returns what `prepare_out` does."""
     check_directory(out, NAMES)
     try:
         manifest = read_json(out / MANIFEST)
@@ -67,5 +73,4 @@ def _refuse_other_run(out: Path, matrix_name: str, selection: str, planned: Plan
             f"{out.absolute()} contains a run of the matrix '{name}', not '{matrix_name}'",
             hint="use another --out",
         )
-    if planned is not None:
-        refuse_loss(str(out.absolute()), manifest, selection, planned)
+    return [] if planned is None else refuse_loss(str(out.absolute()), manifest, selection, planned)

@@ -65,20 +65,24 @@ Finished = Collection[tuple[str, str]]
 
 def refuse_loss(
     out: str, manifest: Mapping[str, Any], selection: str, planned: Callable[[], RunStages]
-) -> None:
-    """Raise UserError if a run directory, whose manifest is given, holds finished rows of another selection that the
-    `planned` stages do not have: they would disappear from its tables."""
+) -> Sequence[str]:
+    """Return the names of the finished rows of a run directory, whose manifest is given, that the `planned` stages do
+    not have any more, because the matrix was edited. Raise UserError if rows of another selection would disappear from
+    its tables."""
     theirs = manifest.get("selection", "")
-    if theirs == selection:
-        return
     finished = set(_finished(manifest))
-    lost = sorted(finished - set(_rows(planned()))) if finished else []
+    if not finished:
+        return []
+    rows = _rows(planned())
+    if theirs == selection:
+        return sorted({name for name, key in finished if key} - {name for name, _ in rows})
+    lost = sorted(finished - set(rows))
     if not lost:
-        return
-    rows = f"{len(lost)} finished row{'s' * (len(lost) != 1)}"
+        return []
+    counted = f"{len(lost)} finished row{'s' * (len(lost) != 1)}"
     held = f"of the selection '{theirs}'" if theirs else "of the whole matrix"
     raise UserError(
-        f"{out} holds {rows} {held} that this selection does not have, for example {lost[0][0]}",
+        f"{out} holds {counted} {held} that this selection does not have, for example {lost[0][0]}",
         hint="leave out --out, so that each selection gets a folder of its own, or use another --out",
     )
 

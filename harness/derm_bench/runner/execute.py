@@ -55,6 +55,9 @@ class Observer(Protocol):
 
     def finished(self, stage: Stage, record: Mapping[str, Any]) -> None: ...
 
+    def skipped(self, stage: Stage) -> None:
+        """Receives a stage that will not start, because one that it needs has not ended well in this execution."""
+
     def end(self) -> None: ...
 
 
@@ -344,6 +347,7 @@ class _Loop:
             if not well and (key in stage.inputs.values() or key in stage.after):
                 if follower not in self.execution.outcomes:
                     self.execution.skip(follower, key)
+                    self.observer.skipped(stage)
                     self._release(follower)
                 continue
             self.waiting[follower].discard(key)

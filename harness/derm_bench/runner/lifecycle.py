@@ -12,6 +12,7 @@ from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.plugins import Plugins
+from derm_bench.plugins.culprit import place_of
 from derm_bench.terminal import say
 
 HOOKS = ("derm_bench_run_start", "derm_bench_stage_finish", "derm_bench_log", "derm_bench_run_finish")
@@ -62,6 +63,7 @@ class Listener:
                 self._hooks[hook](**facts)
             except (Exception, SystemExit) as error:  # a plugin may raise anything
                 what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                what += f" ({place_of(error)})" if not isinstance(error, UserError) else ""
                 self._say(f"{self.name} failed in {hook} and is not called again in this run: {what}")
                 return
 

@@ -114,6 +114,9 @@ class PlainProgress:
             line += self._reasons.of(stage, record)
         self._say(line)
 
+    def skipped(self, stage: Stage) -> None:
+        self._done += 1
+
     def end(self) -> None:
         return None
 
@@ -187,6 +190,9 @@ class BarProgress:
             self._console.print(line, style="red", markup=False, highlight=False)
         self._ended(stage, well=record["status"] == "done")
 
+    def skipped(self, stage: Stage) -> None:
+        self._ended(stage, well=False)
+
     def _ended(self, stage: Stage, *, well: bool) -> None:
         if self._eta is not None:
             self._eta.finished(stage.key, well=well)
@@ -209,7 +215,7 @@ class ProgressWithHooks:
         self.inner = inner
         self.lifecycle = lifecycle
         self.begin, self.started, self.end = inner.begin, inner.started, inner.end
-        self.failed_before = inner.failed_before
+        self.failed_before, self.skipped = inner.failed_before, inner.skipped
 
     def progressed(self, stage: Stage, payload: Mapping[str, Any]) -> None:
         self.inner.progressed(stage, payload)

@@ -67,7 +67,8 @@ class RunOptions:
 class Done:
     """The result of a run. `unscored` counts fits of generators, and scores of their samples, that are not done;
     `unfinished` counts all stages that are not done, and `failures` says which failed and why. `scores` are the rows of
-    summary.csv; `remarks` is what the report lists under "Keep in mind" besides the failures."""
+    summary.csv; `remarks` is what the report lists under "Keep in mind" besides the failures. `left_out` names the
+    finished rows of the former tables that are not planned any more, and so not in the new ones."""
 
     out: Path
     rows: list[dict[str, Any]]
@@ -80,6 +81,7 @@ class Done:
     failures: tuple[str, ...] = ()
     scores: tuple[dict[str, Any], ...] = ()
     remarks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def execute_request(plan: Plan, store: Store, plugins: Plugins, options: RunOptions) -> Done:
@@ -96,7 +98,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
     executor = make_executor(plugins, options)
     store.prepare()
     store.recover()
-    prepare_out(options.out, plan.matrix.name, options.selection, lambda: RunStages.of(plan))
+    left_out = prepare_out(options.out, plan.matrix.name, options.selection, lambda: RunStages.of(plan))
     for content in plan.data.values():
         store.put(content)
     limits = {"timeout": options.settings.timeout, "memory": options.settings.memory}
@@ -129,6 +131,7 @@ def _execute(plan: Plan, store: Store, plugins: Plugins, options: RunOptions, ho
         tuple(failed_stages(_statuses(execution, execution.outcomes), RunStages.of(plan).in_results())),
         tuple(dict(row) for row in to_rows(files.tables["summary"])),
         tuple(line for line in keep_in_mind(data) if line not in told),
+        tuple(left_out),
     )
 
 

@@ -25,7 +25,13 @@ def figures(context: StageContext) -> dict[str, Any]:
     tables = build_tables(stages, records, summary)
     classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
     specs = [context.plugins.get("metric", use["name"]) for use in stages.matrix["metrics"]]
+    logged = {
+        curve.at.name: names
+        for curve in stages.curves
+        if (names := records.result(curve.key).get("discriminator_outputs"))
+    }
     manifest = {"matrix": stages.matrix, "metrics": metric_directions(tables, classes, specs)}
+    manifest |= {"discriminator_outputs": logged}
     with tempfile.TemporaryDirectory() as folder:
         predictions = Path(folder) / "predictions.parquet"
         write_predictions(stages, records, predictions)

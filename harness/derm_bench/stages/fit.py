@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def fit(context: StageContext) -> dict[str, Any]:
     """Writes state.safetensors, snapshots/<step>.safetensors and history.csv. The result contains the mean outputs of
-    the discriminator at the end of training, if the spec says under which names they are logged. Raises Diverged if the
-    training has diverged, and UserError if it did not take its budget."""
+    the discriminator at the end of training, and the names under which they are logged, if the spec declares them.
+    Raises Diverged if the training has diverged, and UserError if it did not take its budget."""
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)
@@ -60,4 +60,6 @@ def fit(context: StageContext) -> dict[str, Any]:
     if snapshots.is_dir() and checkpoints.folder:
         # Copied, not moved: until the stage is published, a resumed fit still needs them.
         shutil.copytree(snapshots, context.out / "snapshots")
-    return {"updates": params.updates, "images": len(train), "health": run.health()}
+    return {"updates": params.updates, "images": len(train), "health": run.health()} | (
+        {"discriminator_outputs": list(watched)} if watched else {}
+    )

@@ -73,9 +73,10 @@ def check_target(
     those installed)."""
     with ExitStack() as stack:
         path = Path(target)
-        subjects = (
-            stack.enter_context(at_path(path, given)) if path.exists() else by_name(target, given, plugins)
-        )
+        if path.exists():
+            subjects = stack.enter_context(at_path(path, given, plugins.files if plugins else ()))
+        else:
+            subjects = by_name(target, given, plugins)
         for subject in subjects:
             yield from check(subject, size=size, slow=slow)
 

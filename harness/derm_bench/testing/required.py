@@ -103,7 +103,7 @@ class Required:
         if other in self.above:
             raise ConformanceError(f"{me} requires itself: {' -> '.join([*self.above, other])}")
         with _explained(f"{me}: its requirement '{name}', {other}, cannot be fitted"):
-            subject = installed(kind, ref.plugin)
+            subject = installed(kind, ref.plugin, plugins=self.subject.plugins)
             subject = replace(subject, given=_options_of(ref, subject.spec))
             options = subject.options()
             train = self._data(name, ref) if train is None else train
@@ -126,7 +126,7 @@ class Required:
 
     def _drawn(self, name: str, ref: Ref) -> ImageSet:
         """Return samples of every class. An unconditional generator is fitted on one class, and draws for each."""
-        spec: Any = installed("generator", ref.plugin).spec
+        spec: Any = installed("generator", ref.plugin, plugins=self.subject.plugins).spec
         classes, conditional = self.train.classes, spec.conditional
         made = self._fitted(name, ref, None if conditional else self.train.of_classes(classes[:1]))
         generator, _ = made.restored("cpu")

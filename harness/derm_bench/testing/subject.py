@@ -6,7 +6,7 @@ import importlib.metadata
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,14 +28,15 @@ GROUP = "derm_bench"
 
 @dataclass(frozen=True)
 class Subject:
-    """One plugin: its spec, the entry modules of its distribution, options that override a preset, and stand-ins for
-    its requirements, by name."""
+    """One plugin: its spec, the entry modules of its distribution, options that override a preset, stand-ins for its
+    requirements, by name, and the plugins among which the others are found (default: those installed)."""
 
     kind: str
     spec: PluginSpec
     entry_modules: tuple[str, ...]
     given: Mapping[str, Any]
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Plugins | None = None
 
     @property
     def package(self) -> str:
@@ -76,7 +77,7 @@ def installed(
 ) -> Subject:
     """Return the plugin of that kind and name (or `distribution:name`), of `plugins` or of those installed."""
     found = (plugins or Plugins()).installed(kind, plugin)
-    return Subject(kind, found.spec, _entry_modules(found.distribution), given or {}, inputs or {})
+    return Subject(kind, found.spec, _entry_modules(found.distribution), given or {}, inputs or {}, plugins)
 
 
 def by_name(plugin: str, given: Mapping[str, Any], plugins: Plugins | None = None) -> list[Subject]:
@@ -93,9 +94,10 @@ def by_name(plugin: str, given: Mapping[str, Any], plugins: Plugins | None = Non
 
 
 @contextmanager
-def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
+def at_path(path: Path, given: Mapping[str, Any], files: Sequence[Path] = ()) -> Iterator[list[Subject]]:
     """Yield all plugins of a module, a package folder, or a project folder whose pyproject.toml has entry points. They
-    are loaded as if the project were installed. Raises UserError if they cannot be loaded."""
+    are loaded as if the project were installed, beside the plugins of `files`, which they may require. Raises UserError
+    if they cannot be loaded."""
     name, points, roots = _project(path.absolute())
     before = list(sys.path)
     with tempfile.TemporaryDirectory() as made:
@@ -107,12 +109,12 @@ def at_path(path: Path, given: Mapping[str, Any]) -> Iterator[list[Subject]]:
         lines = "\n".join(f"{point} = {module}" for point, module in points.items())
         (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
         try:
-            plugins = Plugins()
+            plugins = Plugins(files=[file for file in files if file.resolve() != path.resolve()])
             _refuse_broken(plugins, name, path)
             found = [p for p in plugins.all() if p.distribution == name and p.kind in KINDS]
             if not found:
                 raise UserError(f"{path} provides no plugin", hint="return a list of specs from a hook")
-            yield [Subject(p.kind, p.spec, tuple(points.values()), given) for p in found]
+            yield [Subject(p.kind, p.spec, tuple(points.values()), given, plugins=plugins) for p in found]
         finally:
             sys.path[:] = before
 
