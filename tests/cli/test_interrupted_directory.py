@@ -55,6 +55,10 @@ def test_a_directory_of_an_interrupted_run_agrees_with_itself(
     assert not (tmp_path / "out/figures").exists(), "they show the run before"
     report = (tmp_path / "out/report.html").read_text()
     assert "1 done of 2" in report and "run was interrupted" in report
+    for command in ("verify", "report", "verify"):  # figures may be added, and all agrees again
+        done = in_process(command, "out")
+        assert done.code == 0, done.err
+    assert "run was interrupted" in (tmp_path / "out/report.html").read_text()
     assert in_process("run", matrix, "--out", "out").code == 0
     assert "run was interrupted" not in (tmp_path / "out/report.html").read_text()
 

@@ -142,6 +142,13 @@ def test_the_kit_fits_what_a_plugin_of_a_file_requires_of_the_same_and_of_other_
     assert verdict(grey("grey_needy", NEEDY))
 
 
+def test_the_kit_has_the_same_rules_for_a_file_by_its_path_and_by_its_plugin(in_process, grey):
+    file = grey("grey_path", f"import torch\n{HEAD}{CLASS}")
+    one = in_process("plugins", "test", file, "--quick")
+    other = in_process("plugins", "test", "grey", "--plugin", file, "--quick")
+    assert one.out == other.out and one.code == other.code and "entry module imports no torch" in one.out
+
+
 def test_a_matrix_cannot_name_code(in_process, grey, write_matrix):
     file = grey("grey_matrix")
     ran = in_process("plan", write_matrix(plugins=[str(file)]))

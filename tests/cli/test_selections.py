@@ -34,6 +34,9 @@ def test_a_preset_has_a_folder_of_its_own_and_leaves_the_whole_table_alone(
     assert read_csv(tmp_path / "runs/toy@smoke/results.csv")[0]["updates"] == "6"
     assert "toy@smoke" in (tmp_path / "runs/toy@smoke/report.html").read_text()
     assert json.loads((tmp_path / "runs/toy@smoke/manifest.json").read_text())["selection"] == "smoke"
+    for command in ("verify", "report", "verify"):
+        assert in_process(command, "runs/toy@smoke").code == 0
+    assert "toy@smoke" in (tmp_path / "runs/toy@smoke/report.html").read_text()
     again = in_process("run", matrix, "--preset", "smoke")
     assert again.code == 0 and "0 stages run" in again.out
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["toy", "toy@smoke"]

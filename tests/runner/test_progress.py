@@ -5,6 +5,7 @@ from tests.runner.test_execute import stage
 
 from derm_bench.runner import run
 from derm_bench.runner.eta import Eta
+from derm_bench.runner.failures import failed_stages
 from derm_bench.runner.progress import BarProgress, PlainProgress
 from derm_bench.terminal import PlainConsole
 
@@ -122,3 +123,22 @@ def test_plain_lines_count_the_stages_that_a_failure_skips(capsys):
         lines.skipped(stage(name))
     lines.finished(stage("d"), {"status": "done", "seconds": 0.1})
     assert "[4/4] d: done" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("failed", "skipped", "said"),
+    [
+        (1, 0, "'s0' ended as failed: no"),
+        (1, 1, "'s0' ended as failed: no; 1 stage that needs it was skipped"),
+        (
+            4,
+            2,
+            "'s0', 's1', 's2' and 1 other stage ended as failed: no; 2 stages that need one of them were skipped",
+        ),
+    ],
+)
+def test_a_warning_counts_what_failed_alike_and_what_needs_it(failed, skipped, said):
+    statuses = {f"k{n}": {"status": "failed", "error": "no", "title": f"s{n}"} for n in range(failed)}
+    for n in range(skipped):
+        statuses[f"skipped{n}"] = {"status": "skipped", "error": "x", "title": "t", "cause": "k0"}
+    assert failed_stages(statuses, ()) == [said]

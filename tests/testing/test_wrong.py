@@ -274,8 +274,9 @@ class Heavy:
 
 
 def test_an_entry_module_that_imports_torch_is_told_so(tmp_path):
-    (tmp_path / "heavy_entry.py").write_text(ENTRY)
-    with at_path(tmp_path / "heavy_entry.py", {}) as (subject,):
+    (tmp_path / "heavy_entry").mkdir()
+    (tmp_path / "heavy_entry/__init__.py").write_text(ENTRY)
+    with at_path(tmp_path / "heavy_entry", {}) as (subject,):
         failed = {v.rule: v.message for v in check(subject) if v.status == "failed"}
     assert set(failed) == {"entry_module_imports_no_torch"}
     assert "imports torch" in failed["entry_module_imports_no_torch"]

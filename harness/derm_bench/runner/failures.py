@@ -27,19 +27,22 @@ def failed_stages(statuses: Mapping[str, Mapping[str, Any]], rows: Collection[st
             alike.setdefault((entry["status"], entry["error"]), []).append(key)
     return [
         _sentence(status, error, [str(statuses[key].get("title") or key[:12])[:_LONGEST] for key in keys])
-        + _consequence(sum(needed_by[key] for key in keys))
+        + _consequence(sum(needed_by[key] for key in keys), len(keys))
         for (status, error), keys in alike.items()
     ]
 
 
 def _sentence(status: str, error: str, titles: list[str]) -> str:
     named = ", ".join(f"'{title}'" for title in titles[:_SHOWN])
-    more = f" and {len(titles) - _SHOWN} other stages" if len(titles) > _SHOWN else ""
+    others = len(titles) - _SHOWN
+    more = f" and {others} other {'stage' if others == 1 else 'stages'}" if others > 0 else ""
     said = " ".join(error.split())
     said = said if len(said) <= _LONGEST_ERROR else f"{said[:_LONGEST_ERROR]}..."
     how = "waits for a person" if status == "waiting" else f"ended as {status}"
     return f"{named}{more} {how}: {said}".rstrip(": ")
 
 
-def _consequence(skipped: int) -> str:
-    return f"; {skipped} stages that need it were skipped" if skipped else ""
+def _consequence(skipped: int, failed: int) -> str:
+    it = "it" if failed == 1 else "one of them"
+    one, many = f"; 1 stage that needs {it} was skipped", f"; {skipped} stages that need {it} were skipped"
+    return "" if not skipped else one if skipped == 1 else many
