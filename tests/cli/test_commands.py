@@ -159,7 +159,7 @@ def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(in_process):
         json.loads(in_process("plan", ROOT / "benchmarks/quickstart.yaml", *extra, "--json").out)
         for extra in ([], ["--preset", "smoke"])
     )
-    assert len(whole["cells"]) == len(smoke["cells"]) == 16
+    assert len(whole["cells"]) == len(smoke["cells"]) == 8
     trained = [plan["estimates"]["train"]["seconds"] for plan in (whole, smoke)]
     assert trained[1] < trained[0] / 3, (
         "the fixed costs (start-up, reference network, scores) stay; updates shrink"
