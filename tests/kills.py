@@ -234,7 +234,7 @@ def contents(place: Path) -> dict[str, object]:
         elif name.startswith("report."):
             # The command line names the folder, relative to that of the matrix; Markdown escapes its underscores.
             text = path.read_text().replace("\\_", "_").replace(f"{place.name}/", "")
-            found[name] = re.sub(r"[0-9a-f]{64}|\d+(\.\d+)?", "#", text)
+            found[name] = re.sub(r"[0-9a-f]{64}|\d+(,\d{3})*(\.\d+)?", "#", text)
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.conftest import MAIN_WITHOUT_FIGURES
-from tests.kills import SIGNALS, differences, flaws, under_fire
+from tests.kills import SIGNALS, contents, differences, flaws, under_fire
 
 from derm_bench.store import Store
 
@@ -38,6 +38,17 @@ def test_the_script_sees_files_that_are_lost_added_or_changed():
         "d is in no undisturbed run",
         "c differs from the undisturbed one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "alike"), [("memory 1,002 MB", True), ("memory 98.5 MB", True), ("memory 1,002 GB", False)]
+)
+def test_the_script_does_not_compare_measurements_in_reports(tmp_path, text, alike):
+    """Nor how a number is written: a peak of memory is now below and now above a thousand MB."""
+    for name, said in (("a", "memory 999 MB"), ("b", text)):
+        (tmp_path / name / "out").mkdir(parents=True)
+        (tmp_path / name / "out/report.md").write_text(said)
+    assert (differences(contents(tmp_path / "a"), contents(tmp_path / "b")) == []) == alike
 
 
 def test_the_script_sees_what_is_not_whole_or_done_twice(tmp_path):
