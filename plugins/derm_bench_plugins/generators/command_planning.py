@@ -91,7 +91,9 @@ def _code_below(folder: Path) -> dict[str, Path]:
         found |= {path.relative_to(folder).as_posix(): path for path in paths if os.path.isfile(path)}  # noqa: PTH113
         seen += len(inner) + len(paths)
         if seen > MAX_PROGRAM_FILES:
-            raise UserError(f"{folder} contains more than {MAX_PROGRAM_FILES:,} files", hint=_NARROWER)
+            raise UserError(
+                f"{folder} contains more than {MAX_PROGRAM_FILES:,} files and folders", hint=_NARROWER
+            )
         if inner and len(Path(place).relative_to(folder).parts) >= MAX_PROGRAM_DEPTH:
             raise UserError(
                 f"{folder} has more than {MAX_PROGRAM_DEPTH} folders inside each other", hint=_NARROWER
