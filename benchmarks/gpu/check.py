@@ -49,8 +49,9 @@ print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda if cuda
 PROBE = """
 import sys
 from derm_bench.training import probe
-if len(sys.argv) > 2:
-    probe.BATCH, probe.STEPS = map(int, sys.argv[2:])
+if sys.argv[2:] == ["toy"]:
+    probe.BATCH, probe.ROUNDS = 2, 1
+    del sys.argv[2:]
 probe.main()
 """
 
@@ -161,7 +162,7 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
         return Step(f"row{number}", title, command, patience * limit, (*HARNESS, *needs), read_row)
 
     pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *tests]
-    probe = [python, "-c", PROBE, device.partition(":")[0], *(["2", "1"] if toy else [])]
+    probe = [python, "-c", PROBE, device.partition(":")[0], *(["toy"] if toy else [])]
     same = [python, str(HERE / "same.py"), str(HERE / "matrix.yaml"), *common]
     same += ["--preset", "toy"] if toy else []
     testing = (*HARNESS, "pytest", "pytest_timeout")

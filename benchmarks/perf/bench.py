@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from material import Material
-from pairs import HERE, Side, Waiting, run_side
+from pairs import Side, Waiting, run_side
 from sizes import SIZES
 
 from derm_bench.executors.local import MALLOC, WAIT
@@ -127,19 +126,6 @@ class Bench:
         side = run_side(module, arguments, self._environment(module), waiting.pop() if waiting else None)
         side.values["wall_seconds"] = side.seconds
         return side
-
-
-def probe(kind: str, threads: int) -> str:
-    """Return the precision that trains faster on this machine, as the first `run` measures it, without saving it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "derm_bench.training.probe", kind, str(threads)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=HERE,
-        env=os.environ | WAIT | MALLOC,
-    )
-    return str(json.loads(done.stdout)["precision"])
 
 
 @functools.cache

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import Bench, machine, probe
+from bench import Bench, machine
 from pairs import Side, SideFailed, alternate, compare, fallen
 from parity import NOT_YET, NOTHING, Parity
 from rich.console import Console
@@ -30,6 +29,8 @@ from rich.table import Table
 from rows import LATER, ROWS, Measure, Row
 from sizes import SIZES
 
+from derm_bench.cli.precision import measure_precision
+from derm_bench.errors import UserError
 from derm_bench.machine import cuda_devices
 
 MEMORY_TARGET = 1.2  # our peak memory relative to the baseline, on the CPU
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.folder:
             given.folder.mkdir(parents=True, exist_ok=True)
         folder = given.folder or stack.enter_context(tempfile.TemporaryDirectory())
-        precision = given.precision or probe(device.partition(":")[0], Bench.threads)
+        precision = given.precision or measure_precision(device.partition(":")[0], Bench.threads).precision
         bench = Bench(
             Path(folder).absolute(),
             device,
@@ -271,6 +272,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except subprocess.CalledProcessError as failure:
-        say(f"the probe of precisions failed: {failure.stderr}")
+    except UserError as failure:
+        say(str(failure))
         sys.exit(1)

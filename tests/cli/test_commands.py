@@ -161,6 +161,4 @@ def test_shipped_matrices_plan_and_their_smoke_presets_shrink_them(in_process):
     )
     assert len(whole["cells"]) == len(smoke["cells"]) == 8
     trained = [plan["estimates"]["train"]["seconds"] for plan in (whole, smoke)]
-    assert trained[1] < trained[0] / 3, (
-        "the fixed costs (start-up, reference network, scores) stay; updates shrink"
-    )
+    assert trained[1] < trained[0] / 10, "the fixed costs (reference network, scores) stay; training shrinks"

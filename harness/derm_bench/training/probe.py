@@ -85,7 +85,7 @@ def worth_measuring(device: str) -> tuple[str, ...]:
     return ("fp32",) if seconds["bf16"] > HOPELESS * seconds["fp32"] else ("fp32", "bf16")
 
 
-def race(steps: Mapping[str, Step], rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, list[float]]:
+def race(steps: Mapping[str, Step], rounds: int, seconds: float = SECONDS) -> dict[str, list[float]]:
     """Return the seconds of each step in every round. All steps take turns in a round, so that what else the machine
     does falls on all of them. At least three rounds are run; a further one is begun only within `seconds`."""
     began = time.perf_counter()
@@ -114,7 +114,7 @@ def main() -> None:
     device = sys.argv[1]
     if len(sys.argv) > 2:
         torch.set_num_threads(int(sys.argv[2]))
-    taken = race({name: make_step(device, name, BATCH) for name in worth_measuring(device)})
+    taken = race({name: make_step(device, name, BATCH) for name in worth_measuring(device)}, ROUNDS)
     rates = {name: BATCH / statistics.median(seconds) for name, seconds in taken.items()}
     sys.stdout.write(json.dumps({"images_per_second": rates, "precision": fastest(taken)}))
 
