@@ -164,12 +164,12 @@ def test_a_search_for_synthetic_images_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_search_for_the_files_of_a_program_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(command_planning, "MAX_PROGRAM_FILES", 3)
+    monkeypatch.setattr(command_planning, "MAX_PROGRAM_FILES", 2)
     code = tmp_path / "code"
     for name in ("a.py", "b.py", ".hidden", "__pycache__/c.pyc", "inner/.d.py"):
         (code / name).parent.mkdir(parents=True, exist_ok=True)
         (code / name).touch()
     assert set(command_planning._code_below(code)) == {"a.py", "b.py"}
     (code / "inner/e.py").touch()
-    with pytest.raises(UserError, match="more than 3 files and folders"):
+    with pytest.raises(UserError, match="more than 2 files"):
         command_planning._code_below(code)

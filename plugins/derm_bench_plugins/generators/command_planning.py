@@ -84,15 +84,15 @@ def _code_below(folder: Path) -> dict[str, Path]:
     folders or levels than a program has.
     """
     found: dict[str, Path] = {}
-    seen = 0
+    folders = files = 0
     for place, inner, names in os.walk(folder, onerror=_closed):
         inner[:] = [name for name in inner if not name.startswith(".") and name != "__pycache__"]
         paths = [Path(place, name) for name in names if not name.startswith(".") and name != "__pycache__"]
         found |= {path.relative_to(folder).as_posix(): path for path in paths if os.path.isfile(path)}  # noqa: PTH113
-        seen += len(inner) + len(paths)
-        if seen > MAX_PROGRAM_FILES:
+        folders, files = folders + len(inner), files + len(paths)
+        if max(folders, files) > MAX_PROGRAM_FILES:
             raise UserError(
-                f"{folder} contains more than {MAX_PROGRAM_FILES:,} files and folders", hint=_NARROWER
+                f"{folder} contains more than {MAX_PROGRAM_FILES:,} files, or folders", hint=_NARROWER
             )
         if inner and len(Path(place).relative_to(folder).parts) >= MAX_PROGRAM_DEPTH:
             raise UserError(
