@@ -7,18 +7,17 @@ python docs/generate.py FOLDER    # writes all pages into FOLDER
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import click
+from cli_page import cli_page
+from markup import Lines, code, markdown, page_text, prose, row, sentence, write_if_changed
 from pydantic import BaseModel
 
 from derm_bench import api, hookspecs, protocols, run, specs
-from derm_bench.cli import COMMANDS, main_group
 from derm_bench.matrix import model
 from derm_bench.matrix.grammar import entry_fields
 from derm_bench.matrix.load import DEFAULT_METRICS
@@ -29,7 +28,6 @@ from derm_bench.options import base, classifier, generator, uses
 from derm_bench.plugins import Installed, Plugins
 from derm_bench.specs import KINDS, ClassifierOptions, GeneratorOptions, Options
 
-Lines = Iterator[str]
 MATRIX_PAGE = Path(__file__).parent / "reference" / "matrix.md"
 API_PAGE = MATRIX_PAGE.with_name("api.md")
 """The pages of the reference that are committed, so that they can be read without a build."""
@@ -90,17 +88,6 @@ def write(folder: Path) -> None:
         write_if_changed(folder / f"{name}.md", page_text(lines))
 
 
-def page_text(lines: Lines) -> str:
-    """The text of a page. Consecutive empty lines become one."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
-
-
-def write_if_changed(path: Path, text: str) -> None:
-    """Writes a page unless it is up to date, so that Sphinx reads it again only if it has changed."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 # ------------------------------------------------------------------------------------------ hooks
 
 
@@ -111,22 +98,6 @@ def hooks_page() -> Lines:
         signature = str(inspect.signature(hook)).replace("'", "")
         yield from (f"## {name}", "", f"```python\n{name}{signature}\n```", "")
         yield from (markdown(inspect.getdoc(hook) or ""), "")
-
-
-def markdown(docstring: str) -> str:
-    """A docstring with its indented examples fenced, so that they are highlighted."""
-    lines: list[str] = []
-    block: list[str] = []
-    for line in [*docstring.splitlines(), "end"]:
-        if line.startswith("    ") or (block and not line):
-            block.append(line[4:])
-            continue
-        if block:
-            code = "\n".join(block).strip("\n")
-            lines += ["```python", code, "```", ""]
-            block = []
-        lines.append(line)
-    return "\n".join(lines[:-1]).strip()
 
 
 # ------------------------------------------------------------------------- specs and protocols
@@ -379,85 +350,6 @@ def own_options(installed: Installed, composed: type[BaseModel]) -> list[str]:
         if name not in shared
         or (field.default, field.annotation) != (shared[name].default, shared[name].annotation)
     ]
-
-
-# ------------------------------------------------------------------------------------ command line
-
-
-def cli_page() -> Lines:
-    yield from ("# Command line", "")
-    yield "Exit codes: 0 every selected cell is done; 1 some or all failed; 2 the input is wrong and nothing ran;"
-    yield from ("130 interrupted, and the same command goes on.", "")
-    for path, command in commands():
-        arguments = [
-            param.make_metavar(click.Context(command)) for param in command.params if is_argument(param)
-        ]
-        usage = " ".join([path, *(["[OPTIONS]"] if options_of(command) else []), *arguments])
-        yield from (f"## {path}", "", f"```sh\n{usage}\n```", "", help_of(command), "")
-        options = options_of(command)
-        if options:
-            yield from ("| option | meaning |", "|---|---|")
-        for option in options:
-            yield row(spelling(option, command), prose(option.help or "") + shown_default(option))
-        yield ""
-
-
-def commands() -> Iterator[tuple[str, click.Command]]:
-    """(path, command) of the whole tree."""
-
-    def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-        yield path, command
-        if isinstance(command, click.Group):
-            context = click.Context(command, info_name=path)
-            for name in command.list_commands(context):
-                inner = command.get_command(context, name)
-                if inner is not None and not inner.hidden:
-                    yield from walk(inner, f"{path} {name}")
-
-    return walk(main_group, "derm-bench")
-
-
-def is_argument(param: click.Parameter) -> bool:
-    return isinstance(param, click.Argument)
-
-
-def options_of(command: click.Command) -> list[click.Option]:
-    return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
-
-
-def help_of(command: click.Command) -> str:
-    text = inspect.cleandoc(command.help or COMMANDS.get(command.name or "", ("", ""))[1])
-    return prose(text.replace("\b\n", ""))
-
-
-def spelling(option: click.Option, command: click.Command) -> str:
-    names = ", ".join(option.opts)
-    return code(names if option.is_flag else f"{names} {option.make_metavar(click.Context(command))}")
-
-
-def shown_default(option: click.Option) -> str:
-    shown = option.show_default and option.default is not None
-    return f" Default: {code(str(option.default))}." if shown else ""
-
-
-def code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
-def prose(text: str) -> str:
-    """Escapes plain text for Markdown; text in backticks stays code."""
-    parts = re.split(r"(`[^`]*`)", text)
-    escaped = (part if part[:1] == "`" else re.sub(r"([*_<>\[\]\\])", r"\\\1", part) for part in parts)
-    return "".join(escaped)
-
-
-def row(*cells: str) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
-
-
-def sentence(text: str) -> str:
-    text = text.strip()
-    return text and text[0].upper() + text[1:] + ("" if text.endswith((".", ":", ")")) else ".")
 
 
 if __name__ == "__main__":

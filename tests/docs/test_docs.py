@@ -1,7 +1,7 @@
 """The documentation: everything a user or a plugin author can write is described, and the reference has all of it."""
 
 import dataclasses
-import importlib.util
+import importlib
 import inspect
 import re
 import subprocess
@@ -27,11 +27,12 @@ from derm_bench.plugins.checks import HOOKS, check_module, specs_of
 BUILT_INS = Plugins(builtins_only=True)
 
 
-def load_generator():
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load_generator(module="generate"):
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_every_key_of_a_matrix_is_in_the_reference(pages):
         assert f"| `{name}` |" in pages["matrix"]
 
 
-COMMANDS = dict(load_generator().commands())
+COMMANDS = dict(load_generator("cli_page").commands())
 
 
 @pytest.mark.parametrize("path", COMMANDS)
