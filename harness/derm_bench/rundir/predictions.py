@@ -17,6 +17,7 @@ from derm_bench.rundir.schema import PREDICTIONS
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow.parquet as pq
 
 UNPACKED_BYTES = 8 * 2**30
 """The maximum size of a predictions file after decompression."""
@@ -71,6 +72,23 @@ def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scor
         raise UserError(f"not a valid predictions file: {error}", file=path) from error
 
 
+def classes_in(file: pq.ParquetFile) -> list[str]:
+    """Return the class names of a predictions file, from its columns. Raises ValueError, before any row is read, if the
+    file unpacks to too much, lacks a column, or has one whose name is very long or that of another one."""
+    groups = range(file.metadata.num_row_groups)
+    if sum(file.metadata.row_group(k).total_byte_size for k in groups) > UNPACKED_BYTES:
+        raise ValueError(f"it unpacks to more than {UNPACKED_BYTES:,} bytes")
+    names = file.schema_arrow.names
+    if any(len(name) > LONGEST_NAME for name in names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"a column has a name of more than {LONGEST_NAME} characters, or that of another one"
+        )
+    absent = [name for name in PREDICTIONS.names if name not in names]
+    if absent:
+        raise ValueError(f"it lacks the columns {', '.join(absent)}")
+    return [name[2:] for name in names if name.startswith("p_")]
+
+
 def _read(descriptor: int) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:
     import numpy as np
     import pyarrow as pa
@@ -79,16 +97,7 @@ def _read(descriptor: int) -> tuple[tuple[str, ...], dict[tuple[str, str], Score
 
     with os.fdopen(descriptor, "rb", closefd=False) as source:
         file = pq.ParquetFile(source)
-        groups = range(file.metadata.num_row_groups)
-        if sum(file.metadata.row_group(k).total_byte_size for k in groups) > UNPACKED_BYTES:
-            raise ValueError(f"it unpacks to more than {UNPACKED_BYTES:,} bytes")
-        names = file.schema_arrow.names
-        if any(len(name) > LONGEST_NAME for name in names):
-            raise ValueError(f"a column has a name of more than {LONGEST_NAME} characters")
-        absent = [name for name in PREDICTIONS.names if name not in names]
-        if absent:
-            raise ValueError(f"it lacks the columns {', '.join(absent)}")
-        classes = [name[2:] for name in names if name.startswith("p_")]
+        classes = classes_in(file)
         columns = ["cell", "split", "test_set", "label", "predicted", *(f"p_{name}" for name in classes)]
         table = file.read(columns=columns)
     table = table.filter(pc.equal(table["split"].cast(pa.string()), "test"))

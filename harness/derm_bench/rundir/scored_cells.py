@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
 from derm_bench.rundir.files import TABLE_BYTES, opened
-from derm_bench.rundir.frames import LONGEST_NAME
-from derm_bench.rundir.predictions import UNPACKED_BYTES
-from derm_bench.rundir.schema import PREDICTIONS
+from derm_bench.rundir.predictions import classes_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,18 +83,7 @@ def _read(descriptor: int) -> tuple[pd.DataFrame, list[str]]:
 
     with os.fdopen(descriptor, "rb", closefd=False) as source:
         file = pq.ParquetFile(source)
-        groups = range(file.metadata.num_row_groups)
-        if sum(file.metadata.row_group(k).total_byte_size for k in groups) > UNPACKED_BYTES:
-            raise ValueError(f"it unpacks to more than {UNPACKED_BYTES:,} bytes")
-        names = file.schema_arrow.names
-        if any(len(name) > LONGEST_NAME for name in names) or len(set(names)) < len(names):
-            raise ValueError(
-                f"a column has a name of more than {LONGEST_NAME} characters, or that of another one"
-            )
-        absent = [name for name in PREDICTIONS.names if name not in names]
-        if absent:
-            raise ValueError(f"it lacks the columns {', '.join(absent)}")
-        classes = [name[2:] for name in names if name.startswith("p_")]
+        classes = classes_in(file)
         texts = ["cell", "split", "test_set", "image_id", "label", "group"]
         table = file.read(columns=[*texts, *(f"p_{name}" for name in classes)])
     columns = {name: table.column(name).cast(pa.string()).dictionary_encode() for name in texts}
