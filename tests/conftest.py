@@ -45,6 +45,18 @@ def _own_places(tmp_path, tmp_path_factory, monkeypatch):
         save_profile(device_model(kind), Measured("fp32", {"fp32": 100.0}))
 
 
+@pytest.fixture(autouse=True)
+def _own_modules(tmp_path_factory):
+    """Forgets what a test imported from its own folders, so that a later test may have a module of the same name."""
+    before = set(sys.modules)
+    yield
+    temporary = tmp_path_factory.getbasetemp()
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(temporary):
+            del sys.modules[name]
+
+
 @pytest.fixture
 def toys(monkeypatch):
     """Installs the toy plugins for this process and those that it starts."""
