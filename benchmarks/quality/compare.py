@@ -60,7 +60,7 @@ for _name, _options in OTHERS.items():
     SIDES[_name] = (_name, _options)
     if _name != "spggan":  # has an average of its own
         SIDES[f"{_name} ema .99"] = (_name, _options | {"ema": 0.99})
-# (class index, number) -> samples uint8 [n,3,64,64]
+# (class index, number) -> samples uint8 [n,3,S,S]
 Draw = Callable[[int, int], torch.Tensor]
 MEASURES = ("sharpness", "nn_accuracy", "coverage", "distance")
 
@@ -68,8 +68,7 @@ MEASURES = ("sharpness", "nn_accuracy", "coverage", "distance")
 def main() -> None:
     given = _parse()
     given.out.mkdir(parents=True, exist_ok=True)
-    reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
-    _networks(given, reals)
+    _networks(given, _reals(given))
     known = {(line["side"], line["seed"], line["precision"], line["of"]) for line in _read(given.out)}
     todo = [one for one in fits(given) if one not in known]
     context = multiprocessing.get_context("spawn")
@@ -94,7 +93,7 @@ def fits(given: argparse.Namespace) -> Iterator[tuple[str, int, str, str]]:
 
 
 class Fit(NamedTuple):
-    """One fit: images uint8 [N,3,64,64] of the classes `names`, and how they are fitted."""
+    """One fit: images uint8 [N,3,S,S] of the classes `names`, and how they are fitted."""
 
     method: str
     images: torch.Tensor
@@ -111,7 +110,7 @@ def fit_and_measure(given: argparse.Namespace, side: str, seed: int, precision: 
     torch.set_num_threads(given.threads)
     if given.device.startswith("cuda"):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
+    reals = _reals(given)
     networks = _networks(given, reals)
     names = tuple(of.split("+"))
     images = torch.cat([reals[f"{name}_train"] for name in names])
@@ -156,11 +155,20 @@ def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
     chosen = {**spec.presets.get(options.get("preset", ""), {}), **options}
     chosen.pop("preset", None)
     seed_everything(fit.seed)
-    gan = create(spec, spec.options.model_validate(chosen), Task(fit.names, 64, device=fit.device))
+    gan = create(spec, spec.options.model_validate(chosen), Task(fit.names, fit.images.shape[-1], device=fit.device))
     ids = tuple(map(str, range(len(fit.images))))
     train = ImageSet(fit.images, fit.labels, fit.names, ids, ids)
     gan.fit(train, StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision))
     return lambda label, n: gan.sample(SampleRequest(label, n, fit.seed), train).images
+
+
+def _reals(given: argparse.Namespace) -> dict[str, torch.Tensor]:
+    """The images by class and part, uint8 [N,3,S,S]; a side under 64 is a mean over squares of pixels."""
+    reals = {name: torch.from_numpy(array) for name, array in np.load(given.reals).items()}
+    if given.size == 64:
+        return reals
+    means = {name: torch.nn.functional.avg_pool2d(x.float(), 64 // given.size) for name, x in reals.items()}
+    return {name: mean.round().byte() for name, mean in means.items()}
 
 
 def _networks(given: argparse.Namespace, reals: Mapping[str, torch.Tensor]) -> list[measures.Network]:
@@ -215,6 +223,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=1000, help="updates per class")
+    parser.add_argument("--size", type=int, default=64, choices=[16, 32, 64], help="side of the images")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--sides", nargs="+", choices=list(SIDES))

@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """float32 [N,3,64,64] in [-1,1] -> features [N,256]: the last maps, pooled to 2x2."""
+    """float32 [N,3,S,S] in [-1,1] -> features [N,256]: the last maps, pooled to 2x2."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Network(nn.Module):
 
 
 def fit_networks(images: torch.Tensor, labels: torch.Tensor, device: str) -> list[Network]:
-    """Fit the networks to reals uint8 [N,3,64,64] with their classes, each under a seed of its own."""
+    """Fit the networks to reals uint8 [N,3,S,S] with their classes, each under a seed of its own."""
     return [_fit(images.to(device), labels.to(device), seed, device) for seed in range(NETWORKS)]
 
 
@@ -93,7 +93,7 @@ def _fit(images: torch.Tensor, labels: torch.Tensor, seed: int, device: str) -> 
 
 
 def _blocks_shuffled(x: torch.Tensor) -> torch.Tensor:
-    """Return images whose 4x4 blocks of 16x16 pixels are in another order."""
+    """Return images whose 4x4 blocks are in another order."""
     n, c, side, _ = x.shape
     cut = x.unfold(2, side // 4, side // 4).unfold(3, side // 4, side // 4)  # [N,C,4,4,s,s]
     cut = cut.reshape(n, c, 16, side // 4, side // 4)[:, :, torch.randperm(16, device=x.device)]
@@ -121,7 +121,7 @@ def features(network: Network, images: torch.Tensor, device: str) -> torch.Tenso
 def measure(
     networks: Sequence[Network], reals: torch.Tensor, fakes: torch.Tensor, device: str
 ) -> dict[str, float]:
-    """Compare fakes with as many reals, both uint8 [N,3,64,64]. Values of networks are averaged."""
+    """Compare fakes with as many reals, both uint8 [N,3,S,S]. Values of networks are averaged."""
     found: dict[str, list[float]] = {"distance": [], "nn_accuracy": [], "coverage": []}
     for network in networks:
         real, fake = features(network, reals, device), features(network, fakes, device)

@@ -2,7 +2,7 @@
 
 Networks, initialisation, losses and optimizers are those of Radford et al. 2016; the conditional one joins an embedding
 of the class with z, and gives D one constant plane per class (Mirza and Osindero 2014). Written without derm-bench, as
-a user would write it. G and D have `width` channels at 32x32, in images of 64x64.
+a user would write it. G and D have `width` channels at half the side of the images, and twice as many at each half of that.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from torch.nn import functional as F
 Z = 100
 
 
+def multiples(side: int) -> list[int]:
+    """Return the channels of the maps from half the side down to 4x4, as multiples of the width: 1, 2, 4, 8 for 64."""
+    return [2**k for k in range(side.bit_length() - 3)]
+
+
 class Generator(nn.Module):
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, side: int, width: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        channels = [Z + classes, 8 * width, 4 * width, 2 * width, width]
+        channels = [Z + classes, *(k * width for k in reversed(multiples(side)))]
         layers: list[nn.Module] = []
-        for k in range(4):
+        for k in range(len(channels) - 1):
             stride, padding = (1, 0) if k == 0 else (2, 1)
             layers += [
                 nn.ConvTranspose2d(channels[k], channels[k + 1], 4, stride, padding, bias=False),
@@ -37,20 +42,21 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, side: int, width: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
         layers: list[nn.Module] = [
             nn.Conv2d(3 + classes, width, 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2, True),
         ]
-        for k in (1, 2, 4):
+        for k in multiples(side)[:-1]:
             layers += [
                 nn.Conv2d(k * width, 2 * k * width, 4, 2, 1, bias=False),
                 nn.BatchNorm2d(2 * k * width),
                 nn.LeakyReLU(0.2, True),
             ]
-        self.net = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 0, bias=False))
+        widest = multiples(side)[-1] * width
+        self.net = nn.Sequential(*layers, nn.Conv2d(widest, 1, 4, 1, 0, bias=False))
 
     def forward(self, images: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if self.classes:
@@ -80,9 +86,10 @@ def fit(
     batch: int = 64,
     lr: float = 2e-4,
 ) -> Generator:
-    """Train on images uint8 [N,3,64,64]; `classes` is 0 for the unconditional GAN."""
+    """Train on images uint8 [N,3,S,S], S a power of two; `classes` is 0 for the unconditional GAN."""
     torch.manual_seed(seed)
-    g, d = Generator(width, classes).to(device), Discriminator(width, classes).to(device)
+    side = images.shape[-1]
+    g, d = Generator(side, width, classes).to(device), Discriminator(side, width, classes).to(device)
     g.apply(weights_init)
     d.apply(weights_init)
     adam_g = torch.optim.Adam(g.parameters(), lr=lr, betas=(0.5, 0.999))
@@ -115,7 +122,7 @@ def fit(
 
 @torch.no_grad()
 def sample(g: Generator, n: int, label: int, seed: int, device: str) -> torch.Tensor:
-    """Return uint8 [n,3,64,64], drawn in train mode in batches of 64, as the tutorial does."""
+    """Return uint8 [n,3,S,S], drawn in train mode in batches of 64, as the tutorial does."""
     torch.manual_seed(seed)
     made = []
     for start in range(0, n, 64):
