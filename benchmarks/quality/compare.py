@@ -155,7 +155,9 @@ def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
     chosen = {**spec.presets.get(options.get("preset", ""), {}), **options}
     chosen.pop("preset", None)
     seed_everything(fit.seed)
-    gan = create(spec, spec.options.model_validate(chosen), Task(fit.names, fit.images.shape[-1], device=fit.device))
+    gan = create(
+        spec, spec.options.model_validate(chosen), Task(fit.names, fit.images.shape[-1], device=fit.device)
+    )
     ids = tuple(map(str, range(len(fit.images))))
     train = ImageSet(fit.images, fit.labels, fit.names, ids, ids)
     gan.fit(train, StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision))

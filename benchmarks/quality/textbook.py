@@ -2,7 +2,8 @@
 
 Networks, initialisation, losses and optimizers are those of Radford et al. 2016; the conditional one joins an embedding
 of the class with z, and gives D one constant plane per class (Mirza and Osindero 2014). Written without derm-bench, as
-a user would write it. G and D have `width` channels at half the side of the images, and twice as many at each half of that.
+a user would write it. G and D have `width` channels at half the side of the images, and twice as many at each half of
+that.
 """
 
 from __future__ import annotations
