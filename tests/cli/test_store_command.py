@@ -208,6 +208,7 @@ def test_gc_touches_only_names_that_a_store_gives_and_lists_before_it_deletes(st
     age(unowned, 40)
     mine = [
         "data/notes.txt",
+        f"data/{'5eed' * 16}",
         "aside/x/y",
         "staging/z.json",
         "staging/mine/w",

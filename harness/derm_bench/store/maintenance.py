@@ -263,7 +263,10 @@ def _checkpoints(store: Store) -> Iterator[Garbage]:
 
 
 def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
-    """Plan data that no remaining stage refers to. (An active run may have written data for stages to come.)"""
+    """Plan data that no remaining stage refers to. (An active run may have written data for stages to come.)
+
+    A file whose content does not have the digest that is its name may be somebody else's: it is left for `verify`.
+    """
     texts = [
         json.dumps([document["identity"].get("params", {}), document["identity"].get("code", {})])
         for key, document in documents(store)
@@ -271,7 +274,9 @@ def _data(store: Store, going: set[str]) -> Iterator[Garbage]:
     ]
     named = {word for text in texts for word in text.split('"') if len(word) == 64}
     for path in _entries(store, "data"):
-        if path.name not in named and (not path.name.startswith(".") or _age(path) >= UNOWNED_DAYS):
+        if path.name in named:
+            continue
+        if _age(path) >= UNOWNED_DAYS if path.name.startswith(".") else not store.check_data(path.name):
             yield Garbage("plan data that no stage uses", path, size_of(path))
 
 
