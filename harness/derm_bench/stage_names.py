@@ -5,7 +5,11 @@ from __future__ import annotations
 STAGE_FILE = "stage.json"
 """The file beside the outputs of every finished stage, with its identity, result, attempt and digests of files."""
 
-# Inputs with fixed names are `decode`, `fit`, `train`, `init`, `reference`, `real`; the others begin with one of these.
+# Inputs with fixed names are `decode`, `fit`, `train`, `init`, `reference`, `real` and `external`; the others begin
+# with one of those below.
+
+EXTERNAL = "external"
+"""The decoded images of an external test set, beside `decode`."""
 
 NEEDED = "requires/"
 """`requires/<name>`: the stage that makes the requirement `name` of a plugin. Samples have one stage per class,

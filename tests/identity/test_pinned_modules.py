@@ -90,7 +90,9 @@ REASONS = {
     "stages.seen": "which images a generator sees",
     "stages.selecting": "the metric that selects, called on validation",
     "stages.start": "a network that starts from another training",
+    "stages.synthetic": "which synthetic images are trained on and held out",
     "stages.tables": "the rows that statistics and figures read",
+    "stages.tested": "which images are scored on",
     "stages.training_features": "reference features of real images",
     "stages.unchanged": "images that are not those planned are refused",
     "stages.weights": "states are written and read here",
@@ -161,14 +163,15 @@ OF_KINDS = {
     """,
     "train": """
         images protocols run scoring.predictions seeds splits stage_names stages.decoded stages.required
-        stages.selecting stages.start stages.weights training.augment training.checkpoints training.curves
-        training.feed training.pixels training.resize training.seeding training.selection training.stage_run
-        training.updates training.weights
+        stages.selecting stages.start stages.synthetic stages.weights training.augment training.checkpoints
+        training.curves training.feed training.pixels training.resize training.seeding training.selection
+        training.stage_run training.updates training.weights
     """,
     "evaluate": """
         images protocols scoring.classification scoring.confusion_matrix scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking splits
-        stage_names stages.decoded stages.required stages.weights training.pixels training.resize
+        stage_names stages.decoded stages.required stages.synthetic stages.tested stages.weights training.pixels
+        training.resize
     """,
     "grids": """
         filenames images report.samples rundir.sheet_index stage_names

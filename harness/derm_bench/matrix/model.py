@@ -295,16 +295,19 @@ class TestSet(Options):
 
     name: str = Field(description="its name in tables; `test` is the test part of the split")
     dataset: DatasetEntry | None = Field(
-        None, description="an external data set, all of which is used; not supported by this version"
+        None,
+        description="an external data set, all of which is used; it takes size, resize and preprocess from the data "
+        "set that a cell is trained on",
     )
     label_map: Path | None = Field(
         None,
-        description="YAML file that maps each external label to a class of the main data set, or to null",
+        description="YAML file that maps each label of the external data set to a class, or to null to leave its "
+        "images out; default: its labels are the classes",
     )
     synthetic: Literal["only", "added"] | None = Field(
         None,
-        description="only: score on held-out samples; added: on them and on the real test set; both need a permit; "
-        "not supported by this version",
+        description="only: score on the samples that `synthetic.holdout` keeps out of training; added: on them and on "
+        "the real test set; both need the permit synthetic_in_test",
     )
 
 

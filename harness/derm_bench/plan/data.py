@@ -51,11 +51,21 @@ class DataPlanner:
         for label, known in self.entries.items():
             if known.model_copy(update={"label": made.label, "train_fraction": (1.0,)}) == made:
                 return label
-        label = f"{entry.label} (init)"
+        return self.add(made, f"{entry.label} (init)", place)
+
+    def add(self, entry: DatasetEntry, label: str, place: tuple[str | int, ...]) -> str:
+        """Adds a data set that no cell is trained on, written at `place` in the matrix. Returns its label, which is
+        `label` unless another data set has it."""
         while label in self.entries:
             label += "'"
-        self.entries[label], self._places[label] = made.model_copy(update={"label": label}), place
+        self.entries[label], self._places[label] = entry.model_copy(update={"label": label}), place
         return label
+
+    def set_selection(self, label: str, selection: Selection) -> None:
+        """Replaces the images of a data set that the matrix uses, before its decoding is planned."""
+        digests = self.fingerprints[label]
+        self.fingerprints[label] = {name: digests[name] for name in selection.ids}
+        self._selections[label] = selection
 
     def selection(self, label: str) -> Selection:
         """The images of a data set that the matrix uses."""

@@ -95,7 +95,7 @@ def _asked(stage: Stage, amounts: Amounts) -> float:
 
 
 def _scored(stage: Stage, amounts: Amounts) -> float:
-    return float(sum(sum(amounts.count(stage.params, part).values()) for part in ("val", "test")))
+    return float(sum(amounts.count(stage.params, "val").values()) + amounts.tested(stage))
 
 
 def _half(stage: Stage, amounts: Amounts) -> float:
@@ -156,6 +156,12 @@ def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
     would take longer than the few updates of a probe."""
     view = _small_view(params, small)
     return replace(view, updates=small.updates, val="held_out", holdout=0.0, replace_real=False)
+
+
+def _small_evaluate(params: p.Evaluate, small: MadeSmall) -> p.Evaluate:
+    """The parameters of an evaluation on the test part of the split, since an image takes the same time wherever it is
+    from."""
+    return replace(_small_view(params, small), test={})
 
 
 # ---------------------------------------------------------------------------------- the kinds
@@ -261,11 +267,11 @@ _BUILT_IN = (
         word="evaluate",
         function="derm_bench.stages.evaluate:evaluate",
         params=p.Evaluate,
-        title="evaluate {label} on {strategy} seed {seed_number}",
+        title="evaluate {label} on {strategy} seed {seed_number}{on}",
         work=Work("images", _scored),
         held=_scored,
         seconds=_always(EVALUATE),
-        shrink=_small_view,
+        shrink=_small_evaluate,
         feeds=("results", "predictions"),
     ),
     StageKind(

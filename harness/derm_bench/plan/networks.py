@@ -107,6 +107,9 @@ class Networks:
         if allowed or place in self._unseen:
             return
         held, seen = self._contents(cell, ("val", "test")), self._contents(first, ("train", "val"))
+        for (dataset, _), label in self.book.plan.tests.items():
+            if dataset == cell.dataset:
+                held |= self._contents(replace(cell, dataset=label, split_seed=0), ("test",))
         shared = sorted(seen[content] for content in held.keys() & seen.keys())
         if shared:
             message = f"{len(shared)} of its images, {shared[0]} among them, are validation or test images"

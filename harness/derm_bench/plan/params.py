@@ -180,12 +180,19 @@ class Train(View):
 
 @dataclass(kw_only=True, slots=True)
 class Evaluate(View):
-    """Predictions of a trained classifier on validation and test, and their scores."""
+    """Predictions of a trained classifier on validation and test, and their scores.
+
+    `test` states the test images: {} for the test part of the split; `split`, `clean` and `shared` of an external data
+    set, whose split has all its images in `test` (`shared`: refuse, drop or keep images with the pixels of an image of
+    the split); or `holdout` and `real` of synthetic images, the share of each sample and whether the test part is
+    added.
+    """
 
     classifier: str
     options: Json
     metrics: Sequence[Json]
     requires: Json = field(default_factory=dict)
+    test: Json = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -20,6 +20,7 @@ from derm_bench.plan.pictures import Pictures
 from derm_bench.plan.provenance import check_provenance
 from derm_bench.plan.refusals import refuse_empty, refuse_no_state, refuse_one_class
 from derm_bench.plan.scores import Scores
+from derm_bench.plan.test_sets import CellTests
 from derm_bench.plan.trainings import Trainings, TrainingSet
 from derm_bench.plugins import Plugins
 
@@ -37,6 +38,7 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     planner.pictures.add()
     planner.plan.required = list_required(planner.plan)
     planner.warn_of_empty_quotas()
+    planner.test_sets.warn_of_unscored()
     check_provenance(planner.plan, plugins)
     add_analysis(planner.book)
     return planner.plan
@@ -51,6 +53,7 @@ class _Planner:
         self.fits, self.trainings = Fits(matrix, book, data), Trainings(matrix, book, data)
         self.networks = Networks(matrix, book, data, self.fits, self.trainings)
         self.scores = Scores(matrix, book, data, self.fits)
+        self.test_sets = CellTests(matrix, data)
         self.pictures = Pictures(book, data, self.fits, self.scores)
         self._strategies = {entry.name: (k, entry) for k, entry in enumerate(matrix.strategies)}
         self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
@@ -70,8 +73,9 @@ class _Planner:
         refuse_empty(self.matrix, at, strategy, cell, quota, split)
         fits, samples = self._samples(cell, strategy, quota)
         on = _training_set(strategy, samples)
+        tested = self.test_sets.of_cell(cell, strategy, samples, quota)
         train = self.networks.train(classifier, Setting(cell, ("classifiers", place), on))
-        evaluations = {test.name: self.trainings.evaluate(cell, train) for test in self.matrix.test_sets}
+        evaluations = {name: self.trainings.evaluate(cell, train, test) for name, test in tested.items()}
         generator = strategy.generator.label if strategy.generator else ""
         unique = tuple(dict.fromkeys(fits.values()))
         planned = PlannedCell(

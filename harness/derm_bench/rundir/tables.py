@@ -248,6 +248,7 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
     for cell in stages.cells:
         dropped |= Counter(records.result(cell.train).get("set_aside", {}))
     found += [f"{n} images were set aside ({why})" for why, n in sorted(dropped.items())]
+    found += _left_out_of_tests(stages, records)
     for label, key in stages.decodes.items():
         unreadable = records.result(key).get("unreadable", 0)
         if unreadable:
@@ -261,6 +262,17 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         found.append(f"{', '.join(names[:NAMED])}{more}: {flag}")
     return list(dict.fromkeys(found))
+
+
+def _left_out_of_tests(stages: RunStages, records: Records) -> Iterator[str]:
+    """Yield one warning per external test set and reason for which images were left out of it."""
+    most: dict[tuple[str, str], int] = {}
+    for cell in stages.cells:
+        for test_set, evaluation in cell.evaluations.items():
+            for why, n in records.result(evaluation).get("left_out", {}).items():
+                most[test_set, why] = max(n, most.get((test_set, why), 0))
+    for (test_set, why), n in most.items():
+        yield f"{n} images were left out of the test set '{test_set}' ({why})"
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:
