@@ -166,6 +166,10 @@ class Generator(Protocol):
     `NoiseGenerator` does. The run directory then shows interpolations from one sample to another: along a great circle,
     or along a straight line if the noise is in [-1,1], as uniform noise is. `between(a, b, share)`, if defined, returns
     the noise at `share` (in [0,1]) of the way from `a` to `b` instead.
+
+    A generator whose spec has `realness=True` also has `realness(images, label)`: how real its discriminator finds
+    images float32 [n,3,size,size] in [-1,1], on the device, of the class index `label` (None for pooled classes). It
+    returns floats [n], such as logits; higher is more real. It does not change the generator.
     """
 
     def fit(self, train: ImageSet, run: Run) -> None:

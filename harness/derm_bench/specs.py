@@ -152,6 +152,9 @@ class GeneratorSpec(PluginSpec):
     whose discriminator is dead or overpowers the generator, and keeps both means at the end as `d_real` and `d_fake`.
     The report draws both curves in a figure. Without it no logged name has a meaning to the harness.
 
+    `realness` states that the object has a method `realness(images, label)`, so that `synthetic.filter` can keep the
+    images that its discriminator takes for real (see `Generator`).
+
     Three more import paths are for generators of images that are made elsewhere:
 
     - `provenance(options) -> Provenance` states where the images come from. A generator without it that has an option
@@ -171,6 +174,7 @@ class GeneratorSpec(PluginSpec):
     parts: tuple[str, ...] | None = None
     batch_option: str = "batch_size"
     discriminator_outputs: tuple[str, str] | None = None
+    realness: bool = False
     derives: str | None = None
     provenance: str | None = None
     finite: str | None = None

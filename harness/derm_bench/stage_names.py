@@ -5,11 +5,20 @@ from __future__ import annotations
 STAGE_FILE = "stage.json"
 """The file beside the outputs of every finished stage, with its identity, result, attempt and digests of files."""
 
-# Inputs with fixed names are `decode`, `fit`, `train`, `init`, `reference`, `real` and `external`; the others begin
-# with one of those below.
+# Inputs with fixed names are `decode`, `fit`, `train`, `init`, `reference`, `real`, `external`, `samples` and
+# `chosen`; the others begin with one of the names below that end in a slash.
 
 EXTERNAL = "external"
 """The decoded images of an external test set, beside `decode`."""
+
+SAMPLES = "samples"
+"""The samples that a filter chooses from."""
+
+CHOSEN = "chosen"
+"""The choice of the snapshot that is sampled from."""
+
+SCORE = "score/"
+"""`score/<update>/<class>`: the scores of a snapshot, among which one is chosen; `last` for the end of the fit."""
 
 NEEDED = "requires/"
 """`requires/<name>`: the stage that makes the requirement `name` of a plugin. Samples have one stage per class,

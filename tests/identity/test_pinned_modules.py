@@ -83,6 +83,7 @@ REASONS = {
     "splits": "which image stands in which part",
     "stage_names": "how inputs are called",
     "stages.context": "what every stage function is handed",
+    "stages.choose": "which snapshot is restored",
     "stages.decode": "how images are read and preprocessed",
     "stages.decoded": "which images a stage sees",
     "stages.required": "what a plugin requires is restored here",
@@ -150,8 +151,14 @@ OF_KINDS = {
         fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
     """,
     "sample": """
-        images protocols seeds splits stage_names stages.decoded stages.required stages.seen stages.weights
-        training.resize training.seeding
+        images protocols seeds splits stage_names stages.choose stages.decoded stages.required stages.seen
+        stages.weights training.resize training.seeding
+    """,
+    "choose": """
+        stage_names
+    """,
+    "filter": """
+        images protocols stage_names stages.choose stages.required stages.weights training.pixels training.resize
     """,
     "real-features": """
         fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names

@@ -18,7 +18,7 @@ from pydantic_core import PydanticKnownError
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.preprocess_order import with_order
-from derm_bench.specs import Budget, Options, TransformUse
+from derm_bench.specs import Budget, ClassifierUse, Options, TransformUse
 
 PERMITS = (
     "generator_sees_test",
@@ -170,11 +170,26 @@ class GeneratorUse(PluginUse):
 
 class Filter(Options):
     by: Literal["confidence", "discriminator"] = Field(
-        description="what grades the synthetic images; it is fitted on train"
+        description="what grades the synthetic images: the probability that a classifier, trained on the real training "
+        "images, gives to their class; or the discriminator of the generator"
     )
     keep: float = Field(
-        0.5, gt=0, le=1, description="share of the images that are kept; the quota is met after filtering"
+        0.5,
+        ge=0.01,
+        le=1,
+        description="share of the samples that are kept, those with the best grades; the quota is met after filtering",
     )
+    classifier: ClassifierUse | None = Field(
+        None, description="the classifier of `confidence`; default dermagan-cnn"
+    )
+
+    @model_validator(mode="after")
+    def _classifier_of_confidence(self) -> Filter:
+        if self.by == "discriminator" and self.classifier is not None:
+            raise ValueError(
+                "a classifier grades by confidence: leave `classifier` out, or write by: confidence"
+            )
+        return self
 
 
 class Synthetic(Options):
@@ -198,13 +213,11 @@ class Synthetic(Options):
     val: Literal["real", "held_out"] = Field(
         "real", description="held_out: validate on the held-out samples; needs the permit select_on_synthetic"
     )
-    filter: Filter | None = Field(
-        None, description="keep only the samples with the best grades; not supported by this version"
-    )
+    filter: Filter | None = Field(None, description="keep only the samples with the best grades")
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
-        description="the state of the generator to sample from: last, that with the best fd_domain "
-        "(best_fd, not supported by this version), or that of a step",
+        description="the state of the generator to sample from: last, that of a step, or best_fd, the snapshot (or the "
+        "end of the fit) with the lowest fd_domain to the fixed half of the real training images",
     )
 
     @model_validator(mode="after")

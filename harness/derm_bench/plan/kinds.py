@@ -151,6 +151,11 @@ def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:
     return replace(_small_view(params, small), n=small.samples, snapshot=None)
 
 
+def _small_filter(params: p.Filter, small: MadeSmall) -> p.Filter:
+    """The parameters of a filter that grades the samples of a probe and keeps one of them."""
+    return replace(params, n=1, snapshot=None)
+
+
 def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
     """The parameters of a training on real images alone, since an update costs the same, and without evaluations, which
     would take longer than the few updates of a probe."""
@@ -232,6 +237,18 @@ _BUILT_IN = (
         shrink=_small_sample,
     ),
     StageKind(
+        name="filter",
+        word="sample",
+        function="derm_bench.stages.filter:best_samples",
+        params=p.Filter,
+        title="keep the best {n} {label} from {generator}{at} seed {seed_number} by {grade}",
+        work=Work("images", _asked, "n"),
+        held=_asked,
+        stores=_asked,
+        seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
+        shrink=_small_filter,
+    ),
+    StageKind(
         name="real-features",
         word="fidelity",
         function="derm_bench.stages.fidelity:real_features",
@@ -249,6 +266,14 @@ _BUILT_IN = (
         work=Work("images", _half),
         shrink=_small_view,
         feeds=("fidelity",),
+    ),
+    StageKind(
+        name="choose",
+        word="fidelity",
+        function="derm_bench.stages.choose:choose",
+        params=p.Choose,
+        title="choose the snapshot of {what} by {metric}",
+        on_device=False,
     ),
     StageKind(
         name="train",

@@ -123,6 +123,23 @@ class Sample(Generating):
 
 
 @dataclass(kw_only=True, slots=True)
+class Filter:
+    """`n` images of class `label` with the best grades: of every `window` samples the best `kept`. `grade`: confidence
+    of a classifier, or discriminator of the generator whose state at update `snapshot` (None: the end) the samples are
+    from; `requires` has one of the two, under `grader`."""
+
+    classes: Sequence[str]
+    size: int
+    label: str
+    n: int
+    window: int
+    kept: int
+    grade: str
+    snapshot: int | None
+    requires: Json = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
 class Interpolation(Generating):
     title: str
     labels: Sequence[str]
@@ -151,6 +168,16 @@ class Fidelity(View):
     of_class: str
     metrics: Sequence[Json]
     control: str | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Choose:
+    """The choice of a snapshot by `metric`: `steps` are the updates, None for the end of the fit."""
+
+    metric: str
+    higher_is_better: bool
+    steps: Sequence[int | None]
+    classes: Sequence[str]
 
 
 @dataclass(kw_only=True, slots=True)

@@ -249,6 +249,7 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
         dropped |= Counter(records.result(cell.train).get("set_aside", {}))
     found += [f"{n} images were set aside ({why})" for why, n in sorted(dropped.items())]
     found += _left_out_of_tests(stages, records)
+    found += _selected(stages, records)
     for label, key in stages.decodes.items():
         unreadable = records.result(key).get("unreadable", 0)
         if unreadable:
@@ -273,6 +274,20 @@ def _left_out_of_tests(stages: RunStages, records: Records) -> Iterator[str]:
                 most[test_set, why] = max(n, most.get((test_set, why), 0))
     for (test_set, why), n in most.items():
         yield f"{n} images were left out of the test set '{test_set}' ({why})"
+
+
+def _selected(stages: RunStages, records: Records) -> Iterator[str]:
+    """Yield sentences about the strategies and classes whose samples were filtered, or are from a chosen snapshot."""
+    for cell in stages.cells:
+        for name, how in records.result(cell.train).get("selected", {}).items():
+            if "graded" in how:
+                of = f"of the {how['graded']} samples of '{name}' that were graded, {how['kept']} were used"
+                yield f"{cell.at.strategy}: {of}, and the others left out"
+            if "snapshot" in how:
+                step = how["snapshot"]
+                state = "the end of the fit" if step == "last" else f"the snapshot after {step} updates"
+                seed = f"seed {cell.at.generator_seed}"
+                yield f"{cell.at.strategy}: {state} was chosen for samples of '{name}', by fd_domain ({seed})"
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:

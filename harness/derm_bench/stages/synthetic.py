@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -29,6 +30,19 @@ def synthetic_images(context: StageContext, real: ImageSet, holdout: float) -> t
         held.append(images.subset(range(cut, len(images))))
     none = labelled(real, real.images[:0], real.classes[0])
     return joined(none, *kept), joined(none, *held)
+
+
+def selected(context: StageContext) -> dict[str, dict[str, Any]]:
+    """How the samples of each class were selected, if they were: `graded` and `kept`, the numbers of samples that a
+    filter saw and kept, and `snapshot`, the update of the snapshot that was chosen (`last`: the end of the fit)."""
+    found: dict[str, dict[str, Any]] = {}
+    for label, folder in class_folders(context, SYNTHETIC):
+        document = json.loads((folder / "samples.json").read_text())
+        if "graded" in document:
+            found[label] = {"graded": document["graded"], "kept": len(document["places"])}
+        if "snapshot" in document:
+            found.setdefault(label, {})["snapshot"] = document["snapshot"]
+    return found
 
 
 def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:

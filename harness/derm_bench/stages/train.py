@@ -12,7 +12,7 @@ from derm_bench.stages.decoded import decoded_of, images_of
 from derm_bench.stages.required import normalisation, task_of
 from derm_bench.stages.selecting import primary_metric
 from derm_bench.stages.start import start_from
-from derm_bench.stages.synthetic import joined, synthetic_images
+from derm_bench.stages.synthetic import joined, selected, synthetic_images
 from derm_bench.stages.weights import save_state
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.selection import Selection
@@ -59,6 +59,7 @@ def train(context: StageContext) -> dict[str, Any]:
             "val": {params.val.replace("held_out", "synthetic"): counts(val)},
             "test": {"real": counts(images_of(context, "test"))},
         },
+        "selected": selected(context),
         "set_aside": Counter(why.partition(" ")[0] for why in decoded_of(context).dropped.values()),
     }
 
