@@ -152,6 +152,9 @@ class GeneratorSpec(PluginSpec):
     whose discriminator is dead or overpowers the generator, and keeps both means at the end as `d_real` and `d_fake`.
     The report draws both curves in a figure. Without it no logged name has a meaning to the harness.
 
+    `unlabelled` states whether `fit` may get images without a class, labelled -1 (their rows of `Batch.targets` are
+    zero), for the option `extra_data`. By default an unconditional generator may that trains and samples from noise.
+
     `realness` states that the object has a method `realness(images, label)`, so that `synthetic.filter` can keep the
     images that its discriminator takes for real (see `Generator`).
 
@@ -175,6 +178,7 @@ class GeneratorSpec(PluginSpec):
     batch_option: str = "batch_size"
     discriminator_outputs: tuple[str, str] | None = None
     realness: bool = False
+    unlabelled: bool | None = None
     derives: str | None = None
     provenance: str | None = None
     finite: str | None = None

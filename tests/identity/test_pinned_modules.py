@@ -86,6 +86,7 @@ REASONS = {
     "stages.choose": "which snapshot is restored",
     "stages.decode": "how images are read and preprocessed",
     "stages.decoded": "which images a stage sees",
+    "stages.extra": "which images without labels a generator sees",
     "stages.required": "what a plugin requires is restored here",
     "stages.runtime": "threads and precision of the process",
     "stages.seen": "which images a generator sees",
@@ -139,9 +140,9 @@ OF_KINDS = {
         images
     """,
     "fit": """
-        images protocols run seeds splits stage_names stages.decoded stages.required stages.seen
-        stages.weights training.augment training.checkpoints training.curves training.feed training.pixels
-        training.resize training.seeding training.selection training.stage_run training.updates
+        images protocols run seeds splits stage_names stages.decoded stages.extra stages.required stages.seen
+        stages.synthetic stages.weights training.augment training.checkpoints training.curves training.feed
+        training.pixels training.resize training.seeding training.selection training.stage_run training.updates
     """,
     "health": """
         fidelity.likeness images protocols seeds splits stage_names stages.decoded stages.required

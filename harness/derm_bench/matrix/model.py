@@ -166,6 +166,12 @@ class GeneratorUse(PluginUse):
     """A generator by name; `options` has the fields of GeneratorOptions and those of the plugin."""
 
     label: str = Field("", description="its name in tables; default the plugin's name")
+    extra_data: DatasetEntry | None = Field(
+        None,
+        description="a data set whose images are fitted on as well, without their labels: the label of a data set of "
+        "the matrix, or an entry as under `datasets`; size, resize and preprocess default to those of the cell's data "
+        "set",
+    )
 
 
 class Filter(Options):

@@ -11,10 +11,6 @@ from derm_bench.yamlio import KeyPath
 
 def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each use of something that this version cannot run."""
-    for index, strategy in enumerate(matrix.strategies):
-        at: KeyPath = ("strategies", index)
-        if strategy.generator is not None and strategy.generator.options.extra_data is not None:
-            yield _refusal((*at, "generator", "extra_data"), "fitting a generator on extra data")
     if matrix.compare.questions:
         yield _refusal(("compare", "questions"), "answering questions", "leave it out")
     if matrix.analysis.sweeps == "best_on_val":

@@ -69,7 +69,9 @@ class Amounts:
             return self._drawn(stage, DATA)
         parts = PARTS if reads == "all" else (reads,)
         classes = getattr(params, "fit_classes", params.classes)
-        return sum(self.count(params, part).get(name, 0) for part in parts for name in classes)
+        extra = getattr(params, "extra", {})
+        more = self.plan.data[extra["split"]].count(b"\n") - 1 if extra else 0
+        return more + sum(self.count(params, part).get(name, 0) for part in parts for name in classes)
 
     def tested(self, stage: Stage) -> int:
         """The number of test images of an evaluation."""

@@ -39,7 +39,9 @@ class DataPlanner:
         # The licence of each data set.
         self.licences: dict[str, str] = {}
 
-    def other(self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...]) -> str:
+    def other(
+        self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...], word: str = "init"
+    ) -> str:
         """The label of a data set that no cell uses, such as that of `init`. `size`, `resize` and `preprocess` default
         to those of `like`. If the matrix has an equal data set, its label is returned."""
         inherited = {
@@ -51,7 +53,7 @@ class DataPlanner:
         for label, known in self.entries.items():
             if known.model_copy(update={"label": made.label, "train_fraction": (1.0,)}) == made:
                 return label
-        return self.add(made, f"{entry.label} (init)", place)
+        return self.add(made, f"{entry.label} ({word})", place)
 
     def add(self, entry: DatasetEntry, label: str, place: tuple[str | int, ...]) -> str:
         """Adds a data set that no cell is trained on, written at `place` in the matrix. Returns its label, which is

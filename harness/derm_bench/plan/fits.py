@@ -13,6 +13,7 @@ from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.extra_data import NOTHING, Extra
 from derm_bench.plan.kinds import BATCH_SIZE
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
@@ -45,15 +46,17 @@ class Fits:
         needs: Needs,
         reads: str = "",
         samples: Mapping[str, str] | None = None,
+        extra: Extra = NOTHING,
     ) -> str:
         """The stage that fits a generator on `classes`: on the training images of a cell, on the part that `reads`
-        names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
+        names, or on the `samples` of other stages, and on the `extra` images. Stages that read its output wait until
+        its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
         self._warn_of_enlarged(use, cell)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
         local = self.book.hashed(use.options).paths
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
-        images = self._images(cell, classes, reads, given)
+        images = self._images(cell, classes, reads, given) + extra.images
         batch_size = getattr(use.options, spec.batch_option, BATCH_SIZE)
         updates = use.options.budget.in_updates(max(1, images), batch_size)
         snapshots = snapshots_of(self.matrix, updates)
@@ -68,12 +71,14 @@ class Fits:
             snapshots=self.matrix.snapshots.every,
             seed=derive_seed("fit", cell.generator_seed, *classes),
             depends_on=self.book.depends_on("generator", use.name, use.options),
+            extra=extra.params,
         )
         entry = Entry(
             inputs={"decode": self.data.decode(cell.dataset)}
             | {f"{DATA}{name}": key for name, key in given.items()}
             | self.data.derived(cell.dataset, "generator", use, given)
-            | needs.inputs,
+            | needs.inputs
+            | dict(extra.inputs),
             plugins=[
                 ("generator", use.name),
                 *needs.plugins,

@@ -144,7 +144,7 @@ def _small_decode(params: p.Decode, small: MadeSmall) -> p.Decode:
 
 
 def _small_fit(params: p.Fit, small: MadeSmall) -> p.Fit:
-    return replace(_small_view(params, small), updates=small.updates, snapshots=None)
+    return replace(_small_view(params, small), updates=small.updates, snapshots=None, extra={})
 
 
 def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:

@@ -96,12 +96,15 @@ class Generating(View):
 
 @dataclass(kw_only=True, slots=True)
 class Fit(Generating):
-    """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none."""
+    """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none.
+    `extra`: {}, or of images without labels the `split`, which has all of them in `train`, how to `clean` them, and
+    whether those with the pixels of held-out images are refused (`seen`: refuse or keep)."""
 
     updates: int
     snapshots: int | None
     seed: int
     depends_on: Any = None
+    extra: Json = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)

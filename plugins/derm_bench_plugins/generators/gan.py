@@ -120,7 +120,8 @@ class Gan(NoiseGenerator):
         """Return the targets float32 [n,K] of `n` random training images."""
         rows = torch.randint(len(train), (n,), generator=draws, device=draws.device)
         labels = train.labels.to(rows.device)[rows]
-        return F.one_hot(labels, len(train.classes)).float()
+        # Images without a label, -1, are for networks that do not see classes.
+        return F.one_hot(labels.clamp(min=0), len(train.classes)).float()
 
     def inputs(self, z: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the inputs of G."""
