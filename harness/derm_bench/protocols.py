@@ -99,7 +99,8 @@ class DatasetDescription:
     the report. `groups` are the lesion or patient of each image (None if no grouping is known). `given_split` is
     `train`, `val`, `test` or `""` for each image, if the data set defines a split. `attributes` are typed columns (age,
     sex, site, ...). `aux_labels` are the labels of further tasks by the name of the task, `""` for an image without
-    one. `ordinal` states that the classes are ordered grades.
+    one. `ordinal` states that the classes are ordered grades. `notes` are sentences about images that were left out,
+    which `plan` and the report show.
     """
 
     ids: Sequence[str]
@@ -113,6 +114,7 @@ class DatasetDescription:
     citation: str = ""
     aux_labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ordinal: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ only a worker (or, for data sets, the planner) imports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
 from derm_bench.options.paths import StatedFolder
 from derm_bench.options.pretrained import TrainedOn
-from derm_bench.options.uses import ClassifierUse, TransformUse
+from derm_bench.options.uses import ClassifierUse, DatasetUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
     Dataset,
@@ -115,7 +115,14 @@ class PluginSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(PluginSpec):
-    """A data set. `create` names a class that implements `Dataset`."""
+    """A data set. `create` names a class that implements `Dataset`.
+
+    `parts(options)` returns the data sets that this one is made of, with different labels. The object gets theirs as
+    `task.inputs`, by label. If the options have a field `dedup` that contains `pixels`, copies are dropped after
+    decoding, as with `clean: {duplicates: drop}`.
+    """
+
+    parts: Callable[[Any], Sequence[DatasetUse]] | None = None
 
 
 @dataclass(frozen=True)
@@ -272,6 +279,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "DatasetSpec",
+    "DatasetUse",
     "Derived",
     "ExecutorSpec",
     "Generator",

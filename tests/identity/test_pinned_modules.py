@@ -35,6 +35,7 @@ REASONS = {
     "+metrics.inception_options:InceptionOptions": "its options",
     "+metrics.inception_weights": "which weights are taken",
     "coordinates": "the columns that say where a row belongs",
+    "dataset_parts": "which data sets one is made of",
     "fidelity.distances": "the formulas of Frechet and kernel distances",
     "fidelity.halves": "which real images are compared with",
     "fidelity.likeness": "the figures that are measured of samples",
@@ -134,7 +135,7 @@ hashed_options lazy stages.context stages.runtime training.precision
 # Beside the function's own module and those beneath all.
 OF_KINDS = {
     "decode": """
-        image_list imageio images protocols stages.unchanged training.resize
+        dataset_parts image_list imageio images protocols stages.unchanged training.resize
     """,
     "derive": """
         images
@@ -197,7 +198,7 @@ OF_KINDS = {
         training.module_plugin training.resize training.seeding training.weights
     """,
     "preprocessing": """
-        filenames image_list imageio images protocols report.samples rundir.sheet_index stages.decode
+        dataset_parts filenames image_list imageio images protocols report.samples rundir.sheet_index stages.decode
         stages.unchanged training.resize
     """,
     "statistics": """

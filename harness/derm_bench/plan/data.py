@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from derm_bench.dataset_parts import create_dataset, parts_of
 from derm_bench.errors import UserError
 from derm_bench.image_list import ListedImage, write_list
-from derm_bench.lazy import create, load_object
+from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
@@ -76,7 +77,7 @@ class DataPlanner:
             spec, plugins = self.book.plugins.get("dataset", entry.name), self.book.plugins
             try:
                 with blaming(spec, plugins, "create(options, task)"):
-                    dataset = create(spec, entry.options, Task((), entry.size))
+                    dataset = create_dataset(spec, entry.options, Task((), entry.size), plugins)
                 with blaming(spec, plugins, "describe(options)"):
                     description = _described(dataset.describe(entry.options), entry.name)
                 chosen = select(description, entry.classes, entry.limit, entry.split.group, entry.split.seed)
@@ -87,6 +88,7 @@ class DataPlanner:
                 raise self._located(error, label) from error
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
+            self.plan.warnings += [f"{label}: {note}" for note in description.notes]
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
             self._selections[label] = chosen
         return self._selections[label]
@@ -117,17 +119,22 @@ class DataPlanner:
         """The parameters that every stage which reads training images has in common."""
         place = (label, seed, fraction)
         if place not in self._views:
-            clean = self.entries[label].clean
             split = self.split(label, seed)
             self._views[place] = p.View(
                 split=split.digest,
                 classes=split.classes,
                 size=self.entries[label].size,
                 fraction=fraction,
-                clean={"duplicates": clean.duplicates, "blurred": clean.blurred},
+                clean=self.cleaning(label),
                 select_on_test=split.select_on_test,
             )
         return self._views[place]
+
+    def cleaning(self, label: str) -> dict[str, Any]:
+        """The rules of a data set for the images that are dropped once their pixels are known."""
+        entry = self.entries[label]
+        drops = entry.clean.duplicates == "drop" or "pixels" in getattr(entry.options, "dedup", ())
+        return {"duplicates": "drop" if drops else "keep", "blurred": entry.clean.blurred}
 
     def viewed(self, cell: Cell) -> dict[str, Any]:
         """The view of a cell as a dict, from which the parameters of stages are built."""
@@ -165,8 +172,10 @@ class DataPlanner:
     def reader(self, label: str) -> Entry:
         """The entry of a stage that reads images of a data set and preprocesses them."""
         entry = self.entries[label]
+        spec = self.book.plugins.get("dataset", entry.name)
+        parts = dict.fromkeys(("dataset", name) for name in parts_of(spec, entry.options, self.book.plugins))
         return Entry(
-            plugins=[("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
+            plugins=[("dataset", entry.name), *parts, *(("transform", use.name) for use in entry.preprocess)],
             words={"label": entry.label},
             local={
                 "paths": self.book.hashed(entry.options, folders=False).paths,

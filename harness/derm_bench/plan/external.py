@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from derm_bench.fingerprint import UNREADABLE
+from derm_bench.label_maps import read_label_map
 from derm_bench.matrix.model import Matrix, TestSet
 from derm_bench.plain_text import listed
 from derm_bench.plan.data import DataPlanner
-from derm_bench.plan.label_map import read_label_map
 from derm_bench.plan.split import Selection
 from derm_bench.splits import PlannedSplit
 from derm_bench.yamlio import KeyPath

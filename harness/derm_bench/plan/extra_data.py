@@ -54,11 +54,10 @@ class ExtraData:
         if shown:
             self.plan.splits[label, 0] = split
         self.plan.data[split.digest] = split.csv
-        clean = self.data.entries[label].clean
         params = {
             "split": split.digest,
             "classes": split.classes,
-            "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
+            "clean": self.data.cleaning(label),
             "seen": "keep" if self._allowed else "refuse",
         }
         return Extra(params, {EXTRA: self.data.decode(label)}, len(found.ids))

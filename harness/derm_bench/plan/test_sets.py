@@ -61,12 +61,12 @@ class CellTests:
 
     def _external(self, cell: Cell, test_set: TestSet, index: int) -> Tested:
         label = self.externals.label(cell.dataset, index)
-        clean = self.data.entries[label].clean
+        clean = self.data.cleaning(label)
         allowed = "duplicates_across_splits" in self.matrix.protocol.allow
         params = {
             "split": self.plan.splits[label, 0].digest,
-            "clean": {"duplicates": clean.duplicates, "blurred": clean.blurred},
-            "shared": "drop" if clean.duplicates == "drop" else "keep" if allowed else "refuse",
+            "clean": clean,
+            "shared": "drop" if clean["duplicates"] == "drop" else "keep" if allowed else "refuse",
         }
         return Tested(params, {EXTERNAL: self.data.decode(label)}, f" on {test_set.name}")
 
