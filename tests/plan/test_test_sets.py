@@ -141,7 +141,7 @@ def test_images_that_the_data_set_has_too_are_refused_dropped_or_permitted(plan)
         external={"dataset": same}, protocol={"name": "paper", "allow": ["duplicates_across_splits"]}
     )
     assert len(allowed.splits[allowed.tests["toy-blobs", "elsewhere"], 0].ids) == 30
-    assert any("no scores on unseen images" in warning for warning in allowed.warnings)
+    assert any("they are no unseen images" in warning for warning in allowed.warnings)
 
 
 def test_names_of_the_isic_archive_are_one_image_whatever_its_bytes_and_other_names_are_not(plan, tmp_path):

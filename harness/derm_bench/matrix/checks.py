@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from derm_bench.errors import UserError, did_you_mean
+from derm_bench.errors import UserError, did_you_mean, dotted
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import matches
 from derm_bench.matrix.locations import Problem
@@ -61,6 +61,13 @@ def _protocol(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         if matrix.protocol.name != "paper" or permit not in matrix.protocol.allow:
             hint = f"change it, or permit it with protocol: {{name: paper, allow: [{permit}]}}"
             yield Problem(path, f"{leak}; it needs the permit {permit}", hint)
+
+
+def permitted_leaks(matrix: Matrix, plugins: PluginLookup) -> list[str]:
+    """The leaks that the matrix asks for and its protocol permits, one sentence each."""
+    return [
+        f"permitted by {permit}: {dotted(path)}: {leak}" for path, permit, leak in _leaks(matrix, plugins)
+    ]
 
 
 def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str, str]]:

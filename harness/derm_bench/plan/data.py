@@ -15,7 +15,7 @@ from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
-from derm_bench.plan.split import Selection, plan_split, select
+from derm_bench.plan.split import Selection, divided_groups, missing_classes, plan_split, select
 from derm_bench.plugins.culprit import blaming
 from derm_bench.protocols import DatasetDescription, Task
 from derm_bench.splits import PlannedSplit
@@ -96,12 +96,26 @@ class DataPlanner:
     def split(self, label: str, seed: int) -> PlannedSplit:
         """The split of a data set under a split seed. Its CSV is added to the data of the plan."""
         if (label, seed) not in self.plan.splits:
-            allow = "missing_class" in self.matrix.protocol.allow
-            selection = self.selection(label)
+            permits, selection = self.matrix.protocol.allow, self.selection(label)
+            stated = self.entries[label].split
             try:
-                planned = plan_split(selection, self.entries[label].split, seed, allow_missing=allow)
+                planned = plan_split(
+                    selection,
+                    stated,
+                    seed,
+                    allow_missing="missing_class" in permits,
+                    allow_ungrouped="ungrouped_split" in permits,
+                )
             except UserError as error:
                 raise self._located(error, label) from error
+            where = f"{label}, split {seed}"
+            self.plan.warnings += [
+                f"permitted by missing_class: {where}: no image of '{name}' in {part}"
+                for name, part in missing_classes(planned, stated)
+            ]
+            if divided := divided_groups(planned):
+                message = f"{where}: {len(divided)} groups have images in several parts"
+                self.plan.warnings.append(f"permitted by ungrouped_split: {message}")
             self.plan.splits[label, seed] = planned
             self.plan.data[planned.digest] = planned.csv
         return self.plan.splits[label, seed]

@@ -115,7 +115,7 @@ class Externals:
                 found.classes,
             )
         if "duplicates_across_splits" in self.matrix.protocol.allow:
-            self._warn(f"{has}: scores on them are no scores on unseen images")
+            self._warn(f"permitted by duplicates_across_splits: {has}: they are no unseen images")
             return found
         hint = (
             "leave them out with clean: {duplicates: drop} in its `dataset`, or permit them with protocol: {name: "

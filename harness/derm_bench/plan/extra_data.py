@@ -84,13 +84,17 @@ class ExtraData:
 
     def _refuse_seen(self, cell: Cell, label: str, at: KeyPath) -> None:
         place = (cell.dataset, cell.split_seed, label)
-        if self._allowed or place in self._unseen:
+        if place in self._unseen:
             return
+        self._unseen.add(place)
         held = held_out(self.data, cell.dataset, cell.split_seed)
         contents = self.data.fingerprints[label]
         seen = sorted(name for name in self.data.selection(label).ids if contents[name] in held)
         if seen:
             message = f"{len(seen)} of its images, {seen[0]} among them, are validation or test images"
+            message += f" of '{cell.dataset}' (split {cell.split_seed})"
+            if self._allowed:
+                self.plan.warnings.append(f"permitted by generator_sees_test: {label}: {message}")
+                return
             hint = "leave them out, or permit it: protocol: {name: paper, allow: [generator_sees_test]}"
-            raise self.matrix.error(f"{message} of '{cell.dataset}' (split {cell.split_seed})", at, hint)
-        self._unseen.add(place)
+            raise self.matrix.error(message, at, hint)

@@ -107,18 +107,23 @@ class Networks:
 
     def _refuse_seen(self, cell: Cell, first: Cell, at: KeyPath) -> None:
         """Raises UserError if the training `first` uses validation or test images of the cell."""
-        allowed = "duplicates_across_splits" in self.matrix.protocol.allow
         place = (cell.dataset, cell.split_seed, first.dataset, first.split_seed)
-        if allowed or place in self._unseen:
+        if place in self._unseen:
             return
+        self._unseen.add(place)
         held = held_out(self.data, cell.dataset, cell.split_seed)
         seen = contents(self.data, first.dataset, first.split_seed, ("train", "val"))
         shared = sorted(seen[content] for content in held.keys() & seen.keys())
         if shared:
             message = f"{len(shared)} of its images, {shared[0]} among them, are validation or test images"
+            if "duplicates_across_splits" in self.matrix.protocol.allow:
+                said = (
+                    f"permitted by duplicates_across_splits: {first.dataset}: {message} of '{cell.dataset}'"
+                )
+                self.book.plan.warnings += [said] if said not in self.book.plan.warnings else []
+                return
             hint = "leave them out, or permit it: protocol: {name: paper, allow: [duplicates_across_splits]}"
             raise self.matrix.error(f"{message} of '{cell.dataset}' (split {cell.split_seed})", at, hint)
-        self._unseen.add(place)
 
     # -------------------------------------------------------------------------- requirements
 

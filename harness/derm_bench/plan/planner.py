@@ -7,6 +7,7 @@ from typing import Any
 
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import generator_runs
+from derm_bench.matrix.checks import permitted_leaks
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
 from derm_bench.plain_text import listed
 from derm_bench.plan.analysis import add_analysis
@@ -29,6 +30,7 @@ from derm_bench.plugins import Plugins
 def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: Machine) -> Plan:
     """The plan for `cells`, and for the strategies that only score a generator."""
     planner = _Planner(matrix, plugins, machine)
+    planner.plan.warnings += permitted_leaks(matrix, plugins)
     for cell in cells:
         planner.add_cell(cell)
     for strategy in matrix.strategies:
