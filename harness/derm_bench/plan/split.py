@@ -307,8 +307,8 @@ def _refuse_missing(planned: PlannedSplit, split: Split) -> None:
         raise UserError(
             f"class '{name}' has too few images: none is left for {part} ({total} images in {groups} groups)",
             path=("split",),
-            hint="lower the shares or counts of test, val and reserve, raise the limit, leave the class out, or permit it "
-            "with protocol: {name: paper, allow: [missing_class]}",
+            hint="lower the shares or counts of test, val and reserve, raise the limit, leave the class out, or permit "
+            "it with protocol: {name: paper, allow: [missing_class]}",
         )
 
 
