@@ -99,7 +99,8 @@ class DatasetDescription:
     the report. `groups` are the lesion or patient of each image (None if no grouping is known). `given_split` is
     `train`, `val`, `test` or `""` for each image, if the data set defines a split. `attributes` are typed columns (age,
     sex, site, ...). `aux_labels` are the labels of further tasks by the name of the task, `""` for an image without
-    one. `ordinal` states that the classes are ordered grades.
+    one. `ordinal` states that the classes are ordered grades. `notes` are sentences about images that were left out,
+    which `plan` and the report show.
     """
 
     ids: Sequence[str]
@@ -113,6 +114,7 @@ class DatasetDescription:
     citation: str = ""
     aux_labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ordinal: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,10 @@ class Generator(Protocol):
     `NoiseGenerator` does. The run directory then shows interpolations from one sample to another: along a great circle,
     or along a straight line if the noise is in [-1,1], as uniform noise is. `between(a, b, share)`, if defined, returns
     the noise at `share` (in [0,1]) of the way from `a` to `b` instead.
+
+    A generator whose spec has `realness=True` also has `realness(images, label)`: how real its discriminator finds
+    images float32 [n,3,size,size] in [-1,1], on the device, of the class index `label` (None for pooled classes). It
+    returns floats [n], such as logits; higher is more real. It does not change the generator.
     """
 
     def fit(self, train: ImageSet, run: Run) -> None:

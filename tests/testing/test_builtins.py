@@ -6,6 +6,7 @@ plugin that needs options, files or inputs gets them from the class that `NEEDS`
 """
 
 import contextlib
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -93,6 +94,15 @@ class TwoMembers:
         self.inputs = {f"member {k}": dermagan_cnn.make(options, task) for k in (1, 2)}
 
 
+class TwoPhantoms:
+    options: ClassVar[dict] = {
+        "of": [
+            {"name": "phantom-dermoscopy", "label": name, "images": 24, "side": 32, "seed": seed}
+            for seed, name in enumerate(("one", "two"))
+        ]
+    }
+
+
 # By kind and name: a class with `options`, `inputs`, `size`, `limits` (see Conformance), `updates` (see InShort), or a
 # fixture `needs` that sets them.
 NEEDS = {
@@ -100,6 +110,7 @@ NEEDS = {
     ("generator", "command"): CopyProgram,
     ("dataset", "image-folder"): ClassFolders,
     ("dataset", "ham10000"): Ham10000Folder,
+    ("dataset", "union"): TwoPhantoms,
     ("classifier", "ensemble"): TwoMembers,
 }
 

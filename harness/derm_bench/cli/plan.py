@@ -211,10 +211,11 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         say(f"{again} failed in an earlier run at a limit that is raised now, and will be tried again")
     if summary["failed_before"]:
         say(failed_before((one["stage"], one["status"], one["error"]) for one in summary["failed_before"]))
+    external = set(request.plan.tests.values())
     folded = {entry.label for entry in request.matrix.datasets if entry.split.method == "kfold"}
     for (label, seed), split in request.plan.splits.items():
-        which = "fold" if label in folded else "split seed"
-        console.print(f"{label}, {which} {seed}: {_counts(split)}", markup=False, highlight=False)
+        which = f", {'fold' if label in folded else 'split seed'} {seed}" if label not in external else ""
+        console.print(f"{label}{which}: {_counts(split)}", markup=False, highlight=False)
     console.print(
         f"estimated: {_time(summary['estimated_wall_seconds'])} with {summary['workers']} workers"
         f" ({_time(summary['estimated_seconds'])} of work), {summary['estimated_megabytes']:.0f} MB of disk",

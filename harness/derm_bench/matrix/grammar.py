@@ -23,11 +23,12 @@ from derm_bench.matrix.model import (
     Seeds,
 )
 from derm_bench.matrix.options import PluginLookup, compose_options
-from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
+from derm_bench.specs import ClassifierUse, DatasetUse, PluginSpec, TransformUse
 
 ENTRY_KINDS: dict[type[BaseModel], str] = {
     DatasetEntry: "dataset",
     GeneratorUse: "generator",
+    DatasetUse: "dataset",
     ClassifierUse: "classifier",
     ClassifierEntry: "classifier",
     PluginUse: "metric",

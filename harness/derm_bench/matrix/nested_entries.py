@@ -30,6 +30,10 @@ class NestedEntryReader(EntryReader):
         data = self.plugin_entry(GeneratorUse, raw, where, {})
         if data is None:
             return None
+        if raw.get("extra_data") is not None:
+            data["extra_data"] = self.init_dataset(raw["extra_data"], where.child("extra_data"))
+            if data["extra_data"] is None:
+                return None
         return self.build(GeneratorUse, {"label": data["name"], **data}, raw, where)
 
     def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
@@ -94,7 +98,8 @@ class NestedEntryReader(EntryReader):
         return self.build(Init, data, raw, where) if len(self.errors) == known else None
 
     def init_dataset(self, raw: Any, where: Where) -> DatasetEntry | None:
-        """Reads the data set of `init`: the label of one in the matrix, or an entry as under `datasets`."""
+        """Reads the data set of `init` or `extra_data`: the label of one in the matrix, or an entry as under
+        `datasets`."""
         if isinstance(raw, str):
             labelled = next((entry for entry in self.datasets if entry.label == raw), None)
             if labelled is not None:

@@ -71,13 +71,17 @@ class CurveStage:
 
 @dataclass(frozen=True, slots=True)
 class SplitUse:
-    """A split: its data set, seed, digest and classes. `own` is False for a data set that only an `init` uses."""
+    """A split: its data set, seed, digest and classes. `own` is False for a data set that no cell is trained on: that
+    of an `init`, or an external test set, whose images are all in `test`. For the latter `test_set` is its name, and
+    `tests` the data set of the cells that are scored on it."""
 
     dataset: Name
     seed: int
     digest: Digest
     classes: tuple[Name, ...]
     own: bool
+    test_set: Name = ""
+    tests: Name = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class RunStages:
     def of(cls, plan: Plan) -> RunStages:
         """Return the stages of a plan that its run directory shows."""
         own = {entry.label for entry in plan.matrix.datasets}
+        tests = {label: (test_set, dataset) for (dataset, test_set), label in plan.tests.items()}
         matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
         return cls(
             matrix=matrix | {"file": plan.matrix.file.name},
@@ -119,7 +124,7 @@ class RunStages:
             ],
             curves=list(_curves(plan)),
             splits=[
-                SplitUse(label, seed, split.digest, split.classes, label in own)
+                SplitUse(label, seed, split.digest, split.classes, label in own, *tests.get(label, ()))
                 for (label, seed), split in plan.splits.items()
             ],
             sheets=dict(plan.sheets),

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from derm_bench.dataset_parts import create_dataset
 from derm_bench.errors import UserError
 from derm_bench.image_list import read_list
 from derm_bench.imageio import damage_is_an_error
-from derm_bench.lazy import create
 from derm_bench.protocols import Task, Unreadable
 from derm_bench.stages.unchanged import Unchanged, refuse_absent
 from derm_bench.training.resize import Resize, fit_square
@@ -127,7 +127,7 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
     spec = context.plugins.get("dataset", params.dataset)
     options = context.options("dataset", params.dataset)
     task = Task(tuple(params.classes), params.size, whole=bool(steps.before))
-    return create(spec, options, task), steps
+    return create_dataset(spec, options, task, context.plugins), steps
 
 
 class RowFile:
