@@ -106,14 +106,15 @@ class _Text:
 
     def _rows(self, text: io.TextIOWrapper, columns: Sequence[int]) -> Iterator[tuple[int, Sequence[str]]]:
         reader = _reader(text, self.separator)
-        last = line = 0
+        last, width = 0, len(self.names)
         try:
             for cells in reader:
                 line, last = last + 1, reader.line_num
                 if line <= self.header_line or not cells:
                     continue
-                wanted = _checked(self.file, self.names, cells, line, columns)
-                if wanted is not None:
+                if len(cells) == width and cells[-1]:  # nearly every row
+                    yield line, [cells[k] for k in columns]
+                elif (wanted := _checked(self.file, self.names, cells, line, columns)) is not None:
                     yield line, wanted
                 if last > MAX_ROWS:
                     raise _too_large(self.file)

@@ -95,14 +95,14 @@ class Table:
         too few or too many values.
         """
         wanted = list(dict.fromkeys(name for name in columns if name is not None))
-        cleaners = [_Cleaner(("",) if name in verbatim else MISSING) for name in wanted]
+        cleaned = [_Cleaner(("",) if name in verbatim else MISSING).__getitem__ for name in wanted]
         values: list[list[str | None]] = [[] for _ in wanted]
-        filled = list(zip([column.append for column in values], cleaners, strict=True))
+        filled = [column.append for column in values]
         lines = array("q")
         for line, cells in self.source.rows([self.source.names.index(name) for name in wanted]):
             lines.append(line)
-            for (append, cleaner), text in zip(filled, cells, strict=True):
-                append(cleaner[text])
+            for append, clean, text in zip(filled, cleaned, cells, strict=True):
+                append(clean(text))
         return Rows(self.file, dict(zip(wanted, values, strict=True)), lines)
 
 
