@@ -138,12 +138,15 @@ class RawImage:
     """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None.
 
     `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
-    with the digest from planning; if it is None, `fingerprint` is called again after the images are read.
+    with the digest from planning; if it is None, `fingerprint` is called again after the images are read. `notes` are
+    sentences about what was done to the pixels besides decoding, the same for all images of a kind ("a colour profile
+    was converted to sRGB"), without a full stop. They are counted and shown in the report.
     """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
     digest: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

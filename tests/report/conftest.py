@@ -264,7 +264,13 @@ def fake_manifest(strategies, classifiers, seeds, fractions, primary):
         },
         "distributions": {"derm-bench": "0.1.0", "torch": "2.12.0", "numpy": "2.4.6"},
         "environment": {"python": "3.11.2", "platform": "Linux x86_64", "device": "cpu"},
-        "datasets": {"phantom": {"licence": "CC0", "citation": "Nobody & others 2020, <i>Phantoms</i>"}},
+        "datasets": {
+            "phantom": {
+                "licence": "CC0",
+                "citation": "Nobody & others 2020, <i>Phantoms</i>",
+                "decoding": ["130 images were decoded", "transparent pixels were put on white: 1 (<b>.png)"],
+            }
+        },
         "metrics": {
             "fd_domain": {"higher_is_better": False, "level": "images"},
             "kid_domain": {"higher_is_better": False, "level": "images"},

@@ -83,6 +83,13 @@ def sources(data: ReportData) -> list[tuple[str, str]]:
     return [(label, "; ".join(filter(None, words))) for label, words in rows]
 
 
+def decoding(data: ReportData) -> list[tuple[str, list[str]]]:
+    """(data set, sentences about what was done to its images besides decoding) for every data set of the run."""
+    stated = data.manifest.get("datasets") or {}
+    found = [(label, terms.get("decoding")) for label, terms in stated.items()]
+    return [(label, [str(one) for one in said]) for label, said in found if isinstance(said, list)]
+
+
 NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "metrics")
 """Keys of the manifest that the section on provenance omits: other sections show them, or only programs read them."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from derm_bench.errors import UserError
+from derm_bench.rundir.decoding import terms_and_decoding
 from derm_bench.rundir.files import digests, read_json, write_json
 from derm_bench.rundir.frames import LONGEST_NAME
 from derm_bench.rundir.planned import RunStages
@@ -69,7 +70,7 @@ def make_manifest(
         "schema": SCHEMA,
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
         "matrix": stages.matrix,
-        "datasets": stages.terms,
+        "datasets": terms_and_decoding(stages, records),
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
@@ -172,7 +173,7 @@ class _Git(_Part):
 
 class _Manifest(_Part):
     matrix: _Matrix
-    datasets: dict[Name, dict[Name, str]] = Field(default_factory=dict)
+    datasets: dict[Name, dict[Name, str | list[str]]] = Field(default_factory=dict)
     metrics: dict[Name, _Metric] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     health: list[_Health] = Field(default_factory=list)
