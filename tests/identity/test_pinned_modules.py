@@ -200,8 +200,8 @@ OF_KINDS = {
     """,
     "figures": """
         coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.decoding rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
-        rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
+        report.training_figures rundir.decoding rundir.directory rundir.files rundir.frames rundir.manifest
+        rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables
