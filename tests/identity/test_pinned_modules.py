@@ -59,7 +59,6 @@ REASONS = {
     "report.score_figures": "figures of scores",
     "report.training_figures": "figures of training and fidelity",
     "run": "the batch that a fit is given",
-    "rundir.decoding": "sentences of the manifest, written with the tables of which figures are made",
     "rundir.directory": "the record of tables that figures are made from",
     "rundir.files": "tables and predictions are written and opened through it",
     "rundir.frames": "rows become frames",
@@ -200,7 +199,7 @@ OF_KINDS = {
     """,
     "figures": """
         coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.decoding rundir.directory rundir.files rundir.frames rundir.manifest
+        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest
         rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names

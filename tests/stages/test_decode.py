@@ -16,8 +16,6 @@ from derm_bench.image_list import ListedImage, read_list, write_list
 from derm_bench.images import load_images
 from derm_bench.plan.option_paths import split_paths
 from derm_bench.plugins import Plugins
-from derm_bench.rundir.decoding import terms_and_decoding
-from derm_bench.rundir.planned import RunStages
 from derm_bench.specs import Task
 from derm_bench.splits import PlannedSplit, read_split
 from derm_bench.stages.context import Device, StageContext
@@ -192,19 +190,11 @@ def test_what_is_done_besides_decoding_is_counted_with_the_first_names(root, tmp
     planned = Planned(root, tmp_path / "stage").decode()
     note = {
         "text": "transparent pixels were put on white",
-        "images": 6,
-        "first": [f"nv/clear {k}.png" for k in range(4)],
+        "count": 6,
+        "names": [f"nv/clear {k}.png" for k in range(4)],
     }
     assert planned.result["notes"] == [note]
     assert json.loads((planned.place / "index.json").read_text())["notes"] == [note]
-    manifest = terms_and_decoding(
-        RunStages({}, decodes={"mine": "key"}), SimpleNamespace(result=lambda _: planned.result)
-    )
-    assert manifest["mine"]["decoding"] == [
-        "10 images were decoded",
-        "transparent pixels were put on white: 6 (nv/clear 0.png, nv/clear 1.png, nv/clear 2.png, nv/clear 3.png and "
-        "2 more)",
-    ]
 
 
 # ------------------------------------------------------------------------------------------ memory

@@ -72,7 +72,7 @@ class Kept:
     def notes(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The notes, sorted, with the number of images and the ids of the first ones."""
         return [
-            {"text": note, "images": len(found), "first": [ids[i] for i in found[:NAMED]]}
+            {"text": note, "count": len(found), "names": [ids[i] for i in found[:NAMED]]}
             for note, found in sorted(self.noted.items())
         ]
 
