@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from derm_bench.sixteen_bits import deep_samples
 from derm_bench.srgb import BLACK, WHITE, convert_profile, to_srgb
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 )
@@ -101,9 +101,14 @@ def read_image_and_digest(
 
 
 def decode_image(
-    path: Path, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, root: Path | None = None
+    path: Path | BytesIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    root: Path | None = None,
 ) -> DecodedImage:
-    """The pixels that `read_image` returns, with the digest of the file and the notes. Raises UnreadableImage."""
+    """The pixels that `read_image` returns, with the digest of the file, or of the content of one in memory, and the
+    notes. Raises UnreadableImage."""
     with _content(path, root) as (file, digest):
         try:
             quick = _plain_jpeg(file, max_pixels, at_least)
@@ -146,9 +151,12 @@ def damage_is_an_error() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _content(path: Path, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
+def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
     """An open image file at its start, and the SHA-256 of its content. Up to `_QUICK_BYTES` it is in memory, so that
     what is decoded is what was hashed."""
+    if isinstance(path, BytesIO):
+        yield path, hashlib.sha256(path.getbuffer()).hexdigest()
+        return
     if root is not None:
         path = inside(root, path)
     with contextlib.ExitStack() as stack:
