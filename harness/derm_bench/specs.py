@@ -119,9 +119,9 @@ class PluginSpec:
 class DatasetSpec(PluginSpec):
     """A data set. `create` names a class that implements `Dataset`.
 
-    `recognise` is the import path of a function that takes the path of an existing folder, and returns a `Recognised`
-    if the data set can probably read it, else None. `derm-bench data inspect` asks all installed data sets. The
-    function looks at names and the first lines of tables only, and its module imports no torch.
+    `recognise` is the import path of a function that takes the path of a folder, or of a file that is no matrix, and
+    returns a `Recognised` if the data set can probably read it, else None. `derm-bench data inspect` asks all installed
+    data sets. The function looks at names and the first lines of tables only, and its module imports no torch.
     """
 
     recognise: str | None = None

@@ -12,7 +12,7 @@ from derm_bench.errors import UserError
 from derm_bench.inspection.files import file_facts
 from derm_bench.inspection.recognition import Reader
 from derm_bench.lazy import create
-from derm_bench.matrix.model import DatasetEntry
+from derm_bench.matrix.model import DatasetEntry, Split
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import plan_split, select
 from derm_bench.plugins import Plugins
@@ -158,9 +158,12 @@ def _problems_of_files(files: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _plan(found: DatasetDescription, entry: DatasetEntry) -> None:
-    """Split the data set as the entry says, to see whether that is possible."""
+    """Split the data set as the entry says, or by its own split if it says nothing, to see whether that is possible."""
     selection = select(found, entry.classes, entry.limit, entry.split.group, entry.split.seed)
-    plan_split(selection, entry.split, entry.split.seed)
+    split = entry.split
+    if split == Split() and splits_as_given(_given(found)):
+        split = Split(method="given")
+    plan_split(selection, split, split.seed)
 
 
 def _refused(check: Callable[[], object]) -> Iterator[str]:
@@ -175,7 +178,7 @@ def entry_of(reader: Reader) -> DatasetEntry:
     return DatasetEntry(name=reader.name, label=reader.name, options=reader.validated())
 
 
-def splits_as_given(facts: Mapping[str, Any]) -> bool:
-    """Whether the data set's own split has images of every class in train and test."""
-    given = facts["given_split"] or {}
-    return all(part in given and min(given[part].values(), default=0) > 0 for part in ("train", "test"))
+def splits_as_given(given: Mapping[str, Mapping[str, int]] | None) -> bool:
+    """Whether a data set's own split, `given_split` of its facts, has images of every class in train and test."""
+    parts = [(given or {}).get(part, {}) for part in ("train", "test")]
+    return all(min(counts.values(), default=0) > 0 for counts in parts)

@@ -75,7 +75,7 @@ def _dataset(file: Path, reader: Reader, facts: Mapping[str, Any], used: Mapping
     if used != counts:
         limits = ", ".join(f"{_value(name)}: {count}" for name, count in used.items())
         yield f"    limit: {{per_class: {{{limits}}}}}    # of {sum(counts.values()):,}; remove it to use all"
-    if splits_as_given(facts):
+    if splits_as_given(facts["given_split"]):
         yield "    split: {method: given}        # the data set's own"
     else:
         groups = (
