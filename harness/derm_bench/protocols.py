@@ -92,6 +92,22 @@ class SampleRequest:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that a data set did with what it found, such as setting files aside. `text` is a sentence or the start
+    of one, without a full stop; `names` are the images, files or rows that it is about."""
+
+    text: str
+    names: Sequence[str] = ()
+
+    def sentence(self, most: int = 3) -> str:
+        """The text with the number of names and the first few of them: `set aside: hidden files (5): a, b, c, ...`."""
+        if not self.names:
+            return self.text
+        listed = ", ".join(self.names[:most]) + (", ..." if len(self.names) > most else "")
+        return f"{self.text} ({len(self.names):,}): {listed}"
+
+
+@dataclass(frozen=True)
 class DatasetDescription:
     """A data set without its pixels: all that is needed to split it. All lists are parallel to `ids`.
 
@@ -99,7 +115,8 @@ class DatasetDescription:
     the report. `groups` are the lesion or patient of each image (None if no grouping is known). `given_split` is
     `train`, `val`, `test` or `""` for each image, if the data set defines a split. `attributes` are typed columns (age,
     sex, site, ...). `aux_labels` are the labels of further tasks by the name of the task, `""` for an image without
-    one. `ordinal` states that the classes are ordered grades.
+    one. `ordinal` states that the classes are ordered grades. `notes` say what was set aside and what looks wrong;
+    `plan` and the report show them.
     """
 
     ids: Sequence[str]
@@ -113,6 +130,7 @@ class DatasetDescription:
     citation: str = ""
     aux_labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ordinal: bool = False
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True)
