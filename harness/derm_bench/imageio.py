@@ -16,7 +16,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 2**30
@@ -59,9 +59,14 @@ def read_image(
 
 
 def read_image_and_digest(
-    path: Path, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, root: Path | None = None
+    path: Path | BytesIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    root: Path | None = None,
 ) -> tuple[np.ndarray, str]:
-    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded."""
+    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded, or
+    of the content of one in memory."""
     with _content(path, root) as (file, digest):
         try:
             quick = _plain_jpeg(file, max_pixels, at_least)
@@ -101,9 +106,12 @@ def damage_is_an_error() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _content(path: Path, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
+def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
     """An open image file at its start, and the SHA-256 of its content. Up to `_QUICK_BYTES` it is in memory, so that
     what is decoded is what was hashed."""
+    if isinstance(path, BytesIO):
+        yield path, hashlib.sha256(path.getbuffer()).hexdigest()
+        return
     if root is not None:
         path = inside(root, path)
     with contextlib.ExitStack() as stack:

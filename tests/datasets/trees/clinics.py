@@ -44,8 +44,8 @@ def pad(root: Path, place: str = "imgs_part_{part}", task: str = "", suffix: str
         list(patients.values()),
         attributes={
             "age": {first: 8.0},
-            "sex": {first: "unknown", second: "female"},
-            "tone": {first: "unknown", second: "3"},
+            "sex": {first: None, second: "female"},
+            "tone": {first: None, second: "3"},
             "site": {first: "ARM"},
         },
         spoil=without(file, "diagnostic"),
@@ -97,7 +97,7 @@ def fitzpatrick(root: Path, place: str = "images", label: str = "", index: bool 
         {"root": root} | ({"label": label} if label else {}),
         {name: CONDITIONS[k % 3][at] for k, name in enumerate(names)},
         None,
-        attributes={"tone": {names[0]: "unknown", names[1]: "2"}},
+        attributes={"tone": {names[0]: None, names[1]: "2"}},
         spoil=without(file, "md5hash"),
     )
 

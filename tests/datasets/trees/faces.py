@@ -126,7 +126,7 @@ def medmnist(
         np.savez_compressed(file, **kept)
         return "val_labels"
 
-    options = {"root": file if whole else root} | ({"size_on_disk": side} if side != 28 else {})
+    options = {"root": file if whole else root} | ({"side": side} if side != 28 else {})
     return Tree(options, labels, None, given, spoil=spoil)
 
 

@@ -220,7 +220,7 @@ def of_2020(
         {"root": root} | ({"task": task} if task else {}),
         {row[0]: row[at] for row in rows},
         [set(names[k : k + 2]) for k in range(0, len(names), 2)],
-        attributes={"site": {names[0]: "unknown", names[1]: "head/neck"}, "age": {names[0]: 45.0}},
+        attributes={"site": {names[0]: None, names[1]: "head/neck"}, "age": {names[0]: 45.0}},
         spoil=without(file, "patient_id"),
     )
 
