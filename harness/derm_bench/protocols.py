@@ -99,12 +99,14 @@ class Note:
     text: str
     names: Sequence[str] = ()
 
-    def sentence(self, most: int = 3) -> str:
-        """The text with the number of names and the first few of them: `set aside: hidden files (5): a, b, c, ...`."""
+    def sentence(self, most: int = 3, count: int | None = None) -> str:
+        """The text with the number of names and the first few of them: `set aside: hidden files (5): a, b, c, ...`.
+        `count` is the number, if `names` are not all."""
         if not self.names:
             return self.text
-        listed = ", ".join(self.names[:most]) + (", ..." if len(self.names) > most else "")
-        return f"{self.text} ({len(self.names):,}): {listed}"
+        count = len(self.names) if count is None else count
+        listed = ", ".join(self.names[:most]) + (", ..." if count > most else "")
+        return f"{self.text} ({count:,}): {listed}"
 
 
 @dataclass(frozen=True)

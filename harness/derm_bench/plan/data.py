@@ -76,6 +76,7 @@ class DataPlanner:
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
+            self.plan.notes[label] = description.notes
             self._selections[label] = chosen
         return self._selections[label]
 
