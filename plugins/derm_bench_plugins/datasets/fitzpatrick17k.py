@@ -39,11 +39,9 @@ def scan(options: Fitzpatrick17kOptions) -> Catalogue:
         {"tone": ("fitzpatrick_scale", "fitzpatrick"), "quality": "qc"},
     )
     labels = fields["label"]
-    attributes = fields.attributes("quality")
-    if tones := fields.get("tone"):
-        attributes["tone"] = [
-            None if tone in (None, "-1", "-1.0") else tone.partition(".")[0] for tone in tones
-        ]
+    attributes = fields.attributes("tone", "quality")
+    if "tone" in attributes:
+        attributes["tone"] = [None if tone == "-1" else tone for tone in attributes["tone"]]
     listing = Listing(fields.rows, fields.columns["image"], labels, None, attributes)
     classes = sorted({value for value in labels if value})
     note = Note("there are no groups: photographs of one person may be in training and test")

@@ -115,7 +115,8 @@ class Rows:
             self._stream, self._next = self._open(), 0
             self._exactly(self._start)
         while self._next < row:
-            self._passed[self._next] = self._row()
+            passed = self._next
+            self._passed[passed] = self._row()
             if len(self._passed) * self._row_bytes > KEPT_BYTES:
                 self._passed.popitem(last=False)
         return self._row()
