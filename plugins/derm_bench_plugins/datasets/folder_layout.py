@@ -63,8 +63,8 @@ def split_of(name: str) -> str:
     `test-data`, `valid2` and the like are splits, `trainee` is none."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
     if len(words) == 1:  # trainset, testdata
-        glued = next((word for word in _SPLIT_WORDS if words[0].removeprefix(word) in _FILLERS), words[0])
-        words = [glued]
+        glued = [word for word in _SPLIT_WORDS for filler in _FILLERS if words[0] == word + filler]
+        words = glued[:1] or words
     found = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
     known = all(word in _SPLIT_WORDS or word in _FILLERS for word in words)
     return found.pop() if known and len(found) == 1 else ""
@@ -112,7 +112,7 @@ def find_layout(images: Sequence[Parts], where: str, splits: Mapping[str, str] |
     named = splits if splits is not None else {name: split_of(name) for name in below if split_of(name)}
     tops = {name: named[name] for name in below if name in named}
     if splits:
-        _refuse_unknown(splits, below, where)
+        _refuse_unknown(splits, [*prefix, *below], where)
     masks = _shadows(below)
     if tops:
         top = _splits_on_top(tops, below, inner, masks, where)
@@ -204,13 +204,13 @@ def _descend(
         prefix, inside = (*prefix, top), below[top]
 
 
-def _refuse_unknown(splits: Mapping[str, str], below: Mapping[str, object], where: str) -> None:
-    unknown = [name for name in splits if name not in below]
+def _refuse_unknown(splits: Mapping[str, str], folders: Sequence[str], where: str) -> None:
+    unknown = [name for name in splits if name not in folders]
     if unknown:
         raise UserError(
             f"{where} has no folder '{unknown[0]}' with images",
             path=("splits",),
-            hint=f"its folders with images are {files.some(below, 10)}",
+            hint=f"its folders with images are {files.some(folders, 10)}",
         )
 
 

@@ -12,7 +12,7 @@ from derm_bench.specs import DatasetDescription, Note
 from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.folder_groups import find_groups, tables_beside
 from derm_bench_plugins.datasets.folder_layout import Layout, Parts, find_layout
-from derm_bench_plugins.datasets.image_search import AGAIN, OTHER, Found, below, find_images
+from derm_bench_plugins.datasets.image_search import AGAIN, OF_PROGRAMS, OTHER, Found, below, find_images
 from derm_bench_plugins.datasets.matching import allow, suffixes
 from derm_bench_plugins.datasets.side_images import Sides, find_sides
 
@@ -158,7 +158,7 @@ def _class_folders(root: Path, layout: Layout) -> Iterator[Path]:
     inner = root.joinpath(*layout.prefix)
     at_splits = layout.split is not None and layout.split < layout.label
     for place in [inner / name for name in layout.splits] if at_splits else [inner]:
-        yield from files.folders(place)
+        yield from (path for path in files.folders(place) if path.name.lower() not in OF_PROGRAMS)
 
 
 def _unfilled(root: Path, layout: Layout, classes: Sequence[str]) -> list[Note]:
