@@ -94,9 +94,14 @@ def read_image(
 
 
 def read_image_and_digest(
-    path: Path, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, root: Path | None = None
+    path: Path | BytesIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    root: Path | None = None,
 ) -> tuple[np.ndarray, str]:
-    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded."""
+    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded, or
+    of the content of one in memory."""
     return decode_image(path, max_pixels=max_pixels, at_least=at_least, root=root)[:2]
 
 

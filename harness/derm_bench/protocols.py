@@ -94,10 +94,12 @@ class SampleRequest:
 @dataclass(frozen=True)
 class Note:
     """Something that a data set did with what it found, such as setting files aside. `text` is a sentence or the start
-    of one, without a full stop; `names` are the images, files or rows that it is about."""
+    of one, without a full stop; `names` are the images, files or rows that it is about. `warns` makes it a warning:
+    what was found makes results doubtful."""
 
     text: str
     names: Sequence[str] = ()
+    warns: bool = False
 
     def sentence(self, most: int = 3, count: int | None = None) -> str:
         """The text with the number of names and the first few of them: `set aside: hidden files (5): a, b, c, ...`.

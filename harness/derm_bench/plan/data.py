@@ -76,7 +76,8 @@ class DataPlanner:
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
-            self.plan.notes[label] = description.notes
+            self.plan.notes[label] = [note for note in description.notes if not note.warns]
+            self.plan.warnings += [f"{label}: {note.sentence()}" for note in description.notes if note.warns]
             self._selections[label] = chosen
         return self._selections[label]
 

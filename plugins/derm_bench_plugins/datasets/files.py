@@ -152,10 +152,10 @@ def _joint(image: str, mask: str) -> str:
 
 
 def read_files(
-    catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
+    catalogue: Catalogue, root: Path | None, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
     """Decode the image and the mask of each id, with the digest of what was decoded. `at_least` is passed to
-    `decode_image`.
+    `decode_image`. Links that lead out of `root`, if it is given, are unreadable.
 
     For an image or mask that cannot be decoded, an `Unreadable` is yielded.
     """
