@@ -78,7 +78,7 @@ class Published:
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         catalogue = self._catalogue(self.options)
-        return files.read_files(catalogue, self.options.root, ids, self.at_least)
+        return files.read_files(catalogue, None, ids, self.at_least)
 
     def _catalogue(self, options: Any) -> files.Catalogue:
         if self._known is None or self._known[0] != options:
