@@ -10,6 +10,7 @@ import contextlib
 import numpy as np
 import pytest
 from PIL import Image
+from tests.datasets.trees import TREES
 
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Budget, Task
@@ -29,7 +30,6 @@ from derm_bench.testing.rules import NotApplicable
 from derm_bench_plugins.classifiers import dermagan_cnn
 from derm_bench_plugins.classifiers.specs.dermagan_cnn import DermaganCnnOptions
 
-DIAGNOSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
 FOUND = Plugins(builtins_only=True)
 FITTED = (GeneratorConformance, ClassifierConformance)
 CALLED = (DatasetConformance, MetricConformance, TransformConformance)
@@ -81,23 +81,27 @@ class TableOfImages:
         for k in range(8):
             draw(tmp_path / "pictures" / f"{k}.png", k)
             draw(tmp_path / "pictures" / f"{k}_mask.png", k)
-            rows.append(f"{k}.png,{DIAGNOSES[k % 2]},p{k // 3},{20 + k},{'train' if k % 4 else 'test'}")
+            rows.append(f"{k}.png,{('mel', 'nv')[k % 2]},p{k // 3},{20 + k},{'train' if k % 4 else 'test'}")
         (tmp_path / "table.csv").write_text("\n".join(rows) + "\n")
         columns = {"image": "file", "label": "diagnosis", "group": "patient", "split": "half"}
         files = {"file": tmp_path / "table.csv", "root": tmp_path / "pictures"}
         self.options = {**files, **columns, "attributes": {"age": "years"}}
 
 
-class Ham10000Folder:
-    @pytest.fixture(autouse=True)
-    def needs(self, tmp_path):
-        root = tmp_path / "ham"
-        rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization,dataset"]
-        for k in range(10):
-            draw(root / "HAM10000_images_part_1" / f"ISIC_{k}.jpg", k)
-            rows.append(f"HAM_{k // 2},ISIC_{k},{DIAGNOSES[k % 7]},histo,60.0,male,back,rosendahl")
-        (root / "HAM10000_metadata.csv").write_text("\n".join(rows) + "\n")
-        self.options = {"root": root}
+def folder_of(dataset):
+    """The needs of a data set: a tree with its file names, in the first layout."""
+
+    class Folder:
+        @pytest.fixture(autouse=True, scope="class")
+        def needs(self, request, tmp_path_factory):
+            root = tmp_path_factory.mktemp(dataset)
+            request.cls.options = next(iter(TREES[dataset].values()))(root).options
+
+        @pytest.mark.slow  # a process for each; test_published asks for all modules in one
+        def test_planner_needs_no_torch(self):
+            super().test_planner_needs_no_torch()
+
+    return Folder
 
 
 class TwoMembers:
@@ -114,7 +118,7 @@ NEEDS = {
     ("generator", "command"): CopyProgram,
     ("dataset", "image-folder"): ClassFolders,
     ("dataset", "table"): TableOfImages,
-    ("dataset", "ham10000"): Ham10000Folder,
+    **{("dataset", name): folder_of(name) for name in TREES},
     ("classifier", "ensemble"): TwoMembers,
 }
 

@@ -49,6 +49,10 @@ class ImageFolder:
         """Return one SHA-256 per image, over its file and the file of its mask, by id."""
         return files.digests(self._known(options))
 
+    def paths(self, options: ImageFolderOptions) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._known(options).images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         # Links were followed, and recorded, when the folder was listed.
         return files.read_files(self._known(self.options), None, ids, self.at_least)

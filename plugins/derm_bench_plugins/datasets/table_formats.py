@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,12 @@ MAX_TABLE_BYTES = 2**30
 """The size in bytes of the largest table, uncompressed."""
 MAX_ROWS = 10_000_000
 _HEAD = 2**16
+MAX_HEAD_ROWS = 200
+"""The largest number of rows of a sheet above its header, empty ones too."""
 _SEPARATORS = ",;\t|"
+
+
+IsHeader = Callable[[Sequence[str]], bool]
 
 
 class Source(Protocol):
@@ -41,8 +46,9 @@ class Source(Protocol):
         ...
 
 
-def open_source(file: Path) -> Source:
-    """Read the header of a table. Raises UserError."""
+def open_source(file: Path, is_header: IsHeader | None = None) -> Source:
+    """Read the header of a table: the first row that is not empty, or the first one of which `is_header` is true, if
+    there is one. Raises UserError."""
     suffix = file.suffix.lower()
     if suffix in (".xls", ".ods", ".xlsb", ".numbers", ".sav", ".dta", ".rds"):
         raise UserError(
@@ -50,8 +56,8 @@ def open_source(file: Path) -> Source:
         )
     try:
         if suffix in (".xlsx", ".xlsm"):
-            return _open_sheet(file)
-        return _open_parquet(file) if suffix in (".parquet", ".pq") else _open_text(file)
+            return _open_sheet(file, is_header)
+        return _open_parquet(file) if suffix in (".parquet", ".pq") else _open_text(file, is_header)
     except OSError as error:
         raise _unreadable(file, error) from error
 
@@ -127,7 +133,7 @@ def _reader(text: Any, separator: str) -> Any:
     return csv.reader(text, delimiter=separator, skipinitialspace=True)
 
 
-def _open_text(file: Path) -> _Text:
+def _open_text(file: Path, is_header: IsHeader | None) -> _Text:
     encoding, head = _encoding(file)
     whole = len(head) < _HEAD
     lines = io.StringIO(head, newline="").readlines()
@@ -137,6 +143,9 @@ def _open_text(file: Path) -> _Text:
         separator, skipped = stated[1], 1
     while skipped < len(lines) and not lines[skipped].strip():
         skipped += 1
+    if is_header is not None:
+        cells = (re.split(f"[{_SEPARATORS}]", line) for line in lines[skipped:])
+        skipped += next((k for k, row in enumerate(cells) if is_header(row)), 0)
     body = "".join(lines[skipped:])
     separator = separator or _separator(body, whole)
     first = _records(body, separator, 2)
@@ -229,10 +238,12 @@ class _Sheet:
                     yield line, wanted
 
 
-def _open_sheet(file: Path) -> _Sheet:
+def _open_sheet(file: Path, is_header: IsHeader | None) -> _Sheet:
     with _workbook(file) as sheet:
         others = [name for name in sheet.parent.sheetnames if name != sheet.title]
-        for line, cells in _sheet_rows(file, sheet):
+        head = itertools.islice(_sheet_rows(file, sheet), MAX_HEAD_ROWS)
+        rows = [(line, cells) for line, cells in head if any(cells)]
+        for line, cells in [row for row in rows if is_header and is_header(row[1])] or rows[:1]:
             if any(cells):
                 names = [cell.strip() for cell in cells]
                 while names and not names[-1]:

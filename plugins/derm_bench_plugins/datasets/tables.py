@@ -195,8 +195,9 @@ _ONE = ("1", "1.0", "True", "true", "TRUE")
 _ZERO = ("0", "0.0", "False", "false", "FALSE")
 
 
-def open_table(file: Path) -> Table:
-    """Open a table and read its header.
+def open_table(file: Path, *, header: Sequence[str] = ()) -> Table:
+    """Open a table and read its header: the first row, or the first one with one of the names in `header`, for tables
+    with other text above.
 
     Its format follows from the suffix: `.xlsx` (with the extra `xlsx`), `.parquet`, and text for all others, whose
     separator (comma, semicolon, tab or |) and encoding (UTF-8, UTF-16 or Windows-1252) follow from the content. A first
@@ -205,7 +206,9 @@ def open_table(file: Path) -> Table:
     Raises UserError if the file is not a regular one, is too large, cannot be read, or names a column twice.
     """
     place = file.expanduser().absolute()
-    source = open_source(place)
+    wanted = {_plain(name) for name in header}
+    found_in = (lambda cells: not wanted.isdisjoint(map(_plain, cells))) if wanted else None
+    source = open_source(place, found_in)
     named = [name for name in source.names if name and not re.fullmatch(r"Unnamed: \d+(_level_\d+)?", name)]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
