@@ -142,12 +142,15 @@ class RawImage:
     """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None.
 
     `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
-    with the digest from planning; if it is None, `fingerprint` is called again after the images are read.
+    with the digest from planning; if it is None, `fingerprint` is called again after the images are read. `notes` are
+    sentences about what was done to the pixels besides decoding, the same for all images of a kind ("a colour profile
+    was converted to sRGB"), without a full stop. They are counted and shown in the report.
     """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
     digest: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,27 @@ class Unreadable:
     digest: str | None = None
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """What the function `recognise` of a data set says of a folder that it can read.
+
+    `reason` is a sentence about what was found, without a full stop. `confidence` is in (0,1]: 0.9 for names and
+    columns that only this data set has, about 0.5 for a layout that others may have too, 0.2 for a guess. `options` are
+    those with which a matrix reads the folder, `root` being the folder itself unless they have another one.
+    """
+
+    reason: str
+    confidence: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Dataset(Protocol):
     """The object that `create(options, task)` of a data set returns. Its module imports no torch, since the planner
-    uses it."""
+    uses it.
+
+    It may also have `paths(options)`, which returns the path of the file of each image by id. `derm-bench data inspect`
+    reads sizes and codecs from their headers, without decoding.
+    """
 
     def describe(self, options: Any) -> DatasetDescription:
         """The description of the data set; no pixels are read."""

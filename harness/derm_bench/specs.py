@@ -26,6 +26,7 @@ from derm_bench.protocols import (
     Generator,
     Note,
     RawImage,
+    Recognised,
     SampleRequest,
     Task,
     Unreadable,
@@ -116,7 +117,14 @@ class PluginSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(PluginSpec):
-    """A data set. `create` names a class that implements `Dataset`."""
+    """A data set. `create` names a class that implements `Dataset`.
+
+    `recognise` is the import path of a function that takes the path of a folder, or of a file that is no matrix, and
+    returns a `Recognised` if the data set can probably read it, else None. `derm-bench data inspect` asks all installed
+    data sets. The function looks at names and the first lines of tables only, and its module imports no torch.
+    """
+
+    recognise: str | None = None
 
 
 @dataclass(frozen=True)
@@ -277,6 +285,7 @@ __all__ = [
     "PluginSpec",
     "Provenance",
     "RawImage",
+    "Recognised",
     "Ref",
     "SampleRequest",
     "StatedFolder",

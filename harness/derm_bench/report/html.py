@@ -176,7 +176,7 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("training", "Training curves", has["training"]),
         ("costs", "Time and memory", context["costs"]),
         ("sources", "Data sets", context["sources"]),
-        ("notes", "Set aside", context["notes"]),
+        ("notes", "Notes on the data", context["notes"]),
         ("provenance", "Provenance", True),
         ("glossary", "Glossary", True),
     ):

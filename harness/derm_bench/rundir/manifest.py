@@ -70,7 +70,7 @@ def make_manifest(
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
         "matrix": stages.matrix,
         "datasets": stages.terms,
-        "notes": _notes(stages),
+        "notes": _notes(stages, records),
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
@@ -82,12 +82,14 @@ def make_manifest(
     return {name: manifest[name] for name in MANIFEST_KEYS if name in manifest}
 
 
-def _notes(stages: RunStages) -> dict[str, list[dict[str, Any]]]:
-    """The notes of the data sets, by label."""
+def _notes(stages: RunStages, records: Records) -> dict[str, list[dict[str, Any]]]:
+    """The notes of the data sets by label, those of their decode stages last."""
     found: dict[str, list[dict[str, Any]]] = {}
     for note in stages.notes:
         shown = {"text": note.text, "count": note.count, "names": list(note.names)}
         found.setdefault(note.dataset, []).append(shown)
+    for label, key in stages.decodes.items():
+        found.setdefault(label, []).extend(records.result(key).get("notes", ()))
     return found
 
 

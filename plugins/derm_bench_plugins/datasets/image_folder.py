@@ -14,7 +14,7 @@ from derm_bench_plugins.datasets.folder_groups import find_groups, tables_beside
 from derm_bench_plugins.datasets.folder_layout import Layout, Parts, find_layout
 from derm_bench_plugins.datasets.image_search import AGAIN, OF_PROGRAMS, OTHER, Found, below, find_images
 from derm_bench_plugins.datasets.matching import allow, suffixes
-from derm_bench_plugins.datasets.side_images import Sides, find_sides
+from derm_bench_plugins.datasets.side_images import AS_MASKS, SPARE, Sides, find_sides
 
 if TYPE_CHECKING:
     from derm_bench.specs import RawImage, Task, Unreadable
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = "images outside of the class folders"
 MADE = "images in folders named after synthetic or augmented images"
-SPARE = "masks and overlays without an image of their own, or besides another mask"
-AS_MASKS = "files used as masks of the images beside them"
 COPIED = "images that look like augmented copies of another one; they count, in the group of their source"
 
 
@@ -50,6 +48,10 @@ class ImageFolder:
     def fingerprint(self, options: ImageFolderOptions) -> Mapping[str, str]:
         """Return one SHA-256 per image, over its file and the file of its mask, by id."""
         return files.digests(self._known(options))
+
+    def paths(self, options: ImageFolderOptions) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._known(options).images
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         # Links were followed, and recorded, when the folder was listed.

@@ -74,6 +74,11 @@ class Isic2024(Published):
             return digests_inside(found.container, found.images)
         return super().fingerprint(options)
 
+    def paths(self, options: Isic2024Options) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id; none for images in an HDF5 file."""
+        found = self._catalogue(options)
+        return {} if isinstance(found, Contained) and found.container else found.images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         found = self._catalogue(self.options)
         if isinstance(found, Contained) and found.container:

@@ -72,6 +72,10 @@ class Published:
         """Return one SHA-256 per image, over its file and the file of its mask."""
         return files.digests(self._catalogue(options))
 
+    def paths(self, options: Any) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._catalogue(options).images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         catalogue = self._catalogue(self.options)
         return files.read_files(catalogue, None, ids, self.at_least)

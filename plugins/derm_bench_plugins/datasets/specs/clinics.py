@@ -60,6 +60,7 @@ SPECS = [
         paper="Pacheco et al.: PAD-UFES-20, Data in Brief 32, 106221 (2020)",
         create="derm_bench_plugins.datasets.pad_ufes_20:make",
         options=PadUfes20Options,
+        recognise="derm_bench_plugins.datasets.recognising:pad_ufes_20",
     ),
     DatasetSpec(
         name="fitzpatrick17k",
@@ -67,6 +68,7 @@ SPECS = [
         paper="Groh et al.: Evaluating deep neural networks trained on clinical images, CVPR Workshops 2021",
         create="derm_bench_plugins.datasets.fitzpatrick17k:make",
         options=Fitzpatrick17kOptions,
+        recognise="derm_bench_plugins.datasets.recognising:fitzpatrick17k",
     ),
     DatasetSpec(
         name="ddi",
@@ -74,6 +76,7 @@ SPECS = [
         paper="Daneshjou et al.: Disparities in dermatology AI performance, Science Advances 8 (2022)",
         create="derm_bench_plugins.datasets.ddi:make",
         options=DdiOptions,
+        recognise="derm_bench_plugins.datasets.recognising:ddi",
     ),
     DatasetSpec(
         name="ph2",
@@ -81,11 +84,13 @@ SPECS = [
         paper="Mendonça et al.: PH2 - a dermoscopic image database, EMBC 2013",
         create="derm_bench_plugins.datasets.ph2:make",
         options=Ph2Options,
+        recognise="derm_bench_plugins.datasets.recognising:ph2",
     ),
     DatasetSpec(
         name="dermnet",
         summary="about 19,500 photographs of 23 kinds of conditions from dermnet.com; no licence is known",
         create="derm_bench_plugins.datasets.dermnet:make",
         options=DermnetOptions,
+        recognise="derm_bench_plugins.datasets.recognising:dermnet",
     ),
 ]

@@ -40,6 +40,7 @@ SPECS = [
         paper="Wu et al.: Joint acne image grading and counting, ICCV 2019",
         create="derm_bench_plugins.datasets.acne04:make",
         options=Acne04Options,
+        recognise="derm_bench_plugins.datasets.recognising:acne04",
     ),
     DatasetSpec(
         name="figaro1k",
@@ -47,6 +48,7 @@ SPECS = [
         paper="Svanera et al.: Figaro, hair detection and segmentation in the wild, ICIP 2016",
         create="derm_bench_plugins.datasets.figaro1k:make",
         options=Figaro1kOptions,
+        recognise="derm_bench_plugins.datasets.recognising:figaro1k",
     ),
     DatasetSpec(
         name="medmnist",
@@ -54,5 +56,6 @@ SPECS = [
         paper="Yang et al.: MedMNIST v2, Scientific Data 10, 41 (2023)",
         create="derm_bench_plugins.datasets.medmnist:Medmnist",
         options=MedmnistOptions,
+        recognise="derm_bench_plugins.datasets.recognising:medmnist",
     ),
 ]

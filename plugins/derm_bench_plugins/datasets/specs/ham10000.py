@@ -22,4 +22,5 @@ SPEC = DatasetSpec(
     paper="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5, 180161 (2018)",
     create="derm_bench_plugins.datasets.ham10000:make",
     options=Ham10000Options,
+    recognise="derm_bench_plugins.datasets.recognising:ham10000",
 )

@@ -98,6 +98,7 @@ SPECS = [
         paper="Codella et al.: Skin lesion analysis toward melanoma detection, ISBI 2018, arXiv:1710.05006",
         create="derm_bench_plugins.datasets.isic_challenges:isic_2017",
         options=Isic2017Options,
+        recognise="derm_bench_plugins.datasets.recognising:isic_2017",
     ),
     DatasetSpec(
         name="isic-2018",
@@ -105,6 +106,7 @@ SPECS = [
         paper="Codella et al.: Skin lesion analysis toward melanoma detection 2018, arXiv:1902.03368",
         create="derm_bench_plugins.datasets.isic_challenges:isic_2018",
         options=Isic2018Options,
+        recognise="derm_bench_plugins.datasets.recognising:isic_2018",
     ),
     DatasetSpec(
         name="isic-2019",
@@ -112,6 +114,7 @@ SPECS = [
         paper="Combalia et al.: BCN20000: Dermoscopic lesions in the wild, arXiv:1908.02288",
         create="derm_bench_plugins.datasets.isic_challenges:isic_2019",
         options=Isic2019Options,
+        recognise="derm_bench_plugins.datasets.recognising:isic_2019",
     ),
     DatasetSpec(
         name="isic-2020",
@@ -119,6 +122,7 @@ SPECS = [
         paper="Rotemberg et al.: A patient-centric dataset, Scientific Data 8, 34 (2021)",
         create="derm_bench_plugins.datasets.isic_2020:make",
         options=Isic2020Options,
+        recognise="derm_bench_plugins.datasets.recognising:isic_2020",
     ),
     DatasetSpec(
         name="isic-2024",
@@ -126,17 +130,20 @@ SPECS = [
         paper="Kurtansky et al.: The SLICE-3D dataset, Scientific Data 11, 884 (2024)",
         create="derm_bench_plugins.datasets.isic_2024:Isic2024",
         options=Isic2024Options,
+        recognise="derm_bench_plugins.datasets.recognising:isic_2024",
     ),
     DatasetSpec(
         name="isic-archive",
         summary="images and metadata that isic-cli or the web site of the ISIC archive downloads",
         create="derm_bench_plugins.datasets.isic_archive:make",
         options=IsicArchiveOptions,
+        recognise="derm_bench_plugins.datasets.recognising:isic_archive",
     ),
     DatasetSpec(
         name="milk10k",
         summary="MILK10k: 5,240 lesions of eleven diagnoses, each as a clinical and a dermoscopic image",
         create="derm_bench_plugins.datasets.milk10k:make",
         options=Milk10kOptions,
+        recognise="derm_bench_plugins.datasets.recognising:milk10k",
     ),
 ]
