@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from derm_bench.errors import UserError
 from derm_bench.specs import Task, create
+from derm_bench.yamlio import load_yaml
 from derm_bench_plugins.datasets import specs
 
 SPEC = {spec.name: spec for spec in specs()}["table"]
@@ -46,7 +47,8 @@ def write(place, rows=ROWS, header=HEADER, separator=",", name="table.csv"):
 
 
 def opened(file, **options):
-    options = SPEC.options(**{"file": file, **COLUMNS, **options})
+    columns = COLUMNS | {name: options.pop(name) for name in (*COLUMNS, "mask") if name in options}
+    options = SPEC.options(file=file, columns=columns, **options)
     return create(SPEC, options, Task((), 16)), options
 
 
@@ -176,15 +178,15 @@ def test_rows_and_images_without_a_partner_need_the_allowance(place):
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"image": "fil"}, "`image`: there is no column 'fil'", "did you mean 'file'?"),
-        ({"label": "diagnosis"}, "`label`: there is no column 'diagnosis'", ""),
-        ({"group": "patients"}, "`group`: there is no column 'patients'", "did you mean 'patient'?"),
+        ({"image": "fil"}, "`columns.image`: there is no column 'fil'", "did you mean 'file'?"),
+        ({"label": "diagnosis"}, "`columns.label`: there is no column 'diagnosis'", ""),
+        ({"group": "patients"}, "`columns.group`: there is no column 'patients'", "did you mean 'patient'?"),
         (
             {"attributes": {"age": "year"}},
             "`attributes.age`: there is no column 'year'",
             "did you mean 'years'?",
         ),
-        ({"label": ["dx", "melanoma"]}, "`label.1`: there is no column 'melanoma'", ""),
+        ({"label": ["dx", "melanoma"]}, "`columns.label.1`: there is no column 'melanoma'", ""),
         ({"split": "tone"}, "csv:2: column 'tone': '3' is no split", "write train, val or test"),
         ({"attributes": {"age": "dx"}}, "csv:2: column 'dx': 'nv' is not a number", ""),
         ({"label": "patient"}, "is no classification", ""),
@@ -216,3 +218,23 @@ def test_an_empty_folder_a_wrong_one_and_a_table_without_rows_are_refused(place,
 def test_options_that_mean_nothing_are_refused(place, wrong):
     with pytest.raises(ValidationError):
         opened(place / "table.csv", **wrong)
+
+
+@pytest.mark.parametrize("at", [".", "table.csv"])
+def test_a_table_beside_images_is_recognised_and_the_matrix_that_is_written_plans(place, in_process, at):
+    header = ("isic_id", "diagnosis", "patient_id", "age_approx")
+    rows = []
+    for k in range(40):
+        put(place / "img" / f"I{k}.jpg", 3 * k)
+        rows.append((f"I{k}", ("nv", "mel")[k % 2], f"p{k // 2}" if k % 3 else "NaN", str(30 + k)))
+    for name in ("001.jpg", "002.jpg", "sub/003.png", "004.jpg"):
+        (place / name).unlink()
+    write(place, rows, header)
+    written = in_process("data", "inspect", str(place / at), "--write", str(place / "mine.yaml"))
+    assert written.code == 0, written.err
+    (entry,) = load_yaml(place / "mine.yaml").data["datasets"]
+    assert entry["name"] == "table" and entry["file"] == "table.csv"
+    assert entry["columns"] == {"image": "isic_id", "label": "diagnosis", "group": "patient_id"}
+    assert entry["attributes"] == {"age": "age_approx"}
+    planned = in_process("plan", str(place / "mine.yaml"))
+    assert planned.code == 0, planned.err

@@ -85,7 +85,7 @@ class TableOfImages:
         (tmp_path / "table.csv").write_text("\n".join(rows) + "\n")
         columns = {"image": "file", "label": "diagnosis", "group": "patient", "split": "half"}
         files = {"file": tmp_path / "table.csv", "root": tmp_path / "pictures"}
-        self.options = {**files, **columns, "attributes": {"age": "years"}}
+        self.options = {**files, "columns": columns, "attributes": {"age": "years"}}
 
 
 def folder_of(dataset):

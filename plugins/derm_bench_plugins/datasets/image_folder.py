@@ -133,9 +133,11 @@ def _refuse_classes(root: Path, found: Found, layout: Layout, classes: Sequence[
         hint = "expected root/class/* or root/train|val|test/class/*, with images " + suffixes()
         if tables:
             file, image, label = tables[0]
-            columns = f", image: {image or 'COLUMN'}, label: {label or 'COLUMN'}"
+            columns = f"columns: {{image: {image or 'COLUMN'}, label: {label or 'COLUMN'}}}"
             name = below(root, file)
-            hint = f"if the classes are in the table {name}, use `name: table`, with `file: {file}{columns}`"
+            hint = (
+                f"if the classes are in the table {name}, use `name: table`, with `file: {file}, {columns}`"
+            )
         raise UserError(message, hint=hint)
     for one, n in Counter(name.lower() for name in classes).items():
         if n > 1:

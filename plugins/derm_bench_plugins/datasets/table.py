@@ -47,6 +47,10 @@ class ImageTable:
         """Return one SHA-256 per image, over its file and the file of its mask, by id."""
         return files.digests(self._known(options))
 
+    def paths(self, options: TableOptions) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._known(options).images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         # Links were followed, and recorded, when the folder was listed.
         return files.read_files(self._known(self.options), None, ids, self.at_least)
@@ -149,17 +153,19 @@ def _catalogue(
 
 
 def _columns(table: Table, options: TableOptions) -> _Columns:
+    stated = options.columns
+
     def named(name: str | None, *path: str | int) -> str | None:
         return table.column(name, path=path) if name is not None else None
 
-    one_hot = options.label if isinstance(options.label, tuple) else ()
+    one_hot = stated.label if isinstance(stated.label, tuple) else ()
     return _Columns(
-        image=table.column(options.image, path=("image",)),
-        label=named(options.label, "label") if isinstance(options.label, str) else None,
-        one_hot=tuple(table.column(name, path=("label", k)) for k, name in enumerate(one_hot)),
-        group=named(options.group, "group"),
-        mask=named(options.mask, "mask"),
-        split=named(options.split, "split"),
+        image=table.column(stated.image, path=("columns", "image")),
+        label=named(stated.label, "columns", "label") if isinstance(stated.label, str) else None,
+        one_hot=tuple(table.column(name, path=("columns", "label", k)) for k, name in enumerate(one_hot)),
+        group=named(stated.group, "columns", "group"),
+        mask=named(stated.mask, "columns", "mask"),
+        split=named(stated.split, "columns", "split"),
         attributes={
             name: table.column(column, path=("attributes", name))
             for name, column in options.attributes.items()
@@ -173,8 +179,8 @@ def _labels(rows: Rows, columns: _Columns, options: TableOptions) -> list[str | 
     if columns.label is not None:
         labels = list(rows[columns.label])
     else:
-        assert isinstance(options.label, tuple)
-        written = dict(zip(columns.one_hot, options.label, strict=True))
+        assert isinstance(options.columns.label, tuple)
+        written = dict(zip(columns.one_hot, options.columns.label, strict=True))
         labels = [written.get(name, name) for name in rows.one_hot(columns.one_hot, options.otherwise)]
     if options.grades is not None:
         for k, label in enumerate(labels):
@@ -188,8 +194,8 @@ def _classes(options: TableOptions, columns: _Columns, labels: Sequence[str], ro
     present = set(labels)
     if options.grades is not None:
         order: Sequence[str] = options.grades
-    elif isinstance(options.label, tuple):
-        order = [*options.label, *([options.otherwise] if options.otherwise else [])]
+    elif isinstance(options.columns.label, tuple):
+        order = [*options.columns.label, *([options.otherwise] if options.otherwise else [])]
     else:
         order = sorted(present)
     classes = [name for name in dict.fromkeys(order) if name in present]
