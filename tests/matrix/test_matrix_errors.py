@@ -41,7 +41,7 @@ classifiers:
         ("n: 50", "split: {test: {per_clas: 3}}", 4, ["datasets.0.split.test.per_clas", "'per_class'"]),
         ("n: 50", "classes: [0, 001]", 4, ["classes.0: a string is expected, got 0", "quotes, such as '0'"]),
         ("n: 50", "classes: [a, true]", 4, ["classes.1: a string is expected, got True", "such as 'true'"]),
-        ("n: 50", "classes: {a: [0], b: 1}", 4, ["classes.b.0: a string is expected, got 1", "in quotes"]),
+        ("n: 50", "classes: {a: [0], b: 1}", 4, ["a string is expected, got 1", "in quotes"]),
         ("n: 50", "limit: {per_class: {0: 5}}", 4, ["limit.per_class.0: a string is expected", "in quotes"]),
         ("name: good", "nam: good", 1, ["unknown key 'nam'", "did you mean 'name'?"]),
         ("name: good", "name: a/b", 1, ["cannot be the name of a folder"]),

@@ -74,6 +74,20 @@ class ClassFolders:
         self.options = {"root": tmp_path / "images"}
 
 
+class TableOfImages:
+    @pytest.fixture(autouse=True)
+    def needs(self, tmp_path):
+        rows = ["file,diagnosis,patient,years,half"]
+        for k in range(8):
+            draw(tmp_path / "pictures" / f"{k}.png", k)
+            draw(tmp_path / "pictures" / f"{k}_mask.png", k)
+            rows.append(f"{k}.png,{('mel', 'nv')[k % 2]},p{k // 3},{20 + k},{'train' if k % 4 else 'test'}")
+        (tmp_path / "table.csv").write_text("\n".join(rows) + "\n")
+        columns = {"image": "file", "label": "diagnosis", "group": "patient", "split": "half"}
+        files = {"file": tmp_path / "table.csv", "root": tmp_path / "pictures"}
+        self.options = {**files, "columns": columns, "attributes": {"age": "years"}}
+
+
 def folder_of(dataset):
     """The needs of a data set: a tree with its file names, in the first layout."""
 
@@ -104,6 +118,7 @@ NEEDS = {
     ("generator", "folder"): MadeImages,
     ("generator", "command"): CopyProgram,
     ("dataset", "image-folder"): ClassFolders,
+    ("dataset", "table"): TableOfImages,
     **{("dataset", name): folder_of(name) for name in TREES},
     ("classifier", "ensemble"): TwoMembers,
 }

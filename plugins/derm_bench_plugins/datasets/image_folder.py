@@ -14,7 +14,7 @@ from derm_bench_plugins.datasets.folder_groups import find_groups, tables_beside
 from derm_bench_plugins.datasets.folder_layout import Layout, Parts, find_layout
 from derm_bench_plugins.datasets.image_search import AGAIN, OF_PROGRAMS, OTHER, Found, below, find_images
 from derm_bench_plugins.datasets.matching import allow, suffixes
-from derm_bench_plugins.datasets.side_images import Sides, find_sides
+from derm_bench_plugins.datasets.side_images import AS_MASKS, SPARE, Sides, find_sides
 
 if TYPE_CHECKING:
     from derm_bench.specs import RawImage, Task, Unreadable
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = "images outside of the class folders"
 MADE = "images in folders named after synthetic or augmented images"
-SPARE = "masks and overlays without an image of their own, or besides another mask"
-AS_MASKS = "files used as masks of the images beside them"
 COPIED = "images that look like augmented copies of another one; they count, in the group of their source"
 
 
@@ -135,9 +133,11 @@ def _refuse_classes(root: Path, found: Found, layout: Layout, classes: Sequence[
         hint = "expected root/class/* or root/train|val|test/class/*, with images " + suffixes()
         if tables:
             file, image, label = tables[0]
-            columns = f", image: {image or 'COLUMN'}, label: {label or 'COLUMN'}"
+            columns = f"columns: {{image: {image or 'COLUMN'}, label: {label or 'COLUMN'}}}"
             name = below(root, file)
-            hint = f"if the classes are in the table {name}, use `name: table`, with `file: {file}{columns}`"
+            hint = (
+                f"if the classes are in the table {name}, use `name: table`, with `file: {file}, {columns}`"
+            )
         raise UserError(message, hint=hint)
     for one, n in Counter(name.lower() for name in classes).items():
         if n > 1:

@@ -105,6 +105,13 @@ class Found:
         kept = [path for path in self.paths if path not in left_out]
         return Found(self.root, kept, ignored, self.links)
 
+    def only_images(self, others: Iterable[str]) -> Found:
+        """Return the search without paths that are no images, such as masks, and without listing them."""
+        left_out = set(others)
+        return Found(
+            self.root, [path for path in self.paths if path not in left_out], self.ignored, self.links
+        )
+
     def notes(self, used: Iterable[str | Path] = ()) -> list[Note]:
         """Return one note for each reason why something was set aside, and one for links that were followed. Files in
         `used`, such as the table, were not set aside."""

@@ -19,6 +19,7 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,19 +142,28 @@ class ImageIndex:
     def __init__(self, found: Found) -> None:
         self.found = found
         self.same: dict[str, None] = {}
-        self.by_name: dict[str, list[str]] = defaultdict(list)
         self.by_stem: dict[str, list[str]] = defaultdict(list)
         for path in found.paths:
             name = path.rpartition(os.sep)[2]
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122
-            self.by_name[stem + suffix.lower()].append(path)
-            self.by_stem[stem].append(path)
+            self.by_stem[name.rpartition(".")[0] or name].append(path)
+
+    @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The images by file name, with the suffix in lower case."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for path in self.found.paths:
+            stem, suffix = os.path.splitext(path.rpartition(os.sep)[2])  # noqa: PTH122
+            named[stem + suffix.lower()].append(path)
+        return named
 
     def get(self, name: str, line: object = None, file: Path | None = None) -> str | None:
         """Return the path of the image that `name` stands for; None if there is none.
 
         Raises UserError if it may be one of several files that differ.
         """
+        candidates = self.by_stem.get(name, [])
+        if len(candidates) == 1 and not any(mark in name for mark in "./\\"):
+            return candidates[0]  # the most common case, and the fastest
         place = name.replace("\\", "/").removeprefix("./").strip("/")
         folder, _, last = place.rpartition("/")
         stem, suffix = os.path.splitext(last)  # noqa: PTH122

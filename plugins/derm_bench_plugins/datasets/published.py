@@ -175,6 +175,8 @@ class Disk:
 
 def stem(name: str) -> str:
     """Return a file name without folder, and without suffix if it is that of an image."""
+    if name.isalnum() or not ("." in name or "/" in name or "\\" in name):
+        return name
     last = name.replace("\\", "/").rpartition("/")[2]
     base, dot, suffix = last.rpartition(".")
     return base if dot and f".{suffix.lower()}" in SUFFIXES else last

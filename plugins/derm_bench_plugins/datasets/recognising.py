@@ -17,17 +17,33 @@ from pathlib import Path
 from derm_bench.errors import UserError
 from derm_bench.imageio import SUFFIXES
 from derm_bench.specs import Recognised
+from derm_bench_plugins.datasets.folder_groups import GROUP_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from derm_bench_plugins.datasets.folder_layout import split_of
 from derm_bench_plugins.datasets.tables import SUFFIXES as TABLE_SUFFIXES
 from derm_bench_plugins.datasets.tables import open_table
 
 CERTAIN, LIKELY, LAYOUT, GUESS = 0.95, 0.8, 0.5, 0.2
 """Confidence: names and columns of this data set alone; columns of this data set in a file of any name; a general
 layout; a guess."""
+ATTRIBUTE_COLUMNS = {
+    "age": ("age", "age_approx", "patient_age"),
+    "sex": ("sex", "gender"),
+    "site": (
+        "site",
+        "localization",
+        "anatom_site_general",
+        "anatom_site_general_challenge",
+        "region",
+        "location",
+    ),
+    "tone": ("skin_tone", "fitzpatrick", "fitzpatrick_scale", "fitspatrick", "skin_type", "tone"),
+    "licence": ("licence", "license", "copyright_license"),
+}
+"""Usual names of the columns of attributes."""
 MAX_LOOKED_AT = 1_000_000
 """The largest number of entries of a folder that are looked at."""
 MAX_FOLDERS = 200
 """The largest number of folders in which tables are looked for."""
-SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 def names_in(folder: str | Path) -> tuple[list[str], list[str]]:
@@ -167,7 +183,7 @@ def image_folder(folder: Path) -> Recognised | None:
     for _ in range(3):
         tops = names_in(folder)[0]
         filled = [name for name in tops if has_images(folder / name)]
-        splits = [name for name in filled if name.lower() in SPLITS]
+        splits = [name for name in filled if split_of(name)]
         if splits:
             inner = Counter(name for top in splits for name in names_in(folder / top)[0])
             found = f"folders {_listed(splits)} with folders of images ({_listed(sorted(inner))})"
@@ -178,6 +194,34 @@ def image_folder(folder: Path) -> Recognised | None:
     if len(filled) < 2:
         return None
     return Recognised(f"{len(filled)} folders of images, one per class ({_listed(filled)})", LAYOUT)
+
+
+def image_table(place: Path) -> Recognised | None:
+    """Recognise a table with columns of images and labels by the names that are usual for them: a file, or one near the
+    top of a folder with images. The columns are a guess; a matrix names them."""
+    folder = place.parent if place.is_file() else place
+    if not has_images(folder):
+        return None
+    for file in [place] if place.is_file() else files_near(folder, ""):
+        if file.suffix.lower() not in TABLE_SUFFIXES or file.suffix.lower() in ("", ".txt"):
+            continue
+        try:
+            table = open_table(file)
+        except UserError:
+            continue
+        image, label = table.optional(*IMAGE_COLUMNS), table.optional(*LABEL_COLUMNS)
+        if image and label:
+            columns = {"image": image, "label": label, "group": table.optional(*GROUP_COLUMNS)}
+            columns = {name: column for name, column in columns.items() if column}
+            named = {name: table.optional(*names) for name, names in ATTRIBUTE_COLUMNS.items()}
+            attributes = {name: column for name, column in named.items() if column}
+            options = {"file": file, "root": folder, "columns": columns}
+            options |= {"attributes": attributes} if attributes else {}
+            found = (
+                f"{file.relative_to(folder).as_posix()} has the columns {image} (image) and {label} (label)"
+            )
+            return Recognised(found, LAYOUT if place.is_file() else GUESS, options)
+    return None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+SPARE = "masks and overlays without an image of their own, or besides another mask"
+AS_MASKS = "files used as masks of the images beside them"
+
 MASK_ENDINGS = ("_segmentation", "_seg", "_mask", "_expert", "_lesion", "_gt", "_groundtruth")
 """Endings of the stem of a mask's name, in lower case, in the order in which one of several masks is chosen."""
 

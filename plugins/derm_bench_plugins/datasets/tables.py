@@ -31,6 +31,9 @@ MISSING = frozenset(
 )
 """Values that stand for a missing one, in lower case."""
 
+NEVER_TEXT = frozenset({"", "nan", "#n/a", "<na>", "nat", "null"})
+"""Those that stand for a missing one in labels, too, where `none` and `unknown` may be classes."""
+
 SUFFIXES = (".csv", ".tsv", ".tab", "", ".txt", ".parquet", ".xlsx")
 """Endings of the names of tables, in the order in which one of several is chosen."""
 
@@ -90,12 +93,12 @@ class Table:
     def read(self, columns: Iterable[str | None], verbatim: Collection[str] = ()) -> Rows:
         """Return the values of `columns`, which `column` or `optional` returned; None among them is skipped.
 
-        Values are without spaces at their ends, and None if they are missing (see `MISSING`). Of columns in `verbatim`
-        only an empty value is missing, for labels that are called `none` or `unknown`. Raises UserError for a row with
-        too few or too many values.
+        Values are without spaces at their ends, and None if they are missing (see `MISSING`). In columns in `verbatim`,
+        such as labels, `none` and `unknown` are text (see `NEVER_TEXT`). Raises UserError for a row with too few or too
+        many values.
         """
         wanted = list(dict.fromkeys(name for name in columns if name is not None))
-        cleaned = [_Cleaner(("",) if name in verbatim else MISSING).__getitem__ for name in wanted]
+        cleaned = [_Cleaner(NEVER_TEXT if name in verbatim else MISSING).__getitem__ for name in wanted]
         values: list[list[str | None]] = [[] for _ in wanted]
         filled = [column.append for column in values]
         lines = array("q")

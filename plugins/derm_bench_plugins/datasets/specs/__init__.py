@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
-from derm_bench_plugins.datasets.specs import clinics, faces, ham10000, image_folder, isic, phantom
+from derm_bench_plugins.datasets.specs import clinics, faces, ham10000, image_folder, isic, phantom, table
 
 SPECS: list[DatasetSpec] = [
     image_folder.SPEC,
+    table.SPEC,
     ham10000.SPEC,
     *isic.SPECS,
     *clinics.SPECS,
