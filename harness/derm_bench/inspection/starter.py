@@ -59,7 +59,7 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     else:
         yield "    synthetic: {balance: true}    # fills every class to the size of the largest"
     yield "classifiers:"
-    yield "  - {name: dermagan-cnn, batch_size: 32}"
+    yield "  - {name: dermagan-cnn, pooled: true, batch_size: 32}"
     if not balanced:
         yield "compare: {baselines: [real-only, oversample]}"
 
