@@ -24,7 +24,9 @@ from derm_bench.protocols import (
     Dataset,
     DatasetDescription,
     Generator,
+    Note,
     RawImage,
+    Recognised,
     SampleRequest,
     Task,
     Unreadable,
@@ -117,11 +119,16 @@ class PluginSpec:
 class DatasetSpec(PluginSpec):
     """A data set. `create` names a class that implements `Dataset`.
 
+    `recognise` is the import path of a function that takes the path of a folder, or of a file that is no matrix, and
+    returns a `Recognised` if the data set can probably read it, else None. `derm-bench data inspect` asks all installed
+    data sets. The function looks at names and the first lines of tables only, and its module imports no torch.
+
     `parts(options)` returns the data sets that this one is made of, with different labels. The object gets theirs as
     `task.inputs`, by label. If the options have a field `dedup` that contains `pixels`, copies are dropped after
     decoding, as with `clean: {duplicates: drop}`.
     """
 
+    recognise: str | None = None
     parts: Callable[[Any], Sequence[DatasetUse]] | None = None
 
 
@@ -287,10 +294,12 @@ __all__ = [
     "GeneratorSpec",
     "LearningRate",
     "MetricSpec",
+    "Note",
     "Options",
     "PluginSpec",
     "Provenance",
     "RawImage",
+    "Recognised",
     "Ref",
     "SampleRequest",
     "StatedFolder",

@@ -12,6 +12,7 @@ from derm_bench.matrix.model import DatasetEntry, GeneratorUse, Init, TakenFrom
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.short_forms import expand_classifier, expand_dataset
 from derm_bench.matrix.sweep import Point
+from derm_bench.matrix.validation_errors import quoted, shortened
 from derm_bench.specs import ClassifierUse
 
 
@@ -36,11 +37,26 @@ class NestedEntryReader(EntryReader):
                 return None
         return self.build(GeneratorUse, {"label": data["name"], **data}, raw, where)
 
+    def _numbers_for_names(self, classes: Any, where: Where) -> bool:
+        """Reports what is no text in a list of classes; whether there is any."""
+        places = [
+            k
+            for k, name in enumerate(classes if isinstance(classes, list) else ())
+            if not isinstance(name, str)
+        ]
+        for k in places:
+            self.report(
+                where.child(k), f"a string is expected, got {shortened(classes[k])}", quoted(classes[k])
+            )
+        return bool(places)
+
     def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
         classes = raw.get("classes") if isinstance(raw, dict) else None
         names = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
         if twice := [name for name, n in Counter(names).items() if n > 1]:
             self.report(where.child("classes"), f"the class '{twice[0]}' is listed twice")
+            return None
+        if self._numbers_for_names(classes, where.child("classes")):
             return None
         data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
         if data is None:

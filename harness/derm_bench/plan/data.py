@@ -88,8 +88,9 @@ class DataPlanner:
                 raise self._located(error, label) from error
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
-            self.plan.warnings += [f"{label}: {note}" for note in description.notes]
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
+            self.plan.notes[label] = [note for note in description.notes if not note.warns]
+            self.plan.warnings += [f"{label}: {note.sentence()}" for note in description.notes if note.warns]
             self._selections[label] = chosen
         return self._selections[label]
 

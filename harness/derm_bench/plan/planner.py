@@ -14,6 +14,7 @@ from derm_bench.plan.analysis import add_analysis
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.built_on import built_on, list_required
 from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.data_warnings import warnings_of_groups, warnings_of_sizes
 from derm_bench.plan.filters import Filters
 from derm_bench.plan.fits import Fits
 from derm_bench.plan.model import Plan, PlannedCell, PlannedFit
@@ -33,15 +34,18 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
     planner.plan.warnings += permitted_leaks(matrix, plugins)
     for cell in cells:
         planner.add_cell(cell)
+    runs = list(cells)
     for strategy in matrix.strategies:
         if not strategy.makes_cells:
             for run in generator_runs(matrix, strategy, cells):
                 planner.fits_of(run, strategy)
+                runs.append(run)
     planner.scores.add_controls()
     planner.pictures.add()
     planner.plan.required = list_required(planner.plan)
     planner.warn_of_empty_quotas()
     planner.test_sets.warn_of_unscored()
+    planner.warn_of_data(runs)
     check_provenance(planner.plan, plugins)
     add_analysis(planner.book)
     return planner.plan
@@ -134,6 +138,12 @@ class _Planner:
             if len(names) > 1:
                 said = f"{named} add no synthetic images: {why.replace('its', 'their')}"
             self.plan.warnings.append(said)
+
+    def warn_of_data(self, cells: Sequence[Cell]) -> None:
+        """Adds the warnings about groups and about classes with few images."""
+        for label in dict.fromkeys(cell.dataset for cell in cells):
+            self.plan.warnings += warnings_of_groups(label, self.data.selection(label))
+        self.plan.warnings += warnings_of_sizes(self.data, cells)
 
     def fits_of(self, cell: Cell, strategy: StrategyEntry) -> dict[str, str]:
         """The fits of the strategy's generator by class (`all` if it does not distinguish classes), planned with their

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.label_maps import read_label_maps
-from derm_bench.specs import DatasetDescription
+from derm_bench.specs import DatasetDescription, Note
 
 if TYPE_CHECKING:
     from derm_bench.specs import RawImage, Task, Unreadable
@@ -56,7 +57,7 @@ class Union:
             citation="; ".join(dict.fromkeys(each.citation for each in found.values() if each.citation)),
             aux_labels={task: [word or "" for word in column(partial(_aux_label, task))] for task in tasks},
             ordinal=all(each.ordinal for each in found.values()),
-            notes=(*(f"{label}: {note}" for label, each in found.items() for note in each.notes), *notes),
+            notes=[*(_of_part(label, note) for label, each in found.items() for note in each.notes), *notes],
         )
 
     def fingerprint(self, options: UnionOptions) -> Mapping[str, str]:
@@ -88,10 +89,10 @@ class Union:
         options: UnionOptions,
         found: Mapping[str, DatasetDescription],
         maps: Mapping[str, Mapping[str, str | None]],
-    ) -> tuple[dict[str, list[int]], list[str]]:
-        """The positions of the images of each data set that are kept, and sentences about the others."""
+    ) -> tuple[dict[str, list[int]], list[Note]]:
+        """The positions of the images of each data set that are kept, and notes about the others."""
         kept: dict[str, list[int]] = {}
-        notes: list[str] = []
+        notes: list[Note] = []
         first: dict[str, str] = {}
         for label, each in found.items():
             mapped = [i for i, name in enumerate(each.labels) if maps[label].get(name) is not None]
@@ -101,11 +102,18 @@ class Union:
                 if "id" not in options.dedup or first.setdefault(each.ids[i], label) == label
             ]
             if len(mapped) < len(each.ids):
-                notes.append(f"{len(each.ids) - len(mapped)} images of {label} are left out by the label map")
+                left = len(each.ids) - len(mapped)
+                notes.append(Note(f"{left} images of {label} are left out by the label map", warns=True))
             if len(kept[label]) < len(mapped):
                 twice = len(mapped) - len(kept[label])
-                notes.append(f"{twice} images of {label} have ids of earlier data sets and are left out")
+                text = f"{twice} images of {label} have ids of earlier data sets and are left out"
+                notes.append(Note(text, warns=True))
         return kept, notes
+
+
+def _of_part(label: str, note: Note) -> Note:
+    """The note of a part, which names it."""
+    return replace(note, text=f"{label}: {note.text}")
 
 
 def _column(
