@@ -16,7 +16,6 @@ below the root. The same bytes under one name in several folders, as in `imgs_pa
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,13 +140,10 @@ class ImageIndex:
     def __init__(self, found: Found) -> None:
         self.found = found
         self.same: dict[str, None] = {}
-        self.by_name: dict[str, list[str]] = defaultdict(list)
-        self.by_stem: dict[str, list[str]] = defaultdict(list)
-        for path in found.paths:
-            name = path.rpartition(os.sep)[2]
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122
-            self.by_name[stem + suffix.lower()].append(path)
-            self.by_stem[stem].append(path)
+        self.by_stem: dict[str, list[str]] = {}
+        for path in found.paths:  # all have a suffix
+            stem = path[path.rfind(os.sep) + 1 : path.rfind(".")]
+            self.by_stem.setdefault(stem, []).append(path)
 
     def get(self, name: str, line: object = None, file: Path | None = None) -> str | None:
         """Return the path of the image that `name` stands for; None if there is none.
@@ -158,11 +154,11 @@ class ImageIndex:
         folder, _, last = place.rpartition("/")
         stem, suffix = os.path.splitext(last)  # noqa: PTH122
         candidates = self.by_stem.get(last, [])
-        if suffix.lower() in SUFFIXES:
-            candidates = self.by_name.get(stem + suffix.lower()) or candidates
-        if not candidates:
-            # Names in a table may differ from the files in their suffix, and in case.
-            candidates = self.by_stem.get(stem, []) if suffix.lower() in SUFFIXES else []
+        if suffix.lower() in SUFFIXES and stem in self.by_stem:
+            # Names in a table may differ from the files in their suffix, and in its case.
+            ending = suffix.lower()
+            same = [path for path in self.by_stem[stem] if path[path.rfind(".") :].lower() == ending]
+            candidates = same or candidates or self.by_stem[stem]
         if folder:
             inner = f"/{folder}/"
             within = [path for path in candidates if inner in f"/{self.found.name(path)}"]
