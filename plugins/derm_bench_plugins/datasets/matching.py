@@ -141,9 +141,10 @@ class ImageIndex:
         self.found = found
         self.same: dict[str, None] = {}
         self.by_stem: dict[str, list[str]] = {}
-        for path in found.paths:  # all have a suffix
-            stem = path[path.rfind(os.sep) + 1 : path.rfind(".")]
-            self.by_stem.setdefault(stem, []).append(path)
+        for path in found.paths:
+            name = path[path.rfind(os.sep) + 1 :]
+            dot = name.rfind(".")  # images inside of a container have none
+            self.by_stem.setdefault(name[:dot] if dot > 0 else name, []).append(path)
 
     def get(self, name: str, line: object = None, file: Path | None = None) -> str | None:
         """Return the path of the image that `name` stands for; None if there is none.
