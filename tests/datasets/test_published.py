@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -185,6 +186,16 @@ def test_codes_of_2018_and_2019_are_kept_apart(tmp_path):
 def test_a_part_that_is_not_there_is_named(tmp_path):
     tree = grown("isic-2018", "training alone", tmp_path / "root")
     with pytest.raises(UserError, match="no ISIC2018_Task3_Test_GroundTruth"):
+        described("isic-2018", {**tree.options, "part": "test"})
+
+
+def test_a_part_whose_images_are_not_there_is_not_read(tmp_path):
+    tree = grown("isic-2018", "all parts", tmp_path / "root")
+    shutil.rmtree(tmp_path / "root" / "ISIC2018_Task3_Test_Input")
+    found = described("isic-2018", tree.options)
+    assert set(found.given_split) == {"train", "val"} and len(found.ids) == 18
+    assert "the part test is not read: none of its 9 images is there" in said(found)
+    with pytest.raises(UserError, match=r"rows? of .*Test_GroundTruth"):
         described("isic-2018", {**tree.options, "part": "test"})
 
 

@@ -18,7 +18,7 @@ import errno
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,7 @@ _NOT_READ = frozenset(
     }
 )
 _COPY = re.compile(r"(?: ?\(\d+\)| - copy(?: \(\d+\))?| copy(?: \d+)?)$", re.IGNORECASE)
+_LIKE_A_COPY = re.compile(r"(?:\)| copy(?: \d+)?)\.[^./]*$", re.IGNORECASE)
 _NARROWER = "`root` must be the folder of the images and not one far above it"
 
 HIDDEN = "hidden files and folders"
@@ -99,9 +100,10 @@ class Found:
     def without(self, reason: str, paths: Iterable[str]) -> Found:
         """Return the search without some images, which are listed under `reason`."""
         left_out = set(paths)
+        if not left_out:
+            return self
         ignored = defaultdict(list, {why: list(names) for why, names in self.ignored.items()})
-        if left_out:
-            ignored[reason] += [self.name(path) for path in self.paths if path in left_out]
+        ignored[reason] += [self.name(path) for path in self.paths if path in left_out]
         kept = [path for path in self.paths if path not in left_out]
         return Found(self.root, kept, ignored, self.links)
 
@@ -227,15 +229,14 @@ class _Search:
 
 def _copies(paths: Sequence[str]) -> Iterator[str]:
     """The paths whose name is that of another image with `(1)` or `copy`, and whose bytes are the same."""
-    present: Mapping[str, str] = {}
+    named = [path for path in paths if _LIKE_A_COPY.search(path)]  # few of hundreds of thousands of paths
+    present = {path.lower(): path for path in paths} if named else {}
     originals: dict[str, str] = {}
-    for path in paths:
-        stem, suffix = os.path.splitext(path)  # noqa: PTH122
+    for path in named:
+        stem, dot, suffix = path.rpartition(".")
         original = _COPY.sub("", stem)
-        if original != stem:
-            present = present or {name.lower(): name for name in paths}
-            if (beside := present.get((original + suffix).lower())) is not None:
-                originals[path] = beside
+        if original != stem and (beside := present.get((original + dot + suffix).lower())) is not None:
+            originals[path] = beside
     digests = file_digests({path: path for path in {*originals, *originals.values()}}, MAX_BYTES)
     for path, original in originals.items():
         if digests[path] == digests[original] != UNREADABLE:

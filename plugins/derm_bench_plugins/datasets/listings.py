@@ -5,6 +5,7 @@ A reader turns each of its tables into a `Listing`, and `catalogue` joins them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -198,6 +199,7 @@ def catalogue(
     `classes` are all classes in their order; those without images are left out, and noted. `masks` are files by image
     id. Images that only the listings in `others` name are parts that are not used.
     """
+    listings, absent = _with_images(disk, listings)
     images, where, remarks, same = _matched(disk, listings, options)
     remarks += _strangers(disk, set(images.values()), same, others, options)
     order = sorted(where)
@@ -220,6 +222,7 @@ def catalogue(
         notes=[
             *disk.images.notes(disk.used),
             *notes,
+            *absent,
             *remarks,
             *_of_classes(classes, present),
             *_of_masks(order, kept),
@@ -231,6 +234,22 @@ def catalogue(
 
 _Where = Mapping[str, tuple[int, int]]
 """The listing of each id, and its row in it."""
+
+
+def _with_images(disk: Disk, listings: Sequence[Listing]) -> tuple[Sequence[Listing], list[Note]]:
+    """The listings of the parts that have images at all, if there is one, and notes about the others: tables of labels
+    are small, and many people have those of parts whose images they do not have."""
+    if len(listings) < 2 or not all(listing.part for listing in listings):
+        return listings, []
+    names = {stem(path.rpartition(os.sep)[2]) for path in disk.images.paths}
+    there = [listing for listing in listings if not names.isdisjoint(listing.ids)]
+    if not there:
+        return listings, []
+    return there, [
+        Note(f"the part {listing.part} is not read: none of its {len(listing.rows):,} images is there")
+        for listing in listings
+        if listing not in there
+    ]
 
 
 def _matched(

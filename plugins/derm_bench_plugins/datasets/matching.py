@@ -16,10 +16,8 @@ below the root. The same bytes under one name in several folders, as in `imgs_pa
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,37 +140,26 @@ class ImageIndex:
     def __init__(self, found: Found) -> None:
         self.found = found
         self.same: dict[str, None] = {}
-        self.by_stem: dict[str, list[str]] = defaultdict(list)
+        self.by_stem: dict[str, list[str]] = {}
         for path in found.paths:
-            name = path.rpartition(os.sep)[2]
-            self.by_stem[name.rpartition(".")[0] or name].append(path)
-
-    @cached_property
-    def by_name(self) -> dict[str, list[str]]:
-        """The images by file name, with the suffix in lower case."""
-        named: dict[str, list[str]] = defaultdict(list)
-        for path in self.found.paths:
-            stem, suffix = os.path.splitext(path.rpartition(os.sep)[2])  # noqa: PTH122
-            named[stem + suffix.lower()].append(path)
-        return named
+            name = path[path.rfind(os.sep) + 1 :]
+            dot = name.rfind(".")  # images inside of a container have none
+            self.by_stem.setdefault(name[:dot] if dot > 0 else name, []).append(path)
 
     def get(self, name: str, line: object = None, file: Path | None = None) -> str | None:
         """Return the path of the image that `name` stands for; None if there is none.
 
         Raises UserError if it may be one of several files that differ.
         """
-        candidates = self.by_stem.get(name, [])
-        if len(candidates) == 1 and not any(mark in name for mark in "./\\"):
-            return candidates[0]  # the most common case, and the fastest
         place = name.replace("\\", "/").removeprefix("./").strip("/")
         folder, _, last = place.rpartition("/")
         stem, suffix = os.path.splitext(last)  # noqa: PTH122
         candidates = self.by_stem.get(last, [])
-        if suffix.lower() in SUFFIXES:
-            candidates = self.by_name.get(stem + suffix.lower()) or candidates
-        if not candidates:
-            # Names in a table may differ from the files in their suffix, and in case.
-            candidates = self.by_stem.get(stem, []) if suffix.lower() in SUFFIXES else []
+        if suffix.lower() in SUFFIXES and stem in self.by_stem:
+            # Names in a table may differ from the files in their suffix, and in its case.
+            ending = suffix.lower()
+            same = [path for path in self.by_stem[stem] if path[path.rfind(".") :].lower() == ending]
+            candidates = same or candidates or self.by_stem[stem]
         if folder:
             inner = f"/{folder}/"
             within = [path for path in candidates if inner in f"/{self.found.name(path)}"]

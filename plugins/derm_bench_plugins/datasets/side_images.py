@@ -14,6 +14,8 @@ MASK_ENDINGS = ("_segmentation", "_seg", "_mask", "_expert", "_lesion", "_gt", "
 """Endings of the stem of a mask's name, in lower case, in the order in which one of several masks is chosen."""
 
 _NOT_A_MASK = ("_superpixels", "_superpixel", "_overlay", "_contour", "_heatmap")
+_LIKE_A_MASK = re.compile(f"(?:{'|'.join(MASK_ENDINGS + _NOT_A_MASK)})\\.[^./]*$", re.IGNORECASE)
+_LIKE_A_COPY = re.compile(r"_(?:aug|[hv]?flip|mirror|rot|crop|blur|nois)|\.rf\.", re.IGNORECASE)
 _AUGMENTED = re.compile(
     r"""^(?P<source>.+?)
     (?: _(?:aug|augmented|augmentation)(?:_?\w*)?             # 000_aug_1, 000_augmented
@@ -43,11 +45,12 @@ def find_sides(names: Sequence[str], mask_folders: Iterable[str] = ()) -> Sides:
     anywhere; two copies of one absent source count, too.
     """
     in_folders = set(mask_folders)
-    own = [name for name in names if name not in in_folders]
-    stems = {_stem(name).lower(): name for name in own}
+    own = [name for name in names if name not in in_folders] if in_folders else names
     sides = Sides()
     candidates: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name in own:
+    named = [name for name in own if _LIKE_A_MASK.search(name)]  # few of hundreds of thousands of names
+    stems = {_stem(name).lower(): name for name in own} if named else {}
+    for name in named:
         if (image := _image_of(name, stems, _NOT_A_MASK)) is not None:
             sides.spare.append(name)
         elif (image := _image_of(name, stems, MASK_ENDINGS)) is not None:
@@ -58,7 +61,7 @@ def find_sides(names: Sequence[str], mask_folders: Iterable[str] = ()) -> Sides:
         sides.masks[image] = first
         sides.spare += others
     taken = {*sides.masks.values(), *sides.spare}
-    sides.sources = _sources([name for name in own if name not in taken])
+    sides.sources = _sources([name for name in own if name not in taken] if taken else own)
     return sides
 
 
@@ -111,13 +114,13 @@ def _from_folders(
 
 def _sources(names: Sequence[str]) -> dict[str, str]:
     """The source of each augmented copy: the name of an image, or a stem that several copies share."""
-    images: dict[str, list[str]] = defaultdict(list)
     copies: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        stem = _last_stem(name)
-        images[stem.lower()].append(name)
-        if match := _AUGMENTED.match(stem):
+        if _LIKE_A_COPY.search(name) and (match := _AUGMENTED.match(_last_stem(name))):
             copies[match["source"].lower()].append(name)
+    images: dict[str, list[str]] = defaultdict(list)
+    for name in names if copies else ():
+        images[_last_stem(name).lower()].append(name)
     found = {}
     for source, made in copies.items():
         for name in made:

@@ -88,7 +88,7 @@ def scan(options: TableOptions) -> files.Catalogue:
         raise UserError("the table has a header and no rows", file=table.file)
     root = files.existing_folder(options.root or table.file.parent, "image")
     found = find_images(root)
-    by_row, sides = _masks(rows, columns, found), _sides(found) if columns.mask is None else Sides()
+    by_row, sides = _masks(rows, columns, found), find_sides(found.paths) if columns.mask is None else Sides()
     of_masks = {*by_row.values(), *sides.masks.values(), *sides.spare}
     matched = match_images(rows, columns.image, found.only_images(of_masks), options, used=[table.file])
     masks = by_row or {k: sides.masks[path] for k, path in matched.paths.items() if path in sides.masks}
@@ -113,14 +113,6 @@ class _Read:
     rows: Rows
     columns: _Columns
     labels: Sequence[str | None]
-
-
-def _sides(found: Found) -> Sides:
-    """Masks that lie beside their images, as paths."""
-    path_of = {found.name(path): path for path in found.paths}
-    sides = find_sides(list(path_of))
-    masks = {path_of[name]: path_of[mask] for name, mask in sides.masks.items()}
-    return Sides(masks, [path_of[name] for name in sides.spare])
 
 
 def _catalogue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas
 from tests.datasets.trees.build import Tree, isic, mask, picture, pictures, table, without
 
 HEADER = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
@@ -101,6 +102,8 @@ LAYOUTS: dict[str, Callable[[Path], Tree]] = {
     "UTF-16": lambda root: _utf16(root),
     "UTF-8 with a mark": lambda root: tree(root, encoding="utf-8-sig"),
     "second download": lambda root: tree(root, metadata="HAM10000_metadata (1).csv"),
+    "Parquet": lambda root: _without_text(root, ".parquet"),
+    "XLSX": lambda root: _without_text(root, ".xlsx"),
     "copy": lambda root: tree(root, metadata="HAM10000_metadata - Copy.csv"),
 }
 
@@ -108,6 +111,18 @@ LAYOUTS: dict[str, Callable[[Path], Tree]] = {
 def _above(root: Path) -> Tree:
     made = tree(root / "skin-cancer-mnist-ham10000")
     return Tree({"root": root}, made.labels, made.groups, None, made.attributes, spoil=made.spoil)
+
+
+def _without_text(root: Path, suffix: str) -> Tree:
+    """The metadata as a workbook or as Parquet."""
+    made = tree(root)
+    file = root / "HAM10000_metadata.csv"
+    frame = pandas.read_csv(file)
+    file.unlink()
+    place = file.with_suffix(suffix)
+    frame.to_excel(place, index=False) if suffix == ".xlsx" else frame.to_parquet(place)
+    made.spoil = None
+    return made
 
 
 def _utf16(root: Path) -> Tree:
