@@ -10,6 +10,7 @@ import pytest
 from tests.datasets.trees import TREES
 
 from derm_bench.errors import UserError
+from derm_bench.matrix.model import DatasetEntry
 from derm_bench.specs import RawImage, Task, create
 from derm_bench_plugins.datasets import specs
 
@@ -100,6 +101,11 @@ def test_a_missing_column_is_named_with_its_file(name, layout, tmp_path):
     assert str(tmp_path / "root") in str(error.value)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_option_is_called_like_a_key_of_every_data_set(name):
+    assert not set(SPECS[name].options.model_fields) & set(DatasetEntry.model_fields)
+
+
 def test_no_reader_imports_torch():
     modules = sorted({spec.create.partition(":")[0] for spec in specs()})
     code = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
@@ -144,7 +150,7 @@ def test_an_unknown_label_is_named_with_its_row(name, file, old, new, message, t
         ("medmnist", "28 pixels", "14 / 7 / 7 images (train / val / test), where 7,007 / 1,003 / 2,005"),
         ("figaro1k", "training and testing", "masks of another name (1): GT/Testing/Frame00150-gt(1).pbm"),
         ("isic-archive", "isic-cli", "each image has its own licence"),
-        ("isic-2017", "all parts", "6 images (validation), where 150 were published"),
+        ("isic-2017", "all parts", "validation 6 of 150"),
         ("isic-2017", "part: test", "parts that `part` does not select (12)"),
         ("isic-2019", "unlabelled test part", "labels are not there (3)"),
         ("isic-2019", "training", "no images of the classes (1): UNK"),
@@ -192,8 +198,8 @@ def test_rows_without_a_label_are_set_aside_and_listed(tmp_path):
 
 def test_a_label_that_the_archive_does_not_have_is_refused_with_the_option(tmp_path):
     tree = grown("isic-archive", "isic-cli", tmp_path / "root")
-    with pytest.raises(UserError, match=r"`label`: there is no column 'diagnosis_6'") as error:
-        described("isic-archive", {**tree.options, "label": "diagnosis_6"})
+    with pytest.raises(UserError, match=r"`label_column`: there is no column 'diagnosis_6'") as error:
+        described("isic-archive", {**tree.options, "label_column": "diagnosis_6"})
     assert "did you mean 'diagnosis_" in str(error.value)
 
 

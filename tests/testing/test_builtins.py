@@ -93,9 +93,10 @@ def folder_of(dataset):
 
     class Folder:
         @pytest.fixture(autouse=True, scope="class")
-        def needs(self, request, tmp_path_factory):
+        @classmethod
+        def needs(cls, tmp_path_factory):
             root = tmp_path_factory.mktemp(dataset)
-            request.cls.options = next(iter(TREES[dataset].values()))(root).options
+            cls.options = next(iter(TREES[dataset].values()))(root).options
 
         @pytest.mark.slow  # a process for each; test_published asks for all modules in one
         def test_planner_needs_no_torch(self):

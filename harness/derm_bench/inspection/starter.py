@@ -51,13 +51,15 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     if not balanced:
         yield "  - {name: oversample, balance: oversample}    # fills the smaller classes with real images drawn again"
     yield "  - name: cgan                    # a small conditional GAN; `derm-bench plugins list generator` has others"
-    yield "    generator: {name: cgan, base: 24, z_dim: 64, batch_size: 32, balance: true, budget: {updates: 200}}"
+    yield "    generator:"
+    yield "      {name: cgan, base: 24, z_dim: 64, batch_size: 32, d_steps: 1, lr: 8.0e-4, ema: 0.97, balance: true,"
+    yield "       budget: {updates: 200}}"
     if balanced:
         yield "    synthetic: {ratio: 0.5}       # half as many synthetic images as there are real ones, per class"
     else:
         yield "    synthetic: {balance: true}    # fills every class to the size of the largest"
     yield "classifiers:"
-    yield "  - {name: dermagan-cnn, batch_size: 32}"
+    yield "  - {name: dermagan-cnn, pooled: true, batch_size: 32}"
     if not balanced:
         yield "compare: {baselines: [real-only, oversample]}"
 

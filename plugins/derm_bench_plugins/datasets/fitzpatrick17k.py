@@ -35,7 +35,7 @@ def scan(options: Fitzpatrick17kOptions) -> Catalogue:
     disk = Disk(options.root, ABOUT)
     fields = Fields(
         disk.table("fitzpatrick17k"),
-        {"image": "md5hash", "label": options.label},
+        {"image": "md5hash", "label": options.label_column},
         {"tone": ("fitzpatrick_scale", "fitzpatrick"), "quality": "qc"},
     )
     labels = fields["label"]

@@ -90,7 +90,7 @@ def scan(options: Isic2024Options) -> Contained:
     """List the root and read the tables. Attributes: age (years), sex, site, tile_type (kind of the light), source,
     licence."""
     disk = Disk(options.root, ABOUT)
-    fields, labels, classes = _labels(disk, options.label)
+    fields, labels, classes = _labels(disk, options.label_column)
     groups, attributes = _metadata(disk, fields)
     listing = Listing(fields.rows, fields.columns["image"], labels, groups, attributes)
     container = _container(disk, fields["image"])

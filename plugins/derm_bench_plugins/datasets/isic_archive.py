@@ -45,7 +45,7 @@ def scan(options: IsicArchiveOptions) -> Catalogue:
     (attribution), licence, image_type."""
     disk = Disk(options.root, ABOUT)
     table = _metadata(disk)
-    label = table.column(options.label, path=("label",))
+    label = table.column(options.label_column, path=("label_column",))
     fields = Fields(
         table,
         {"image": "isic_id", "label": label},
@@ -56,7 +56,9 @@ def scan(options: IsicArchiveOptions) -> Catalogue:
     groups = joined(ids, columns) if columns else None
     labels = fields["label"]
     if not any(labels):
-        raise UserError(f"column '{label}' has no value", file=table.file, hint="choose another `label`")
+        raise UserError(
+            f"column '{label}' has no value", file=table.file, hint="choose another `label_column`"
+        )
     listing = Listing(fields.rows, fields.columns["image"], labels, groups, fields.attributes(*ATTRIBUTES))
     classes = sorted({value for value in labels if value})
     made = catalogue(disk, [listing], options, classes, notes=_licences(fields))

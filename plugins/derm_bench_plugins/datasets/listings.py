@@ -343,11 +343,13 @@ def _of_masks(order: Sequence[str], masks: Mapping[str, Path]) -> list[Note]:
 
 
 def _of_counts(about: About, listings: Sequence[Listing], labels: Sequence[str], where: _Where) -> list[Note]:
-    """A note for each published number of images that differs."""
+    """A note about the published numbers of images that differ."""
     found = Counter(labels) + Counter(listings[number].part for number, _ in where.values())
     found[""] = len(labels)
-    return [
-        Note(f"{found[name]:,} images{f' ({name})' if name else ''}, where {count:,} were published")
-        for name, count in about.counts.items()
-        if name in found and found[name] != count
-    ]
+    others = {name: n for name, n in about.counts.items() if name in found and found[name] != n}
+    if not others:
+        return []
+    total = others.pop("", None)
+    text = f"{len(labels):,} images, where {total:,} were published" if total else ""
+    named = ", ".join(f"{name} {found[name]:,} of {n:,}" for name, n in others.items())
+    return [Note("; ".join(filter(None, (text, named and f"images, and the published number: {named}"))))]

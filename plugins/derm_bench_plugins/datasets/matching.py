@@ -151,6 +151,9 @@ class ImageIndex:
 
         Raises UserError if it may be one of several files that differ.
         """
+        candidates = self.by_stem.get(name, [])
+        if len(candidates) == 1 and not any(mark in name for mark in "./\\"):
+            return candidates[0]  # the most common case, and the fastest
         place = name.replace("\\", "/").removeprefix("./").strip("/")
         folder, _, last = place.rpartition("/")
         stem, suffix = os.path.splitext(last)  # noqa: PTH122

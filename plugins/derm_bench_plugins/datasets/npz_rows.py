@@ -32,10 +32,15 @@ class Npz:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            self._archive = zipfile.ZipFile(open_regular(file))
-            members = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
-        except (OSError, zipfile.BadZipFile) as error:
+            content = open_regular(file)
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror or error}", file=file) from error
+        try:
+            self._archive = zipfile.ZipFile(content)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            content.close()
             raise UserError(f"is not a valid .npz file: {error}", file=file) from error
+        members = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
         if sum(info.file_size for info in members.values()) > MAX_BYTES:
             raise UserError(f"has arrays of more than {MAX_BYTES // 2**30} GiB", file=file)
         self._members = members

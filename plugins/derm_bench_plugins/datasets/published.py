@@ -78,7 +78,7 @@ class Published:
 
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         catalogue = self._catalogue(self.options)
-        return files.read_files(catalogue, self.options.root, ids, self.at_least)
+        return files.read_files(catalogue, None, ids, self.at_least)
 
     def _catalogue(self, options: Any) -> files.Catalogue:
         if self._known is None or self._known[0] != options:
@@ -175,6 +175,8 @@ class Disk:
 
 def stem(name: str) -> str:
     """Return a file name without folder, and without suffix if it is that of an image."""
+    if name.isalnum() or not ("." in name or "/" in name or "\\" in name):
+        return name
     last = name.replace("\\", "/").rpartition("/")[2]
     base, dot, suffix = last.rpartition(".")
     return base if dot and f".{suffix.lower()}" in SUFFIXES else last

@@ -7,6 +7,7 @@ looked at within a second or two.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 from collections import Counter
@@ -39,7 +40,7 @@ ATTRIBUTE_COLUMNS = {
     "licence": ("licence", "license", "copyright_license"),
 }
 """Usual names of the columns of attributes."""
-MAX_LOOKED_AT = 20_000
+MAX_LOOKED_AT = 1_000_000
 """The largest number of entries of a folder that are looked at."""
 MAX_FOLDERS = 200
 """The largest number of folders in which tables are looked for."""
@@ -48,17 +49,21 @@ MAX_FOLDERS = 200
 def names_in(folder: str | Path) -> tuple[list[str], list[str]]:
     """Return the names of folders and of files in a folder, sorted, without hidden ones; at most `MAX_LOOKED_AT`, and
     none of a folder that cannot be opened."""
+    try:
+        return _names_in(str(folder), os.stat(folder).st_mtime_ns)  # noqa: PTH116
+    except (OSError, ValueError):
+        return [], []
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_in(folder: str, changed: int) -> tuple[list[str], list[str]]:
+    """The names, for a time of change: many data sets look into the same folders."""
     folders: list[str] = []
     files: list[str] = []
-    try:
-        with os.scandir(folder) as found:
-            for number, entry in enumerate(found):
-                if number == MAX_LOOKED_AT:
-                    break
-                if not entry.name.startswith("."):
-                    (folders if entry.is_dir() else files).append(entry.name)
-    except OSError:
-        pass
+    with os.scandir(folder) as found:
+        for entry in itertools.islice(found, MAX_LOOKED_AT):
+            if not entry.name.startswith("."):
+                (folders if entry.is_dir() else files).append(entry.name)
     return sorted(folders), sorted(files)
 
 

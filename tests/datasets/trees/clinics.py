@@ -94,7 +94,7 @@ def fitzpatrick(root: Path, place: str = "images", label: str = "", index: bool 
     file = table(root / "fitzpatrick17k.csv", header, rows)
     at = COLUMNS_FITZPATRICK.index(label or "label") - 3
     return Tree(
-        {"root": root} | ({"label": label} if label else {}),
+        {"root": root} | ({"label_column": label} if label else {}),
         {name: CONDITIONS[k % 3][at] for k, name in enumerate(names)},
         None,
         attributes={"tone": {names[0]: None, names[1]: "2"}},

@@ -418,7 +418,7 @@ def archive(root: Path, place: str = ".", metadata: str = "metadata.csv", label:
     (root / "licenses" / "CC-0.txt").write_text("...")
     at = COLUMNS_ARCHIVE.index(label or "diagnosis_1")
     return Tree(
-        {"root": root} | ({"label": label} if label else {}),
+        {"root": root} | ({"label_column": label} if label else {}),
         {row[0]: row[at] for row in rows},
         [{names[0], names[1], names[4], names[5]}, {names[2], names[3]}],
         attributes={

@@ -25,7 +25,7 @@ class Fitzpatrick17kOptions(AllowsMissing):
     """Options of Fitzpatrick17k. Some of its images are no longer on the web: `partial` reads those that you have."""
 
     root: Path = Field(description="folder with fitzpatrick17k.csv and <md5hash>.jpg, at any depth")
-    label: Literal["label", "nine_partition_label", "three_partition_label"] = Field(
+    label_column: Literal["label", "nine_partition_label", "three_partition_label"] = Field(
         "label", description="column with the label: of 114 conditions, or of 9 or 3 kinds of conditions"
     )
 

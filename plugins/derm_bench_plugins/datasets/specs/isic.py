@@ -62,7 +62,7 @@ class Isic2024Options(AllowsMissing):
     root: Path = Field(
         description="folder with train-metadata.csv and the images: files at any depth, or train-image.hdf5"
     )
-    label: Literal["target", "iddx_1", "iddx_2", "iddx_3", "iddx_4", "iddx_5"] = Field(
+    label_column: Literal["target", "iddx_1", "iddx_2", "iddx_3", "iddx_4", "iddx_5"] = Field(
         "target",
         description="target: benign, malignant; or a level of the diagnosis, where rows without one are set aside",
     )
@@ -72,7 +72,7 @@ class IsicArchiveOptions(AllowsMissing):
     """Options of a download from the ISIC archive."""
 
     root: Path = Field(description="folder with metadata.csv and <isic_id>.jpg, at any depth")
-    label: str = Field(
+    label_column: str = Field(
         "diagnosis_1",
         description="column with the label: diagnosis_1 to diagnosis_5, benign_malignant, or any other; rows without "
         "a value are set aside",
