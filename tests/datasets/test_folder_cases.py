@@ -293,6 +293,12 @@ def test_a_name_like_that_of_a_mask_without_an_image_is_an_image(tree):
         ["images/a/1.jpg", "images/b/2.jpg", "masks/a/1.png", "masks/b/2_mask.png"],
         ["a/1.jpg", "b/2.jpg", "segmentations/1.png", "segmentations/2.png"],
         ["a/1.jpg", "a/masks/1.png", "b/2.jpg", "b/masks/2.png"],
+        [
+            "a/1.jpg",
+            "b/2.jpg",
+            "HAM_lesions_tschandl/1_segmentation.png",
+            "HAM_lesions_tschandl/2_segmentation.png",
+        ],
     ],
 )
 def test_folders_of_masks(tree, names):

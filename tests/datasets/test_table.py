@@ -155,6 +155,13 @@ def test_a_mask_beside_an_image_is_not_an_image_without_a_row(place):
     }
 
 
+def test_masks_in_a_folder_of_their_own_are_not_images_without_a_row(place):
+    for name in ("001", "002", "003", "004"):
+        put(place / "tschandl_segmentations" / f"{name}_segmentation.png", 255)
+    found = described(write(place))
+    assert found.masks and len(noted(found)["files used as masks of the images beside them"]) == 4
+
+
 def test_rows_without_a_label_need_the_allowance(place):
     file = write(place, [*ROWS[:3], ("004.JPG", "NaN", "p2", "71", "", "5")])
     with pytest.raises(UserError, match=r"1 rows of table.csv without a label, of 4: 004.JPG"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from derm_bench.errors import UserError
 from derm_bench_plugins.datasets import files
-from derm_bench_plugins.datasets.side_images import MASK_ENDINGS
+from derm_bench_plugins.datasets.side_images import MASK_ENDINGS, is_named_as_mask
 
 Parts = tuple[str, ...]
 """The parts of a path below the root; the last one is the file."""
@@ -141,7 +141,11 @@ def _by_folder(images: Sequence[Parts], depth: int) -> dict[str, list[Parts]]:
 
 def _shadows(below: Mapping[str, Sequence[Parts]]) -> list[str]:
     """The folders named after masks of which most files have the name of an image in another folder."""
-    named = [name for name in below if holds_masks(name)]
+    named = [
+        name
+        for name in below
+        if holds_masks(name) or all(is_named_as_mask(parts[-1]) for parts in below[name])
+    ]
     if not named or len(named) == len(below):
         return []
     images = {_plain_stem(parts[-1]) for name in below if name not in named for parts in below[name]}

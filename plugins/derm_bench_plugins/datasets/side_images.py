@@ -37,6 +37,27 @@ class Sides:
     sources: dict[str, str] = field(default_factory=dict)
 
 
+def is_named_as_mask(name: str) -> bool:
+    """Return whether a file has the name of a mask or of an overlay: `000_segmentation.png`."""
+    return _LIKE_A_MASK.search(name) is not None
+
+
+def in_folders_of_masks(names: Sequence[str]) -> list[str]:
+    """Return the files with names of masks whose image is not in the same folder, but in another one."""
+    named = [name for name in names if is_named_as_mask(name)]
+    if not named:
+        return []
+    stems = {_stem(name).lower() for name in names}
+    anywhere = {stem.rpartition("/")[2] for stem in stems}
+    found = []
+    for name in named:
+        stem = _stem(name).lower()
+        plain = next((stem.removesuffix(e) for e in MASK_ENDINGS if stem.endswith(e)), stem)
+        if plain not in stems and plain.rpartition("/")[2] in anywhere:
+            found.append(name)
+    return found
+
+
 def find_sides(names: Sequence[str], mask_folders: Iterable[str] = ()) -> Sides:
     """Return the masks and augmented copies among images. `names` are paths with `/`; those in `mask_folders` lie in a
     folder of masks, and belong to the image of the same stem, if there is one.

@@ -13,7 +13,7 @@ from derm_bench_plugins.datasets import files
 from derm_bench_plugins.datasets.folder_layout import split_of
 from derm_bench_plugins.datasets.image_search import Found, find_images
 from derm_bench_plugins.datasets.matching import ImageIndex, Matched, allow, match_images
-from derm_bench_plugins.datasets.side_images import AS_MASKS, SPARE, Sides, find_sides
+from derm_bench_plugins.datasets.side_images import AS_MASKS, SPARE, Sides, find_sides, in_folders_of_masks
 from derm_bench_plugins.datasets.tables import Rows, Table, open_table
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def scan(options: TableOptions) -> files.Catalogue:
         raise UserError("the table has a header and no rows", file=table.file)
     root = files.existing_folder(options.root or table.file.parent, "image")
     found = find_images(root)
-    by_row, sides = _masks(rows, columns, found), find_sides(found.paths) if columns.mask is None else Sides()
+    by_row, sides = _masks(rows, columns, found), _sides(found) if columns.mask is None else Sides()
     of_masks = {*by_row.values(), *sides.masks.values(), *sides.spare}
     matched = match_images(rows, columns.image, found.only_images(of_masks), options, used=[table.file])
     masks = by_row or {k: sides.masks[path] for k, path in matched.paths.items() if path in sides.masks}
@@ -104,6 +104,11 @@ def scan(options: TableOptions) -> files.Catalogue:
     ]
     notes = [note for note in notes if note.names or note.text == table.note != ""]
     return _catalogue(options, _Read(rows, columns, labels), matched, masks, notes)
+
+
+def _sides(found: Found) -> Sides:
+    """The masks beside the images, or in folders of their own."""
+    return find_sides(found.paths, in_folders_of_masks(found.paths))
 
 
 @dataclass(frozen=True)
