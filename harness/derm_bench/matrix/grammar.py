@@ -26,9 +26,10 @@ from derm_bench.matrix.options import PluginLookup, compose_options
 from derm_bench.specs import ClassifierUse, DatasetUse, PluginSpec, TransformUse
 
 ENTRY_KINDS: dict[type[BaseModel], str] = {
+    # Of two models of a kind, the schema has the second, which has the fields of the first, too.
+    DatasetUse: "dataset",
     DatasetEntry: "dataset",
     GeneratorUse: "generator",
-    DatasetUse: "dataset",
     ClassifierUse: "classifier",
     ClassifierEntry: "classifier",
     PluginUse: "metric",
