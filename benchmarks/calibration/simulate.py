@@ -2,8 +2,8 @@
 
 An image is classified correctly if a latent normal variable is positive. Its variance is the sum of: what all
 classifiers find hard about the image (half of it common to the images of a lesion), what one arm finds hard about it
-whatever the seed (likewise), what a single run finds hard about it, and the quality of the run. So the expected recalls,
-and their difference, follow from the normal distribution function.
+whatever the seed (likewise), what a single run finds hard about it, and the quality of the run. So the expected
+recalls, and their difference, follow from the normal distribution function.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def draw(rng: np.random.Generator, world: World, difference: float) -> np.ndarra
     return latent > 0
 
 
-def compared(hits: np.ndarray, clusters: Clusters, *, shared: bool = True) -> tuple[np.ndarray, Estimate | None]:
+def compared(
+    hits: np.ndarray, clusters: Clusters, *, shared: bool = True
+) -> tuple[np.ndarray, Estimate | None]:
     """The paired differences in balanced accuracy, float64 [seeds], and their estimate (None with one seed)."""
     weights = np.full(CLASSES, 1 / CLASSES)
     counts = np.bincount(clusters.labels)

@@ -249,7 +249,7 @@ def sheet_entry(file, strategy, label, **more):
 
 def fake_manifest(strategies, classifiers, seeds, fractions, primary):
     return {
-        "schema": 1,
+        "schema": 2,
         "matrix": {
             "name": "fake & <b>bold</b>",
             "protocol": {"name": "fair", "allow": []},

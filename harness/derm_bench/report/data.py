@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from derm_bench.rundir.arms import number
 from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, text, to_rows
 from derm_bench.rundir.predictions import Scored, read_scored
 from derm_bench.rundir.samples import Sheet
-from derm_bench.rundir.summary import CONTROL, metric_columns, number
+from derm_bench.rundir.summary import CONTROL, metric_columns
 from derm_bench.scoring import HIGHER_IS_BETTER
 
 

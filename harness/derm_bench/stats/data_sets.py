@@ -17,9 +17,9 @@ FEW = 5
 
 @dataclass(frozen=True)
 class OverDataSets:
-    """Average ranks (1 is best) of arms over data sets; p of Friedman's test (None with fewer than three arms); Nemenyi's
-    critical difference of average ranks; p values of pairs (i, j), i < j, by Wilcoxon's test and Holm's correction; and
-    a sentence on what so many data sets can show."""
+    """Average ranks (1 is best) of arms over data sets; p of Friedman's test (None with fewer than three arms);
+    Nemenyi's critical difference of average ranks; p values of pairs (i, j), i < j, by Wilcoxon's test and Holm's
+    correction; and a sentence on what so many data sets can show."""
 
     ranks: Sequence[float]
     friedman_p: float | None
@@ -29,14 +29,16 @@ class OverDataSets:
 
 
 def over_data_sets(scores: ArrayLike, *, alpha: float = 0.05, higher_is_better: bool = True) -> OverDataSets:
-    """Compare arms over data sets. scores: float64 [data sets, arms], the means over seeds, at least two of each. Raises
-    ValueError for missing values or other shapes."""
+    """Compare arms over data sets. scores: float64 [data sets, arms], the means over seeds, at least two of each.
+    Raises ValueError for missing values or other shapes."""
     import numpy as np
     from scipy.stats import friedmanchisquare, rankdata
 
     x = np.asarray(scores, np.float64)
     if x.ndim != 2 or min(x.shape) < 2 or not np.isfinite(x).all():
-        raise ValueError(f"expected finite scores of at least two data sets and two arms; got the shape {x.shape}")
+        raise ValueError(
+            f"expected finite scores of at least two data sets and two arms; got the shape {x.shape}"
+        )
     n, k = x.shape
     places = np.stack([rankdata(-row if higher_is_better else row) for row in x])
     constant = (x == x[:, :1]).all()
@@ -54,8 +56,8 @@ def over_data_sets(scores: ArrayLike, *, alpha: float = 0.05, higher_is_better: 
 
 
 def wilcoxon_p(differences: ArrayLike) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test, exact for up to 25 differences without ties; zeros are left
-    out, and all zeros give 1."""
+    """Return the two-sided p of Wilcoxon's signed-rank test, exact for up to 25 differences without ties; zeros are
+    left out, and all zeros give 1."""
     import numpy as np
     from scipy.stats import wilcoxon
 
@@ -82,7 +84,7 @@ def statement(data_sets: int, alpha: float = 0.05) -> str:
     least = 2 / 2**data_sets
     if least >= alpha:
         return (
-            f"{data_sets} data sets cannot reach p < {alpha:g} by Wilcoxon's test, whatever the scores: its smallest p is "
-            f"{least:.3g}."
+            f"{data_sets} data sets cannot reach p < {alpha:g} by Wilcoxon's test, whatever the scores: its smallest "
+            f"p is {least:.3g}."
         )
     return f"{data_sets} data sets: the smallest p of Wilcoxon's test is {least:.3g}."

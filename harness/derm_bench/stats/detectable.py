@@ -51,9 +51,9 @@ def smallest_difference(
     than three seeds, or without test images.
 
     clusters: the independent clusters of test images of each class. seeds: the paired seeds of each arm. comparisons:
-    the size of the family: the level is alpha / comparisons, that of the first step of Holm's correction. seed_variance:
-    the variance over seeds of a difference on the test images, where earlier runs tell it; then only the part that seeds
-    have in common is taken from `variation`.
+    the size of the family: the level is alpha / comparisons, that of the first step of Holm's correction.
+    seed_variance: the variance over seeds of a difference on the test images, where earlier runs tell it; then only
+    the part that seeds have in common is taken from `variation`.
     """
     counts = [n for n in clusters.values() if n > 0]
     if seeds < FEWEST or not counts or comparisons < 1:
@@ -68,7 +68,13 @@ def smallest_difference(
 
 
 def over_repeated_splits(
-    variance: float, splits: int, ratio: float, *, comparisons: int = 1, alpha: float = 0.05, power: float = 0.8
+    variance: float,
+    splits: int,
+    ratio: float,
+    *,
+    comparisons: int = 1,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> Detectable | None:
     """Return the same for repeated splits whose differences have this variance; None with fewer than three splits."""
     if splits < FEWEST:

@@ -45,7 +45,9 @@ class Estimate:
     df: float
     parts: Mapping[str, float] = field(default_factory=dict)
 
-    def interval(self, alpha: float, lowest: float = -float("inf"), highest: float = float("inf")) -> tuple[float, float]:
+    def interval(
+        self, alpha: float, lowest: float = -float("inf"), highest: float = float("inf")
+    ) -> tuple[float, float]:
         """Return the interval with coverage 1 - alpha, cut at the range of the quantity."""
         from scipy.special import stdtrit
 
@@ -88,7 +90,9 @@ def estimate(
     variance = max(total.variance, least)
     if not variance > 0:
         return None
-    return Estimate(float(x.mean()), variance, total.df, {name: part.variance for name, part in sources.items()})
+    return Estimate(
+        float(x.mean()), variance, total.df, {name: part.variance for name, part in sources.items()}
+    )
 
 
 def over_splits(
@@ -125,16 +129,15 @@ def _shared(known: Sequence[Deviations], at: NDArray[np.int64]) -> tuple[Compone
 
     vectors = np.stack([each.vector for each in known])
     apart = (at[:, None, :] != at[None, :, :]).all(-1)
-    ends, dfs = known[0].ends, known[0].df
+    ends = known[0].ends
     parts, own = [], 0.0
-    for start, end, df in zip((0, *ends[:-1]), ends, dfs, strict=True):
+    for start, end, df in zip((0, *ends[:-1]), ends, known[0].df, strict=True):
         covariance = vectors[:, start:end] @ vectors[:, start:end].T
         parts.append(Component(float(covariance[apart].mean()) if apart.any() else 0.0, df))
         own += float(np.diag(covariance).mean())
     shared = sum(part.variance for part in parts)
     positive = [Component(max(0.0, part.variance), part.df) for part in parts]
-    df = satterthwaite(positive).df
-    return Component(max(0.0, shared), df), max(0.0, own - max(0.0, shared))
+    return Component(max(0.0, shared), satterthwaite(positive).df), max(0.0, own - max(0.0, shared))
 
 
 def _with_floor(

@@ -59,24 +59,23 @@ def delong(positive: ArrayLike, first: ArrayLike, second: ArrayLike) -> DeLong:
     y = np.asarray(positive, bool)
     if y.sum() < 2 or (~y).sum() < 2:
         raise ValueError("DeLong's test needs at least two positives and two negatives")
-    parts = [_placements(np.asarray(scores, np.float64), y) for scores in (first, second)]
+    parts = [placements(np.asarray(scores, np.float64), y) for scores in (first, second)]
     areas = [float(high.mean()) for high, _ in parts]
     variance = 0.0
     for side in (0, 1):
         difference = parts[0][side] - parts[1][side]
         variance += float(difference.var(ddof=1)) / len(difference)
     gap = areas[0] - areas[1]
-    if variance > 0:
-        p = 2 * float(ndtr(-abs(gap) / np.sqrt(variance)))
-    else:
-        p = 1.0 if gap == 0 else float("nan")
+    unknown = 1.0 if gap == 0 else float("nan")
+    p = 2 * float(ndtr(-abs(gap) / np.sqrt(variance))) if variance > 0 else unknown
     return DeLong(areas[0], areas[1], variance, p)
 
 
-def _placements(
+def placements(
     scores: NDArray[np.float64], y: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The share of negatives below each positive, and of positives above each negative; ties count half."""
+    """Return the share of negatives below each positive, and of positives above each negative; ties count half. Their
+    means are the area under the ROC curve. scores: float64 [N]; y: bool [N], whether an image is positive."""
     from scipy.stats import rankdata
 
     n, m = int(y.sum()), int((~y).sum())

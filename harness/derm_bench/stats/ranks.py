@@ -19,14 +19,18 @@ class Rank(NamedTuple):
 
 
 def ranks(
-    scores: Sequence[float], p_values: Mapping[Pair, float | None], alpha: float, *, higher_is_better: bool = True
+    scores: Sequence[float],
+    p_values: Mapping[Pair, float | None],
+    alpha: float,
+    *,
+    higher_is_better: bool = True,
 ) -> list[Rank]:
     """Return the rank interval and the groups of each arm.
 
     scores: one mean per arm. p_values: by pair (i, j), i < j, of every two arms; None where they could not be compared.
     Holm's correction over all pairs makes the intervals hold for all arms at once: with probability 1 - alpha no
-    interval misses its rank (Mogstad et al. 2024). An arm's lowest rank is 1 + the arms that are better, its highest n -
-    the arms that are worse. Two arms share a letter if they cannot be told apart (Piepho 2004).
+    interval misses its rank (Mogstad et al. 2024). An arm's lowest rank is 1 + the arms that are better, its highest
+    n - the arms that are worse. Two arms share a letter if they cannot be told apart (Piepho 2004).
     """
     n = len(scores)
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
@@ -55,7 +59,11 @@ def _letters(order: Sequence[int], differ: set[Pair]) -> dict[int, str]:
         split: list[frozenset[int]] = []
         for group in groups:
             split += [group - {i}, group - {j}] if i in group and j in group else [group]
-        groups = [g for k, g in enumerate(split) if not any(g < o or (g == o and m < k) for m, o in enumerate(split))]
+        groups = [
+            g
+            for k, g in enumerate(split)
+            if not any(g < o or (g == o and m < k) for m, o in enumerate(split))
+        ]
     place = {arm: k for k, arm in enumerate(order)}
     groups = sorted(groups, key=lambda group: sorted(place[arm] for arm in group))
     return {arm: " ".join(_name(k) for k, group in enumerate(groups) if arm in group) for arm in order}

@@ -9,6 +9,7 @@ two scores are the difference of their vectors.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,10 +44,14 @@ class Clusters:
 
         y = np.asarray(labels, np.int64)
         if len(y) != len(groups) or not len(y):
-            raise ValueError(f"expected as many groups as labels, at least one; got {len(groups)} and {len(y)}")
+            raise ValueError(
+                f"expected as many groups as labels, at least one; got {len(groups)} and {len(y)}"
+            )
         names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
         counts = np.bincount(y)
-        order = np.argsort(np.argsort(counts, kind="stable"), kind="stable")  # rank of each class by its rarity
+        order = np.argsort(
+            np.argsort(counts, kind="stable"), kind="stable"
+        )  # rank of each class by its rarity
         rarest = np.full(len(names), len(counts))
         np.minimum.at(rarest, codes, order[y])
         strata = tuple(np.flatnonzero(rarest == rank) for rank in np.unique(rarest))
@@ -75,15 +80,35 @@ class Deviations:
         """Return the deviations of the difference of two scores. Raises ValueError if their images differ."""
         if self.images != other.images:
             raise ValueError("the scores are of different test images")
-        return Deviations(self.vector - other.vector, self.ends, self.df, self.images, max(self.least, other.least))
+        return Deviations(
+            self.vector - other.vector, self.ends, self.df, self.images, max(self.least, other.least)
+        )
 
 
-def of_means(clusters: Clusters, values: ArrayLike, weights: ArrayLike, *, bounded: bool = True) -> Deviations:
-    """Return the deviations of sum_k weights[k] * (mean of `values` over the images of class k), in closed form.
+def of_influences(clusters: Clusters, influences: ArrayLike, least: float = 0.0) -> Deviations:
+    """Return the deviations of a score in closed form: the limit of the cluster bootstrap for infinitely many
+    resamples, with n / (n - 1) for the n clusters of a stratum.
 
-    values: float64 [N], one per image. weights: float64 [K], the weight of each class. A cluster deviates by the sum of
-    its images' differences to the mean of their class. This is the limit of the cluster bootstrap for infinitely many
-    resamples, with n / (n - 1) for the n clusters of a stratum. bounded: whether values are in [0, 1].
+    influences: float64 [N], how far the score moves with the weight of each image (its infinitesimal jackknife).
+    """
+    import numpy as np
+
+    total = np.bincount(clusters.of_image, weights=np.asarray(influences, np.float64))
+    parts = []
+    for stratum in clusters.strata:
+        size = len(stratum)
+        centred = total[stratum] - total[stratum].mean()
+        parts.append(centred * np.sqrt(size / max(size - 1, 1)))
+    return _joined(clusters, parts, least)
+
+
+def of_means(
+    clusters: Clusters, values: ArrayLike, weights: ArrayLike, *, bounded: bool = True
+) -> Deviations:
+    """Return the deviations of sum_k weights[k] * (mean of `values` over the images of class k).
+
+    values: float64 [N], one per image. weights: float64 [K], the weight of each class. bounded: whether values are in
+    [0, 1].
     """
     import numpy as np
 
@@ -91,17 +116,16 @@ def of_means(clusters: Clusters, values: ArrayLike, weights: ArrayLike, *, bound
     n = np.bincount(clusters.labels, minlength=len(w))
     means = np.bincount(clusters.labels, weights=v, minlength=len(w)) / np.maximum(n, 1)
     own = (w / np.maximum(n, 1))[clusters.labels] * (v - means[clusters.labels])
-    total = np.bincount(clusters.of_image, weights=own)
-    parts = []
-    for stratum in clusters.strata:
-        size = len(stratum)
-        centred = total[stratum] - total[stratum].mean()
-        parts.append(centred * np.sqrt(size / max(size - 1, 1)))
-    return _joined(clusters, parts, least_variance(clusters, w) if bounded else 0.0)
+    return of_influences(clusters, own, least_variance(clusters, w) if bounded else 0.0)
 
 
 def of_score(
-    clusters: Clusters, score: Callable[[Ints], float], *, bounded: bool = True, draws: int = DRAWS, seed: int = 0
+    clusters: Clusters,
+    score: Callable[[Ints], float],
+    *,
+    bounded: bool = True,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Deviations:
     """Return the deviations of any score, by a cluster bootstrap.
 
@@ -114,7 +138,7 @@ def of_score(
     rng = np.random.default_rng(seed)
     order = np.argsort(clusters.of_image, kind="stable")
     starts = np.searchsorted(clusters.of_image[order], np.arange(clusters.of_image.max() + 2))
-    members = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    members = [order[a:b] for a, b in itertools.pairwise(starts)]
     parts = []
     for stratum in clusters.strata:
         inside = np.isin(clusters.of_image, stratum)
