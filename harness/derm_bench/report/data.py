@@ -50,6 +50,11 @@ class ReportData:
         return list(to_rows(self.frames["summary"]))
 
     @cached_property
+    def subgroups(self) -> list[Row]:
+        """The rows of subgroups.csv."""
+        return list(to_rows(self.frames["subgroups"])) if "subgroups" in self.frames else []
+
+    @cached_property
     def fidelity(self) -> list[Row]:
         """The rows of fidelity.csv that have a value. (A score that failed has a row without one, and a warning.)"""
         return [row for row in to_rows(self.frames["fidelity"]) if number(row["value"]) is not None]

@@ -125,7 +125,7 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
     yield (
         f"forest-{stem}",
         f"{title}: {metric} by strategy",
-        f"Filled marks are means over seeds, bars their {data.level} Student-t intervals, hollow marks single seeds. "
+        f"Filled marks are means over seeds, bars their {data.level} intervals, hollow marks single seeds. "
         f"{_better(data, data.primary)}The dashed line is the mean of the baseline. A bar that leaves the panel is "
         "wider than the axis; the table gives its ends. Overlapping bars do not decide a paired comparison: see the "
         "figure of differences.",
@@ -136,9 +136,10 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
         yield (
             f"delta-{stem}-{baseline}",
             f"{title}: difference in {metric} to {baseline}",
-            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} Student-t "
-            f"interval. {_better(data, data.primary, difference=True)}The shaded band is ±{data.margin:g}, the margin "
-            "within which a difference counts as no difference. With few seeds the interval is wide.",
+            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} interval, "
+            "which covers other seeds and other test images. Filled marks are differences that the data support after "
+            f"Holm's correction; hollow ones are not. {_better(data, data.primary, difference=True)}The shaded band is "
+            f"±{data.margin:g}, the margin within which a difference counts as no difference.",
             "scores",
             score_figures.deltas(data, group, baseline),
         )
