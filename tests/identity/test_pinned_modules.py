@@ -208,15 +208,19 @@ OF_KINDS = {
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        stages.tables
+        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups
+        scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
+        stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
     "figures": """
         coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
+        report.tables report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
         rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        stages.tables
+        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups
+        scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
+        stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
 }
 

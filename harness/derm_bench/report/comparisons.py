@@ -151,7 +151,8 @@ def _subgroup(group: Sequence[str], attribute: str, rows: Sequence[Row]) -> Tabl
     names = unique(row["subgroup"] for row in rows)
     arms = unique((row["strategy"], row["classifier"]) for row in rows)
     by_place = {(row["strategy"], row["classifier"], row["subgroup"]): row for row in rows}
-    body, flagged = [], set()
+    body: list[list[str]] = []
+    flagged: set[int] = set()
     for name in names[:MOST_ROWS]:
         first = next(row for row in rows if row["subgroup"] == name)
         if first["few"]:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from derm_bench.errors import Diverged
 from derm_bench.plain_text import recorded
+from derm_bench.rundir.schema import ATTRIBUTES
 from derm_bench.scoring.predictions import Predictions
 
 if TYPE_CHECKING:
     from derm_bench.rundir.planned import CellStages, RunStages
     from derm_bench.rundir.records import Records
     from derm_bench.rundir.scored_cells import AllPredictions
-
-ATTRIBUTES = ("age", "sex", "site", "tone")
-"""The attributes of images that subgroups are made of."""
 
 
 @dataclass(frozen=True, eq=False)

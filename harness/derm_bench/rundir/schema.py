@@ -307,6 +307,9 @@ SUBGROUPS = Table(
     ),
 )
 
+ATTRIBUTES = ("age", "sex", "site", "tone")
+"""The attributes of images that subgroups are made of, as columns of the predictions."""
+
 TABLES: Mapping[str, Table] = {
     "results": RESULTS,
     "summary": SUMMARY,

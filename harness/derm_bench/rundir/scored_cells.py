@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
-from derm_bench.rundir.cell_predictions import ATTRIBUTES
 from derm_bench.rundir.files import TABLE_BYTES, opened
 from derm_bench.rundir.predictions import classes_in
+from derm_bench.rundir.schema import ATTRIBUTES
 
 if TYPE_CHECKING:
     import numpy as np

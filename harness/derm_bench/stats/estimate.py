@@ -88,7 +88,7 @@ def estimate(
         least = max(each.least for each in known)
     total = satterthwaite(list(sources.values()))
     variance = max(total.variance, least)
-    if not variance > 0:
+    if _nothing(variance, x):
         return None
     return Estimate(
         float(x.mean()), variance, total.df, {name: part.variance for name, part in sources.items()}
@@ -116,10 +116,15 @@ def over_splits(
         sources[TEST], _ = _shared(known, at[:, None])
     total = satterthwaite(list(sources.values()))
     variance = max(total.variance, least / len(names))
-    if not variance > 0:
+    if _nothing(variance, x):
         return None
     mean = float(np.mean([x[at == name].mean() for name in names]))
     return Estimate(mean, variance, total.df, {name: one.variance for name, one in sources.items()})
+
+
+def _nothing(variance: float, values: Floats) -> bool:
+    """Whether a variance is zero, up to the rounding of the values."""
+    return not variance > (1e-13 * max(1.0, float(abs(values).max()))) ** 2
 
 
 def _shared(known: Sequence[Deviations], at: NDArray[np.int64]) -> tuple[Component, float]:

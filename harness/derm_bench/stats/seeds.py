@@ -41,8 +41,8 @@ def over_axes(values: ArrayLike, levels: ArrayLike) -> list[Component]:
 
     levels: int [R,A], the level of each run on each axis, at least two levels per axis. The part of an axis is s^2 / n
     over the means of its n levels. In a complete crossed design these parts contain what no single axis explains (the
-    interaction, with the noise of single runs) once per axis instead of once: it is taken from all but the largest part,
-    as far as they go.
+    interaction, with the noise of single runs) once per axis instead of once: it is taken from the smaller part, as far
+    as that goes.
     """
     import numpy as np
 
