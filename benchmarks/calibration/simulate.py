@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
-from derm_bench.stats.estimate import Estimate, estimate
+from derm_bench.stats.estimate import FEWEST, Estimate, estimate
+from derm_bench.stats.seeds import Component, over_one_axis, satterthwaite
 from derm_bench.stats.test_images import Clusters, of_means
 
 CLASSES = 2
@@ -66,10 +67,9 @@ def draw(rng: np.random.Generator, world: World, difference: float) -> np.ndarra
     return latent > 0
 
 
-def compared(
-    hits: np.ndarray, clusters: Clusters, *, shared: bool = True
-) -> tuple[np.ndarray, Estimate | None]:
-    """The paired differences in balanced accuracy, float64 [seeds], and their estimate (None with one seed)."""
+def compared(hits: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, Estimate | None, Component]:
+    """The paired differences in balanced accuracy, float64 [seeds]; their estimate (None with fewer than three seeds);
+    and the variance of their mean if the bootstrap variance of the seed-averaged difference is added whole."""
     weights = np.full(CLASSES, 1 / CLASSES)
     counts = np.bincount(clusters.labels)
     values, deviations = [], []
@@ -78,17 +78,9 @@ def compared(
         values.append(float((each[0] - each[1]).mean()))
         first, second = (of_means(clusters, hits[arm, seed], weights) for arm in (0, 1))
         deviations.append(first.minus(second))
-    if len(values) < 2:
-        return np.array(values), None
-    return np.array(values), estimate(values, {"seed": range(len(values))}, deviations if shared else ())
-
-
-def true_error(world: World, difference: float = 0.0) -> float:
-    """The standard error of the mean difference, by its parts: means of products of hits over pairs of variables that
-    have the image, the arm, or the lesion in common. Estimated by simulation with a fixed seed."""
-    rng = np.random.default_rng(123)
-    found = [draw(rng, world, difference).mean(-1).mean(-1) for _ in range(4000)]
-    return float(np.std([one[0] - one[1] for one in found]))
-
-
-__all__ = ["World", "clusters_of", "compared", "draw", "ndtr", "true_error"]
+    mean = np.mean([each.vector for each in deviations], axis=0)
+    images = Component(float(mean @ mean), len(clusters.labels) - CLASSES)
+    whole = satterthwaite([over_one_axis(values), images])
+    if len(values) < FEWEST:
+        return np.array(values), None, whole
+    return np.array(values), estimate(values, {"seed": range(len(values))}, deviations), whole

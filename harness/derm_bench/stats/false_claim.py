@@ -33,14 +33,14 @@ def false_claim(found: Estimate, scale: float) -> float:
     se = found.variance**0.5
     reach = 8 * scale
     centre = abs(found.mean)
-    delta = np.linspace(-reach, reach, GRID)
+    delta = np.linspace(-reach, reach, GRID)  # with 0 in the middle
     # Where the likelihood is much narrower than the prior, a grid around the estimate resolves it.
     if se < scale / 20:
-        delta = np.unique(np.r_[delta, np.linspace(centre - 12 * se, centre + 12 * se, GRID)])
+        delta = np.unique(np.r_[delta, 0.0, np.linspace(centre - 12 * se, centre + 12 * se, GRID)])
     z = (centre - delta) / se
     log = -(found.df + 1) / 2 * np.log1p(z**2 / found.df) - (delta / scale) ** 2 / 2
     density = np.exp(log - log.max())
-    below = delta <= 0
+    below, above = delta <= 0, delta >= 0
     wrong = float(np.trapezoid(density[below], delta[below]))
-    right = float(np.trapezoid(density[~below], delta[~below]))
+    right = float(np.trapezoid(density[above], delta[above]))
     return wrong / (wrong + right)
