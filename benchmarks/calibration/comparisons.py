@@ -157,45 +157,44 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+TEXT = """# Calibration of comparisons
+Made by `python benchmarks/calibration/comparisons.py`. The simulated world is described in `simulate.py`, the
+statistics in `docs/statistics.md`. Balanced accuracy of two classes, recalls near 0.7.
+
+## Equal arms
+{null} repetitions each. `helps` or `hurts` may appear in 5%, with two Monte-Carlo standard errors in {limit:.1f}%; (!)
+marks more. Two seeds give no interval and no verdict. Width: the median over repetitions, divided by that of an oracle
+that knows the standard error (1.96 standard errors). Where the seeds dominate, Student's t with two degrees of freedom
+alone makes this 1.8 for three seeds, whatever the method. Last column: the same if the bootstrap variance of the
+seed-averaged difference were added whole, with Satterthwaite's degrees of freedom.
+
+{null_table}
+## Differences of the stated detectable size
+{power} repetitions each; 100 lesions a class. The variation of the world is given to the formula.
+
+{power_table}
+## The probability of a false claim
+{claims} comparisons each, with 3, 5 and 10 seeds, both test sets, and three variances of seeds. True differences are
+drawn from a normal distribution: that of the model, or one with another standard deviation, where the stated
+probability cannot be right.
+
+{claims_table}"""
+
+
 def report(scale: float) -> str:
     n = {"null": int(2000 * scale), "power": int(2000 * scale), "claims": int(9000 * scale)}
-    return "\n".join(
-        [
-            "# Calibration of comparisons",
-            "Made by `python benchmarks/calibration/comparisons.py`. The simulated world is described in `simulate.py`, "
-            "the statistics in `docs/statistics.md`. Balanced accuracy of two classes, recalls near 0.7.\n",
-            "## Equal arms",
-            f"{n['null']} repetitions each. `helps` or `hurts` may appear in 5% (with two Monte-Carlo standard errors, in "
-            f"{100 * (ALPHA + 2 * (ALPHA * (1 - ALPHA) / n['null']) ** 0.5):.1f}%); (!) marks more. Two seeds give no "
-            "interval and no verdict. Width: the median over repetitions, divided by that of an oracle that knows the "
-            "standard error and needs no degrees of freedom (1.96 standard errors). Where the seeds dominate, Student's t "
-            "with two degrees of freedom alone makes this 1.8 for three seeds, whatever the method. Last column: the same "
-            "if the bootstrap variance of the seed-averaged difference were added whole, with Satterthwaite's degrees of "
-            "freedom.\n",
-            table(
-                [
-                    "test set",
-                    "variance of seeds",
-                    "seeds",
-                    "helps or hurts",
-                    "coverage",
-                    "width",
-                    "width, added whole",
-                ],
-                null(n["null"]),
-            ),
-            "## Differences of the stated detectable size",
-            f"{n['power']} repetitions each; 100 lesions a class. The variation of the world is given to the formula.\n",
-            table(["variance of seeds", "seeds", "difference", "stated power", "found"], power(n["power"])),
-            "## The probability of a false claim",
-            f"{n['claims']} comparisons each, with 3, 5 and 10 seeds, both test sets, and three variances of seeds. True "
-            "differences are drawn from a normal distribution: that of the model, or one with another standard "
-            "deviation, where the stated probability cannot be right.\n",
-            table(
-                ["true differences", "stated, between", "comparisons", "stated", "wrong direction"],
-                claims(n["claims"]),
-            ),
-        ]
+    size = "variance of seeds", "seeds"
+    return TEXT.format(
+        **n,
+        limit=100 * (ALPHA + 2 * (ALPHA * (1 - ALPHA) / n["null"]) ** 0.5),
+        null_table=table(
+            ["test set", *size, "helps or hurts", "coverage", "width", "width, added whole"], null(n["null"])
+        ),
+        power_table=table([*size, "difference", "stated power", "found"], power(n["power"])),
+        claims_table=table(
+            ["true differences", "stated, between", "comparisons", "stated", "wrong direction"],
+            claims(n["claims"]),
+        ),
     )
 
 

@@ -92,7 +92,7 @@ def test_wilcoxon_is_that_of_scipy_and_says_what_few_data_sets_can_show(n):
 
 
 def test_ranks_over_data_sets_are_those_of_friedman_and_nemenyi():
-    x = RNG.normal(size=(10, 4)) + [0, 0.5, 1, 3]
+    x = RNG.normal(size=(10, 4)) + np.array([0, 0.5, 1, 3])
     found = over_data_sets(x)
     assert found.friedman_p == pytest.approx(sps.friedmanchisquare(*x.T).pvalue)
     assert found.ranks == pytest.approx([sps.rankdata(-x, axis=1)[:, k].mean() for k in range(4)])

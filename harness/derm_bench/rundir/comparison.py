@@ -119,7 +119,10 @@ def _compared(arms: Arms, arm: ArmName, base: ArmName, label: str, analysis: Ana
     if any(len(arms.of_arm(one, analysis.primary)) < len(arms.rows[one]) for one in (arm, base)):
         return Compared(arm, base, label, runs, None, f"{analysis.primary} is not defined in every run")
     if any(each is None for each in arms.deviations(arm, runs)):
-        problem = "how much depends on the choice of the test images is not known"
+        problem = (
+            "what other test images would give is unknown: a class has a single lesion or patient, the metric is of a "
+            "plugin, or predictions are missing"
+        )
         return Compared(arm, base, label, runs, None, problem)
     found = arms.estimate(arm, runs, primary=True)
     return Compared(arm, base, label, runs, found, "" if found else "the difference has no variance")

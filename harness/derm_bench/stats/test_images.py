@@ -28,7 +28,8 @@ DRAWS = 200
 @dataclass(frozen=True, eq=False)
 class Clusters:
     """The clusters of a test set. labels: int64 [N], class of each image. of_image: int64 [N], cluster of each image.
-    strata: the clusters of each stratum, which is the rarest class that a cluster has. digest identifies the images, if
+    strata: the clusters of each stratum, which is the rarest class that a cluster has; one that would have a single
+    cluster is joined with the next. digest identifies the images, if
     their ids are given."""
 
     labels: Ints
@@ -54,14 +55,16 @@ class Clusters:
         )  # rank of each class by its rarity
         rarest = np.full(len(names), len(counts))
         np.minimum.at(rarest, codes, order[y])
-        strata = tuple(np.flatnonzero(rarest == rank) for rank in np.unique(rarest))
+        strata = _merged([np.flatnonzero(rarest == rank) for rank in np.unique(rarest)])
         content = "\n".join(f"{a}\t{b}\t{c}" for a, b, c in zip(ids or codes, y, groups, strict=True))
         return cls(y, codes.astype(np.int64), strata, hashlib.sha256(content.encode()).hexdigest())
 
     @property
     def lone(self) -> bool:
-        """Whether a stratum has a single cluster, so that its variance cannot be estimated."""
-        return any(len(stratum) < 2 for stratum in self.strata)
+        """Whether a class has the images of a single cluster, so that the variance of its scores is unknown."""
+        import numpy as np
+
+        return any(len(np.unique(self.of_image[self.labels == k])) < 2 for k in np.unique(self.labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +166,21 @@ def least_variance(clusters: Clusters, weights: Floats) -> float:
         n = len(np.unique(clusters.of_image[clusters.labels == k]))
         total += float((weight / (n + 2)) ** 2) if n else 0.0
     return total
+
+
+def _merged(strata: Sequence[Ints]) -> tuple[Ints, ...]:
+    """Join strata of a single cluster with the next one, the last with the one before."""
+    import numpy as np
+
+    found: list[Ints] = []
+    for stratum in strata:
+        if found and len(found[-1]) < 2:
+            found[-1] = np.concatenate([found[-1], stratum])
+        else:
+            found.append(stratum)
+    if len(found) > 1 and len(found[-1]) < 2:
+        found[-2:] = [np.concatenate(found[-2:])]
+    return tuple(found)
 
 
 def _joined(clusters: Clusters, parts: Sequence[Floats], least: float) -> Deviations:
