@@ -16,6 +16,7 @@ def primary(run, strategy):
 def test_a_run_gives_verdicts_that_are_verified_and_rebuilt(in_process, write_matrix, tmp_path):
     path = write_matrix(
         toy_matrix(
+            dataset={"name": "toy-blobs", "size": 8, "images": 240},
             seeds=[0, 1, 2],
             strategies=[
                 {"name": "real-only"},
