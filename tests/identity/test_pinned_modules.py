@@ -59,6 +59,8 @@ REASONS = {
     "report.score_figures": "figures of scores",
     "report.training_figures": "figures of training and fidelity",
     "run": "the batch that a fit is given",
+    "report.across_data_sets": "the diagram of critical differences",
+    "stats.data_sets": "ranks over data sets",
     "report.tables": "which differences are marked",
     "rundir.arms": "which runs are compared with which",
     "rundir.cell_predictions": "the predictions that comparisons read",
@@ -213,7 +215,8 @@ OF_KINDS = {
         stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
     "figures": """
-        coordinates filenames plain_text report.data report.figures report.plots report.score_figures
+        coordinates filenames plain_text report.across_data_sets
+        stats.data_sets report.data report.figures report.plots report.score_figures
         report.tables report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
         rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
+from derm_bench.report.across_data_sets import over_data_sets
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
 from derm_bench.report.tables import difference, supported
 from derm_bench.report.view import Table
 from derm_bench.stats.verdict import shown
-
-if TYPE_CHECKING:
-    from derm_bench.stats.data_sets import OverDataSets
 
 SOURCES = {
     "variance_seed": "seeds",
@@ -85,34 +82,6 @@ def _sources(row: Row) -> str:
     parts = {name: value for key, name in SOURCES.items() if (value := number(row.get(key))) is not None}
     total = sum(parts.values())
     return ", ".join(f"{name} {100 * part / total:.0f}%" for name, part in parts.items()) if total else ""
-
-
-def over_data_sets(data: ReportData) -> tuple[list[str], OverDataSets] | None:
-    """The comparison of the arms over data sets on the whole training part and the test set `test`: the arms that are
-    done on all data sets, and the result; None with fewer than two data sets or arms."""
-    from derm_bench.stats.data_sets import over_data_sets as compare
-
-    means = _means(data)
-    arms = unique(arm for _, arm in means)
-    names = unique(name for name, _ in means)
-    shared = [arm for arm in arms if all((name, arm) in means for name in names)]
-    if len(names) < 2 or len(shared) < 2:
-        return None
-    scores = [[means[name, arm] for arm in shared] for name in names]
-    higher = data.higher_is_better(data.primary) is not False
-    return shared, compare(scores, alpha=data.alpha, higher_is_better=higher)
-
-
-def _means(data: ReportData) -> Mapping[tuple[str, str], float]:
-    found = {}
-    for row in data.summary:
-        at_whole = number(row["train_fraction"]) == 1 and row["test_set"] == "test"
-        if row["metric"] != data.primary or not row["classifier"] or not at_whole:
-            continue
-        mean, whole = number(row["mean"]), number(row["n_seeds"]) == number(row.get("n_planned"))
-        if mean is not None and whole:
-            found[row["dataset"], f"{row['strategy']}/{row['classifier']}"] = mean
-    return found
 
 
 def data_sets(data: ReportData) -> Table | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.report import plots, score_figures, training_figures
+from derm_bench.report.across_data_sets import critical_differences
 from derm_bench.report.data import CONTROL, ReportData, Row, Scored, group_title, number, text, unique
 from derm_bench.rundir.files import read_json, write_text
 
@@ -87,6 +88,14 @@ def _draw(data: ReportData) -> Iterator[Drawn]:
     for group in done:
         yield from _score_figures(data, group)
     yield from _fraction_figures(data, done)
+    yield (
+        "critical-differences",
+        "All data sets: mean ranks of the arms",
+        "Mean ranks over data sets, 1 is best. Bars join arms that Nemenyi's test cannot tell apart. Data sets are the "
+        "replicates, and with few of them the critical difference is large.",
+        "scores",
+        critical_differences(data),
+    )
     for group in done:
         yield from _class_figures(data, group, classes, scored)
     for place in _places(data.fidelity):
