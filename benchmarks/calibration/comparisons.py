@@ -104,9 +104,9 @@ def power(repetitions: int) -> list[list[str]]:
 
 def _variation(world: World) -> Variation:
     """How paired runs differ in a world, from many of its images and runs."""
-    many = replace(world, seeds=12, clusters=4000)
+    many = replace(world, seeds=12, clusters=1000)
     rng = np.random.default_rng(7)
-    gaps = [_gaps(draw(rng, many, 0.0)) for _ in range(12)]
+    gaps = [_gaps(draw(rng, many, 0.0)) for _ in range(100)]
     disagreement = float(np.mean([(gap != 0).mean() for gap in gaps]))
     centred = [gap - gap.mean(1, keepdims=True) for gap in gaps]
     shared = np.mean([(c.sum(0) ** 2 - (c**2).sum(0)).mean() / (12 * 11) for c in centred])

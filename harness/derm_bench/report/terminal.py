@@ -37,7 +37,7 @@ def terminal_table(data: ReportData) -> Table:
     table.add_column("done", justify="right")
     for name in versus:
         table.add_column(Text(f"Δ to {name}"), justify="right")
-        table.add_column("verdict")
+        table.add_column("verdict", no_wrap=True)
     for group in data.groups:
         arms = unique((r["strategy"], r["classifier"]) for r in data.of_group(data.results, group))
         for position, arm in enumerate(arms):

@@ -8,7 +8,7 @@ So each source counts once:
     V = s^2 / S + mean covariance of two different seeds under resampling of clusters
 
 with Student's t at Satterthwaite's degrees of freedom. (The variance of the seed-averaged difference under resampling
-contains 1 / S of the second part of s^2 again. In simulations with its whole value the interval is up to 1.4 times as
+contains 1 / S of the second part of s^2 again. In simulations its whole value makes the interval up to 1.2 times as
 wide; see docs/statistics.md.)
 """
 

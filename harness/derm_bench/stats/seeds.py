@@ -17,15 +17,18 @@ class Component(NamedTuple):
 
 
 def satterthwaite(parts: Sequence[Component]) -> Component:
-    """Return the sum of independent parts, with Satterthwaite's degrees of freedom: V^2 / sum(v^2 / df).
+    """Return the sum of independent parts, with Satterthwaite's degrees of freedom: (sum w)^2 / sum(w^2 / df).
 
-    Parts of zero variance do not count; without any other part the degrees of freedom are those of the largest df.
+    w is the variance of a part times 1 + 4 / df. With w = v alone, a part of two or three degrees of freedom that is
+    small by chance makes the sum look well known, and equal arms of three seeds differ in up to 7.7% of the runs
+    instead of 5%. Parts of zero variance do not count; without any other part the result has the largest df.
     """
     total = sum(part.variance for part in parts)
-    below = sum(part.variance**2 / part.df for part in parts if part.variance > 0)
+    weights = [part.variance * (1 + 4 / part.df) for part in parts]
+    below = sum(weight**2 / part.df for weight, part in zip(weights, parts, strict=True))
     if not below:
         return Component(0.0, max((part.df for part in parts), default=1.0))
-    return Component(total, total**2 / below)
+    return Component(total, sum(weights) ** 2 / below)
 
 
 def over_one_axis(values: ArrayLike) -> Component:
