@@ -44,9 +44,12 @@ def test_plan_executes_nothing(in_process, write_matrix, tmp_path):
     assert ran.code == 0, ran.err
     plan = json.loads(ran.out)
     assert plan["to_run"] == {"decode": 1, "fit": 8, "sample": 8, "train": 6, "evaluate": 6, "analyse": 14}
-    assert plan["detectable_difference"] > 0
+    assert plan["detectable_difference"] is None and plan["detectable"][0]["why"] == "two seeds"
     assert not (tmp_path / "store").exists()
     said = in_process("plan", tmp_path / "matrix.yaml").out
+    assert "no difference can be detected (two seeds)" in said
+    three = in_process("plan", tmp_path / "matrix.yaml", "--set", "seeds=[0, 1, 2]", "--json")
+    assert 0 < json.loads(three.out)["detectable_difference"] < 1
     assert "toy: 6 cells" in said
     assert re.search(r"train red \d+ green \d+ blue \d+", said), "classes are in their own order"
 

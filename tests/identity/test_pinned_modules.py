@@ -60,6 +60,14 @@ REASONS = {
     "report.score_figures": "figures of scores",
     "report.training_figures": "figures of training and fidelity",
     "run": "the batch that a fit is given",
+    "report.across_data_sets": "the diagram of critical differences",
+    "stats.data_sets": "ranks over data sets",
+    "report.tables": "which differences are marked",
+    "rundir.arms": "which runs are compared with which",
+    "rundir.cell_predictions": "the predictions that comparisons read",
+    "rundir.comparison": "the family of comparisons, verdicts and ranks",
+    "rundir.sampled": "how scores vary with test images",
+    "rundir.subgroups": "scores of subgroups",
     "rundir.directory": "the record of tables that figures are made from",
     "rundir.files": "tables and predictions are written and opened through it",
     "rundir.frames": "rows become frames",
@@ -74,6 +82,15 @@ REASONS = {
     "rundir.tables": "scores become tables",
     "scoring.classification": "all classification metrics of a test set",
     "scoring.confusion_matrix": "formulas of metrics",
+    "scoring.influence": "how far images move a metric",
+    "stats.estimate": "intervals",
+    "stats.false_claim": "the probability that a direction is wrong",
+    "stats.families": "Holm's correction",
+    "stats.pair_of_models": "placements of the area under a ROC curve",
+    "stats.ranks": "rank intervals and groups",
+    "stats.seeds": "the variance over seeds and splits",
+    "stats.test_images": "the variance over test images",
+    "stats.verdict": "the verdict",
     "scoring.intervals": "Student's t interval",
     "scoring.names": "which metrics there are",
     "scoring.operating_points": "formulas of metrics",
@@ -207,15 +224,20 @@ OF_KINDS = {
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        stages.tables
+        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups
+        scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
+        stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
     "figures": """
-        coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest
-        rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
+        coordinates filenames plain_text report.across_data_sets
+        stats.data_sets report.data report.figures report.plots report.score_figures
+        report.tables report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
+        rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        stages.tables
+        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups
+        scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
+        stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
 }
 

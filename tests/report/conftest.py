@@ -10,10 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from derm_bench.report.samples import label_grid
+from derm_bench.rundir.cell_predictions import CellPredictions
+from derm_bench.rundir.comparison import Analysis
 from derm_bench.rundir.frames import make_frame, to_rows, write_csv
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.sampled import sampled_scores
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
+from derm_bench.rundir.subgroups import subgroup_rows
 from derm_bench.rundir.summary import summarise
-from derm_bench.scoring import higher_is_better
+from derm_bench.scoring import Predictions, higher_is_better
 
 CLASSES = ("mel", "nv", "bkl")
 TEST = {"mel": 40, "nv": 60, "bkl": 30}
@@ -114,7 +118,12 @@ def write_run(
     made = make_frame(results, RESULTS, (*METRICS, *names))
     scored = make_frame(fidelity, FIDELITY)
     write_csv(made, folder / "results.csv")
-    write_csv(make_frame(summarise(to_rows(made), to_rows(scored)), SUMMARY), folder / "summary.csv")
+    source = Source(parts if predictions else ())
+    analysis = Analysis(primary, classes=CLASSES, higher_is_better=higher_is_better(primary))
+    sampled = sampled_scores(source, primary) if predictions else None
+    summary = summarise(to_rows(made), to_rows(scored), analysis=analysis, sampled=sampled)
+    write_csv(make_frame(summary, SUMMARY), folder / "summary.csv")
+    write_csv(make_frame(subgroup_rows(to_rows(made), source), SUBGROUPS), folder / "subgroups.csv")
     write_csv(scored, folder / "fidelity.csv")
     composition = make_frame(composition_rows(strategies, seeds, fractions), COMPOSITION)
     write_csv(composition, folder / "composition.csv")
@@ -203,6 +212,29 @@ def composition_rows(strategies, seeds, fractions):
                         }  # fmt: skip
 
 
+class Source:
+    """The predictions of the made-up cells (`derm_bench.rundir.cell_predictions.PredictionSource`)."""
+
+    def __init__(self, parts):
+        self.parts = {name: (labels, proba) for name, labels, proba in parts}
+
+    def of(self, cell, test_set):
+        if cell not in self.parts:
+            return None
+        labels, proba = self.parts[cell]
+        ids, groups = (
+            [f"{letter}{k // n}" for k in range(len(labels))] for letter, n in (("i", 1), ("g", 2))
+        )
+        attributes = {name: column(len(labels)) for name, column in ATTRIBUTES.items()}
+        return CellPredictions.sorted(ids, groups, Predictions.checked(labels, proba, CLASSES), attributes)
+
+
+ATTRIBUTES = {
+    "sex": lambda n: [("female", "male", None)[k % 3] for k in range(n)],
+    "age": lambda n: [float(20 + k % 65) for k in range(n)],
+}
+
+
 def prediction_table(parts):
     columns: dict[str, list] = {}
     for name, labels, proba in parts:
@@ -215,6 +247,7 @@ def prediction_table(parts):
             "label": [CLASSES[k] for k in labels],
             "predicted": [CLASSES[k] for k in proba.argmax(axis=1)],
         } | {f"p_{c}": proba[:, k].tolist() for k, c in enumerate(CLASSES)}
+        rows |= {name: column(len(labels)) for name, column in ATTRIBUTES.items()}
         for column, values in rows.items():
             columns.setdefault(column, []).extend(values)
     return pa.table(columns)
@@ -249,7 +282,7 @@ def sheet_entry(file, strategy, label, **more):
 
 def fake_manifest(strategies, classifiers, seeds, fractions, primary):
     return {
-        "schema": 1,
+        "schema": 2,
         "matrix": {
             "name": "fake & <b>bold</b>",
             "protocol": {"name": "fair", "allow": []},

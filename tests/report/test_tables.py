@@ -9,12 +9,12 @@ from rich.console import Console
 
 from derm_bench.report.data import ReportData
 from derm_bench.report.keep_in_mind import keep_in_mind
-from derm_bench.report.tables import markdown_table
+from derm_bench.report.tables import markdown_table, mean_of
 from derm_bench.report.terminal import fidelity_table, summarise_for_terminal
 from derm_bench.report.view import headline
 from derm_bench.rundir.directory import RunFiles
 from derm_bench.rundir.frames import make_frame, read_csv, to_rows, write_csv
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
 from derm_bench.rundir.summary import metric_columns, summarise
 
 
@@ -42,14 +42,40 @@ def test_mean_deviation_and_t_interval_over_three_seeds():
     )
 
 
-def test_difference_is_paired_by_seed_and_uses_only_seeds_that_both_arms_finished():
+def test_a_difference_is_paired_by_seed():
     results = [row("real-only", s, v) for s, v in enumerate((0.5, 0.6, 0.9))]
-    results += [row("gan", 0, 0.6), row("gan", 1, 0.9), row("gan", 2, None, "failed")]
+    results += [row("gan", s, v, accuracy=v) for s, v in ((2, 0.9), (0, 0.6), (1, 0.9))]
+    results = [r | {"accuracy": r["balanced_accuracy"]} for r in results]
+    gan = of(summarise(results), "gan", "real-only", "accuracy")
+    assert gan["delta"] == pytest.approx(0.4 / 3)
+    half = 4.302652729911275 * math.sqrt((0.01 + 0.09 - 3 * (0.4 / 3) ** 2) / 2 / 3)  # of 0.1, 0.3 and 0
+    assert (gan["delta_ci_low"], gan["delta_ci_high"]) == pytest.approx((0.4 / 3 - half, 0.4 / 3 + half))
+
+
+def test_a_failed_seed_leaves_no_difference_of_the_surviving_pairs():
+    results = [row("real-only", s, v) for s, v in enumerate((0.5, 0.6, 0.9, 0.7))]
+    results += [row("gan", s, 0.95) for s in range(3)] + [row("gan", 3, None, "diverged")]
     gan = of(summarise(results), "gan", "real-only")
-    assert gan["delta"] == pytest.approx(0.2)
-    half = 12.706204736432095 * math.sqrt(0.02) / math.sqrt(2)  # t(0.975, 1); differences 0.1 and 0.3
-    assert (gan["delta_ci_low"], gan["delta_ci_high"]) == pytest.approx((0.2 - half, 0.2 + half))
-    assert gan["n_seeds"] == 2
+    assert (gan["n_seeds"], gan["n_planned"], gan["verdict"]) == (3, 4, "inconclusive")
+    assert gan.get("delta") is None and gan["p_value"] is None
+    assert gan["reason"] == "3 of 4 runs of gan/net are done"
+    again = of(summarise(results, baselines=["gan"]), "real-only", "gan")  # the baseline failed
+    assert again["verdict"] == "inconclusive" and "3 of 4 runs of gan/net" in again["reason"]
+
+
+def test_two_seeds_show_two_values_and_no_interval():
+    results = [row("real-only", s, v) for s, v in enumerate((0.5, 0.6))]
+    results += [row("gan", s, v) for s, v in enumerate((0.6, 0.9))]
+    gan = of(summarise(results), "gan", "real-only")
+    assert gan["delta"] == pytest.approx(0.2) and gan["ci_low"] is gan.get("p_value") is None
+    assert gan["reason"] == "two seeds give no interval; the differences are +0.100 and +0.300"
+    assert mean_of(gan, "balanced_accuracy", results[2:]) == "0.750 (0.600, 0.900)"
+
+
+def test_equal_values_of_all_seeds_are_no_certainty():
+    summary = summarise([row("a", s, 0.7) | {"ece": 0.1} for s in range(3)])
+    assert of(summary, "a", metric="ece")["ci_low"] is None
+    assert mean_of(of(summary, "a", metric="ece")) == "0.100"
 
 
 def test_the_baseline_has_one_row_without_a_difference(tmp_path):
@@ -188,6 +214,7 @@ def data_of(results, primary="balanced_accuracy", split=None, baselines=None, co
     tables = {
         "results": make_frame(results, RESULTS, metric_columns(results)),
         "summary": make_frame(summarise(results, baselines=baselines), SUMMARY),
+        "subgroups": make_frame([], SUBGROUPS),
         "fidelity": make_frame([], FIDELITY),
         "composition": make_frame(composition, COMPOSITION),
         "history": make_frame([], HISTORY),

@@ -43,7 +43,7 @@ def test_the_page_and_the_schema_say_the_same_of_every_file_and_key(title, keys)
 
 @pytest.mark.parametrize(
     ("stated", "says"),
-    [({}, "states no schema"), ({"schema": 2}, "has the schema 2"), ({"schema": "1"}, "has the schema 1")],
+    [({}, "states no schema"), ({"schema": 3}, "has the schema 3"), ({"schema": "2"}, "has the schema 2")],
 )
 def test_a_directory_of_another_schema_is_refused_with_what_to_do(make_run, stated, says):
     folder = make_run(fractions=(1.0,), classifiers=("net",), seeds=(0,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,8 @@ from rich.table import Table
 from derm_bench.cli.common import Request, plan_request, selection_options
 from derm_bench.executors.base import default_workers
 from derm_bench.forecast.costs import Costs
-from derm_bench.forecast.forecast import (
-    detectable_difference,
-    forecast,
-    wall_seconds,
-)
+from derm_bench.forecast.detectable import Outlook, outlooks
+from derm_bench.forecast.forecast import forecast, wall_seconds
 from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
@@ -95,6 +92,7 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
     kinds = forecast(planned, todo, past, probes.found, costs)
     workers = default_workers(planned.machine)
+    detectable = outlooks(planned, store)
     stages = [
         {
             "key": stage.key,
@@ -123,7 +121,8 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "estimated_peak_mb": max((one.peak_mb for one in kinds.values() if one.peak_mb), default=None),
         "estimates": {kind: asdict(one) | {"source": one.source} for kind, one in kinds.items()},
         "probe_failures": [failure._asdict() for failure in probes.failures],
-        "detectable_difference": detectable_difference(planned),
+        "detectable_difference": _smallest(detectable),
+        "detectable": [asdict(outlook) for outlook in detectable],
         "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
         "warnings": [*planned.warnings, *_of_the_machine(planned)],
         "notes": {label: [_note(note) for note in notes] for label, notes in planned.notes.items()},
@@ -229,11 +228,8 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         f" ({_time(summary['estimated_seconds'])} of work), {summary['estimated_megabytes']:.0f} MB of disk",
         highlight=False,
     )
-    difference = summary["detectable_difference"]
-    if difference is not None:
-        console.print(
-            f"smallest difference in accuracy that seeds and test size can detect: about {difference:.3f}"
-        )
+    for outlook in summary["detectable"]:
+        say(_detected(Outlook(**outlook)))
     console.print(f"store: {summary['store']}", markup=False, highlight=False)
     console.print(f"run directory: {summary['run_dir']}", markup=False, highlight=False)
     if summary["commands"]:
@@ -245,6 +241,24 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
             say(f"{label}: {note.sentence()}")
     for warning in summary["warnings"]:
         say(f"warning: {warning}")
+
+
+def _smallest(found: Sequence[Outlook]) -> float | None:
+    """The smallest difference that is detected on every data set; None if there will be no verdict on one of them."""
+    differences = [outlook.difference for outlook in found]
+    known = [difference for difference in differences if difference is not None]
+    return max(known) if known and len(known) == len(differences) else None
+
+
+def _detected(found: Outlook) -> str:
+    """A sentence about the smallest difference that the comparisons of a data set can detect."""
+    if found.difference is None:
+        return f"{found.dataset}: no difference can be detected ({found.why}); every verdict will be `inconclusive`"
+    family = count(found.comparisons, "comparison")
+    return (
+        f"{found.dataset}: smallest difference in balanced accuracy that {count(found.seeds, 'seed')} and the test "
+        f"images detect with 80% power in a family of {family}: about {found.difference:.3f} ({found.basis})"
+    )
 
 
 def _row(one: dict[str, Any] | None) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -239,20 +238,3 @@ def stored_megabytes(plan: Plan, keys: Sequence[str]) -> float:
         if images:
             total += 3 * int(getattr(stage.params, "size", 0)) ** 2 * images
     return total / 2**20
-
-
-def detectable_difference(plan: Plan, power_z: float = 0.84, alpha_z: float = 1.96) -> float | None:
-    """Smallest difference of two accuracies that is detected with 80% power at a two-sided level of 5%.
-
-    Over n test images and S seeds, with accuracy near 0.7, half of the variance shared by the paired arms, and a
-    standard deviation over seeds of 0.02: (1.96 + 0.84) sqrt(2 (1 - 0.5) p (1 - p) / n + 2 0.02^2 / S). None without
-    test images.
-    """
-    splits = plan.cell_splits()
-    if not plan.cells or not splits:
-        return None
-    images = min(sum(split.counts("test").values()) for split in splits.values())
-    seeds = len({(p.cell.split_seed, p.cell.classifier_seed) for p in plan.cells})
-    if not images:
-        return None
-    return (alpha_z + power_z) * math.sqrt(0.7 * 0.3 / images + 2 * 0.02**2 / max(1, seeds))

@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from derm_bench.rundir.arms import number
 from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, text, to_rows
 from derm_bench.rundir.predictions import Scored, read_scored
 from derm_bench.rundir.samples import Sheet
-from derm_bench.rundir.summary import CONTROL, metric_columns, number
+from derm_bench.rundir.summary import CONTROL, metric_columns
 from derm_bench.scoring import HIGHER_IS_BETTER
 
 
@@ -47,6 +48,11 @@ class ReportData:
     def summary(self) -> list[Row]:
         """The rows of summary.csv."""
         return list(to_rows(self.frames["summary"]))
+
+    @cached_property
+    def subgroups(self) -> list[Row]:
+        """The rows of subgroups.csv."""
+        return list(to_rows(self.frames["subgroups"])) if "subgroups" in self.frames else []
 
     @cached_property
     def fidelity(self) -> list[Row]:

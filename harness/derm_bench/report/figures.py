@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.report import plots, score_figures, training_figures
+from derm_bench.report.across_data_sets import critical_differences
 from derm_bench.report.data import CONTROL, ReportData, Row, Scored, group_title, number, text, unique
 from derm_bench.rundir.files import read_json, write_text
 
@@ -87,6 +88,14 @@ def _draw(data: ReportData) -> Iterator[Drawn]:
     for group in done:
         yield from _score_figures(data, group)
     yield from _fraction_figures(data, done)
+    yield (
+        "critical-differences",
+        "All data sets: mean ranks of the arms",
+        "Mean ranks over data sets, 1 is best. Bars join arms that Nemenyi's test cannot tell apart. Data sets are the "
+        "replicates, and with few of them the critical difference is large.",
+        "scores",
+        critical_differences(data),
+    )
     for group in done:
         yield from _class_figures(data, group, classes, scored)
     for place in _places(data.fidelity):
@@ -125,7 +134,7 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
     yield (
         f"forest-{stem}",
         f"{title}: {metric} by strategy",
-        f"Filled marks are means over seeds, bars their {data.level} Student-t intervals, hollow marks single seeds. "
+        f"Filled marks are means over seeds, bars their {data.level} intervals, hollow marks single seeds. "
         f"{_better(data, data.primary)}The dashed line is the mean of the baseline. A bar that leaves the panel is "
         "wider than the axis; the table gives its ends. Overlapping bars do not decide a paired comparison: see the "
         "figure of differences.",
@@ -136,9 +145,10 @@ def _score_figures(data: ReportData, group: Group) -> Iterator[Drawn]:
         yield (
             f"delta-{stem}-{baseline}",
             f"{title}: difference in {metric} to {baseline}",
-            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} Student-t "
-            f"interval. {_better(data, data.primary, difference=True)}The shaded band is ±{data.margin:g}, the margin "
-            "within which a difference counts as no difference. With few seeds the interval is wide.",
+            f"Mean paired difference, strategy minus {baseline} under the same seeds, with its {data.level} interval, "
+            "which covers other seeds and other test images. Filled marks are differences that the data support after "
+            f"Holm's correction; hollow ones are not. {_better(data, data.primary, difference=True)}The shaded band is "
+            f"±{data.margin:g}, the margin within which a difference counts as no difference.",
             "scores",
             score_figures.deltas(data, group, baseline),
         )

@@ -42,10 +42,21 @@ def glossary(metrics: Iterable[str], level: str) -> list[tuple[str, str]]:
     names = set(metrics)
     used = {term: words for term, words in _TERMS.items() if any(m == term or _of(m, term) for m in names)}
     used["interval"] = (
-        f"{level} Student-t interval for the mean over seeds, on the same split. It does not include the uncertainty "
-        "from which patients are in the test set."
+        f"{level} interval, by Student's t. Of the primary metric, and of its differences, it covers what other seeds "
+        "and other test images would give; of other metrics, what other seeds would give on these test images. It "
+        "needs three seeds."
     )
     used["Δ"] = "Paired difference: arm minus baseline under the same seeds, then the mean over seeds."
+    used["p"] = (
+        "Probability of a difference at least as large if the arms were equal; Holm's correction counts all arms."
+    )
+    used["verdict"] = (
+        "Helps, hurts, equivalent (the difference is within the margin), or inconclusive: the run cannot tell."
+    )
+    used["false claim"] = (
+        "Probability that the true difference is zero or has the other sign, where true differences are taken to be "
+        "normal around zero with a standard deviation of 2.5 margins."
+    )
     return [(term.replace("_", " "), words) for term, words in used.items()]
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import pictures, view
+from derm_bench.report import comparisons, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
@@ -85,6 +85,9 @@ def _tables(data: ReportData) -> dict[str, Any]:
     """The variables of the template for tables, and the text that is shown if there are no results."""
     return {
         "headline": [_laid_out(t) for t in view.headline(data)],
+        "verdicts": [_laid_out(t) for t in comparisons.verdicts(data)],
+        "data_sets": _maybe(comparisons.data_sets(data)),
+        "subgroups": [_laid_out(t) for t in comparisons.subgroups(data)],
         "nothing": "The matrix has no classifiers: only generators were fitted and scored.",
         "failures": _maybe(view.failures(data)),
         "warnings": keep_in_mind(data),
@@ -167,8 +170,10 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for anchor, name, shown in (
         ("failed", "Failed", context["failures"]),
         ("warnings", "Keep in mind", context["warnings"]),
+        ("verdicts", "Verdicts", context["verdicts"]),
         ("scores", "Scores", has["scores"]),
         ("classes", "Classes", has["classes"] or context["per_class"]),
+        ("subgroups", "Subgroups", context["subgroups"]),
         ("preprocessing", "Preprocessing", context["preprocessing"]),
         ("samples", "Synthetic images", context["samples"]),
         ("fidelity", "Fidelity", context["fidelity"]),

@@ -31,6 +31,8 @@ def keep_in_mind(data: ReportData) -> list[str]:
         found.append(
             "One seed: there is no interval and no verdict. A difference between two single runs says little."
         )
+    elif counts and max(counts) == 2:
+        found.append("Two seeds: there are no intervals and no verdicts. Three or more give both.")
     elif counts and 0 < max(counts) < 5:
         repeats = data.repeats(group[0] for group in data.groups)
         found.append(

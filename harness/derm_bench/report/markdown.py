@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from derm_bench.report import pictures, view
+from derm_bench.report import comparisons, pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile
@@ -21,11 +21,15 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     parts = [f"# {markdown_escape(title(data))}\n", _pairs(facts(data))]
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
+    parts += _section("Verdicts", comparisons.verdicts(data))
+    across = comparisons.data_sets(data)
+    parts += _section("Data sets together", [across] if across else [])
     parts += _section("What failed, and why", [failed] if failed else [])
     warnings = keep_in_mind(data)
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))
+    parts += _section("Subgroups", comparisons.subgroups(data))
     health = view.health(data)
     parts += _section("Image metrics", ([health] if health else []) + view.fidelity(data))
     parts += _section("What the classifiers were trained on", view.composition(data))

@@ -120,7 +120,8 @@ def short(label: str, width: int = 26) -> str:
 
 @dataclass(frozen=True)
 class Dot:
-    """One line of a dot plot: the mean with its interval, and the values of single seeds."""
+    """One line of a dot plot: the mean with its interval, and the values of single seeds. hollow: a difference that the
+    data do not support."""
 
     label: str
     mean: float | None
@@ -129,6 +130,7 @@ class Dot:
     points: Sequence[float]
     look: Look
     note: str = "no result"
+    hollow: bool = False
 
 
 def dot_height(rows: int) -> float:
@@ -162,7 +164,8 @@ def dots(ax: Axes, entries: Sequence[Dot], xlabel: str, *, names: bool = True) -
             ax.plot(
                 [entry.low, entry.high], [y, y], "-", lw=1.8, color=entry.look.color, solid_capstyle="butt"
             )
-        ax.plot([entry.mean], [y], entry.look.marker, ms=6, color=entry.look.color)
+        fill = "white" if entry.hollow else entry.look.color
+        ax.plot([entry.mean], [y], entry.look.marker, ms=6, color=entry.look.color, mfc=fill)
     ax.set_ylim(-0.7, count - 0.4)
     ax.set_yticks(range(count))
     ax.set_yticklabels([short(entry.label) for entry in reversed(entries)] if names else [""] * count)

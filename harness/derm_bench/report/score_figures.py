@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from derm_bench.report import plots
 from derm_bench.report.data import ReportData, Scored, number, unique
 from derm_bench.report.plots import Dot, Look
+from derm_bench.report.tables import supported
 from derm_bench.scoring import confusion, roc_points
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def deltas(data: ReportData, group: Group, baseline: str) -> Figure | None:
         for name in strategies:
             row = by_name.get(name, {})
             ends = [number(row.get(key)) for key in ("delta", "delta_ci_low", "delta_ci_high")]
-            entries.append(Dot(name, ends[0], ends[1], ends[2], (), look[name]))
+            entries.append(Dot(name, ends[0], ends[1], ends[2], (), look[name], hollow=not supported(row)))
         plots.dots(ax, entries, _axis(data, _difference(data)), names=column == 0)
         ax.axvspan(-data.margin, data.margin, color="#EDEDED", lw=0, zorder=0)
         ax.axvline(0, color=plots.BASELINE, lw=0.9, zorder=0)

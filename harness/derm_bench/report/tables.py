@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from derm_bench.report.data import Row, number, same
+from derm_bench.stats.verdict import shown as shown_p
 
 
 def planned(results: Sequence[Row], group: Sequence[str], strategy: str, classifier: str) -> list[Row]:
@@ -17,17 +18,24 @@ def planned(results: Sequence[Row], group: Sequence[str], strategy: str, classif
     ]
 
 
-def plus_minus(row: Row, digits: int = 3) -> str:
-    """The mean and half-width of the interval, `0.712 ± 0.034`; the mean alone for one seed, and a dash without
-    seeds."""
+def mean_of(row: Row, metric: str = "", runs: Sequence[Row] = (), digits: int = 3) -> str:
+    """The mean of a row of summary.csv with its interval, `0.712 [0.678, 0.746]`; a dash without seeds.
+
+    Two seeds have no interval: their values are shown if `runs`, the rows of results.csv, are given, `0.712 (0.700,
+    0.724)`. A mean over fewer runs than planned says so: `0.712 [0.678, 0.746], 4 of 5`.
+    """
     mean, low, high = (number(row.get(name)) for name in ("mean", "ci_low", "ci_high"))
     if mean is None:
         return "–"
-    return (
-        f"{mean:.{digits}f}"
-        if low is None or high is None
-        else f"{mean:.{digits}f} ± {(high - low) / 2:.{digits}f}"
-    )
+    shown = f"{mean:.{digits}f}"
+    if low is not None and high is not None:
+        shown += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    elif number(row.get("n_seeds")) == 2:
+        known = (number(run.get(metric)) for run in runs if run["status"] == "done")
+        values = [f"{value:.{digits}f}" for value in known if value is not None]
+        shown += f" ({', '.join(values)})" if values else ""
+    k, n = number(row.get("n_seeds")), number(row.get("n_planned"))
+    return f"{shown}, {k:.0f} of {n:.0f}" if k is not None and n is not None and k < n else shown
 
 
 def difference(row: Row, digits: int = 3) -> str:
@@ -37,6 +45,23 @@ def difference(row: Row, digits: int = 3) -> str:
         return ""
     point = f"{delta:+.{digits}f}"
     return point if low is None or high is None else f"{point} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+SUPPORTED = ("helps", "hurts")
+"""The verdicts that a difference is marked for."""
+
+
+def supported(row: Row) -> bool:
+    """Whether the data support the difference of a row of summary.csv."""
+    return row.get("verdict") in SUPPORTED
+
+
+def verdict(row: Row) -> str:
+    """The verdict with its numbers: `helps (p = 0.012)`; '' without one."""
+    word, p = row.get("verdict") or "", number(row.get("p_holm"))
+    return (
+        f"{word} (p {'' if p < 0.001 else '= '}{shown_p(p)})" if word in SUPPORTED and p is not None else word
+    )
 
 
 def done_of_planned(runs: Sequence[Row]) -> str:

@@ -7,10 +7,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from derm_bench.report.data import CONTROL, ReportData, Row, group_title, number, unique
-from derm_bench.report.tables import difference, done_of_planned, planned, plus_minus
+from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, supported, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 
 def summarise_for_terminal(data: ReportData) -> Table:
@@ -19,16 +20,16 @@ def summarise_for_terminal(data: ReportData) -> Table:
 
 
 def terminal_table(data: ReportData) -> Table:
-    """One section per data set, training fraction and test set, with one row per strategy and classifier: the primary
-    metric as mean ± half-width of its interval, the number of finished and planned seeds, and the paired difference to
-    the first baseline."""
+    """One section per data set, training fraction and test set, with one row per strategy and classifier: the mean of
+    the primary metric with its interval, the number of finished and planned seeds, and the paired difference to the
+    first baseline with the verdict. A difference that the data support is bold; no other one is."""
     from rich.table import Table
     from rich.text import Text
 
     metric, direction = data.primary, data.direction(data.primary)
     several, versus = len(data.groups) > 1, data.baselines[:1]
     repeats = data.repeats(group[0] for group in data.groups)
-    title = f"{metric.replace('_', ' ')}, mean ± half-width of the {data.level} interval over {repeats}"
+    title = f"{metric.replace('_', ' ')}, mean and {data.level} interval over {repeats}"
     table = Table(title=Text(f"{title}; {direction}" if direction == "lower is better" else title))
     for name in ["data"] * several + ["strategy", "classifier"]:
         table.add_column(name, overflow="fold")
@@ -36,14 +37,15 @@ def terminal_table(data: ReportData) -> Table:
     table.add_column("done", justify="right")
     for name in versus:
         table.add_column(Text(f"Δ to {name}"), justify="right")
+        table.add_column("verdict", no_wrap=True)
     for group in data.groups:
         arms = unique((r["strategy"], r["classifier"]) for r in data.of_group(data.results, group))
         for position, arm in enumerate(arms):
             runs = planned(data.results, group, *arm)
-            cells = [group_title(group) if position == 0 else ""] * several
-            cells += [*arm, *_scores(data, group, arm, runs, versus)]
+            cells = [Text(group_title(group) if position == 0 else "")] * several
+            cells += [*map(Text, arm), *_scores(data, group, arm, runs, versus)]
             style = "" if all(row["status"] == "done" for row in runs) else "yellow"
-            table.add_row(*map(Text, cells), style=style, end_section=position == len(arms) - 1)
+            table.add_row(*cells, style=style, end_section=position == len(arms) - 1)
     missing = sum(row["status"] != "done" for row in data.results)
     if missing:
         table.caption = Text(
@@ -58,15 +60,21 @@ def _scores(
     arm: tuple[str, str],
     runs: Sequence[Row],
     versus: Sequence[str],
-) -> list[str]:
+) -> list[Text]:
     """The cells of one row after the strategy and classifier."""
+    from rich.text import Text
+
     own = [
         row
         for row in data.of_group(data.summary, group)
         if row["metric"] == data.primary and (row["strategy"], row["classifier"]) == arm
     ]
     compared = [next((row for row in own if row["baseline"] == name), {}) for name in versus]
-    return [plus_minus(own[0] if own else {}), done_of_planned(runs), *map(difference, compared)]
+    cells = [Text(mean_of(own[0] if own else {}, data.primary, runs)), Text(done_of_planned(runs))]
+    for row in compared:
+        style = "bold" if supported(row) else ""
+        cells += [Text(difference(row), style), Text(verdict(row), style)]
+    return cells
 
 
 def fidelity_table(fidelity: Sequence[Row]) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from derm_bench.report import plots
 from derm_bench.report.data import CONTROL, ReportData, Row, group_title, metric_columns, number, text, unique
-from derm_bench.report.tables import difference, done_of_planned, planned, plus_minus
+from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, verdict
 from derm_bench.report.training_figures import latest
 
 
@@ -46,7 +46,7 @@ def headline(data: ReportData) -> list[Table]:
 def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     scores = [r for r in data.of_group(data.summary, group) if r["metric"] == data.primary]
     versus = data.in_order_of_matrix(r["baseline"] for r in scores if r["baseline"])
-    verdicts = any(r.get("verdict") for r in scores)
+    ranked = any(number(r.get("rank_low")) is not None for r in scores)
     look = plots.looks(data)
     rows: list[list[str]] = []
     firsts: list[tuple[Row, str]] = []
@@ -58,10 +58,10 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
         first = own[0] if own else {}
         if any(r["status"] != "done" for r in runs):
             flagged.add(len(rows))
-        cells = [strategy, classifier, plus_minus(first), done_of_planned(runs)]
-        cells += [difference(by_baseline.get(name, {})) for name in versus]
-        if verdicts:
-            cells.append("; ".join(r["verdict"] for r in own if r.get("verdict")))
+        cells = [strategy, classifier, mean_of(first, data.primary, runs), done_of_planned(runs)]
+        for name in versus:
+            cells += [difference(by_baseline.get(name, {})), verdict(by_baseline.get(name, {}))]
+        cells += [_rank(first)] * ranked
         rows.append(cells)
         color = look[strategy].color
         firsts.append((first, "var(--quiet)" if color == plots.BASELINE else color))
@@ -69,15 +69,31 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     shown = f"{name} ({direction})" if direction == "lower is better" else name
     repeats = data.repeats(group[:1])
     header = ["strategy", "classifier", shown, repeats]
-    header += [f"Δ to {name}" for name in versus] + ["verdict"] * verdicts
+    for each in versus:
+        header += [f"Δ to {each}", "verdict"]
+    header += ["rank"] * ranked
     note = (
-        f"Mean ± half-width of the {data.level} Student-t interval over {repeats}. Δ is the mean paired "
-        f"difference under the same {repeats} with its own interval"
-        f"{'' if direction != 'lower is better' else ': below zero is better'}."
+        f"Mean with its {data.level} interval, which covers other {repeats} and other test images. Δ is the mean "
+        f"paired difference under the same {repeats} with its own interval"
+        f"{'' if direction != 'lower is better' else ': below zero is better'}. Two {repeats} have no interval: both "
+        "values are shown."
     )
+    if ranked:
+        note += (
+            " Rank: all ranks that an arm may have, and letters; arms that share one cannot be told apart."
+        )
     if flagged:
         note += " In marked rows some planned runs are missing: the mean over the others may be too good."
     return Table(group_title(group), header, rows, note, _bars(firsts), frozenset(flagged))
+
+
+def _rank(row: Row) -> str:
+    """The ranks that an arm may have, with its groups: `1–3 a b`; '' if it is not ranked."""
+    low, high = number(row.get("rank_low")), number(row.get("rank_high"))
+    if low is None or high is None:
+        return ""
+    span = f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+    return f"{span} {row.get('rank_groups') or ''}".strip()
 
 
 def _arms(data: ReportData, group: Sequence[str]) -> list[tuple[str, str]]:
@@ -168,7 +184,7 @@ def _metric_table(
     if not metrics:
         return None
     found = {(r["strategy"], r["classifier"], r["metric"]): r for r in rows}
-    body = [[s, c, *(plus_minus(found.get((s, c, m), {})) for m in metrics)] for s, c in _arms(data, group)]
+    body = [[s, c, *(mean_of(found.get((s, c, m), {})) for m in metrics)] for s, c in _arms(data, group)]
     header = [
         "strategy",
         "classifier",

@@ -52,7 +52,7 @@ class Writing:
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
     not done. failures: sentences about the stages that failed, which become warnings. splits: the CSV file of each
     split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an
-    existing manifest, used instead of `metrics`. summary: the table that the statistics stage computed.
+    existing manifest, used instead of `metrics`. compared: the tables that the statistics stage computed.
     """
 
     provenance: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Writing:
     splits: Mapping[str, bytes]
     metrics: Sequence[MetricSpec] = ()
     directions: Directions | None = None
-    summary: pd.DataFrame | None = None
+    compared: Mapping[str, pd.DataFrame] | None = None
     failures: Sequence[str] = ()
 
 
@@ -71,7 +71,7 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
     for name in REPORTS:
         (out / name).unlink(missing_ok=True)
     removed(out / "figures")
-    tables = build_tables(stages, records, writing.summary)
+    tables = build_tables(stages, records, writing.compared)
     for name, table in TABLES.items():
         write_csv(tables[name], out / table.file)
     write_predictions(stages, records, out / PREDICTIONS.file)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of this layout, stated in the manifest as `schema`. It is increased when readers must change."""
 
 Dtype = Literal["text", "integer", "real"]
@@ -125,11 +125,15 @@ SUMMARY = Table(
         Column("n_seeds", "integer", "seeds", "Number of distinct finished runs in the mean."),
         Column("mean", "real", "", "Mean of the metric over seeds."),
         Column("std", "real", "", "Sample standard deviation (n - 1); missing for one seed."),
-        Column("ci_low", "real", "", "Lower end of the mean's Student-t interval."),
-        Column("ci_high", "real", "", "Upper end of the mean's Student-t interval."),
-        Column("delta", "real", "", "Mean difference to the baseline, paired by seed."),
-        Column("delta_ci_low", "real", "", "Lower end of the difference's Student-t interval."),
-        Column("delta_ci_high", "real", "", "Upper end of the difference's Student-t interval."),
+        Column(
+            "ci_low", "real", "", "Lower end of the mean's interval; missing with fewer than three seeds."
+        ),
+        Column(
+            "ci_high", "real", "", "Upper end of the mean's interval; missing with fewer than three seeds."
+        ),
+        Column("delta", "real", "", "Mean difference to the baseline, paired by seed; missing if a run is."),
+        Column("delta_ci_low", "real", "", "Lower end of the difference's interval."),
+        Column("delta_ci_high", "real", "", "Upper end of the difference's interval."),
         Column("p_value", "real", "", "p value of the comparison; missing if no test was made."),
         Column("p_holm", "real", "", "p value after Holm's correction."),
         Column(
@@ -138,6 +142,25 @@ SUMMARY = Table(
             "",
             "`helps`, `hurts`, `equivalent` or `inconclusive`; empty if there is none.",
         ),
+        Column("n_planned", "integer", "seeds", "Number of planned runs of the arm."),
+        Column("df", "real", "", "Degrees of freedom of the difference's interval."),
+        Column("variance_seed", "real", "", "Part of the difference's variance that is due to the seeds."),
+        Column("variance_split", "real", "", "The same of repeated splits or folds."),
+        Column("variance_generator", "real", "", "The same of generator seeds that are crossed with others."),
+        Column(
+            "variance_classifier", "real", "", "The same of classifier seeds that are crossed with others."
+        ),
+        Column("variance_test", "real", "", "The same of the choice of the test images."),
+        Column(
+            "false_claim",
+            "real",
+            "probability",
+            "Probability that the true difference is zero or has the other sign.",
+        ),
+        Column("rank_low", "integer", "", "Best rank that the arm may have among the arms of its test set."),
+        Column("rank_high", "integer", "", "Worst rank that the arm may have."),
+        Column("rank_groups", "text", "", "Letters; arms that share one cannot be told apart."),
+        Column("reason", "text", "", "Why the verdict is what it is."),
     ),
 )
 
@@ -245,9 +268,52 @@ SPLITS = Table(
     ),
 )
 
+SUBGROUPS = Table(
+    "subgroups.csv",
+    "One row per data set, training fraction, test set, strategy, classifier, attribute, its value, and metric.",
+    (
+        _DATASET,
+        _FRACTION,
+        Column("test_set", "text", "", "Name of the test set."),
+        _STRATEGY,
+        Column("classifier", "text", "", "Label of the classifier."),
+        Column("attribute", "text", "", "`site`, `tone`, `sex` or `age`."),
+        Column(
+            "subgroup",
+            "text",
+            "",
+            "Value of the attribute, such as `female`; of age a band, such as `45-59`.",
+        ),
+        Column("metric", "text", "", "Name of the metric."),
+        Column("n_images", "integer", "images", "Test images of the subgroup, in one run."),
+        Column("n_groups", "integer", "", "Lesions or patients of the subgroup."),
+        Column("n_rarest", "integer", "images", "Images of its rarest class."),
+        Column("n_seeds", "integer", "seeds", "Number of finished runs in the mean."),
+        Column(
+            "mean",
+            "real",
+            "",
+            "Mean of the metric over seeds; missing if the subgroup has images of one class only.",
+        ),
+        Column(
+            "ci_low", "real", "", "Lower end of the mean's interval; missing with fewer than three seeds."
+        ),
+        Column(
+            "ci_high", "real", "", "Upper end of the mean's interval; missing with fewer than three seeds."
+        ),
+        Column(
+            "few", "text", "", "`few` if a class has fewer than ten lesions or patients; otherwise empty."
+        ),
+    ),
+)
+
+ATTRIBUTES = ("age", "sex", "site", "tone")
+"""The attributes of images that subgroups are made of, as columns of the predictions."""
+
 TABLES: Mapping[str, Table] = {
     "results": RESULTS,
     "summary": SUMMARY,
+    "subgroups": SUBGROUPS,
     "fidelity": FIDELITY,
     "composition": COMPOSITION,
     "history": HISTORY,

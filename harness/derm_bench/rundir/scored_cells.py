@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from derm_bench.errors import UserError
 from derm_bench.rundir.files import TABLE_BYTES, opened
 from derm_bench.rundir.predictions import classes_in
+from derm_bench.rundir.schema import ATTRIBUTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +58,21 @@ class AllPredictions:
         found = self._frame.iloc[rows]
         return list(zip(found["image_id"].astype(str), found["label"].astype(str), strict=True))
 
+    def attributes(self, place: Place) -> dict[str, list[Any]]:
+        """The attributes of the images at a place that subgroups are made of, by name; None for an unknown value."""
+        rows = self._rows.get(place)
+        if rows is None:
+            return {}
+        found = self._frame.iloc[rows]
+        return {
+            name: [
+                None if missing else value
+                for value, missing in zip(found[name], found[name].isna(), strict=True)
+            ]
+            for name in ATTRIBUTES
+            if name in found
+        }
+
     def of(self, place: Place, classes: Sequence[str]) -> Predicted | None:
         """The predictions at a place, with labels and columns in the order of `classes`; None if there are none. Raises
         ValueError for a label that is not a class, or for a class without probabilities."""
@@ -85,7 +101,11 @@ def _read(descriptor: int) -> tuple[pd.DataFrame, list[str]]:
         file = pq.ParquetFile(source)
         classes = classes_in(file)
         texts = ["cell", "split", "test_set", "image_id", "label", "group"]
-        table = file.read(columns=[*texts, *(f"p_{name}" for name in classes)])
+        known = [name for name in ATTRIBUTES if name in file.schema_arrow.names]
+        table = file.read(columns=[*texts, *(f"p_{name}" for name in classes), *known])
     columns = {name: table.column(name).cast(pa.string()).dictionary_encode() for name in texts}
     columns |= {f"p_{name}": table.column(f"p_{name}").cast(pa.float64()) for name in classes}
+    for name in known:
+        column = table.column(name)
+        columns[name] = column if pa.types.is_floating(column.type) else column.cast(pa.string())
     return pa.table(columns).to_pandas(), classes

@@ -1,20 +1,25 @@
-"""Compute the rows of summary.csv from results.csv and fidelity.csv: means, intervals, paired differences."""
+"""Compute the rows of summary.csv from results.csv, fidelity.csv and predictions: means, intervals, comparisons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from derm_bench.rundir.arms import COLUMNS, ArmName, Arms, number
+from derm_bench.rundir.comparison import Analysis, compare_all, describe, rank_all
 from derm_bench.rundir.frames import Row, text
 from derm_bench.rundir.schema import RESULTS, SUMMARY
 from derm_bench.scoring import t_interval
+from derm_bench.stats.estimate import FEWEST
+
+if TYPE_CHECKING:
+    from derm_bench.stats.test_images import Deviations
 
 CONTROL = "control"
 """The strategy name of the reference rows in fidelity.csv."""
 
-Arm = tuple[str, str, str, str, str]
-"""(dataset, train_fraction, test_set, strategy, classifier), as text."""
+_COMPARED: Mapping[str, int] = {"dataset": 0, "strategy": 3, "classifier": 4}
 
 
 def summarise(
@@ -25,70 +30,86 @@ def summarise(
     across: str = "strategy",
     pairs: Sequence[Sequence[Mapping[str, str]]] = (),
     offsets: Mapping[str, int] | None = None,
-    alpha: float = 0.05,
+    analysis: Analysis | None = None,
+    sampled: Callable[[str, str], Deviations | None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the rows of summary.csv (`derm_bench.rundir.schema.SUMMARY`), one per arm, metric and baseline.
 
-    mean, std (n - 1) and the two-sided 1 - alpha Student-t interval are taken over the `done` rows of an arm. With one
-    seed, std and interval are missing; without any, n_seeds is 0 and the mean is missing. delta is the mean paired
-    difference, arm minus baseline, with the t-interval over pairs. Pairs match on the seed axes that both arms have;
-    an axis that only one arm has is averaged first. p_value, p_holm and verdict are left empty.
+    mean and std (n - 1) are taken over the `done` rows of an arm; without any, n_seeds is 0 and the mean is missing.
+    With three seeds or more, the interval of the primary metric has the uncertainty from seeds and from test images;
+    that of another metric has the former alone, and is missing if all seeds have the same value. delta is the mean
+    paired difference, arm minus baseline; it is missing if a run of either arm is not done. Pairs match on the seed
+    axes that both arms have. Tests, verdicts and ranks are of the primary metric (`derm_bench.rundir.comparison`).
 
     baselines: strategies (`across: strategy`, compared under the same classifier) or classifiers (`across:
     classifier`, compared under the same strategy); None means `real-only`, if the matrix has it. pairs: (arm, baseline)
     as maps of strategy, classifier and optionally dataset. offsets: `seed_offset` by strategy, subtracted before seeds
-    are matched.
+    are matched. sampled: a function of a cell and a test set that returns how its primary score varies with the test
+    images; without it there is no verdict.
 
     Image metrics are computed from the rows of fidelity.csv: one row per dataset, train_fraction, strategy and metric,
     with classifier and test_set empty. The mean over classes at the last step is taken for each seed, and summarised
     over seeds. A seed that lacks a class which another seed has is left out. Control rows are not summarised.
     """
-    arms = _arms(results)
-    if baselines is None:
-        key = 3 if across == "strategy" else 4
-        baselines = [name for name in ("real-only",) if any(arm[key] == name for arm in arms)]
+    analysis = analysis or Analysis()
+    arms = Arms.of(results, offsets, sampled)
+    position = _COMPARED[across]
+    baselines = _baselines(arms, baselines, position)
+    versus = comparisons_of(arms, baselines, across, pairs)
+    judged = compare_all(arms, versus, analysis)
+    places = rank_all(arms, analysis)
     rows: list[dict[str, Any]] = []
-    for arm in arms:
-        versus = _comparisons(arm, arms, baselines, across, pairs)
+    for arm, others in versus.items():
         for metric in metric_columns(results):
-            values = _values(arms[arm], metric)
-            row = _row(arm, metric, list(values), alpha)
-            for label, other in versus:
-                paired = [] if other is None else _paired(arms[arm], arms[other], metric, offsets or {})
-                rows.append(row | {"baseline": label} | _interval(paired, alpha, "delta", "delta_ci"))
-    return rows + _image_rows(fidelity, alpha)
+            row = _row(arm, metric, arms, analysis)
+            if metric == analysis.primary and arm in places:
+                rank = places[arm]
+                row |= {"rank_low": rank.low, "rank_high": rank.high, "rank_groups": rank.groups}
+            if not others or arm[position] in baselines:
+                rows.append(row | {"baseline": ""})
+            for label, other in others:
+                compared = (
+                    judged[arm, label]
+                    if metric == analysis.primary
+                    else describe(arms, arm, other, metric, analysis)
+                )
+                rows.append(row | {"baseline": label} | compared)
+    return rows + _image_rows(fidelity, analysis.alpha)
 
 
-def _arms(results: Sequence[Row]) -> dict[Arm, list[Row]]:
-    arms: dict[Arm, list[Row]] = {}
-    for row in results:
-        arm = (
-            row["dataset"],
-            text(row["train_fraction"]),
-            row["test_set"],
-            row["strategy"],
-            row["classifier"],
-        )
-        arms.setdefault(arm, []).append(row)
-    return arms
+def comparisons_of(
+    arms: Arms,
+    baselines: Sequence[str] | None,
+    across: str = "strategy",
+    pairs: Sequence[Sequence[Mapping[str, str]]] = (),
+) -> dict[ArmName, list[tuple[str, ArmName]]]:
+    """Return the (label, baseline arm) of every comparison of each arm; the arguments are those of `summarise`."""
+    position = _COMPARED[across]
+    names = _baselines(arms, baselines, position)
+    return {arm: _comparisons(arm, arms.rows, names, position, pairs) for arm in arms.rows}
+
+
+def _baselines(arms: Arms, stated: Sequence[str] | None, position: int) -> Sequence[str]:
+    if stated is not None:
+        return stated
+    return [name for name in ("real-only",) if any(arm[position] == name for arm in arms.rows)]
 
 
 def _comparisons(
-    arm: Arm,
-    arms: Mapping[Arm, Any],
+    arm: ArmName,
+    arms: Mapping[ArmName, Any],
     baselines: Sequence[str],
-    across: str,
+    position: int,
     pairs: Sequence[Sequence[Mapping[str, str]]],
-) -> list[tuple[str, Arm | None]]:
-    """Return (label, baseline arm) of every comparison of an arm; ('', None) for the row of a baseline."""
-    position = 3 if across == "strategy" else 4
-    found: list[tuple[str, Arm | None]] = []
+) -> list[tuple[str, ArmName]]:
+    """Return (label, baseline arm) of every comparison of an arm."""
+    found: dict[str, ArmName] = {}
     for name in baselines:
-        other = (*arm[:position], name, *arm[position + 1 :])
+        other: Any = (*arm[:position], name, *arm[position + 1 :])
         if arm[position] != name and other in arms:
-            found.append((name, other))  # type: ignore[arg-type]
+            found[name] = other
     for treated, base in pairs:
-        if not _named(arm, treated):
+        if not all(arm[at] == treated.get(key, arm[at]) for key, at in _COMPARED.items()):
             continue
         other = (
             base.get("dataset", arm[0]),
@@ -99,62 +120,30 @@ def _comparisons(
         )
         if other in arms and other != arm:
             label = f"{other[3]}/{other[4]}" if other[0] == arm[0] else f"{other[0]}/{other[3]}/{other[4]}"
-            found.append((label, other))
-    if not found or arm[position] in baselines:
-        found.insert(0, ("", None))
-    return found
+            found.setdefault(label, other)
+    return list(found.items())
 
 
-def _named(arm: Arm, entry: Mapping[str, str]) -> bool:
-    return all(
-        arm[position] == entry.get(key, arm[position])
-        for key, position in (("dataset", 0), ("strategy", 3), ("classifier", 4))
-    )
+def _row(arm: ArmName, metric: str, arms: Arms, analysis: Analysis) -> dict[str, Any]:
+    """The columns of an arm without its comparisons."""
+    runs = arms.of_arm(arm, metric)
+    row = _blank(arm, metric, runs.values) | {"n_planned": len(arms.rows[arm])}
+    primary = metric == analysis.primary
+    found = arms.estimate(arm, runs, primary=primary)
+    if found is not None:
+        row["ci_low"], row["ci_high"] = found.interval(analysis.alpha, *analysis.range_of(metric))
+    return row
 
 
-def _values(rows: Iterable[Row], metric: str) -> list[float]:
-    found = (number(row.get(metric)) for row in rows if row["status"] == "done")
-    return [value for value in found if value is not None]
-
-
-def _paired(arm: Sequence[Row], base: Sequence[Row], metric: str, offsets: Mapping[str, int]) -> list[float]:
-    axes = [
-        axis
-        for axis in ("split_seed", "generator_seed", "classifier_seed")
-        if all(number(row.get(axis)) is not None for row in (*arm, *base))
-    ]
-    left, right = (_by_seed(rows, metric, axes, offsets) for rows in (arm, base))
-    return [_mean(left[key]) - _mean(right[key]) for key in left if key in right]
-
-
-def _by_seed(
-    rows: Sequence[Row], metric: str, axes: Sequence[str], offsets: Mapping[str, int]
-) -> dict[tuple[float, ...], list[float]]:
-    found: dict[tuple[float, ...], list[float]] = {}
-    for row in rows:
-        value = number(row.get(metric))
-        if row["status"] != "done" or value is None:
-            continue
-        shift = offsets.get(row["strategy"], 0)
-        key = tuple(float(row[axis]) - (0 if axis == "split_seed" else shift) for axis in axes)
-        found.setdefault(key, []).append(value)
-    return found
+def _blank(arm: ArmName, metric: str, values: Sequence[float]) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(SUMMARY.names)
+    row |= dict(zip(COLUMNS, arm, strict=True))
+    mean, std, n, _, _ = t_interval(values)
+    return row | {"metric": metric, "n_seeds": n, "mean": mean, "std": std}
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _interval(values: Sequence[float], alpha: float, name: str, bounds: str) -> dict[str, float]:
-    mean, _, _, low, high = t_interval(values, alpha)
-    return {name: mean, f"{bounds}_low": low, f"{bounds}_high": high}
-
-
-def _row(arm: Arm, metric: str, values: Sequence[float], alpha: float) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(SUMMARY.names)
-    row |= dict(zip(("dataset", "train_fraction", "test_set", "strategy", "classifier"), arm, strict=True))
-    row |= {"metric": metric, "n_seeds": len(values), "std": t_interval(values)[1]}
-    return row | _interval(values, alpha, "mean", "ci")
 
 
 def _image_rows(fidelity: Sequence[Row], alpha: float) -> list[dict[str, Any]]:
@@ -167,7 +156,11 @@ def _image_rows(fidelity: Sequence[Row], alpha: float) -> list[dict[str, Any]]:
         means = [
             _mean([values[c] for c in sorted(classes)]) for values in runs.values() if classes <= set(values)
         ]
-        rows.append(_row((dataset, fraction, "", strategy, ""), metric, means, alpha) | {"baseline": ""})
+        row = _blank((dataset, fraction, "", strategy, ""), metric, means)
+        row |= {"baseline": "", "n_planned": len(runs)}
+        if len(means) >= FEWEST and row["std"] > 0:
+            row["ci_low"], row["ci_high"] = t_interval(means, alpha)[3:]
+        rows.append(row)
     return rows
 
 
@@ -193,17 +186,6 @@ def last_step(row: Row) -> float:
     fit."""
     step = number(row.get("step"))
     return math.inf if step is None else step
-
-
-def number(value: Any) -> float | None:
-    """Return a value as a finite float, or None if it is missing, NaN, infinite or text."""
-    if value is None or value == "":
-        return None
-    try:
-        result = float(value)
-    except (TypeError, ValueError):
-        return None
-    return result if math.isfinite(result) else None
 
 
 def metric_columns(results: Sequence[Row]) -> list[str]:

@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from derm_bench.rundir.cell_predictions import PredictionSource, StoredPredictions
+from derm_bench.rundir.comparison import Analysis
 from derm_bench.rundir.frames import make_frame, to_rows
 from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.records import Records, StageOutcome
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUMMARY
+from derm_bench.rundir.sampled import sampled_scores
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
+from derm_bench.rundir.subgroups import subgroup_rows
 from derm_bench.rundir.summary import summarise
-from derm_bench.scoring.names import metric_names
+from derm_bench.scoring.names import higher_is_better, metric_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,26 +27,37 @@ if TYPE_CHECKING:
 NAMED = 4
 """The largest number of generators that one warning names."""
 
-SUMMARY_FILE = "summary.parquet"
-"""The output file of the statistics stage."""
+COMPARED_FILES: Mapping[str, str] = {"summary": "summary.parquet", "subgroups": "subgroups.parquet"}
+"""The output files of the statistics stage, by table."""
 
 Tables = Mapping[str, "pd.DataFrame"]
 """The tables of a run directory by name, as `derm_bench.rundir.schema.TABLES` lists them."""
 
 
 def build_tables(
-    stages: RunStages, records: Records, summary: pd.DataFrame | None = None
+    stages: RunStages, records: Records, compared: Mapping[str, pd.DataFrame] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Return all tables except the predictions, with the dtypes of the schema. `summary` is the table of the statistics
-    stage; if it is None, the summary is computed here."""
+    """Return all tables except the predictions, with the dtypes of the schema. `compared` has the tables of the
+    statistics stage; if it is None, they are computed here."""
     results, fidelity = results_table(stages, records), fidelity_table(stages, records)
+    if compared is None:
+        compared = compared_tables(stages, results, fidelity, StoredPredictions(stages, records))
     return {
         "results": results,
-        "summary": summary if summary is not None else summary_table(stages, results, fidelity),
+        **compared,
         "fidelity": fidelity,
         "composition": make_frame(composition_rows(stages, records), COMPOSITION),
         "history": make_frame(history_rows(stages, records), HISTORY),
     }
+
+
+def compared_tables(
+    stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFrame, predictions: PredictionSource | None
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of the statistics stage by name (`COMPARED_FILES`)."""
+    summary = summary_table(stages, results, fidelity, predictions)
+    rows = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
+    return {"summary": summary, "subgroups": make_frame(rows, SUBGROUPS)}
 
 
 def results_table(stages: RunStages, records: Records) -> pd.DataFrame:
@@ -56,27 +71,41 @@ def fidelity_table(stages: RunStages, records: Records) -> pd.DataFrame:
     return make_frame(fidelity_rows(stages, records), FIDELITY)
 
 
-def summary_table(stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFrame) -> pd.DataFrame:
-    """Return summary.csv as a frame, computed from the frames of results.csv and fidelity.csv."""
+def summary_table(
+    stages: RunStages,
+    results: pd.DataFrame,
+    fidelity: pd.DataFrame,
+    predictions: PredictionSource | None = None,
+) -> pd.DataFrame:
+    """Return summary.csv as a frame, computed from the frames of results.csv and fidelity.csv and from predictions.
+    Without predictions there are no verdicts."""
     matrix = stages.matrix
-    compare = matrix["compare"]
+    compare, stated = matrix["compare"], matrix["analysis"]
+    primary = str(stated["primary"])
     summary = summarise(
         to_rows(results),
         to_rows(fidelity),
         baselines=compare["baselines"] or None,
         across=compare["across"],
         pairs=compare["pairs"],
-        alpha=matrix["analysis"]["alpha"],
         offsets={entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]},
+        analysis=Analysis(
+            primary,
+            stated["margin"],
+            stated["alpha"],
+            higher_is_better(primary),
+            tuple(dict.fromkeys(name for split in stages.splits for name in split.classes)),
+        ),
+        sampled=None if predictions is None else sampled_scores(predictions, primary),
     )
     return make_frame(summary, SUMMARY)
 
 
-def read_summary(folder: Path) -> pd.DataFrame:
-    """Return summary.csv as a frame, from the folder of the statistics stage."""
+def read_compared(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the tables of the statistics stage, from its folder."""
     import pandas as pd
 
-    return pd.read_parquet(folder / SUMMARY_FILE)
+    return {name: pd.read_parquet(folder / file) for name, file in COMPARED_FILES.items()}
 
 
 def metric_columns(stages: RunStages, rows: Sequence[Mapping[str, Any]]) -> list[str]:

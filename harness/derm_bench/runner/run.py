@@ -26,7 +26,7 @@ from derm_bench.rundir.frames import to_rows
 from derm_bench.rundir.manifest import seal
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.prepare import prepare_out
-from derm_bench.rundir.tables import read_summary
+from derm_bench.rundir.tables import read_compared
 from derm_bench.runner.eta import Eta
 from derm_bench.runner.execute import Execution, Outcome
 from derm_bench.runner.external_programs import programs_of, refuse_programs
@@ -171,7 +171,7 @@ def _write(
         ],
         splits={split.digest: split.csv for split in plan.splits.values()},
         metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
-        summary=read_summary(analysed["statistics"]) if "statistics" in analysed else None,
+        compared=read_compared(analysed["statistics"]) if "statistics" in analysed else None,
     )
     files = write_run(options.out, stages, records, writing)
     write_report(options.out, analysed.get("figures"), ReportData(files))

@@ -19,26 +19,29 @@ from derm_bench.options.paths import paths_in
 from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
+from derm_bench.rundir.cell_predictions import DirectoryPredictions
 from derm_bench.rundir.digests import check_files
 from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, to_rows
 from derm_bench.rundir.manifest import MANIFEST
 from derm_bench.rundir.planned import CellStages, RunStages
-from derm_bench.rundir.schema import RESULTS, SUMMARY, TABLES
+from derm_bench.rundir.schema import RESULTS, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
-from derm_bench.rundir.tables import summary_table
+from derm_bench.rundir.tables import compared_tables
 from derm_bench.runner.verify_splits import wrong_images
 from derm_bench.scoring import classification_metrics
 
 CLOSE = 1e-9
 """Two numbers are equal up to this relative difference: another version of numpy may sum in another order."""
 
-_COORDINATES = ("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline")
-_VALUES = tuple(
-    column.name
-    for column in SUMMARY.columns
-    if column.dtype != "text" and column.name not in (*_COORDINATES, "p_value", "p_holm")
-)
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "summary": ("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline"),
+    "subgroups": (
+        *("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric"),
+        *("attribute", "subgroup"),
+    ),
+}
+"""The columns that say what a row of a compared table is about; its other columns are compared."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def verify(folder: Path, plugins: Plugins) -> Verified:
         raise UserError(error.message, file=folder / MANIFEST, hint=error.hint) from error
     try:
         _compare_scores(files, stages, _plugin_metrics(stages.matrix, plugins), found)
-        _compare_summary(files, stages, found)
+        _compare_tables(files, stages, found)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(
             f"the tables do not fit the matrix of the manifest: {type(error).__name__}: {error}",
@@ -260,48 +263,63 @@ def _of_row(
     )
 
 
-# ---------------------------------------------------------------------------------- summary
+# ---------------------------------------------------------------- means, comparisons, subgroups
 
 
-def _compare_summary(files: RunFiles, stages: RunStages, found: Verified) -> None:
-    """Compares summary.csv with the means, intervals and differences of results.csv and fidelity.csv."""
-    again = summary_table(stages, files.tables["results"], files.tables["fidelity"])
-    expected = {_coordinates(row): row for row in to_rows(again)}
-    rows = to_rows(files.tables["summary"])
-    stated = {_coordinates(row): row for row in reversed(rows)}
+def _compare_tables(files: RunFiles, stages: RunStages, found: Verified) -> None:
+    """Compares summary.csv and subgroups.csv with what results.csv, fidelity.csv and the predictions give."""
+    predictions = None
+    if files.predictions is not None:
+        predictions = DirectoryPredictions(stages, AllPredictions(files.predictions))
+    again = compared_tables(stages, files.tables["results"], files.tables["fidelity"], predictions)
+    for name, frame in again.items():
+        if name == "summary" or predictions is not None:
+            _compare_table(name, to_rows(files.tables[name]), to_rows(frame), found)
+    if predictions is None and len(files.tables["subgroups"]):
+        found.not_recomputed["rows of subgroups.csv"] = len(files.tables["subgroups"])
+
+
+def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: Verified) -> None:
+    columns = _PLACES[name]
+    expected = {_place(row, columns): row for row in again}
+    stated = {_place(row, columns): row for row in reversed(rows)}
     if len(stated) < len(rows):
-        found.differences.append(
-            Difference(TABLES["summary"].file, "has two rows of the same arm and metric")
-        )
+        found.differences.append(Difference(TABLES[name].file, "has two rows of the same arm and metric"))
     for place in [*stated, *(place for place in expected if place not in stated)]:
         message = ""
         if place not in expected:
-            message = "has a row that does not follow from results.csv and fidelity.csv"
+            message = f"has a row that does not follow from {_SOURCES}"
         elif place not in stated:
-            message = "lacks a row that follows from results.csv and fidelity.csv"
+            message = f"lacks a row that follows from {_SOURCES}"
         if message:
-            found.differences.append(_of_arm(place, message))
+            found.differences.append(_of_arm(name, place, message))
             continue
         found.means += 1
-        for name in _VALUES:
-            ours, theirs = expected[place][name], stated[place][name]
-            if not _equal(theirs, ours):
-                message = f"{name} of {place[5]} is {_shown(theirs)}, and the tables give {_shown(ours)}"
-                found.differences.append(_of_arm(place, message, theirs, ours))
+        for column in (column.name for column in TABLES[name].columns if column.name not in columns):
+            ours, theirs = expected[place][column], stated[place][column]
+            if not _same(theirs, ours):
+                message = f"{column} of {place[5]} is {_shown(theirs)}, and the tables give {_shown(ours)}"
+                found.differences.append(_of_arm(name, place, message, theirs, ours))
 
 
-def _coordinates(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in _COORDINATES)
+_SOURCES = "results.csv, fidelity.csv and the predictions"
+
+
+def _place(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in columns)
 
 
 def _of_arm(
-    place: Sequence[Any], message: str, stated: float | None = None, value: float | None = None
+    name: str, place: Sequence[Any], message: str, stated: Any = None, value: Any = None
 ) -> Difference:
-    dataset, fraction, test_set, strategy, classifier, metric, baseline = place
+    dataset, fraction, test_set, strategy, classifier, metric, *more = place
     at = dataset if fraction in (None, 1.0) else f"{dataset}@{fraction:g}"
     arm = "/".join(part for part in (at, strategy, classifier) if part)
-    arm += f" against {baseline}" if baseline else ""
-    return Difference(TABLES["summary"].file, message, arm, test_set, metric, _finite(stated), _finite(value))
+    if name == "subgroups":
+        arm += f" in {more[0]} {more[1]}"
+    elif more[0]:
+        arm += f" against {more[0]}"
+    return Difference(TABLES[name].file, message, arm, test_set, metric, _finite(stated), _finite(value))
 
 
 # ---------------------------------------------------------------------------------- numbers
@@ -311,8 +329,13 @@ def _number(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values of a table are equal: texts exactly, numbers up to `CLOSE`."""
+    return a == b if isinstance(a, str) or isinstance(b, str) else _equal(a, b)
 
 
 def _equal(a: float | None, b: float | None) -> bool:
@@ -322,7 +345,9 @@ def _equal(a: float | None, b: float | None) -> bool:
     return math.isclose(left, right, rel_tol=CLOSE, abs_tol=CLOSE)
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value[:100]}'" if value else "empty"
     return "missing" if _number(value) is None else f"{value:.12g}"
 
 

@@ -46,6 +46,13 @@ CLASS_METRICS: Mapping[str, MetricEntry] = {
 }
 """The metrics of a single class, named `<metric>_<class>`, in the order of results.csv."""
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "pauc_80": (0.0, 0.2),
+    "log_loss": (0.0, float("inf")),
+    "brier": (0.0, 2.0),
+}
+"""The ranges of the metrics that are not in [0, 1]."""
+
 PER_CLASS = tuple(CLASS_METRICS)
 HIGHER_IS_BETTER: Mapping[str, bool] = {name: entry.higher_is_better for name, entry in METRICS.items()}
 
@@ -71,3 +78,12 @@ def metric_path(name: str, classes: Sequence[str]) -> tuple[str, int | None]:
     if metric in CLASS_METRICS and label in classes:
         return CLASS_METRICS[metric].path, list(classes).index(label)
     raise KeyError(name)
+
+
+def range_of(name: str, classes: Sequence[str]) -> tuple[float, float]:
+    """Return the lowest and the highest value of a metric; infinite for one that is not built in."""
+    try:
+        metric_path(name, classes)
+    except KeyError:
+        return -float("inf"), float("inf")
+    return RANGES.get(name, (0.0, 1.0))

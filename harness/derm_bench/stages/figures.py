@@ -11,7 +11,7 @@ from derm_bench.report.figures import make_figures
 from derm_bench.rundir.directory import RunFiles
 from derm_bench.rundir.manifest import metric_directions
 from derm_bench.rundir.predictions import write_predictions
-from derm_bench.rundir.tables import build_tables, read_summary
+from derm_bench.rundir.tables import build_tables, read_compared
 from derm_bench.stages.tables import EndedRecords, run_stages
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 def figures(context: StageContext) -> dict[str, Any]:
     """Draws every figure that the run has numbers for, with figures.json."""
     stages, records = run_stages(context), EndedRecords(context.optional)
-    summary = read_summary(context.inputs["statistics"])
-    tables = build_tables(stages, records, summary)
+    tables = build_tables(stages, records, read_compared(context.inputs["statistics"]))
     classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
     specs = [context.plugins.get("metric", use["name"]) for use in stages.matrix["metrics"]]
     logged = {

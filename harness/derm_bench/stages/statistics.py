@@ -1,10 +1,11 @@
-"""Stage `statistics`: compares the arms of a run by the scores of all cells, including failed cells."""
+"""Stage `statistics`: compares the arms of a run by the scores and predictions of all cells, failed cells included."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.rundir.tables import SUMMARY_FILE, fidelity_table, results_table, summary_table
+from derm_bench.rundir.cell_predictions import StoredPredictions
+from derm_bench.rundir.tables import COMPARED_FILES, compared_tables, fidelity_table, results_table
 from derm_bench.stages.tables import EndedRecords, run_stages
 
 if TYPE_CHECKING:
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
 
 
 def statistics(context: StageContext) -> dict[str, Any]:
-    """Writes the rows of summary.csv, as a Parquet file."""
+    """Writes the rows of summary.csv and subgroups.csv, as Parquet files."""
     stages, records = run_stages(context), EndedRecords(context.optional)
-    summary = summary_table(stages, results_table(stages, records), fidelity_table(stages, records))
-    summary.to_parquet(context.out / SUMMARY_FILE, index=False)
-    return {"rows": len(summary)}
+    tables = compared_tables(
+        stages,
+        results_table(stages, records),
+        fidelity_table(stages, records),
+        StoredPredictions(stages, records),
+    )
+    for name, file in COMPARED_FILES.items():
+        tables[name].to_parquet(context.out / file, index=False)
+    return {"rows": len(tables["summary"])}
