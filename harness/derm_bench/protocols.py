@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from derm_bench.image_header import ImageHeader
     from derm_bench.images import ImageSet, Samples
     from derm_bench.run import Run
 
@@ -120,12 +121,14 @@ class RawImage:
     """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None.
 
     `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
-    with the digest from planning; if it is None, `fingerprint` is called again after the images are read.
+    with the digest from planning; if it is None, `fingerprint` is called again after the images are read. `header` is
+    what the file says about itself (codec, size); the audit looks whether it tells classes apart.
     """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
     digest: str | None = None
+    header: ImageHeader | None = None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,16 @@ class PlannedRequired:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedAudit:
+    """The audit of a data set under one split, and the stage that fails if it found a leak without a permit."""
+
+    dataset: str
+    split_seed: int
+    key: str
+    gate: str
+
+
 @dataclass
 class Plan:
     """All the work of a run.
@@ -103,7 +113,8 @@ class Plan:
     stages: ordered such that each comes after its inputs. data: files of plan-level data, by digest. pictures: the
     stages that draw the samples of each fit. sheets: the stages that draw the preprocessing of each data set. splits,
     decodes, terms (licence and citation): by data set, including data sets that only an `init` uses. analysis: the
-    stages of statistics and figures, by kind; they run after all other stages have ended.
+    stages of statistics and figures, by kind; they run after all other stages have ended. audits: one per split; no
+    stage that reads images under a split starts before the gate of its audit.
     """
 
     matrix: Matrix
@@ -113,6 +124,7 @@ class Plan:
     fidelity: list[PlannedFidelity] = field(init=False, default_factory=list)
     fits: list[PlannedFit] = field(init=False, default_factory=list)
     required: list[PlannedRequired] = field(init=False, default_factory=list)
+    audits: list[PlannedAudit] = field(init=False, default_factory=list)
     pictures: dict[str, list[str]] = field(init=False, default_factory=dict)
     sheets: dict[str, str] = field(init=False, default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
@@ -133,6 +145,7 @@ class Plan:
         again even if what was made of it is there."""
         found = itertools.chain(
             self.decodes.values(),
+            *((audit.key, audit.gate) for audit in self.audits),
             *((fit.key, fit.health) for fit in self.fits),
             (required.key for required in self.required),
             *((planned.train, *planned.evaluations.values()) for planned in self.cells),

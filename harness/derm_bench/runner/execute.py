@@ -14,7 +14,7 @@ from derm_bench.attempts import FAILURES
 from derm_bench.executors.base import Executor, Job
 from derm_bench.plan.amounts import Amounts
 from derm_bench.plan.keys import key_of
-from derm_bench.plan.kinds import guessed_seconds
+from derm_bench.plan.kinds import guessed_seconds, kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.store import Store
 
@@ -39,6 +39,9 @@ class Outcome:
     error: str = ""
     cause: str | None = None
     ran_now: bool = False
+
+
+PENDING = Outcome("pending")
 
 
 class Observer(Protocol):
@@ -132,6 +135,7 @@ class Execution:
         finally:
             for key in todo:
                 self.outcomes.setdefault(key, Outcome("pending", "the run ended before it started"))
+            self._close_gates()
             observer.end()
 
     def outcome(self, key: str) -> Outcome:
@@ -210,6 +214,22 @@ class Execution:
             if stage.optional and not open_still and self.store.has(self.job_of(stage).key):
                 del left[key]
         return list(left)
+
+    def _close_gates(self) -> None:
+        """Marks stages that an earlier run has made as skipped if a gate that they come after has failed, such as
+        that of an audit without the permit of that run, and what was made of them."""
+        closed: set[str] = set()
+        for key, stage in self.plan.stages.items():
+            if self.outcomes.get(key, PENDING).status != "done":
+                continue
+            gates = (k for k in stage.after if kind_of(self.plan.stages[k]).gates and self._has_failed(k))
+            cause = next(gates, None) or next((k for k in stage.inputs.values() if k in closed), None)
+            if cause is not None:
+                self.skip(key, cause)
+                closed.add(key)
+
+    def _has_failed(self, key: str) -> bool:
+        return self.outcomes.get(key, PENDING).status in (*FAILURES, "skipped")
 
     def _is_unavailable(self, key: str) -> bool:
         outcome = self.outcomes.get(key)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
+from derm_bench.image_header import read_header
 from derm_bench.imageio import (
     MAX_BYTES,
     SUFFIXES,
@@ -167,7 +168,7 @@ def read_files(
             yield Unreadable(error.reason, None if masked else error.digest)
             continue
         if not masked:
-            yield RawImage(pixels, None, image)
+            yield RawImage(pixels, None, image, read_header(Path(catalogue.images[name])))
             continue
         try:
             mask, of_mask = read_mask_and_digest(catalogue.masks[name], root=root)
@@ -175,7 +176,8 @@ def read_files(
             digest = error.digest and _joint(image, error.digest)
             yield Unreadable(f"its mask: {error.reason}", digest)
             continue
-        yield RawImage(pixels, mask, _joint(image, of_mask))
+        header = read_header(Path(catalogue.images[name]))
+        yield RawImage(pixels, mask, _joint(image, of_mask), header)
 
 
 def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:
