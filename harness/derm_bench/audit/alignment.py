@@ -15,10 +15,12 @@ MAX_AREA = 1.6
 
 
 class Guess(NamedTuple):
-    """How the second of two images may lie in the first, before they are aligned: see `View` of near_duplicates."""
+    """How one of two images may lie in the other before they are aligned: as a crop of scale `scale`, shifted
+    `across` and `down` (-1..1 of the room that the crop leaves), of the second image or (`of_first`) of the first,
+    which may be mirrored."""
 
     mirrored: bool = False
-    of_query: bool = False
+    of_first: bool = False
     scale: float = 1.0
     across: float = 0.0
     down: float = 0.0
@@ -51,7 +53,7 @@ def agreement(first: np.ndarray, second: np.ndarray, guess: Guess) -> float:
         ],
         np.float32,
     )
-    template, image = (second, first) if guess.of_query else (first, second)
+    template, image = (second, first) if guess.of_first else (first, second)
     ends = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, STEPS, PRECISION)
     mask = np.full(image.shape, 255, np.uint8)
     try:

@@ -30,10 +30,11 @@ def audit(
     stated_licence: str = "",
     aside: SetAside | None = None,
     progress: Progress = lambda done, total: None,
+    threads: int = 1,
 ) -> list[Finding]:
     """All findings about some images under a split, stops first."""
     aside = aside or SetAside()
-    near = near_duplicates(images, copies(images), progress)
+    near = near_duplicates(images, copies(images), progress, threads)
     found = [
         *repeats(images),
         *group_findings(images),

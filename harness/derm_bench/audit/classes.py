@@ -14,8 +14,8 @@ from derm_bench.splits import PARTS
 FEW_TRAINED, FEW_TESTED = 10, 5
 """Fewer training images, or test images, of a class than this are tiny."""
 
-FEW_OF_TONE, TONE_SHARE = 10, 0.05
-"""A skin tone with fewer test images, or a smaller share of all images, than this is not covered."""
+TONE_SHARE = 0.05
+"""A skin tone with a smaller share of all images than this, or without a test image, is not covered."""
 
 _NO_TRADE = re.compile(r"\bnc\b|non-?commercial|academic|research (use )?only", re.IGNORECASE)
 
@@ -104,7 +104,7 @@ def tone_coverage(images: AuditedImages) -> Iterator[Finding]:
             total[tone] += 1
             test[tone] += part == "test"
     n = total.total()
-    rare = [tone for tone in sorted(total) if test[tone] < FEW_OF_TONE or total[tone] < TONE_SHARE * n]
+    rare = [tone for tone in sorted(total) if not test[tone] or total[tone] < TONE_SHARE * n]
     missing = len(known) - n
     if not n or (not rare and missing <= len(known) / 2):
         return

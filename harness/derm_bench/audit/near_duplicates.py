@@ -7,16 +7,20 @@ thresholds were measured on HAM10000; `benchmarks/audit` has the script and its 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from derm_bench.audit.alignment import Guess, agreement, details
 from derm_bench.audit.findings import Finding, bounded, counted
 from derm_bench.audit.images import CHUNK, AuditedImages
 from derm_bench.audit.perceptual import close_pairs, hashes
 from derm_bench.audit.resample import applied, area, gauss, grey
+from derm_bench.splits import PARTS
 
 SIDE, STORED, CELLS, KEPT = 64, 32, 16, 150
 """Side at which images are compared, side at which band-passed images are kept, side of the features, and number of the
@@ -34,6 +38,8 @@ aligned images above which they are versions of one image; and the number of can
 MAX_COMPARED = 150_000_000
 """Pairs of images whose features are compared; above it candidates are found by hashes alone."""
 BLOCK = 256
+MOST = 64
+"""Hits of one view per image; of more the best are kept, so that images that are all alike do not fill the memory."""
 
 _RATIO = 0.003  # variance, relative to the largest, below which components are not raised to equal variance
 
@@ -49,68 +55,60 @@ class NearDuplicate(NamedTuple):
     mirrored: bool
 
 
-class View(NamedTuple):
-    """How one of two images might lie in the other: a centred or shifted crop (`scale`, and shifts -1..1 of the room
-    that it leaves), of the image in `others` or (`of_query`) of the query, which may be mirrored."""
-
-    mirrored: bool
-    of_query: bool
-    scale: float
-    across: float
-    down: float
-
-
-def views() -> list[View]:
-    """All views that are compared: crops of 82% to 100% of the area."""
+def views() -> list[tuple[float, float, float]]:
+    """The crops that every image is compared with: scale, and shifts across and down in -1..1 of the room that the crop
+    leaves. They have 82% to 100% of the area."""
     crops = [(1.0, 0.0, 0.0)]
     crops += [(0.95, x, y) for x in (-0.8, 0.8) for y in (-0.8, 0.8)]
     crops += [(0.905, x, y) for x in (-0.9, -0.3, 0.3, 0.9) for y in (-0.9, -0.3, 0.3, 0.9)]
-    return [
-        View(mirrored, of_query, *crop)
-        for mirrored in (False, True)
-        for crop in crops
-        for of_query in (False, True)
-        if not (of_query and crop[0] == 1)
-    ]
+    return crops
 
 
 def near_duplicates(
-    images: AuditedImages, known: Sequence[Sequence[int]] = (), progress: Progress = lambda done, total: None
+    images: AuditedImages,
+    known: Sequence[Sequence[int]] = (),
+    progress: Progress = lambda done, total: None,
+    threads: int = 1,
 ) -> list[NearDuplicate]:
     """The near-duplicates across parts of the split, the surest first.
 
     known: positions of identical images, which are not reported again. Images of one group are not compared, as they
     are expected to look alike.
     """
-    if images.pixels.shape[1] < SMALLEST:
+    held = np.flatnonzero([part != "train" for part in images.parts])
+    if images.pixels.shape[1] < SMALLEST or not len(held):
         return []
-    groups = _joined(images, known)
-    stored = Stored.of(images)
-    candidates: dict[tuple[int, int], Guess] = {}
-    parts = np.array([("test", "val", "reserve", "train").index(part) for part in images.parts])
-    steps = [(np.flatnonzero(parts == k), np.flatnonzero(parts > k)) for k in range(3)]
-    for queries, others in steps:
-        for pair, guess in stored.by_hash(queries, others, groups):
-            candidates.setdefault(pair, guess)
-    if sum(len(queries) * len(others) for queries, others in steps) <= MAX_COMPARED:
-        total, done = sum(len(queries) for queries, _ in steps), 0
-        for queries, others in steps:
-            for pair, guess in stored.by_features(queries, others, groups):
-                candidates[pair] = guess
-                # One step per query is precise enough.
-            done += len(queries)
-            progress(done, total)
-    return _verified(images, candidates)
+    # OpenBLAS waits busily for its threads, which other work on the machine makes tens of times slower.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        stored = Stored.of(images)
+        apart = Apart.of(images, known)
+        candidates = dict(_by_hash(stored, held, apart))
+        if len(held) * len(images) <= MAX_COMPARED:
+            candidates |= _by_features(stored, held, apart, pool, progress)
+        return _verified(images, candidates, pool)
 
 
-def _joined(images: AuditedImages, known: Sequence[Sequence[int]]) -> np.ndarray:
-    """A number for each image, equal for images that are not compared: int64 [N]."""
-    numbers: dict[str, int] = {}
-    groups = np.array([numbers.setdefault(group, len(numbers)) for group in images.groups], dtype=np.int64)
-    for where in known:
-        mine = groups[list(where)]
-        groups[np.isin(groups, mine)] = mine[0]
-    return groups
+class Apart(NamedTuple):
+    """Which pairs are compared: those of different groups and different parts. groups, parts: int64 [N]."""
+
+    groups: np.ndarray
+    parts: np.ndarray
+
+    @classmethod
+    def of(cls, images: AuditedImages, known: Sequence[Sequence[int]]) -> Apart:
+        """Images that `known` names as identical count as one group."""
+        numbers: dict[str, int] = {}
+        groups = np.array([numbers.setdefault(name, len(numbers)) for name in images.groups], dtype=np.int64)
+        for where in known:
+            mine = groups[list(where)]
+            groups[np.isin(groups, mine)] = mine[0]
+        return cls(groups, np.array([PARTS.index(part) for part in images.parts], dtype=np.int64))
+
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        different: np.ndarray = (self.groups[first] != self.groups[second]) & (
+            self.parts[first] != self.parts[second]
+        )
+        return different
 
 
 class Stored:
@@ -137,62 +135,81 @@ class Stored:
             bands[rows] = applied(fine, light) - applied(coarse, light)
         return cls(plain, mirrored, bands)
 
-    def by_hash(
-        self, queries: np.ndarray, others: np.ndarray, groups: np.ndarray
-    ) -> Iterator[tuple[tuple[int, int], Guess]]:
-        """Candidates whose hashes differ in a few bits, of the image as it is or mirrored."""
-        for mirrored, own in ((False, self.hash), (True, self.mirrored)):
-            for a, b in close_pairs(own[queries], self.hash[others], SAME_HASH):
-                first, second = queries[a], others[b]
-                kept = groups[first] != groups[second]
-                for pair in zip(first[kept].tolist(), second[kept].tolist(), strict=True):
-                    yield pair, Guess(mirrored)
-
-    def by_features(
-        self, queries: np.ndarray, others: np.ndarray, groups: np.ndarray
-    ) -> Iterator[tuple[tuple[int, int], Guess]]:
-        """Candidates with similar features in one of the views: for each query the nearest images of `others`."""
-        if not len(queries) or not len(others):
-            return
-        compared = views()
-        best = np.full((len(queries), len(others)), -1, np.float32)
-        which = np.zeros(best.shape, np.uint8)
-        features: dict[tuple[bool, float, float, float], np.ndarray] = {}
-        for k, view in enumerate(compared):
-            crop = view[2:]
-            mine = self._features(queries, view.mirrored, *(crop if view.of_query else (1.0, 0.0, 0.0)))
-            theirs = (1.0, 0.0, 0.0) if view.of_query else crop
-            other = features.get((False, *theirs))
-            if other is None:
-                other = self._features(others, False, *theirs)
-                if theirs[0] == 1:
-                    features[(False, *theirs)] = other
-            _keep_best(best, which, mine, other, k)
-        best[groups[queries][:, None] == groups[others][None]] = -1
-        nearest = min(NEAREST, len(others))
-        order = np.argpartition(-best, nearest - 1, axis=1)[:, :nearest]
-        for row, column in zip(*np.nonzero(np.take_along_axis(best, order, 1) > SIMILAR), strict=True):
-            other_column = order[row, column]
-            view = compared[which[row, other_column]]
-            guess = Guess(view.mirrored, view.of_query, view.scale, view.across, view.down)
-            yield (int(queries[row]), int(others[other_column])), guess
-
-    def _features(
-        self, where: np.ndarray, mirrored: bool, scale: float, across: float, down: float
+    def features(
+        self, where: np.ndarray | None, crop: tuple[float, float, float], mirrored: bool = False
     ) -> np.ndarray:
-        bands = self.bands[where]
-        found = _cells(bands[:, :, ::-1] if mirrored else bands, scale, across, down) @ self.whitening
-        return _unit(found)
+        """The features of a crop of some images (None: of all), which are mirrored before: unit vectors float32
+        [n,K]."""
+        bands = self.bands if where is None else self.bands[where]
+        return _unit(_cells(bands[:, :, ::-1] if mirrored else bands, *crop) @ self.whitening)
 
 
-def _keep_best(best: np.ndarray, which: np.ndarray, mine: np.ndarray, theirs: np.ndarray, k: int) -> None:
-    """Enters view `k` where it is the most similar so far, a block of rows at a time, which stays in the cache."""
-    for start in range(0, len(mine), BLOCK):
-        rows = slice(start, start + BLOCK)
-        similar = mine[rows] @ theirs.T
-        better = similar > best[rows]
-        np.copyto(best[rows], similar, where=better)
-        which[rows][better] = k
+Candidates = dict[tuple[int, int], Guess]
+
+
+def _by_hash(stored: Stored, held: np.ndarray, apart: Apart) -> Iterator[tuple[tuple[int, int], Guess]]:
+    """Candidates whose hashes differ in a few bits, of the image as it is or mirrored."""
+    for mirrored, own in ((False, stored.hash), (True, stored.mirrored)):
+        for a, second in close_pairs(own[held], stored.hash, SAME_HASH):
+            first = held[a]
+            kept = apart(first, second)
+            for pair in zip(first[kept].tolist(), second[kept].tolist(), strict=True):
+                yield pair, Guess(mirrored)
+
+
+def _by_features(
+    stored: Stored, held: np.ndarray, apart: Apart, pool: ThreadPoolExecutor, progress: Progress
+) -> Candidates:
+    """Candidates with similar features in one of the views: for each held-out image the nearest ones. Either image of a
+    pair may be a crop of the other."""
+    hits: list[np.ndarray] = []
+    guesses: list[Guess] = []
+    crops, each = views(), pool.map if len(held) > BLOCK else map
+    whole, own = (
+        stored.features(None, crops[0]),
+        {m: stored.features(held, crops[0], m) for m in (False, True)},
+    )
+    for done, crop in enumerate(crops):
+        others = stored.features(None, crop)
+        compared = [(Guess(m, False, *crop), own[m], others) for m in (False, True)]
+        if done:
+            compared += [
+                (Guess(m, True, *crop), stored.features(held, crop, m), whole) for m in (False, True)
+            ]
+        for guess, mine, theirs in compared:
+            work = functools.partial(_hits, mine, theirs, len(guesses))
+            guesses.append(guess)
+            hits += each(work, range(0, len(held), BLOCK))
+        progress(done + 1, len(crops))
+    found = np.concatenate(hits)
+    found["first"] = held[found["first"]]
+    found = found[apart(found["first"], found["second"])]
+    found = found[np.argsort(-found["similar"], kind="stable")]
+    nearest: dict[int, int] = {}
+    candidates: Candidates = {}
+    for first, second, view in zip(
+        *(found[name].tolist() for name in ("first", "second", "view")), strict=True
+    ):
+        if (first, second) not in candidates and nearest.get(first, 0) < NEAREST:
+            nearest[first] = nearest.get(first, 0) + 1
+            candidates[first, second] = guesses[view]
+    return candidates
+
+
+_HIT = np.dtype([("first", np.int64), ("second", np.int64), ("view", np.int16), ("similar", np.float32)])
+
+
+def _hits(mine: np.ndarray, theirs: np.ndarray, view: int, start: int) -> np.ndarray:
+    """The pairs of similar rows, of a block of `mine` from `start` on with all of `theirs`."""
+    similar = mine[start : start + BLOCK] @ theirs.T
+    rows, columns = np.nonzero(similar > SIMILAR)
+    if len(rows) > MOST * len(similar):
+        columns = np.argpartition(-similar, MOST - 1, axis=1)[:, :MOST].ravel()
+        rows = np.repeat(np.arange(len(similar)), MOST)
+    found = np.empty(len(rows), _HIT)
+    found["first"], found["second"], found["view"] = rows + start, columns, view
+    found["similar"] = similar[rows, columns]
+    return found
 
 
 def _cells(bands: np.ndarray, scale: float, across: float, down: float) -> np.ndarray:
@@ -207,9 +224,9 @@ def _cells(bands: np.ndarray, scale: float, across: float, down: float) -> np.nd
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     """Rows of length 1. Those of images without any contrast stay 0, and are similar to none."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    made: np.ndarray = np.where(length > 1e-4, rows / np.maximum(length, 1e-4), 0).astype(np.float32)
-    return made
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    made: np.ndarray = rows / np.where(length > 1e-4, length, np.inf)
+    return made.astype(np.float32, copy=False)
 
 
 def _whitening(cells: np.ndarray) -> np.ndarray:
@@ -221,8 +238,8 @@ def _whitening(cells: np.ndarray) -> np.ndarray:
     return scaled.astype(np.float32)
 
 
-def _verified(images: AuditedImages, candidates: dict[tuple[int, int], Guess]) -> list[NearDuplicate]:
-    """The candidates whose images agree in detail."""
+def _verified(images: AuditedImages, candidates: Candidates, pool: ThreadPoolExecutor) -> list[NearDuplicate]:
+    """The candidates whose images agree in detail, each pair once."""
     if not candidates:
         return []
     used = sorted({i for pair in candidates for i in pair})
@@ -233,12 +250,18 @@ def _verified(images: AuditedImages, candidates: dict[tuple[int, int], Guess]) -
             for k in range(0, len(used), CHUNK)
         ]
     )
-    found = []
-    for (first, second), guess in candidates.items():
+
+    def measure(item: tuple[tuple[int, int], Guess]) -> NearDuplicate:
+        (first, second), guess = item
         agree = agreement(fine[place[first]], fine[place[second]], guess)
-        if agree >= AGREE:
-            found.append(NearDuplicate(first, second, round(agree, 3), guess.mirrored))
-    return sorted(found, key=lambda pair: (-pair.agreement, pair.first, pair.second))
+        return NearDuplicate(first, second, round(agree, 3), guess.mirrored)
+
+    best: dict[frozenset[int], NearDuplicate] = {}
+    for one in pool.map(measure, candidates.items()):
+        pair = frozenset(one[:2])
+        if one.agreement >= AGREE and (pair not in best or one.agreement > best[pair].agreement):
+            best[pair] = one
+    return sorted(best.values(), key=lambda one: (-one.agreement, one.first, one.second))
 
 
 def near_duplicate_findings(images: AuditedImages, found: Sequence[NearDuplicate]) -> Iterator[Finding]:

@@ -48,7 +48,11 @@ def audit(context: StageContext) -> dict[str, Any]:
         decoded.dropped,
     )
     found = all_findings(
-        images, params.licence, aside, lambda done, total: context.report({"done": done, "total": total})
+        images,
+        params.licence,
+        aside,
+        lambda done, total: context.report({"done": done, "total": total}),
+        context.machine.threads,
     )
     sheets = dict(_drawn(found, images, context.out, params.licence))
     document = {
