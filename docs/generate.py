@@ -152,7 +152,7 @@ API_PARTS = {
         ExecutorSpec Ref Derived Provenance""",
     "Options": """Options GeneratorOptions ClassifierOptions Budget LearningRate Betas ClassifierUse TransformUse""",
     "What a plugin gets and returns": """Task ImageSet Samples SampleRequest Run Batch Precision Generator Classifier
-        Dataset DatasetDescription RawImage Unreadable""",
+        Dataset DatasetDescription Note RawImage Recognised Unreadable""",
     "Base classes": "ModulePlugin NoiseGenerator ModuleClassifier",
     "Training": """Engine minimise frozen Ema TrainingState stream fit_classifier predict_proba
         recalibrate_statistics""",

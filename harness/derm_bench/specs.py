@@ -24,7 +24,9 @@ from derm_bench.protocols import (
     Dataset,
     DatasetDescription,
     Generator,
+    Note,
     RawImage,
+    Recognised,
     SampleRequest,
     Task,
     Unreadable,
@@ -115,7 +117,14 @@ class PluginSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(PluginSpec):
-    """A data set. `create` names a class that implements `Dataset`."""
+    """A data set. `create` names a class that implements `Dataset`.
+
+    `recognise` is the import path of a function that takes the path of an existing folder, and returns a `Recognised`
+    if the data set can probably read it, else None. `derm-bench data inspect` asks all installed data sets. The
+    function looks at names and the first lines of tables only, and its module imports no torch.
+    """
+
+    recognise: str | None = None
 
 
 @dataclass(frozen=True)
@@ -271,10 +280,12 @@ __all__ = [
     "GeneratorSpec",
     "LearningRate",
     "MetricSpec",
+    "Note",
     "Options",
     "PluginSpec",
     "Provenance",
     "RawImage",
+    "Recognised",
     "Ref",
     "SampleRequest",
     "StatedFolder",

@@ -80,7 +80,9 @@ REASONS = {
     "scoring.probabilities": "formulas of metrics",
     "scoring.ranking": "formulas of metrics",
     "seeds": "seeds are derived from others",
+    "sixteen_bits": "how samples of 16 bits become 8",
     "splits": "which image stands in which part",
+    "srgb": "how profiles, CMYK and transparency become sRGB",
     "stage_names": "how inputs are called",
     "stages.context": "what every stage function is handed",
     "stages.decode": "how images are read and preprocessed",
@@ -130,7 +132,7 @@ hashed_options lazy stages.context stages.runtime training.precision
 # Beside the function's own module and those beneath all.
 OF_KINDS = {
     "decode": """
-        image_list imageio images protocols stages.unchanged training.resize
+        image_list imageio images protocols sixteen_bits srgb stages.unchanged training.resize
     """,
     "derive": """
         images
@@ -186,8 +188,8 @@ OF_KINDS = {
         training.module_plugin training.resize training.seeding training.weights
     """,
     "preprocessing": """
-        filenames image_list imageio images protocols report.samples rundir.sheet_index stages.decode
-        stages.unchanged training.resize
+        filenames image_list imageio images protocols report.samples rundir.sheet_index sixteen_bits srgb
+        stages.decode stages.unchanged training.resize
     """,
     "statistics": """
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
@@ -197,8 +199,8 @@ OF_KINDS = {
     """,
     "figures": """
         coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
-        rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
+        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest
+        rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables

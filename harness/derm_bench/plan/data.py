@@ -82,6 +82,7 @@ class DataPlanner:
             groups = description.groups if description.groups is not None else ()
             self.known_groups[label] = dict(zip(description.ids, groups, strict=False))
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
+            self.plan.notes[label] = description.notes
             self._selections[label] = chosen
         return self._selections[label]
 

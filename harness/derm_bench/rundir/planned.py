@@ -80,13 +80,26 @@ class SplitUse:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """A note of a data set: its text, how many names it has, and the first `MOST_NAMES` of them."""
+
+    dataset: Name
+    text: str
+    count: int
+    names: tuple[str, ...]
+
+
+MOST_NAMES = 1_000
+
+
 @dataclass(frozen=True)
 class RunStages:
     """All stages that the tables of a run directory come from, and the resolved `matrix` as JSON values.
 
     sheets, decodes: by data set, the stage that draws its preprocessing and the stage that decodes it. terms: licence
-    and citation of each data set. origins: (label, training) of each training whose initial weights the manifest
-    lists. warnings: the warnings of the plan.
+    and citation of each data set. notes: what each data set set aside. origins: (label, training) of each training
+    whose initial weights the manifest lists. warnings: the warnings of the plan.
     """
 
     matrix: Mapping[str, Any]
@@ -98,6 +111,7 @@ class RunStages:
     sheets: Mapping[Name, Key] = field(default_factory=dict)
     decodes: Mapping[Name, Key] = field(default_factory=dict)
     terms: Mapping[Name, Mapping[str, str]] = field(default_factory=dict)
+    notes: list[DataNote] = field(default_factory=list)
     origins: list[tuple[str, Key]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -125,6 +139,11 @@ class RunStages:
             sheets=dict(plan.sheets),
             decodes=dict(plan.decodes),
             terms=dict(plan.terms),
+            notes=[
+                DataNote(label, note.text, len(note.names), tuple(note.names[:MOST_NAMES]))
+                for label, notes in plan.notes.items()
+                for note in notes
+            ],
             origins=list(dict.fromkeys(_origins(plan))),
             warnings=list(plan.warnings),
         )

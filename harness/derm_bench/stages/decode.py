@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -31,35 +32,53 @@ if TYPE_CHECKING:
     from derm_bench.stages.context import StageContext
 
 CHUNK = 64
+"""The largest number of images that are decoded together."""
+CHUNK_BYTES = 2**23
+"""The largest number of bytes of the stored images of a chunk, unless one image has more."""
+NAMED = 4
+"""The number of images that a note names."""
 Step = Callable[[np.ndarray], np.ndarray]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Item(NamedTuple):
-    """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels, the header of the file and
-    the sharpness."""
+    """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels, what was done besides
+    decoding, the header of the file, and the sharpness."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
     digest: str
+    notes: tuple[str, ...] = ()
     header: ImageHeader | None = None
     sharpness: float = 0.0
 
 
 class Kept:
-    """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, its
-    sharpness, and the header of its file."""
+    """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, its sharpness, and
+    the header of its file; the positions of the images with each note."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
         self.digests: list[str] = []
         self.sharpness: list[float] = []
         self.headers: list[ImageHeader | None] = []
+        self.noted: dict[str, list[int]] = defaultdict(list)
 
     def add(self, position: int, item: Item) -> None:
         self.positions.append(position)
         self.digests.append(item.digest)
         self.sharpness.append(item.sharpness)
         self.headers.append(item.header)
+        for note in item.notes:
+            self.noted[note].append(position)
+
+    def notes(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The notes, sorted, with the number of images and the ids of the first ones."""
+        return [
+            {"text": note, "count": len(found), "names": [ids[i] for i in found[:NAMED]]}
+            for note, found in sorted(self.noted.items())
+        ]
 
 
 class Steps(NamedTuple):
@@ -121,9 +140,11 @@ def decode(context: StageContext) -> dict[str, Any]:
         "sharpness": kept.sharpness,
         "files": _columns(kept.headers),
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
+        "notes": kept.notes(ids),
     }
     (context.out / "index.json").write_text(json.dumps(index))
-    return {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
+    result = {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
+    return result | {"notes": index["notes"]}
 
 
 def opened(context: StageContext) -> tuple[Dataset, Steps]:
@@ -203,7 +224,7 @@ def _read(
 ) -> Iterator[Item | Unreadable]:
     """All images in order, decoded on all threads of the worker."""
     params = context.params
-    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+    size = max(1, min(CHUNK, CHUNK_BYTES // (3 * params.size**2)))
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
         items = [_fit(raw, params.size, params.resize, steps) for raw in images.read(chunk)]
@@ -213,9 +234,24 @@ def _read(
 
     threads = context.machine.threads
     with damage_is_an_error(), _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
-        for done, items in enumerate(pool.map(work, chunks), start=1):
-            context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
+        chunks = (ids[start : start + size] for start in range(0, len(ids), size))
+        for done, items in enumerate(_in_order(pool, work, chunks, 2 * threads), start=1):
+            context.report({"done": min(done * size, len(ids)), "total": len(ids)})
             yield from items
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T], ahead: int
+) -> Iterator[R]:
+    """The results of `work` in the order of the tasks. At most `ahead` of them are made or waited for at a time, so
+    that results do not pile up in memory if they are made faster than they are taken."""
+    waiting: deque[Future[R]] = deque()
+    for task in tasks:
+        waiting.append(pool.submit(work, task))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 @contextlib.contextmanager
@@ -235,7 +271,7 @@ def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
     pixels = _apply(steps.after, pixels)
     pixels = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(pixels.data).hexdigest()
-    return Item(pixels, None if mask is None else mask[..., None], digest, raw.header)
+    return Item(pixels, None if mask is None else mask[..., None], digest, raw.notes, raw.header)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

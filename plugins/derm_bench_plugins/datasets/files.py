@@ -21,7 +21,7 @@ from derm_bench.imageio import (
     MAX_BYTES,
     SUFFIXES,
     UnreadableImage,
-    read_image_and_digest,
+    decode_image,
     read_mask_and_digest,
 )
 from derm_bench.specs import RawImage, Unreadable
@@ -156,19 +156,20 @@ def read_files(
     catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
     """Decode the image and the mask of each id, with the digest of what was decoded. `at_least` is passed to
-    `read_image_and_digest`.
+    `decode_image`.
 
     For an image or mask that cannot be decoded, an `Unreadable` is yielded.
     """
     for name in ids:
         masked = name in catalogue.masks
         try:
-            pixels, image = read_image_and_digest(Path(catalogue.images[name]), at_least=at_least, root=root)
+            decoded = decode_image(Path(catalogue.images[name]), at_least=at_least, root=root)
         except UnreadableImage as error:
             yield Unreadable(error.reason, None if masked else error.digest)
             continue
+        pixels, image, notes = decoded
         if not masked:
-            yield RawImage(pixels, None, image, read_header(Path(catalogue.images[name])))
+            yield RawImage(pixels, None, image, notes, read_header(Path(catalogue.images[name])))
             continue
         try:
             mask, of_mask = read_mask_and_digest(catalogue.masks[name], root=root)
@@ -177,7 +178,7 @@ def read_files(
             yield Unreadable(f"its mask: {error.reason}", digest)
             continue
         header = read_header(Path(catalogue.images[name]))
-        yield RawImage(pixels, mask, _joint(image, of_mask), header)
+        yield RawImage(pixels, mask, _joint(image, of_mask), notes, header)
 
 
 def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:

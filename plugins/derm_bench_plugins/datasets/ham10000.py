@@ -47,6 +47,10 @@ class Ham10000:
         """Return one SHA-256 per image, over its file and the file of its mask."""
         return files.digests(self._known(options))
 
+    def paths(self, options: Ham10000Options) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._known(options).images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         return files.read_files(self._known(self.options), self.options.root, ids, self.at_least)
 

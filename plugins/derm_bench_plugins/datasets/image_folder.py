@@ -43,6 +43,10 @@ class ImageFolder:
         """Return the SHA-256 of each file, by id."""
         return files.digests(self._known(options))
 
+    def paths(self, options: ImageFolderOptions) -> Mapping[str, Path | str]:
+        """Return the path of each image, by id."""
+        return self._known(options).images
+
     def read(self, ids: Sequence[str]) -> Iterator[RawImage | Unreadable]:
         catalogue = self._known(self.options)
         return files.read_files(catalogue, self.options.root, ids, self.at_least)

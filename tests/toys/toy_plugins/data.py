@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+from derm_bench.specs import DatasetDescription, Note, RawImage, Unreadable
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 
@@ -24,6 +24,7 @@ class Blobs:
             classes=names,
             licence="CC0",
             citation="The Toys, 2020",
+            notes=[Note("set aside: grey blobs", ["blob<b>", "blob2"])],
             groups=[f"lesion{i // 2:03d}" for i in range(n)],
             attributes={
                 "age": [20 + i % 50 for i in range(n)],

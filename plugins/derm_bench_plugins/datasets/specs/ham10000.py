@@ -21,4 +21,5 @@ SPEC = DatasetSpec(
     paper="Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5, 180161 (2018)",
     create="derm_bench_plugins.datasets.ham10000:Ham10000",
     options=Ham10000Options,
+    recognise="derm_bench_plugins.datasets.recognising:ham10000",
 )

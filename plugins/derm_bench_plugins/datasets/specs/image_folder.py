@@ -24,4 +24,5 @@ SPEC = DatasetSpec(
     summary="images in one folder per class, optionally within folders train, val and test",
     create="derm_bench_plugins.datasets.image_folder:ImageFolder",
     options=ImageFolderOptions,
+    recognise="derm_bench_plugins.datasets.recognising:image_folder",
 )

@@ -1,0 +1,10 @@
+"""`derm-bench data`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Show what is in a data set, and what is wrong with it, before anything runs."""
