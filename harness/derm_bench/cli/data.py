@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
+from derm_bench.cli.data_audit import audit
+
 
 @click.group()
 def data() -> None:
     """Show what is in a data set, and what is wrong with it, before anything runs."""
+
+
+data.add_command(audit)

@@ -93,6 +93,16 @@ class DataNote:
 MOST_NAMES = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class AuditStage:
+    """The audit of a data set under the split of a seed, and the stage that fails if it found a leak."""
+
+    dataset: Name
+    seed: int
+    key: Key
+    gate: Key
+
+
 @dataclass(frozen=True)
 class RunStages:
     """All stages that the tables of a run directory come from, and the resolved `matrix` as JSON values.
@@ -114,6 +124,7 @@ class RunStages:
     notes: list[DataNote] = field(default_factory=list)
     origins: list[tuple[str, Key]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    audits: list[AuditStage] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan) -> RunStages:
@@ -146,6 +157,7 @@ class RunStages:
             ],
             origins=list(dict.fromkeys(_origins(plan))),
             warnings=list(plan.warnings),
+            audits=[AuditStage(one.dataset, one.split_seed, one.key, one.gate) for one in plan.audits],
         )
 
     def dump(self) -> dict[str, Any]:
@@ -187,6 +199,7 @@ class RunStages:
         keys = {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
+        keys |= {audit.key for audit in self.audits}
         return keys - set(statuses)
 
 
