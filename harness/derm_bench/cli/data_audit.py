@@ -35,8 +35,8 @@ def audit(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     """Decode the data sets of MATRIX and show what is wrong with them under its splits.
 
     Looks for images, groups and near-duplicates in several parts of a split, conflicting labels, classes that something
-    other than the skin tells apart, columns that are the label in disguise, and more. Nothing is trained. Exits with 1 if
-    a run would stop at a finding, else with 0.
+    other than the skin tells apart, columns that are the label in disguise, and more. Nothing is trained. Exits with
+    1 if a run would stop at a finding, else with 0.
     """
     request = plan_request(
         flags,

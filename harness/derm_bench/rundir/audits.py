@@ -115,9 +115,7 @@ def read_audits(folder: Path) -> Sequence[Audit]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
     if len(names) > AUDITS:
         raise UserError(f"contains more than {AUDITS} audits", file=folder)
-    return sorted(
-        map(lambda name: _read(folder / name), names), key=lambda one: (one.dataset, one.split_seed)
-    )
+    return sorted((_read(folder / name) for name in names), key=lambda one: (one.dataset, one.split_seed))
 
 
 def _read(path: Path) -> Audit:

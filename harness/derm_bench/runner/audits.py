@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ class Audited:
     """The documents of the audits that are done, as in the folder audit/ of a run directory, and sentences about stages
     that failed, such as decoding with too many unreadable images."""
 
-    audits: list[Mapping[str, Any]]
-    failures: list[str]
+    audits: Sequence[Mapping[str, Any]]
+    failures: Sequence[str]
     interrupted: bool
 
 
