@@ -1,6 +1,8 @@
-"""Phantoms written to a folder as HAM10000 or as class folders lie on a disk, and the audit of a matrix that reads them."""
+"""Phantoms written to a folder as HAM10000 or as class folders lie on a disk, and the audit of a matrix that reads
+them."""
 
 import csv
+import functools
 import json
 from pathlib import Path
 
@@ -16,23 +18,24 @@ SPECS = {spec.name: spec for spec in specs()}
 CLASSES = ("mel", "nv", "bkl")
 
 
+@functools.cache
 def phantoms(seed: int = 0, images: int = 90, side: int = 64):
     """(description, pixels by id) of phantoms."""
     spec = SPECS["phantom-dermoscopy"]
     options = spec.options(images=images, side=side, seed=seed, imbalance=1.5, classes=CLASSES)
     dataset = create(spec, options, Task((), side))
     described = dataset.describe(options)
-    pixels = {
-        name: raw.pixels for name, raw in zip(described.ids, dataset.read(described.ids), strict=True)
-    }
+    pixels = {name: raw.pixels for name, raw in zip(described.ids, dataset.read(described.ids), strict=True)}
     return described, pixels
 
 
 class PhantomFolder:
-    """Phantoms in memory, to be changed and then written: `label`, `group`, `row` (further columns) and `pixels` by id."""
+    """Phantoms in memory, to be changed and then written: `label`, `group`, `row` (further columns) and `pixels` by
+    id."""
 
     def __init__(self, root: Path, seed: int = 0, images: int = 90, side: int = 64) -> None:
-        described, self.pixels = phantoms(seed, images, side)
+        described, pixels = phantoms(seed, images, side)
+        self.pixels = dict(pixels)
         self.root = root
         self.label = dict(zip(described.ids, described.labels, strict=True))
         self.group = dict(zip(described.ids, described.groups, strict=True))
@@ -72,9 +75,17 @@ def folder(tmp_path):
     return PhantomFolder(tmp_path / "data")
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """What planning remembers of source code, kept from test to test."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def audit(in_process, tmp_path):
+def audit(in_process, tmp_path, cache, monkeypatch):
     """Runs `data audit` on a data set in this process. Returns its exit code and the findings by code."""
+
+    monkeypatch.setenv("DERM_BENCH_CACHE", str(cache))
 
     def run(code: int, name: str, root: Path, protocol: object = "fair", **entry):
         if name == "ham10000":
@@ -84,12 +95,19 @@ def audit(in_process, tmp_path):
             "protocol": protocol,
             "dataset": {"name": name, "root": str(root), "size": 64} | entry,
             "strategies": ["real-only"],
-            "classifiers": ["dermagan-cnn"],
+            "classifiers": ["toy-centroid"],
             "numerics": {"threads": 1},
         }
         (tmp_path / "audited.yaml").write_text(yaml.safe_dump(matrix))
         ran = in_process(
-            "data", "audit", tmp_path / "audited.yaml", "--json", "--executor", "inline", "--out", tmp_path / "out"
+            "data",
+            "audit",
+            tmp_path / "audited.yaml",
+            "--json",
+            "--executor",
+            "inline",
+            "--out",
+            tmp_path / "out",
         )
         assert ran.code == code, ran.err + ran.out
         document = json.loads(ran.out)

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.audit.conftest import PhantomFolder, black_corners
 
 SHORTCUTS = ("label_from", "proxy_column")
@@ -35,9 +37,7 @@ def test_an_identical_file_across_splits_stops_unless_the_protocol_permits_it(fo
     finding = found["duplicates_across_splits"]
     assert finding["severity"] == "stop" and finding["counts"]["sets"] == 1
     assert sorted(finding["parts"]) == ["test", "train"]
-    assert (tmp_path / "out" / finding["sheet"].replace("duplicates", "image-folder-s0-duplicates")).is_file() or list(
-        (tmp_path / "out").glob("*duplicates_across_splits.png")
-    )
+    assert list((tmp_path / "out").glob("*duplicates_across_splits.png"))
     protocol = {"name": "paper", "allow": ["duplicates_across_splits"]}
     found, _ = audit(0, "image-folder", folder.root, protocol, **entry)
     assert found["duplicates_across_splits"]["severity"] == "warning"
@@ -100,7 +100,8 @@ def test_a_class_told_apart_by_the_quality_of_its_compression(folder, audit):
 
 def test_a_class_told_apart_by_the_resolution_of_its_source(folder, audit):
     for name in folder.of("nv"):
-        folder.pixels[name] = folder.pixels[name][::2, ::2].repeat(2, 0).repeat(2, 1)
+        small = Image.fromarray(folder.pixels[name]).resize((32, 32), Image.Resampling.BOX)
+        folder.pixels[name] = np.asarray(small.resize((64, 64), Image.Resampling.BICUBIC))
     for name in folder.label:
         folder.write(name)
     folder.metadata()
@@ -154,9 +155,14 @@ def test_a_leak_ends_a_run_before_anything_trains_and_its_cells_say_why(folder, 
     matrix = tmp_path / "m.yaml"
     text = {
         "name": "leaky",
-        "dataset": {"name": "image-folder", "root": str(folder.root), "size": 16, "split": {"method": "given"}},
+        "dataset": {
+            "name": "image-folder",
+            "root": str(folder.root),
+            "size": 16,
+            "split": {"method": "given"},
+        },
         "strategies": ["real-only"],
-        "classifiers": ["dermagan-cnn"],
+        "classifiers": ["toy-centroid"],
         "budget": {"updates": 1},
         "numerics": {"threads": 1},
     }
@@ -167,7 +173,7 @@ def test_a_leak_ends_a_run_before_anything_trains_and_its_cells_say_why(folder, 
     row = (tmp_path / "fair" / "results.csv").read_text()
     assert "skipped" in row and "identical images" in row
     written = json.loads((tmp_path / "fair" / "audit" / "image-folder-s0.json").read_text())
-    assert [one["severity"] for one in written["findings"]][0] == "stop"
+    assert written["findings"][0]["severity"] == "stop"
     assert (tmp_path / "fair" / "audit" / written["findings"][0]["sheet"]).is_file()
     report = (tmp_path / "fair" / "report.html").read_text()
     assert "Audit of the data" in report
