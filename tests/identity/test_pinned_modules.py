@@ -34,6 +34,21 @@ REASONS = {
     "+metrics.inception": "its features",
     "+metrics.inception_options:InceptionOptions": "its options",
     "+metrics.inception_weights": "which weights are taken",
+    "audit.alignment": "how two images are aligned and compared",
+    "audit.checks": "which checks there are",
+    "audit.classes": "tiny and missing classes, tones, licences",
+    "audit.findings": "what a finding is",
+    "audit.groups": "groups across parts, and their labels",
+    "audit.images": "the images that are looked at",
+    "audit.measures": "what is measured of pixels",
+    "audit.near_duplicates": "which images are compared, and from when on they count",
+    "audit.perceptual": "perceptual hashes",
+    "audit.prediction": "the tests of what predicts a label",
+    "audit.repeats": "identical images",
+    "audit.report": "which findings a permit covers",
+    "audit.resample": "linear maps of images",
+    "audit.traits": "what might tell classes apart",
+    "fingerprint": "the digest of an unreadable file",
     "coordinates": "the columns that say where a row belongs",
     "fidelity.distances": "the formulas of Frechet and kernel distances",
     "fidelity.halves": "which real images are compared with",
@@ -59,6 +74,7 @@ REASONS = {
     "report.score_figures": "figures of scores",
     "report.training_figures": "figures of training and fidelity",
     "run": "the batch that a fit is given",
+    "rundir.audits": "the record of an audit, part of what figures are made from",
     "rundir.directory": "the record of tables that figures are made from",
     "rundir.files": "tables and predictions are written and opened through it",
     "rundir.frames": "rows become frames",
@@ -134,6 +150,14 @@ OF_KINDS = {
     "decode": """
         image_list imageio images protocols sixteen_bits srgb stages.unchanged training.resize
     """,
+    "audit": """
+        audit.alignment audit.checks audit.classes audit.findings audit.groups audit.images audit.measures
+        audit.near_duplicates audit.perceptual audit.prediction audit.repeats audit.report audit.resample audit.traits
+        fingerprint images report.samples splits stage_names stages.decoded
+    """,
+    "audit-gate": """
+        audit.report
+    """,
     "derive": """
         images
     """,
@@ -198,8 +222,8 @@ OF_KINDS = {
         stages.tables
     """,
     "figures": """
-        coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest
+        audit.report coordinates filenames plain_text report.data report.figures report.plots report.score_figures
+        report.training_figures rundir.audits rundir.directory rundir.files rundir.frames rundir.manifest
         rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names

@@ -1,42 +1,44 @@
-"""Plans the audit of each data set under each split, and the gate that nothing trains before."""
+"""Plans the audit of a data set under a split, and the gate that nothing trains before."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from derm_bench.plan import params as p
-from derm_bench.plan.book import Entry
+from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.model import PlannedAudit
-
-if TYPE_CHECKING:
-    from derm_bench.plan.data import DataPlanner
+from derm_bench.splits import PlannedSplit
 
 
-class Audits:
-    """Enters the audits of splits."""
+def enter_audit(
+    book: StageBook, place: tuple[str, int], view: p.View, decode: str, known: Mapping[str, str], licence: str
+) -> None:
+    """Enters the audit of a planned split, and makes the stages that read images under it wait for its gate.
 
-    def __init__(self, data: DataPlanner) -> None:
-        self.data = data
+    place: label of the data set and seed of the split. known: the group of each image, where the data set knows it.
+    """
+    split = book.plan.splits[place]
+    others = _other_groups(split, known)
+    groups = None
+    if others:
+        content = json.dumps(others).encode()
+        groups = hashlib.sha256(content).hexdigest()
+        book.plan.data[groups] = content
+    params = p.Audit(**p.as_dict(view), known_groups=groups, licence=licence)
+    words = {"label": place[0], "seed_number": place[1]}
+    key = book.enter("audit", params, Entry(inputs={"decode": decode}, words=words))
+    permits = p.AuditGate(permits=sorted(book.plan.matrix.protocol.allow))
+    gate = book.enter("audit-gate", permits, Entry(inputs={"audit": key}, words=words))
+    book.plan.audits.append(PlannedAudit(*place, key, gate))
+    book.guard_split(split.digest, gate)
 
-    def add(self, label: str, seed: int) -> None:
-        """Adds the audit of a planned split, and makes the stages that read images under it wait for its gate."""
-        data, book = self.data, self.data.book
-        split = data.split(label, seed)
-        known = data.known_groups[label]
-        others = {
-            name: known[name]
-            for name, group in zip(split.ids, split.groups, strict=True)
-            if known.get(name, group) != group
-        }
-        params = p.Audit(
-            **p.as_dict(data.view(label, seed, 1.0)),
-            known_groups=data.keep(json.dumps(others).encode()) if others else None,
-            licence=data.licences[label],
-        )
-        words = {"label": label, "seed_number": seed}
-        key = book.enter("audit", params, Entry(inputs={"decode": data.decode(label)}, words=words))
-        permits = p.AuditGate(permits=sorted(data.matrix.protocol.allow))
-        gate = book.enter("audit-gate", permits, Entry(inputs={"audit": key}, words=words))
-        book.plan.audits.append(PlannedAudit(label, seed, key, gate))
-        book.guard_split(split.digest, gate)
+
+def _other_groups(split: PlannedSplit, known: Mapping[str, str]) -> dict[str, str]:
+    """The known groups of the images that the split puts into others."""
+    return {
+        name: known[name]
+        for name, group in zip(split.ids, split.groups, strict=True)
+        if known.get(name, group) != group
+    }

@@ -12,7 +12,7 @@ from derm_bench.image_list import ListedImage, write_list
 from derm_bench.lazy import create, load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
-from derm_bench.plan.audits import Audits
+from derm_bench.plan.audits import enter_audit
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, plan_split, select
@@ -37,7 +37,6 @@ class DataPlanner:
         self._selections: dict[str, Selection] = {}
         self.fingerprints: dict[str, Mapping[str, str]] = {}
         self._views: dict[tuple[str, int, float], p.View] = {}
-        self._audits = Audits(self)
         # The licence of each data set.
         self.licences: dict[str, str] = {}
         # The group of each image of a data set, where the data set knows it.
@@ -97,7 +96,8 @@ class DataPlanner:
                 raise self._located(error, label) from error
             self.plan.splits[label, seed] = planned
             self.plan.data[planned.digest] = planned.csv
-            self._audits.add(label, seed)
+            view, known = self.view(label, seed, 1.0), self.known_groups[label]
+            enter_audit(self.book, (label, seed), view, self.decode(label), known, self.licences[label])
         return self.plan.splits[label, seed]
 
     def counts(self, cell: Cell) -> Counter[str]:

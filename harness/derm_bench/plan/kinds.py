@@ -54,8 +54,7 @@ class StageKind:
     work: how its work is measured (None: it is not). held: the number of images that it holds in memory. stores: the
     number of images of the stored size that it writes. seconds: an estimate of its duration from the stage and its
     amount of work. shrink: a function that makes its parameters for a probe. feeds: the tables and folders of the run
-    directory that use its output. gates: whether stages after it do not count as done if it fails, even if an earlier
-    run has made them.
+    directory that use its output.
     """
 
     name: str
@@ -70,7 +69,6 @@ class StageKind:
     seconds: Callable[[Stage, float | None], float] = lambda stage, units: FIXED
     shrink: Callable[[Any, MadeSmall], Any] = lambda params, small: params
     feeds: tuple[str, ...] = ()
-    gates: bool = False
 
     def units(self, stage: Stage, amounts: Amounts) -> float | None:
         """The amount of work of a stage; None if its kind does not measure work."""
@@ -173,13 +171,12 @@ _BUILT_IN = (
     StageKind(
         name="audit-gate",
         word="audit",
-        function="derm_bench.stages.audit:audit_gate",
+        function="derm_bench.stages.audit_gate:audit_gate",
         params=p.AuditGate,
         title="stop at leaks of {label} with split seed {seed_number}",
         on_device=False,
         seconds=_always(0.0),
         shrink=probes.small_gate,
-        gates=True,
     ),
     StageKind(
         name="derive",

@@ -14,7 +14,7 @@ from derm_bench.attempts import FAILURES
 from derm_bench.executors.base import Executor, Job
 from derm_bench.plan.amounts import Amounts
 from derm_bench.plan.keys import key_of
-from derm_bench.plan.kinds import guessed_seconds, kind_of
+from derm_bench.plan.kinds import guessed_seconds
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.store import Store
 
@@ -218,12 +218,13 @@ class Execution:
     def _close_gates(self) -> None:
         """Marks stages that an earlier run has made as skipped if a gate that they come after has failed, such as
         that of an audit without the permit of that run, and what was made of them."""
+        gates = {audit.gate for audit in self.plan.audits}
         closed: set[str] = set()
         for key, stage in self.plan.stages.items():
             if self.outcomes.get(key, PENDING).status != "done":
                 continue
-            gates = (k for k in stage.after if kind_of(self.plan.stages[k]).gates and self._has_failed(k))
-            cause = next(gates, None) or next((k for k in stage.inputs.values() if k in closed), None)
+            failed = (k for k in stage.after if k in gates and self._has_failed(k))
+            cause = next(failed, None) or next((k for k in stage.inputs.values() if k in closed), None)
             if cause is not None:
                 self.skip(key, cause)
                 closed.add(key)

@@ -1,5 +1,4 @@
-"""Stage `audit`: looks for what is wrong with a data set under a split. Stage `audit-gate`: fails for a leak that no
-permit of the matrix covers, so that nothing is trained on it."""
+"""Stage `audit`: looks for what is wrong with a data set under a split."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from derm_bench.audit.checks import SetAside
 from derm_bench.audit.checks import audit as all_findings
 from derm_bench.audit.findings import Finding
 from derm_bench.audit.images import AuditedImages
-from derm_bench.audit.report import AUDIT_FILE, refuse_stops
+from derm_bench.audit.report import AUDIT_FILE
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.stages.decoded import Decoded, decoded_of
 
@@ -64,14 +63,6 @@ def audit(context: StageContext) -> dict[str, Any]:
     return {"images": len(images)} | {
         severity: [one.code for one in found if one.severity == severity] for severity in ("stop", "warning")
     }
-
-
-def audit_gate(context: StageContext) -> dict[str, Any]:
-    """Raises UserError if the audit found a stop that no permit covers. Writes nothing."""
-    params: p.AuditGate = context.params
-    document = json.loads((context.inputs["audit"] / AUDIT_FILE).read_text())
-    refuse_stops(document["findings"], params.permits)
-    return {}
 
 
 def audited(decoded: Decoded, known_groups: Mapping[str, str]) -> AuditedImages:
