@@ -63,12 +63,12 @@ def audits_of(stages: RunStages, records: Records) -> Iterator[tuple[dict[str, A
     folder of its contact sheets."""
     protocol = stages.matrix.get("protocol") or {}
     permits = protocol.get("allow") or () if isinstance(protocol, Mapping) else ()
-    for audit in stages.audits:
-        folder = records.folder(audit.key)
+    for split in stages.splits:
+        folder = records.folder(split.audit) if split.audit else None
         if folder is not None:
             document = read_json(folder / AUDIT_FILE)
             findings = judged(document["findings"], permits)
-            head = {"dataset": audit.dataset, "split_seed": audit.seed}
+            head = {"dataset": split.dataset, "split_seed": split.seed}
             yield {**head, **document, "findings": findings}, folder
 
 

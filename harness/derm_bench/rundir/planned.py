@@ -71,13 +71,15 @@ class CurveStage:
 
 @dataclass(frozen=True, slots=True)
 class SplitUse:
-    """A split: its data set, seed, digest and classes. `own` is False for a data set that only an `init` uses."""
+    """A split: its data set, seed, digest and classes. `own` is False for a data set that only an `init` uses;
+    `audit` is the stage that audits it."""
 
     dataset: Name
     seed: int
     digest: Digest
     classes: tuple[Name, ...]
     own: bool
+    audit: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +93,6 @@ class DataNote:
 
 
 MOST_NAMES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class AuditStage:
-    """The audit of a data set under the split of a seed, and the stage that fails if it found a leak."""
-
-    dataset: Name
-    seed: int
-    key: Key
-    gate: Key
 
 
 @dataclass(frozen=True)
@@ -124,12 +116,12 @@ class RunStages:
     notes: list[DataNote] = field(default_factory=list)
     origins: list[tuple[str, Key]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    audits: list[AuditStage] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan) -> RunStages:
         """Return the stages of a plan that its run directory shows."""
         own = {entry.label for entry in plan.matrix.datasets}
+        audits = {(audit.dataset, audit.split_seed): audit.key for audit in plan.audits}
         matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
         return cls(
             matrix=matrix | {"file": plan.matrix.file.name},
@@ -144,7 +136,7 @@ class RunStages:
             ],
             curves=list(_curves(plan)),
             splits=[
-                SplitUse(label, seed, split.digest, split.classes, label in own)
+                SplitUse(label, seed, split.digest, split.classes, label in own, audits.get((label, seed)))
                 for (label, seed), split in plan.splits.items()
             ],
             sheets=dict(plan.sheets),
@@ -157,7 +149,6 @@ class RunStages:
             ],
             origins=list(dict.fromkeys(_origins(plan))),
             warnings=list(plan.warnings),
-            audits=[AuditStage(one.dataset, one.split_seed, one.key, one.gate) for one in plan.audits],
         )
 
     def dump(self) -> dict[str, Any]:
@@ -199,7 +190,7 @@ class RunStages:
         keys = {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
-        keys |= {audit.key for audit in self.audits}
+        keys |= {split.audit for split in self.splits if split.audit is not None}
         return keys - set(statuses)
 
 
