@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from derm_bench.audit.findings import Finding, bounded, counted
@@ -20,24 +20,35 @@ TONE_SHARE = 0.05
 _NO_TRADE = re.compile(r"\bnc\b|non-?commercial|academic|research (use )?only", re.IGNORECASE)
 
 
-def class_sizes(images: AuditedImages) -> Iterator[Finding]:
-    """The findings about classes without images, or with few images, in a part of the split."""
+def class_sizes(images: AuditedImages, planned: Collection[tuple[str, str]] = ()) -> Iterator[Finding]:
+    """The findings about classes without images, or with few images, in a part of the split. `planned`: (class, part)
+    of the planned images, of which some may have been unreadable or cleaned away."""
     counts = {part: Counter[str]() for part in PARTS}
     for part, label in zip(images.parts, images.labels, strict=True):
         counts[part][label] += 1
     used = [part for part in ("train", "val", "test") if counts[part]]
-    missing = [(name, part) for name in images.classes for part in used if not counts[part][name]]
+    absent = [(name, part) for name in images.classes for part in used if not counts[part][name]]
+    missing = [pair for pair in absent if pair not in planned]
     if missing:
-        listed = "; ".join(f"'{name}' in {part}" for name, part in missing[:6])
         yield Finding(
             code="missing_class",
             severity="stop",
             permit="missing_class",
-            sentence=f"classes without an image in a part of the split: {listed}"
-            + (f"; and {len(missing) - 6} more" if len(missing) > 6 else ""),
+            sentence=f"classes without an image in a part of the split: {_pairs(missing)}",
             counts={"missing": len(missing)},
             parts=tuple(dict.fromkeys(part for _, part in missing)),
             values={"missing": [list(pair) for pair in missing]},
+        )
+    emptied = [pair for pair in absent if pair in planned]
+    if emptied:
+        yield Finding(
+            code="emptied_class",
+            severity="warning",
+            sentence="classes all of whose images in a part of the split are unreadable or were left out by `clean`: "
+            f"{_pairs(emptied)}. What reads this part fails",
+            counts={"emptied": len(emptied)},
+            parts=tuple(dict.fromkeys(part for _, part in emptied)),
+            values={"emptied": [list(pair) for pair in emptied]},
         )
     least = {"train": FEW_TRAINED, "test": FEW_TESTED}
     tiny = [
@@ -58,6 +69,11 @@ def class_sizes(images: AuditedImages) -> Iterator[Finding]:
             parts=tuple(dict.fromkeys(part for _, part, _ in tiny)),
             values={"tiny": [list(one) for one in tiny]},
         )
+
+
+def _pairs(found: Sequence[tuple[str, str]]) -> str:
+    more = f"; and {len(found) - 6} more" if len(found) > 6 else ""
+    return "; ".join(f"'{name}' in {part}" for name, part in found[:6]) + more
 
 
 def unreadable(listed: Sequence[Mapping[str, str]], total: int) -> Iterator[Finding]:
