@@ -18,11 +18,12 @@ from derm_bench.audit.traits import traits
 
 class SetAside(NamedTuple):
     """Images that are not audited: `{id, reason}` of the unreadable ones, of `total` planned images, and the reason
-    by id of those that `clean` has removed."""
+    by id of those that `clean` has removed; (class, part) of all planned images."""
 
     unreadable: Sequence[Mapping[str, str]] = ()
     total: int = 0
     cleaned: Mapping[str, str] = {}
+    planned: frozenset[tuple[str, str]] = frozenset()
 
 
 def audit(
@@ -38,7 +39,7 @@ def audit(
     found = [
         *repeats(images),
         *group_findings(images),
-        *class_sizes(images),
+        *class_sizes(images, aside.planned),
         *unreadable(aside.unreadable, aside.total),
         *near_duplicate_findings(images, near),
         *prediction_findings(predictions(images, traits(images, measured(images)))),

@@ -45,6 +45,7 @@ def audit(context: StageContext) -> dict[str, Any]:
         [entry for entry in decoded.index["unreadable"] if entry["id"] in set(decoded.split.ids)],
         len(decoded.split.ids),
         decoded.dropped,
+        frozenset(zip(decoded.split.labels, decoded.split.parts, strict=True)),
     )
     found = all_findings(
         images,
