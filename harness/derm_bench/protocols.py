@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from derm_bench.image_header import ImageHeader
     from derm_bench.images import ImageSet, Samples
     from derm_bench.run import Run
 
@@ -144,13 +145,15 @@ class RawImage:
     `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
     with the digest from planning; if it is None, `fingerprint` is called again after the images are read. `notes` are
     sentences about what was done to the pixels besides decoding, the same for all images of a kind ("a colour profile
-    was converted to sRGB"), without a full stop. They are counted and shown in the report.
+    was converted to sRGB"), without a full stop. They are counted and shown in the report. `header`
+    is what the file says about itself (codec, size); the audit looks whether it tells classes apart.
     """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
     digest: str | None = None
     notes: tuple[str, ...] = ()
+    header: ImageHeader | None = None
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,13 @@ KINDS = ("dataset", "generator", "classifier", "metric", "transform", "executor"
 class Provenance:
     """Where the images of a generator come from that is not trained by derm-bench. `statement` completes the sentence
     "its images are ...". `split` is the digest, or its first digits, of the split whose training part it was trained
-    on; `sees_test` states that validation or test images were used too."""
+    on; `sees_test` states that validation or test images were used too; `saw` are the ids of the images that it was
+    trained on, where they are known, which are compared with the split."""
 
     statement: str
     split: str = ""
     sees_test: bool = False
+    saw: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

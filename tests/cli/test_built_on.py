@@ -113,7 +113,7 @@ def test_a_part_that_is_not_there_is_named_with_those_that_are(run):
 def test_plan_and_explain_tell_of_what_is_built_on(run, in_process, write_matrix, tmp_path):
     content = {"strategies": [{"name": "real-only"}], "classifiers": [BUILT], "seeds": [0]}
     planned = json.loads(in_process("plan", write_matrix(**content), "--json").out)
-    assert planned["to_run"] == {"decode": 1, "fit": 2, "train": 1, "evaluate": 1, "analyse": 2}
+    assert planned["to_run"] == {"decode": 1, "audit": 2, "fit": 2, "train": 1, "evaluate": 1, "analyse": 2}
     for what in ("fit", "check the health of"):
         assert f"{what} toy-mean [red+green+blue] seed 0" in planned["cells"][0]["to_run"]
     run(**content)

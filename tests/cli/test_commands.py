@@ -43,7 +43,15 @@ def test_plan_executes_nothing(in_process, write_matrix, tmp_path):
     ran = in_process("plan", write_matrix(), "--json")
     assert ran.code == 0, ran.err
     plan = json.loads(ran.out)
-    assert plan["to_run"] == {"decode": 1, "fit": 8, "sample": 8, "train": 6, "evaluate": 6, "analyse": 14}
+    assert plan["to_run"] == {
+        "decode": 1,
+        "audit": 2,
+        "fit": 8,
+        "sample": 8,
+        "train": 6,
+        "evaluate": 6,
+        "analyse": 14,
+    }
     assert plan["detectable_difference"] is None and plan["detectable"][0]["why"] == "two seeds"
     assert not (tmp_path / "store").exists()
     said = in_process("plan", tmp_path / "matrix.yaml").out

@@ -75,6 +75,8 @@ def test_the_input_that_changed_is_named(told, plugins):
     # An option of the classifier: what comes before it hits.
     assert {kind for kind, stage in lr.items() if stage["status"] == "hit"} == {
         "decode",
+        "audit",
+        "audit-gate",
         "fit",
         "health",
         "sample",

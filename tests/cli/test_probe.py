@@ -23,7 +23,7 @@ def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matr
     assert sources.pop("train") == "a probe for 2, a guess for 2"
     assert sources.pop("evaluate") == "a probe for 2, a guess for 2"
     assert sources.pop("analyse") == "a probe for 6, a guess for 2", "statistics and figures read a whole run"
-    assert sources == dict.fromkeys(("decode", "fit", "sample"), "a probe")
+    assert sources == dict.fromkeys(("decode", "audit", "fit", "sample"), "a probe")
     failures = {one["stage"]: (one["status"], one["error"]) for one in plan["probe_failures"]}
     assert failures == {"train broken on real-only seed 0": ("failed", "RuntimeError: no idea")}
     assert plan["estimated_peak_mb"] > 50

@@ -34,6 +34,21 @@ REASONS = {
     "+metrics.inception": "its features",
     "+metrics.inception_options:InceptionOptions": "its options",
     "+metrics.inception_weights": "which weights are taken",
+    "audit.alignment": "how two images are aligned and compared",
+    "audit.checks": "which checks there are",
+    "audit.classes": "tiny and missing classes, tones, licences",
+    "audit.findings": "what a finding is",
+    "audit.groups": "groups across parts, and their labels",
+    "audit.images": "the images that are looked at",
+    "audit.measures": "what is measured of pixels",
+    "audit.near_duplicates": "which images are compared, and from when on they count",
+    "audit.perceptual": "perceptual hashes",
+    "audit.prediction": "the tests of what predicts a label",
+    "audit.repeats": "identical images",
+    "audit.report": "which findings a permit covers",
+    "audit.resample": "linear maps of images",
+    "audit.traits": "what might tell classes apart",
+    "fingerprint": "the digest of an unreadable file",
     "coordinates": "the columns that say where a row belongs",
     "dataset_parts": "which data sets one is made of",
     "fidelity.distances": "the formulas of Frechet and kernel distances",
@@ -68,6 +83,7 @@ REASONS = {
     "rundir.comparison": "the family of comparisons, verdicts and ranks",
     "rundir.sampled": "how scores vary with test images",
     "rundir.subgroups": "scores of subgroups",
+    "rundir.audits": "the record of an audit, part of what figures are made from",
     "rundir.directory": "the record of tables that figures are made from",
     "rundir.files": "tables and predictions are written and opened through it",
     "rundir.frames": "rows become frames",
@@ -156,6 +172,14 @@ OF_KINDS = {
     "decode": """
         dataset_parts image_list imageio images protocols sixteen_bits srgb stages.unchanged training.resize
     """,
+    "audit": """
+        audit.alignment audit.checks audit.classes audit.findings audit.groups audit.images audit.measures
+        audit.near_duplicates audit.perceptual audit.prediction audit.repeats audit.report audit.resample audit.traits
+        fingerprint images report.samples splits stage_names stages.decoded
+    """,
+    "audit-gate": """
+        audit.report
+    """,
     "derive": """
         images
     """,
@@ -229,10 +253,10 @@ OF_KINDS = {
         stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
     "figures": """
-        coordinates filenames plain_text report.across_data_sets
-        stats.data_sets report.data report.figures report.plots report.score_figures
-        report.tables report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
-        rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
+        audit.report coordinates filenames plain_text report.across_data_sets stats.data_sets report.data report.figures
+        report.plots report.score_figures report.tables report.training_figures rundir.audits rundir.directory
+        rundir.files rundir.frames rundir.manifest rundir.planned rundir.predictions rundir.records rundir.samples
+        rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from derm_bench.cli.data_audit import audit
 from derm_bench.cli.data_inspect import inspect
 
 
@@ -12,4 +13,5 @@ def data() -> None:
     """Show what is in a data set, and what is wrong with it, before anything runs."""
 
 
+data.add_command(audit)
 data.add_command(inspect)

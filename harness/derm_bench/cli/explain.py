@@ -78,7 +78,8 @@ def explanations(request: Request, planned: PlannedCell) -> list[dict[str, Any]]
     wanted = list(dict.fromkeys([planned.train, *planned.evaluations.values()]))
     stages = request.plan.stages
     upstream = (k for key in wanted for k in (*request.plan.upstream(key), key))
-    keys = list(dict.fromkeys(each for key in upstream for each in (*stages[key].after, key)))
+    gated = (each for key in upstream for each in (*stages[key].after, key))
+    keys = list(dict.fromkeys(k for key in gated for k in (*request.plan.upstream(key), key)))
     needed = set(Execution(request.plan, request.store).needed(wanted))
     missing = [key for key in keys if not request.store.has(key)]
     earlier = _earlier(request, {request.plan.stages[key].kind for key in missing})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from derm_bench.matrix.options import PluginLookup, states_weights
-from derm_bench.options.pretrained import TrainedOn, weights_options
+from derm_bench.options.pretrained import TrainedOn, ids_in, weights_options
 from derm_bench.plugins.culprit import blaming
 from derm_bench.specs import Provenance, load_object
 
@@ -18,7 +19,7 @@ def stated_by(use: Any, plugins: PluginLookup) -> Provenance:
     if path:
         with blaming(spec, plugins, "provenance(options)"):
             stated: Provenance = load_object(path)(use.options)
-        return stated
+        return _with_ids(stated, use.options)
     if not _starts_from_weights(spec, use.options):
         return Provenance("")
     made = "made by a model that started from weights"
@@ -26,7 +27,14 @@ def stated_by(use: Any, plugins: PluginLookup) -> Provenance:
     if not isinstance(options, TrainedOn) or options.trained_on is None:
         return Provenance(f"{made} of unknown origin")
     statement = f"{made} stated to be trained on '{options.trained_on}'"
-    return Provenance(statement, options.split or "", options.sees_test)
+    return _with_ids(Provenance(statement, options.split or "", options.sees_test), options)
+
+
+def _with_ids(stated: Provenance, options: Any) -> Provenance:
+    """The provenance with the ids of `training_ids`, if the options have such a file."""
+    if not isinstance(options, TrainedOn) or options.training_ids is None:
+        return stated
+    return replace(stated, saw=ids_in(options.training_ids))
 
 
 def lacks_statement(use: Any, plugins: PluginLookup) -> bool:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from pathlib import Path
 
 from pydantic import BaseModel, Field, model_validator
 
+from derm_bench.errors import UserError
 from derm_bench.options.base import Options
 from derm_bench.options.paths import takes_paths
+from derm_bench.regular_files import read_regular
 
 WEIGHTS = ("weights", "checkpoint", "pretrained")
 """The names of options that, as paths, say that a generator starts from weights of elsewhere."""
+
+MAX_IDS_BYTES = 64 * 2**20
 
 _PARTS = frozenset({"train", "training", "val", "validation", "test", "all"})
 _FILLING = frozenset({"and", "the", "of", "on", "set", "split", "data", "images", "part"})
@@ -31,6 +38,13 @@ class TrainedOn(Options):
         pattern="^[0-9a-f]{8,64}$",
         description="with trained_on: train, the digest of that split, or at least its first 8 digits; "
         "`derm-bench plan MATRIX --json` prints it under `splits`",
+    )
+
+    training_ids: Path | None = Field(
+        None,
+        description="a file with the ids of the images that the model was trained on: one per line, or the split of a "
+        "run directory (splits/*.csv), of which the rows with the split train count; validation and test images among "
+        "them need the permit generator_sees_test",
     )
 
     @property
@@ -55,6 +69,20 @@ class TrainedOn(Options):
         if self.split is not None and not only_train:
             raise ValueError("split may be set only with trained_on: train")
         return self
+
+
+def ids_in(file: Path) -> frozenset[str]:
+    """The ids in a file of `training_ids`. Raises UserError if it cannot be read or is too large."""
+    place = file.expanduser().absolute()
+    try:
+        text = read_regular(place, MAX_IDS_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise UserError(f"the file of training ids cannot be read: {error}", file=place) from error
+    first = text.partition("\n")[0].strip().split(",")
+    if "image_id" in first and "split" in first:
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return frozenset(row["image_id"] for row in rows if row["split"] == "train")
+    return frozenset(filter(None, (line.strip() for line in text.splitlines())))
 
 
 def weights_options(model: type[BaseModel]) -> list[str]:

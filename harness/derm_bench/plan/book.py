@@ -83,6 +83,7 @@ class StageBook:
         # The plugins that each stage runs, by its key.
         self.used: dict[str, Used] = {}
         self._guards: dict[str, tuple[str, ...]] = {}
+        self._split_guards: dict[str, tuple[str, ...]] = {}
         self._memo: dict[Any, Any] = {}
         self._texts = CanonicalTexts()
 
@@ -91,6 +92,12 @@ class StageBook:
         done."""
         known = self._guards.get(key, ())
         self._guards[key] = known if by in known else (*known, by)
+
+    def guard_split(self, digest: str, by: str) -> None:
+        """Makes every stage that is entered from now on and reads images under the split `digest` wait until the stage
+        `by` is done."""
+        known = self._split_guards.get(digest, ())
+        self._split_guards[digest] = known if by in known else (*known, by)
 
     def enter(self, kind: str, params: Any, entry: Entry = NOTHING) -> str:
         """Returns the key of a stage, after entering the stage into the plan if it has no equal one."""
@@ -105,6 +112,7 @@ class StageBook:
             title = known.title.format_map(named)
             after = entry.after
             guards = [self._guards[other] for other in entry.inputs.values() if other in self._guards]
+            guards += filter(None, [self._split_guards.get(getattr(params, "split", ""))])
             if guards:
                 after = tuple(dict.fromkeys(itertools.chain(after, *guards)))
             self.plan.stages[key] = Stage(

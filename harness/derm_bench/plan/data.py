@@ -13,6 +13,7 @@ from derm_bench.image_list import ListedImage, write_list
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
+from derm_bench.plan.audits import enter_audit
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, divided_groups, missing_classes, plan_split, select
@@ -39,6 +40,8 @@ class DataPlanner:
         self._views: dict[tuple[str, int, float], p.View] = {}
         # The licence of each data set.
         self.licences: dict[str, str] = {}
+        # The group of each image of a data set, where the data set knows it.
+        self.known_groups: dict[str, Mapping[str, str]] = {}
 
     def other(
         self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...], word: str = "init"
@@ -88,6 +91,8 @@ class DataPlanner:
                 raise self._located(error, label) from error
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
+            groups = description.groups if description.groups is not None else ()
+            self.known_groups[label] = dict(zip(description.ids, groups, strict=False))
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
             self.plan.notes[label] = [note for note in description.notes if not note.warns]
             self.plan.warnings += [f"{label}: {note.sentence()}" for note in description.notes if note.warns]
@@ -119,6 +124,8 @@ class DataPlanner:
                 self.plan.warnings.append(f"permitted by ungrouped_split: {message}")
             self.plan.splits[label, seed] = planned
             self.plan.data[planned.digest] = planned.csv
+            view, known = self.view(label, seed, 1.0), self.known_groups[label]
+            enter_audit(self.book, (label, seed), view, self.decode(label), known, self.licences[label])
         return self.plan.splits[label, seed]
 
     def counts(self, cell: Cell) -> Counter[str]:
@@ -166,7 +173,7 @@ class DataPlanner:
             digests = self.fingerprints[label]
             rows = zip(selection.ids, selection.groups, selection.labels, strict=True)
             listed = (ListedImage(name, group, label, digests[name]) for name, group, label in rows)
-            images = self._keep(write_list(listed))
+            images = self.keep(write_list(listed))
             params = p.Decode(**self.reading(label), images=images, unreadable=entry.clean.unreadable)
             self.plan.decodes[label] = self.book.enter("decode", params, self.reader(label))
         return self.plan.decodes[label]
@@ -220,7 +227,8 @@ class DataPlanner:
                 found[place] = self.book.enter("derive", params, entry)
         return found
 
-    def _keep(self, content: bytes) -> str:
+    def keep(self, content: bytes) -> str:
+        """Adds a file to the data of the plan and returns its digest."""
         digest = hashlib.sha256(content).hexdigest()
         self.plan.data[digest] = content
         return digest

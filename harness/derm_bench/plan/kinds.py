@@ -8,18 +8,21 @@ by name. A new kind needs a record of its parameters in `params.py`, a stage fun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from derm_bench.errors import did_you_mean
 from derm_bench.plan import params as p
+from derm_bench.plan import probes
 from derm_bench.plan.amounts import Amounts, MadeSmall
 from derm_bench.plan.model import Stage
+from derm_bench.splits import PARTS
 
 # Rough seconds for stages without earlier timings. Only their order matters: the longest stages start first.
 FIXED = 1.0
 EVALUATE, REFERENCE = 0.5, 15.0
 PER_IMAGE_DECODED, PER_IMAGE_SAMPLED, PER_IMAGE_FITTED, PER_IMAGE_TRAINED = 0.002, 0.001, 0.003, 0.002
+PER_IMAGE_AUDITED = 0.005
 # The number of images per update if a plugin has no option with the batch size.
 BATCH_SIZE = 64
 
@@ -102,6 +105,10 @@ def _half(stage: Stage, amounts: Amounts) -> float:
     return float(amounts.half(stage.params, stage.params.of_class))
 
 
+def _audited(stage: Stage, amounts: Amounts) -> float:
+    return float(sum(sum(amounts.count(stage.params, part).values()) for part in PARTS))
+
+
 def _fitted_on(stage: Stage, amounts: Amounts) -> float:
     return float(amounts.fitted_on(stage))
 
@@ -132,43 +139,6 @@ def _always(seconds: float) -> Callable[[Stage, float | None], float]:
     return lambda stage, units: seconds
 
 
-# ------------------------------------------------------------------------------------ probes
-
-
-def _small_view(params: Any, small: MadeSmall) -> Any:
-    return replace(params, split=small.split(params.split), fraction=1.0, clean={}, select_on_test=False)
-
-
-def _small_decode(params: p.Decode, small: MadeSmall) -> p.Decode:
-    return replace(params, images=small.images(params.images), unreadable=1.0)
-
-
-def _small_fit(params: p.Fit, small: MadeSmall) -> p.Fit:
-    return replace(_small_view(params, small), updates=small.updates, snapshots=None, extra={})
-
-
-def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:
-    return replace(_small_view(params, small), n=small.samples, snapshot=None)
-
-
-def _small_filter(params: p.Filter, small: MadeSmall) -> p.Filter:
-    """The parameters of a filter that grades the samples of a probe and keeps one of them."""
-    return replace(params, n=1, snapshot=None)
-
-
-def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
-    """The parameters of a training on real images alone, since an update costs the same, and without evaluations, which
-    would take longer than the few updates of a probe."""
-    view = _small_view(params, small)
-    return replace(view, updates=small.updates, val="held_out", holdout=0.0, replace_real=False)
-
-
-def _small_evaluate(params: p.Evaluate, small: MadeSmall) -> p.Evaluate:
-    """The parameters of an evaluation on the test part of the split, since an image takes the same time wherever it is
-    from."""
-    return replace(_small_view(params, small), test={})
-
-
 # ---------------------------------------------------------------------------------- the kinds
 
 
@@ -184,7 +154,29 @@ _BUILT_IN = (
         held=_decoded,
         stores=_decoded,
         seconds=_per_unit(PER_IMAGE_DECODED),
-        shrink=_small_decode,
+        shrink=probes.small_decode,
+    ),
+    StageKind(
+        name="audit",
+        word="audit",
+        function="derm_bench.stages.audit:audit",
+        params=p.Audit,
+        title="audit {label} with split seed {seed_number}",
+        on_device=False,
+        work=Work("images", _audited, "images"),
+        seconds=_per_unit(PER_IMAGE_AUDITED),
+        shrink=probes.small_view,
+        feeds=("audit",),
+    ),
+    StageKind(
+        name="audit-gate",
+        word="audit",
+        function="derm_bench.stages.audit_gate:audit_gate",
+        params=p.AuditGate,
+        title="stop at leaks of {label} with split seed {seed_number}",
+        on_device=False,
+        seconds=_always(0.0),
+        shrink=probes.small_gate,
     ),
     StageKind(
         name="derive",
@@ -202,7 +194,7 @@ _BUILT_IN = (
         work=Work("updates", _updates, "updates"),
         held=_fitted_on,
         seconds=_per_update(PER_IMAGE_FITTED),
-        shrink=_small_fit,
+        shrink=probes.small_fit,
         feeds=("history",),
     ),
     StageKind(
@@ -211,7 +203,7 @@ _BUILT_IN = (
         function="derm_bench.stages.health:health",
         params=p.Health,
         title="check the health of {generator} [{classes}] seed {seed_number}",
-        shrink=_small_view,
+        shrink=probes.small_view,
         feeds=("health",),
     ),
     StageKind(
@@ -222,7 +214,7 @@ _BUILT_IN = (
         title="fit the reference network of {label}",
         held=_fitted_on,
         seconds=_always(REFERENCE),
-        shrink=_small_view,
+        shrink=probes.small_view,
     ),
     StageKind(
         name="sample",
@@ -234,7 +226,7 @@ _BUILT_IN = (
         held=_asked,
         stores=_asked,
         seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
-        shrink=_small_sample,
+        shrink=probes.small_sample,
     ),
     StageKind(
         name="filter",
@@ -246,7 +238,7 @@ _BUILT_IN = (
         held=_asked,
         stores=_asked,
         seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
-        shrink=_small_filter,
+        shrink=probes.small_filter,
     ),
     StageKind(
         name="real-features",
@@ -255,7 +247,7 @@ _BUILT_IN = (
         params=p.RealFeatures,
         title="features of real {of_class} of {label}",
         work=Work("images", _half),
-        shrink=_small_view,
+        shrink=probes.small_view,
     ),
     StageKind(
         name="fidelity",
@@ -264,7 +256,7 @@ _BUILT_IN = (
         params=p.Fidelity,
         title="score {what} [{of_class}]",
         work=Work("images", _half),
-        shrink=_small_view,
+        shrink=probes.small_view,
         feeds=("fidelity",),
     ),
     StageKind(
@@ -284,7 +276,7 @@ _BUILT_IN = (
         work=Work("updates", _updates, "updates"),
         held=_trained_on,
         seconds=_per_update(PER_IMAGE_TRAINED),
-        shrink=_small_train,
+        shrink=probes.small_train,
         feeds=("results", "composition", "history"),
     ),
     StageKind(
@@ -296,7 +288,7 @@ _BUILT_IN = (
         work=Work("images", _scored),
         held=_scored,
         seconds=_always(EVALUATE),
-        shrink=_small_evaluate,
+        shrink=probes.small_evaluate,
         feeds=("results", "predictions"),
     ),
     StageKind(
@@ -314,7 +306,7 @@ _BUILT_IN = (
         function="derm_bench.stages.training_features:training_features",
         params=p.TrainingFeatures,
         title="features of training images of {label}",
-        shrink=_small_view,
+        shrink=probes.small_view,
     ),
     StageKind(
         name="neighbours",
@@ -322,7 +314,7 @@ _BUILT_IN = (
         function="derm_bench.stages.neighbours:neighbours",
         params=p.Neighbours,
         title="draw real neighbours of samples of {title}",
-        shrink=_small_view,
+        shrink=probes.small_view,
         feeds=("samples",),
     ),
     StageKind(
@@ -331,7 +323,7 @@ _BUILT_IN = (
         function="derm_bench.stages.interpolate:interpolate",
         params=p.Interpolation,
         title="interpolate between samples of {title}",
-        shrink=_small_view,
+        shrink=probes.small_view,
         feeds=("samples",),
     ),
     StageKind(

@@ -97,6 +97,16 @@ class PlannedRequired:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedAudit:
+    """The audit of a data set under one split, and the stage that fails if it found a leak without a permit."""
+
+    dataset: str
+    split_seed: int
+    key: str
+    gate: str
+
+
 @dataclass
 class Plan:
     """All the work of a run.
@@ -106,7 +116,7 @@ class Plan:
     decodes, terms (licence and citation), notes (what was set aside): by data set, including data sets that no cell is
     trained on: those of `init` and of external test sets. tests: the labels of the latter, by the data set of the cells
     and the test set. analysis: the stages of statistics and figures, by kind; they run after all other stages have
-    ended.
+    ended. audits: one per split; no stage that reads images under a split starts before the gate of its audit.
     """
 
     matrix: Matrix
@@ -116,6 +126,7 @@ class Plan:
     fidelity: list[PlannedFidelity] = field(init=False, default_factory=list)
     fits: list[PlannedFit] = field(init=False, default_factory=list)
     required: list[PlannedRequired] = field(init=False, default_factory=list)
+    audits: list[PlannedAudit] = field(init=False, default_factory=list)
     pictures: dict[str, list[str]] = field(init=False, default_factory=dict)
     sheets: dict[str, str] = field(init=False, default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
@@ -138,6 +149,7 @@ class Plan:
         again even if what was made of it is there."""
         found = itertools.chain(
             self.decodes.values(),
+            *((audit.key, audit.gate) for audit in self.audits),
             *((fit.key, fit.health) for fit in self.fits),
             (required.key for required in self.required),
             *((planned.train, *planned.evaluations.values()) for planned in self.cells),

@@ -74,6 +74,22 @@ class View:
 
 
 @dataclass(kw_only=True, slots=True)
+class Audit(View):
+    """What is wrong with a data set under a split. `known_groups`: the digest of a JSON map from id to the group that
+    the data set knows, None where the split has the same groups; `licence`: of the images."""
+
+    known_groups: str | None
+    licence: str
+
+
+@dataclass(kw_only=True, slots=True)
+class AuditGate:
+    """Whether anything may be trained after an audit; `permits` are those of the matrix."""
+
+    permits: Sequence[str]
+
+
+@dataclass(kw_only=True, slots=True)
 class Derive:
     """Named data derived from all images of a data set: `function(images, **options)` returns one row per image."""
 

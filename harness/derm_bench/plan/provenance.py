@@ -20,6 +20,8 @@ from derm_bench.yamlio import KeyPath
 # The value of `finite` for a generator that returns each of the images that it reads once.
 READS = "reads"
 
+PERMIT = "generator_sees_test"
+
 
 def check_provenance(plan: Plan, plugins: Plugins) -> None:
     """Adds warnings to the plan. Raises UserErrors if a stated split differs from the planned one, if a generator needs
@@ -37,6 +39,9 @@ def check_provenance(plan: Plan, plugins: Plugins) -> None:
             if problem is not None:
                 problems.setdefault(problem.message, problem)
             _warn(plan, _remarks(fit.strategy, fit.train_fraction, stated))
+            problem = _held_out(plan, fit.strategy, fit.dataset, fit.split_seed, stated, at[:3])
+            if problem is not None:
+                problems.setdefault(problem.message, problem)
         if spec.reads == "reserve" and not plan.splits[fit.dataset, fit.split_seed].counts("reserve"):
             problem = no_reserve(
                 plan.matrix, strategy.generator.name, fit.dataset, ("strategies", place, "generator")
@@ -61,7 +66,11 @@ def check_required(plan: Plan, plugins: Plugins, use: Any, cell: Cell, at: tuple
         problem = _other_split(plan, cell.dataset, cell.split_seed, stated, at)
         if problem is not None:
             raise problem
-        _warn(plan, _remarks(f"{cell.classifier or cell.strategy}/{use.name}", cell.train_fraction, stated))
+        name = f"{cell.classifier or cell.strategy}/{use.name}"
+        _warn(plan, _remarks(name, cell.train_fraction, stated))
+        problem = _held_out(plan, name, cell.dataset, cell.split_seed, stated, at)
+        if problem is not None:
+            raise problem
 
 
 def _other_split(
@@ -72,6 +81,30 @@ def _other_split(
         return None
     message = f"the model was trained on the split {stated.split}, but the split of {dataset} is {digest}"
     hint = "they may have been trained on its test images: use one strategy and split.seed per split"
+    return plan.matrix.error(message, at, hint)
+
+
+def _held_out(
+    plan: Plan, name: str, dataset: str, split_seed: int, stated: Provenance, at: tuple[str | int, ...]
+) -> UserError | None:
+    """The error for a model that saw validation or test images of the split, by their ids; a warning in the plan if the
+    protocol permits it."""
+    split = plan.splits[dataset, split_seed]
+    seen = [
+        one
+        for one, part in zip(split.ids, split.parts, strict=True)
+        if part in ("val", "test") and one in stated.saw
+    ]
+    if not seen:
+        return None
+    message = (
+        f"{name}: the model was trained on {len(seen):,} of the validation and test images of {dataset} "
+        f"({seen[0]}{' and others' if len(seen) > 1 else ''})"
+    )
+    if PERMIT in plan.matrix.protocol.allow:
+        _warn(plan, [f"{message} (permitted by {PERMIT})"])
+        return None
+    hint = f"use images of a model that saw training images alone, or protocol: {{name: paper, allow: [{PERMIT}]}}"
     return plan.matrix.error(message, at, hint)
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import comparisons, pictures, view
+from derm_bench.report import audit, comparisons, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
@@ -96,6 +96,7 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
+        "audit": _maybe(audit.findings(data)),
     }
 
 
@@ -108,6 +109,7 @@ def _images(data: ReportData) -> dict[str, Any]:
         "samples": pictures.grouped(shown),
         "left_out": len(made) - len(shown),
         "licences": any(picture.real for picture in made),
+        "audited": pictures.grouped(pictures.carried(audit.sheets(data))),
         "preprocessing": pictures.grouped(pictures.carried(prepared)),
     }
 
@@ -178,6 +180,7 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("samples", "Synthetic images", context["samples"]),
         ("fidelity", "Fidelity", context["fidelity"]),
         ("data", "Training sets", context["composition"]),
+        ("audit", "Audit of the data", context["audit"]),
         ("training", "Training curves", has["training"]),
         ("costs", "Time and memory", context["costs"]),
         ("sources", "Data sets", context["sources"]),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from derm_bench.report import comparisons, pictures, view
+from derm_bench.report import audit, comparisons, pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile
@@ -33,6 +33,12 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     health = view.health(data)
     parts += _section("Image metrics", ([health] if health else []) + view.fidelity(data))
     parts += _section("What the classifiers were trained on", view.composition(data))
+    audited = audit.findings(data)
+    parts += _section("Audit of the data", [audited] if audited else [])
+    parts += _links(
+        "Images of the findings",
+        [(f"{p.heading}: {p.label}", f"audit/{p.path.name}") for p in audit.sheets(data)],
+    )
     costs = view.costs(data)
     parts += _section("Time and memory", [costs] if costs else [])
     parts += _links("Figures", [(f.title, f"figures/{f.file}") for f in figures])

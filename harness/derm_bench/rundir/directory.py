@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.errors import UserError
 from derm_bench.filenames import FileNames
+from derm_bench.rundir.audits import FOLDER as AUDIT
+from derm_bench.rundir.audits import Audit, read_audits, write_audits
 from derm_bench.rundir.files import check_directory, emptied, removed, write_bytes, write_json
 from derm_bench.rundir.frames import read_csv, write_csv
 from derm_bench.rundir.manifest import (
@@ -43,6 +45,7 @@ class RunFiles:
     tables: Mapping[str, pd.DataFrame]
     predictions: Path | None
     sheets: Sequence[Sheet]
+    audits: Sequence[Audit] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
     write_predictions(stages, records, out / PREDICTIONS.file)
     write_samples(stages, records, out / "samples")
     write_splits(stages, writing.splits, out / "splits")
+    write_audits(stages, records, out / AUDIT)
     directions = writing.directions
     if directions is None:
         classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
@@ -85,7 +89,9 @@ def write_run(out: Path, stages: RunStages, records: Records, writing: Writing) 
         stages, records, out, writing.provenance, directions, writing.statuses, writing.failures
     )
     write_json(manifest, out / MANIFEST)
-    return RunFiles(out, manifest, tables, out / PREDICTIONS.file, read_index(out / "samples"))
+    return RunFiles(
+        out, manifest, tables, out / PREDICTIONS.file, read_index(out / "samples"), read_audits(out / AUDIT)
+    )
 
 
 def write_splits(stages: RunStages, contents: Mapping[str, bytes], folder: Path) -> None:
@@ -123,4 +129,5 @@ def read_run(folder: Path) -> RunFiles:
         tables,
         predictions if predictions.is_file() else None,
         read_index(folder / "samples"),
+        read_audits(folder / AUDIT),
     )

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from derm_bench.errors import UserError
 
-FOLDERS = ("samples", "splits", "figures")
+FOLDERS = ("samples", "splits", "audit", "figures")
 MANIFEST_BYTES = 64 * 2**20
 TABLE_BYTES = 2 * 2**30
 ENTRIES = 100_000

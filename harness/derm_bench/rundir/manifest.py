@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from derm_bench.errors import UserError
+from derm_bench.rundir.audits import audit_warnings
 from derm_bench.rundir.files import digests, read_json, write_json
 from derm_bench.rundir.frames import LONGEST_NAME
 from derm_bench.rundir.planned import RunStages
@@ -74,7 +75,7 @@ def make_manifest(
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
-        "warnings": [*failures, *warnings_of(stages, records)],
+        "warnings": [*failures, *warnings_of(stages, records), *audit_warnings(stages, records)],
         "health": list(health_rows(stages, records)),
         "files": digests(out, [MANIFEST, *REPORTS, "figures"]),
         "plan": {"stages": stages.dump(), "statuses": statuses},

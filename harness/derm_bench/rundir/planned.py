@@ -73,7 +73,7 @@ class CurveStage:
 class SplitUse:
     """A split: its data set, seed, digest and classes. `own` is False for a data set that no cell is trained on: that
     of an `init`, or an external test set, whose images are all in `test`. For the latter `test_set` is its name, and
-    `tests` the data set of the cells that are scored on it."""
+    `tests` the data set of the cells that are scored on it. `audit` is the stage that audits it."""
 
     dataset: Name
     seed: int
@@ -82,6 +82,7 @@ class SplitUse:
     own: bool
     test_set: Name = ""
     tests: Name = ""
+    audit: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class RunStages:
         """Return the stages of a plan that its run directory shows."""
         own = {entry.label for entry in plan.matrix.datasets}
         tests = {label: (test_set, dataset) for (dataset, test_set), label in plan.tests.items()}
+        audits = {(audit.dataset, audit.split_seed): audit.key for audit in plan.audits}
         matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
         return cls(
             matrix=matrix | {"file": plan.matrix.file.name},
@@ -138,7 +140,15 @@ class RunStages:
             ],
             curves=list(_curves(plan)),
             splits=[
-                SplitUse(label, seed, split.digest, split.classes, label in own, *tests.get(label, ()))
+                SplitUse(
+                    label,
+                    seed,
+                    split.digest,
+                    split.classes,
+                    label in own,
+                    *tests.get(label, ("", "")),
+                    audits.get((label, seed)),
+                )
                 for (label, seed), split in plan.splits.items()
             ],
             sheets=dict(plan.sheets),
@@ -192,6 +202,7 @@ class RunStages:
         keys = {key for cell in self.cells for key in (cell.train, *cell.evaluations.values())}
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
+        keys |= {split.audit for split in self.splits if split.audit is not None}
         return keys - set(statuses)
 
 

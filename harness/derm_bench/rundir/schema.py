@@ -323,6 +323,9 @@ TABLES: Mapping[str, Table] = {
 OTHER_FILES: Mapping[str, str] = {
     "samples/*.png": "Sheets of images: samples of generators, their nearest real neighbours, preprocessing.",
     "samples/index.json": "What each sheet shows.",
+    "audit/<dataset>-s<seed>.json": "What the audit of a data set under a split found: severity, sentence, "
+    "counts, ids.",
+    "audit/*.png": "Contact sheets of the real images that a finding is about.",
     "manifest.json": "The matrix, the machine and the versions of the run, and the digests of the other files.",
     "figures/*.svg": "The figures of the report.",
     "figures/figures.json": "Title and caption of each figure.",

@@ -41,6 +41,9 @@ class Outcome:
     ran_now: bool = False
 
 
+PENDING = Outcome("pending")
+
+
 class Observer(Protocol):
     """Receives the events of an execution."""
 
@@ -132,6 +135,7 @@ class Execution:
         finally:
             for key in todo:
                 self.outcomes.setdefault(key, Outcome("pending", "the run ended before it started"))
+            self._close_gates()
             observer.end()
 
     def outcome(self, key: str) -> Outcome:
@@ -210,6 +214,23 @@ class Execution:
             if stage.optional and not open_still and self.store.has(self.job_of(stage).key):
                 del left[key]
         return list(left)
+
+    def _close_gates(self) -> None:
+        """Marks stages that an earlier run has made as skipped if a gate that they come after has failed, such as
+        that of an audit without the permit of that run, and what was made of them."""
+        gates = {audit.gate for audit in self.plan.audits}
+        closed: set[str] = set()
+        for key, stage in self.plan.stages.items():
+            if self.outcomes.get(key, PENDING).status != "done":
+                continue
+            failed = (k for k in stage.after if k in gates and self._has_failed(k))
+            cause = next(failed, None) or next((k for k in stage.inputs.values() if k in closed), None)
+            if cause is not None:
+                self.skip(key, cause)
+                closed.add(key)
+
+    def _has_failed(self, key: str) -> bool:
+        return self.outcomes.get(key, PENDING).status in (*FAILURES, "skipped")
 
     def _is_unavailable(self, key: str) -> bool:
         outcome = self.outcomes.get(key)

@@ -26,6 +26,7 @@ from derm_bench.stages.unchanged import Unchanged, refuse_absent
 from derm_bench.training.resize import Resize, fit_square
 
 if TYPE_CHECKING:
+    from derm_bench.image_header import ImageHeader
     from derm_bench.plan import params as p
     from derm_bench.protocols import Dataset
     from derm_bench.stages.context import StageContext
@@ -43,29 +44,32 @@ R = TypeVar("R")
 
 class Item(NamedTuple):
     """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels, what was done besides
-    decoding, and the sharpness."""
+    decoding, the header of the file, and the sharpness."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
     digest: str
     notes: tuple[str, ...] = ()
+    header: ImageHeader | None = None
     sharpness: float = 0.0
 
 
 class Kept:
-    """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, and its
-    sharpness; the positions of the images with each note."""
+    """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, its sharpness, and
+    the header of its file; the positions of the images with each note."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
         self.digests: list[str] = []
         self.sharpness: list[float] = []
+        self.headers: list[ImageHeader | None] = []
         self.noted: dict[str, list[int]] = defaultdict(list)
 
     def add(self, position: int, item: Item) -> None:
         self.positions.append(position)
         self.digests.append(item.digest)
         self.sharpness.append(item.sharpness)
+        self.headers.append(item.header)
         for note in item.notes:
             self.noted[note].append(position)
 
@@ -132,7 +136,9 @@ def decode(context: StageContext) -> dict[str, Any]:
         },
         "ordinal": description.ordinal,
         "digests": kept.digests,
+        "contents": [listed[i].digest for i in kept.positions],
         "sharpness": kept.sharpness,
+        "files": _columns(kept.headers),
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
         "notes": kept.notes(ids),
     }
@@ -200,6 +206,13 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _columns(headers: Sequence[ImageHeader | None]) -> dict[str, list[Any]]:
+    """The headers of files as columns, with None for an image that is not a file; empty if no image is."""
+    first = next((header for header in headers if header is not None), None)
+    names = () if first is None else first._fields
+    return {name: [header and getattr(header, name) for header in headers] for name in names}
+
+
 def _codes(labels: Sequence[str]) -> list[int]:
     """Labels of a task as indices into its sorted names; -1 for a missing label."""
     names = {name: k for k, name in enumerate(sorted({label for label in labels if label}))}
@@ -258,7 +271,7 @@ def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
     pixels = _apply(steps.after, pixels)
     pixels = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(pixels.data).hexdigest()
-    return Item(pixels, None if mask is None else mask[..., None], digest, raw.notes)
+    return Item(pixels, None if mask is None else mask[..., None], digest, raw.notes, raw.header)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

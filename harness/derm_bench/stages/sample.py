@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +13,7 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.images import save_images
 from derm_bench.protocols import SampleRequest
+from derm_bench.splits import read_split
 from derm_bench.stage_names import CHOSEN
 from derm_bench.stages.choose import chosen_step
 from derm_bench.stages.seen import restore
@@ -54,11 +58,50 @@ def sample(context: StageContext) -> dict[str, Any]:
     pixels = torch.cat(images)[: params.n]
     save_images(context.out / "images.npy", pixels)
     columns = {column: values[: params.n] for column, values in attributes.items()}
-    document: dict[str, Any] = {"source_ids": sources[: params.n], "attributes": columns}
+    _refuse_held_out(context, sources)
+    document: dict[str, Any] = {
+        "source_ids": sources[: params.n],
+        "attributes": columns,
+        "lineage": _lineage(params, path),
+    }
     if CHOSEN in context.inputs:
         document["snapshot"] = "last" if step is None else step
     (context.out / "samples.json").write_text(json.dumps(document))
     return {"n": len(pixels), "label": params.label}
+
+
+def _lineage(params: p.Sample, state: Path) -> dict[str, Any]:
+    """Where the images come from: the generator, the seed of each chunk of images (`seed` plus its number), the state
+    that drew them, and the data that the generator was fitted on."""
+    with state.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "generator": params.generator,
+        "seed": params.seed,
+        "chunk": CHUNK,
+        "checkpoint": {"update": "last" if params.snapshot is None else params.snapshot, "sha256": digest},
+        "trained_on": {
+            "split": params.split,
+            "part": params.reads,
+            "fraction": params.fraction,
+            "classes": list(params.fit_classes),
+        },
+    }
+
+
+def _refuse_held_out(context: StageContext, sources: Sequence[str]) -> None:
+    """Raises UserError if images were made from validation or test images, by their source ids."""
+    params: p.Sample = context.params
+    if not sources or params.reads == "all":
+        return
+    split = read_split(context.planned(params.split), params.classes)
+    held = {name for name, part in zip(split.ids, split.parts, strict=True) if part in ("val", "test")}
+    seen = sorted(held & set(sources))
+    if seen:
+        raise UserError(
+            f"{len(seen)} of the images were made from validation or test images (for example {seen[0]})",
+            hint="make them from the training images that the generator is given",
+        )
 
 
 def _checked(drawn: Samples, n: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
+from derm_bench.image_header import read_header
 from derm_bench.imageio import (
     MAX_BYTES,
     SUFFIXES,
@@ -168,7 +169,7 @@ def read_files(
             continue
         pixels, image, notes = decoded
         if not masked:
-            yield RawImage(pixels, None, image, notes)
+            yield RawImage(pixels, None, image, notes, read_header(Path(catalogue.images[name])))
             continue
         try:
             mask, of_mask = read_mask_and_digest(catalogue.masks[name], root=root)
@@ -176,7 +177,8 @@ def read_files(
             digest = error.digest and _joint(image, error.digest)
             yield Unreadable(f"its mask: {error.reason}", digest)
             continue
-        yield RawImage(pixels, mask, _joint(image, of_mask), notes)
+        header = read_header(Path(catalogue.images[name]))
+        yield RawImage(pixels, mask, _joint(image, of_mask), notes, header)
 
 
 def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:
