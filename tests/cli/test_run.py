@@ -212,7 +212,7 @@ def test_the_manifest_says_what_was_run(finished):
     assert manifest["distributions"]["toy-plugins"] == "1.0"
     assert "torch" in manifest["distributions"]
     assert list(manifest["splits"]) == ["toy-blobs/0"]
-    assert manifest["schema"] == 1 and set(manifest) <= set(MANIFEST_KEYS)
+    assert manifest["schema"] == 2 and set(manifest) <= set(MANIFEST_KEYS)
     assert manifest["datasets"] == {"toy-blobs": {"licence": "CC0", "citation": "The Toys, 2020"}}
     grey = {"text": "set aside: grey blobs", "count": 2, "names": ["blob<b>", "blob2"]}
     assert manifest["notes"] == {"toy-blobs": [grey]}

@@ -133,7 +133,9 @@ def test_equal_warnings_about_generators_are_one_line(monkeypatch):
     assert found[1].startswith("gan [mel] seed 0 on d, ") and found[1].endswith(" and 2 more: one image")
 
 
-@pytest.mark.parametrize(("done", "said"), [(0, None), (1, "One seed"), (2, "2 seeds at most"), (5, None)])
+@pytest.mark.parametrize(
+    ("done", "said"), [(0, None), (1, "One seed"), (2, "Two seeds: there are no intervals"), (5, None)]
+)
 def test_few_seeds_are_named_and_none_are_not_called_few(done, said):
     results = [row("real-only", seed, 0.5) for seed in range(done)]
     results += [row("real-only", 7, 0.5, status="pending")] if not done else []
