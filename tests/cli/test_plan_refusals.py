@@ -96,7 +96,7 @@ def test_a_data_set_with_one_folder_has_nothing_to_tell_apart(refused, tmp_path)
     text = BASE.replace(
         "{name: phantom-dermoscopy, images: 90, side: 32, size: 32}", "{name: image-folder, root: images}"
     )
-    assert "at least two classes" in refused(text=text)
+    assert "one class is no classification" in refused(text=text)
 
 
 def test_an_excluded_size_is_no_problem(in_process, write_matrix):

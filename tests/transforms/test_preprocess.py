@@ -14,7 +14,7 @@ from tests.conftest import read_csv, toy_matrix
 
 from derm_bench.errors import UserError, UserErrors
 from derm_bench.image_list import ListedImage, write_list
-from derm_bench.imageio import read_image_and_digest
+from derm_bench.imageio import decode_image
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.load import load_matrix
@@ -250,11 +250,11 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     read, seen = {}, []
 
     def recorded(path, **how):
-        pixels, digest = read_image_and_digest(path, **how)
+        pixels, *others = decode_image(path, **how)
         read[path.suffix] = pixels.shape[:2]
-        return pixels, digest
+        return pixels, *others
 
-    monkeypatch.setattr(files, "read_image_and_digest", recorded)
+    monkeypatch.setattr(files, "decode_image", recorded)
     monkeypatch.setattr(
         HairRemoval, "__call__", lambda self, pixels: (seen.append(pixels.shape[:2]), pixels)[1]
     )
