@@ -258,19 +258,19 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
     monkeypatch.setattr(
         HairRemoval, "__call__", lambda self, pixels: (seen.append(pixels.shape[:2]), pixels)[1]
     )
-    for name in ("a.jpg", "b.png"):
-        (tmp_path / "root/nevus").mkdir(parents=True, exist_ok=True)
-        Image.fromarray(skin(300, 400)).save(tmp_path / "root/nevus" / name)
+    ids = ["nevus/a.jpg", "mel/b.png"]
+    for name in ids:
+        (tmp_path / "root" / name).parent.mkdir(parents=True)
+        Image.fromarray(skin(300, 400)).save(tmp_path / "root" / name)
     options, paths, _ = split_paths(ImageFolderOptions(root=tmp_path / "root"), folders=False)
-    ids = ["nevus/a.jpg", "nevus/b.png"]
     digests = {name: hashlib.sha256((tmp_path / "root" / name).read_bytes()).hexdigest() for name in ids}
-    listed = write_list(ListedImage(name, "g", "nevus", digests[name]) for name in ids)
+    listed = write_list(ListedImage(name, name, name.partition("/")[0], digests[name]) for name in ids)
     images = hashlib.sha256(listed).hexdigest()
     (tmp_path / images).write_bytes(listed)
     params = {
-        "dataset": "image-folder", "options": options, "classes": ["nevus"], "size": 32, "resize": "center-crop",
+        "dataset": "image-folder", "options": options, "classes": ["mel", "nevus"], "size": 32, "resize": "center-crop",
         "preprocess": [{"name": name, "options": {}} for name in names], "images": images, "unreadable": 0,
-        "shown": {"nevus": list(digests.items())}, "title": "folder", "licence": "",
+        "shown": {name.partition("/")[0]: [(name, digests[name])] for name in ids}, "title": "folder", "licence": "",
     }  # fmt: skip
     places = dict.fromkeys(("out", "data"), tmp_path)
     STAGES[stage](
