@@ -187,3 +187,12 @@ def test_a_leak_ends_a_run_before_anything_trains_and_its_cells_say_why(folder, 
     # The training is in the store now, and still does not count without the permit.
     ran = in_process(*fair, "--retry-failed")
     assert ran.code == 1 and "skipped" in (tmp_path / "fair" / "results.csv").read_text()
+
+
+def test_too_many_images_for_every_pair_are_a_note(folder, audit, monkeypatch):
+    monkeypatch.setattr("derm_bench.audit.near_duplicates.MAX_COMPARED", 100)
+    for name in folder.label:
+        folder.write(name)
+    folder.metadata()
+    found, _ = audit(0, "ham10000", folder.root)
+    assert "by perceptual hashes alone" in found["near_duplicates_partly_checked"]["sentence"]

@@ -83,9 +83,14 @@ def near_duplicates(
         stored = Stored.of(images)
         apart = Apart.of(images, known)
         candidates = dict(_by_hash(stored, held, apart))
-        if len(held) * len(images) <= MAX_COMPARED:
+        if _features_are_compared(images):
             candidates |= _by_features(stored, held, apart, pool, progress)
         return _verified(images, candidates, pool)
+
+
+def _features_are_compared(images: AuditedImages) -> bool:
+    held = sum(part != "train" for part in images.parts)
+    return held * len(images) <= MAX_COMPARED
 
 
 class Apart(NamedTuple):
@@ -265,7 +270,8 @@ def _verified(images: AuditedImages, candidates: Candidates, pool: ThreadPoolExe
 
 
 def near_duplicate_findings(images: AuditedImages, found: Sequence[NearDuplicate]) -> Iterator[Finding]:
-    """The finding about near-duplicates across parts, or a note that the images are too small to look for them."""
+    """The finding about near-duplicates across parts, and a note if the images are too small to look for them or too
+    many to look for all of them."""
     size = images.pixels.shape[1]
     if size < SMALLEST:
         yield Finding(
@@ -274,6 +280,13 @@ def near_duplicate_findings(images: AuditedImages, found: Sequence[NearDuplicate
             sentence=f"near-duplicates were not looked for: at {size} px images of different lesions look "
             f"alike (a size of "
             f"{SMALLEST} px or more is needed)",
+        )
+    elif not _features_are_compared(images):
+        yield Finding(
+            code="near_duplicates_partly_checked",
+            severity="note",
+            sentence=f"near-duplicates among {len(images):,} images were looked for by perceptual hashes alone, which "
+            f"miss crops: more than {MAX_COMPARED:,} pairs would have to be compared",
         )
     if not found:
         return
