@@ -190,6 +190,28 @@ def test_class_folders_and_files_that_are_links_are_read(tmp_path):
     assert [int(image.pixels[0, 0, 0]) for image in images] == [0, 1, 10, 11, 20]
 
 
+def test_a_split_that_is_a_link_and_a_link_to_a_link_are_read(tree, tmp_path):
+    root = tree(*each(["train/a", "train/b"]))
+    (tmp_path / "pool").mkdir()
+    shutil.move(root / "train", tmp_path / "pool" / "half")
+    (tmp_path / "near").symlink_to(tmp_path / "pool" / "half")
+    (root / "train").symlink_to(tmp_path / "near")
+    for name in each(["a", "b"]):
+        (root / "test" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "test" / name).write_text("")
+    found = described(root)
+    assert found.classes == ["a", "b"] and sorted(set(found.given_split)) == ["test", "train"]
+    assert noted(found)["links that were followed"] == ["train"]
+
+
+def test_a_link_that_leads_back_up_is_entered_once(tree):
+    root = tree(*each(["a", "b"]))
+    (root / "a" / "again").symlink_to(root / "a")
+    found = described(root)
+    assert len(found.ids) == 4
+    assert ["a/again"] in noted(found).values()
+
+
 def test_links_that_lead_nowhere_are_refused_while_planning(tree):
     root = tree(*each(["a", "b"]))
     for k in range(3):
@@ -382,6 +404,41 @@ def test_folders_of_programs_copies_and_folders_without_images_are_skipped_and_l
     assert listed["folders without images"] == ["models"]
     assert listed["byte-equal copies of an image beside them"] == ["a/1 (1).jpg"]
     assert listed["folders that belong to a program or system"] == ["__MACOSX", "a/@eaDir"]
+
+
+@pytest.mark.parametrize(
+    "name", ["b/.AppleDouble/1.jpg", "a/.ipynb_checkpoints/1-checkpoint.png", "b/._2.jpg"]
+)
+def test_hidden_copies_of_programs_are_no_images(tree, name):
+    found = described(tree(*each(["a", "b"]), name))
+    assert len(found.ids) == 4
+    assert any(listed and name.startswith(listed[0]) for listed in noted(found).values())
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".gif", ".JPG", ".tif", ".webp"])
+def test_images_of_every_suffix_count(tree, suffix):
+    names = each(["a", "b"], [f"1{suffix}", "2.png"])
+    assert sorted(described(tree(*names)).ids) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("images", "rows"),
+    [
+        (["1.jpg", "2.jpg", "3.jpg"], ["a/1.jpg", "a/2.jpg", "a/3.jpg", "b/1.jpg"]),
+        (["1.jpg"], ["a/1.jpg", "b/1.jpg", "a/9.jpg"]),
+        (["1.jpg", "2.jpg"], ["b/2.jpg", "b/7.jpg"]),
+    ],
+)
+def test_a_group_table_that_is_incomplete_in_either_direction_is_said(tree, images, rows):
+    root = tree(*each(["a", "b"], images))
+    (root / "groups.csv").write_text("image,group\n" + "".join(f"{row},g{row}\n" for row in rows))
+    found = described(root, missing=1.0)
+    there = set(each(["a", "b"], images))
+    assert len(found.ids) == len(there)
+    listed = noted(found)
+    assert listed.get("rows of groups.csv without an image", []) == [row for row in rows if row not in there]
+    alone = listed.get("images without a row in groups.csv, each a group of its own", [])
+    assert sorted(alone) == sorted(there - set(rows))
 
 
 @pytest.mark.parametrize("names", [("0", "1", "2"), ("001", "002"), ("1e3", "0x10", "on")])
