@@ -337,10 +337,10 @@ def test_too_many_unreadable_images_fail_the_decode_and_are_named(in_process, wr
 
 def test_broken_image_files_fail_the_decode_and_are_named(in_process, write_matrix, tmp_path):
     root = tmp_path / "images"
-    for name in ("a", "b"):
+    for green, name in ((100, "a"), (200, "b")):
         (root / name).mkdir(parents=True)
         for k in range(10):
-            Image.new("RGB", (16, 16), (20 * k, 100, 50)).save(root / name / f"{k}.png")
+            Image.new("RGB", (16, 16), (20 * k, green, 50)).save(root / name / f"{k}.png")
     whole = (root / "a/0.png").read_bytes()
     (root / "a/truncated.png").write_bytes(whole[: len(whole) // 2])
     (root / "a/text.jpg").write_text("this is no image")

@@ -85,7 +85,7 @@ def test_each_way_of_going_wrong_is_a_row_and_ten_good_cells_finish(in_process, 
 
 
 def test_each_way_of_spoiling_a_worker_is_a_row_and_ten_good_cells_finish(derm_bench, write_matrix, tmp_path):
-    ran = derm_bench("run", write_matrix(matrix_of(OF_WORKERS)), "--out", "out", "--timeout", "3")
+    ran = derm_bench("run", write_matrix(matrix_of(OF_WORKERS)), "--out", "out", "--timeout", "8")
     rows = check_rows(ran, tmp_path / "out", OF_WORKERS)
     assert {mood: (rows[mood]["status"], rows[mood]["error"]) for mood in HARMLESS} == dict.fromkeys(
         HARMLESS, ("done", "")

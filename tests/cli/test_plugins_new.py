@@ -23,6 +23,7 @@ def made(in_process, kind: str, name: str, tmp_path: Path) -> Path:
     return tmp_path / name
 
 
+@pytest.mark.slow
 def test_new_packages_of_all_kinds_pass_their_own_tests(in_process, tmp_path, monkeypatch):
     projects = [made(in_process, kind, f"own-{kind}", tmp_path) for kind in KINDS]
     for project in projects:

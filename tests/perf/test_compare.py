@@ -197,6 +197,7 @@ def test_rows_without_their_baseline_or_generator_are_left_out_with_a_line(measu
     assert "row 4 is skipped" in printed.err
 
 
+@pytest.mark.slow
 def test_a_side_that_fails_costs_its_row_alone_and_says_why(measured, monkeypatch, capsys, bench):
     import compare
     from pairs import SideFailed

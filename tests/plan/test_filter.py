@@ -107,6 +107,7 @@ def test_the_default_classifier_of_a_filter_is_a_small_network(plan):
     assert [r.owner for r in planned.required] == ["filtered/filter/dermagan-cnn"]
 
 
+@pytest.mark.slow
 def test_filtered_samples_are_trained_on_and_what_was_left_out_is_counted(in_process, write_matrix, tmp_path):
     write_matrix(toy_matrix(strategies=[{"name": "real-only"}, strategy(holdout=0.25)], seeds=[0]))
     ran = in_process("run", "matrix.yaml", "--out", "out")
