@@ -10,7 +10,7 @@ from tests.kills import flaws
 # mood -> status and what the row must say
 LOUD = {
     "raises": ("failed", "RuntimeError: no mood for this"),
-    "hangs": ("timeout", "the limit is 3 s per stage"),
+    "hangs": ("timeout", "the limit is 8 s per stage"),
     "segfaults": ("failed", "SIGSEGV"),
     "exits": ("failed", "exit code 3"),
     "nan-loss": ("diverged", "loss"),

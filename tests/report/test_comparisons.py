@@ -6,7 +6,7 @@ from tests.report.test_tables import data_of, row
 from derm_bench.report import comparisons, plots
 from derm_bench.report.across_data_sets import critical_differences, groups_within, over_data_sets
 from derm_bench.report.data import ReportData
-from derm_bench.report.tables import supported, verdict
+from derm_bench.report.tables import supported, verdict, without_columns
 
 
 def two_data_sets(n=6):
@@ -79,3 +79,9 @@ def test_few_seeds_have_no_interval(values):
     data = data_of([row(name, s, v) for name in ("real-only", "gan") for s, v in enumerate(values)])
     own = [r for r in data.summary if r["baseline"]]
     assert all(r["delta_ci_low"] is None and r["verdict"] == "inconclusive" for r in own)
+
+
+def test_columns_that_say_nothing_are_left_out():
+    header, rows = ["arm", "verdict", "p", "verdict"], [["a", "helps", "", ""], ["b", "", "", "inconclusive"]]
+    kept = without_columns(header, rows, {"verdict": ("", "inconclusive"), "p": ("",)})
+    assert kept == (["arm", "verdict"], [["a", "helps"], ["b", ""]])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from derm_bench.report.across_data_sets import over_data_sets
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
-from derm_bench.report.tables import difference, supported
+from derm_bench.report.tables import difference, supported, without_columns
 from derm_bench.report.view import Table
 from derm_bench.stats.verdict import shown
 
@@ -64,7 +64,8 @@ def _verdicts(data: ReportData, group: Sequence[str]) -> Table | None:
         f"±{data.margin:g}; otherwise the run cannot tell. False claim: the probability that the true difference is "
         "zero or has the other sign. Variance from: the sources of the difference's variance, in percent."
     )
-    return Table(group_title(group), [*header, "why"], body, note)
+    unknown = dict.fromkeys(("p", "p (Holm)", "false claim", "variance from"), ("",))
+    return Table(group_title(group), *without_columns([*header, "why"], body, unknown), note)
 
 
 def _p(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from derm_bench.report.data import Row, number, same
@@ -45,6 +45,18 @@ def difference(row: Row, digits: int = 3) -> str:
         return ""
     point = f"{delta:+.{digits}f}"
     return point if low is None or high is None else f"{point} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def without_columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]], empty: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Leave out the columns that say nothing: those of a name in `empty` whose cells are all among its values."""
+    kept = [
+        k
+        for k, name in enumerate(header)
+        if name not in empty or any(row[k] not in empty[name] for row in rows)
+    ]
+    return [header[k] for k in kept], [[row[k] for k in kept] for row in rows]
 
 
 SUPPORTED = ("helps", "hurts")

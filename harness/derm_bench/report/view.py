@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from derm_bench.report import plots
 from derm_bench.report.data import CONTROL, ReportData, Row, group_title, metric_columns, number, text, unique
-from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, verdict
+from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, verdict, without_columns
 from derm_bench.report.training_figures import latest
 
 
@@ -72,6 +72,7 @@ def _headline(data: ReportData, group: tuple[str, str, str]) -> Table:
     for each in versus:
         header += [f"Δ to {each}", "verdict"]
     header += ["rank"] * ranked
+    header, rows = without_columns(header, rows, {"verdict": ("", "inconclusive")})
     note = (
         f"Mean with its {data.level} interval, which covers other {repeats} and other test images. Δ is the mean "
         f"paired difference under the same {repeats} with its own interval"
