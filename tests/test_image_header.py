@@ -1,0 +1,43 @@
+"""The header of a JPEG is the same from its segments as from Pillow; other files are read by Pillow."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from derm_bench import image_header
+from derm_bench.image_header import read_header
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("quality", [5, 60, 90, 100])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "how", [{}, {"progressive": True}, {"icc_profile": b"x" * 70_000}, {"comment": b"a" * 300}]
+)
+def test_a_jpeg_is_read_as_pillow_reads_it(tmp_path, monkeypatch, quality, mode, how):
+    path = tmp_path / "a.jpg"
+    NOISE.convert(mode).save(path, "JPEG", quality=quality, **how)
+    quick = read_header(path)
+    monkeypatch.setattr(image_header, "_of_jpeg", lambda start, size: None)
+    assert quick == read_header(path)
+    assert quick[:4] == ("JPEG", 50, 37, path.stat().st_size) and quick.quality > 0
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".tif", ".webp"])
+def test_other_files_are_read_by_pillow(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    NOISE.save(path)
+    assert read_header(path)[1:3] == (50, 37)
+
+
+def test_a_cut_or_false_jpeg_has_no_header_or_that_of_its_start(tmp_path):
+    path = tmp_path / "a.jpg"
+    NOISE.save(path, "JPEG")
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 41):
+        path.write_bytes(whole[:cut])
+        found = read_header(path)
+        assert found is None or found[:3] == ("JPEG", 50, 37)
+    path.write_bytes(b"\xff\xd8" + b"\xff\xdb\x00\x00" * 50)
+    assert read_header(path) is None
