@@ -31,25 +31,14 @@ NAMED = 3
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
-def audit(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
+def audit(flags: dict[str, bool], /, matrix: Path, out: Path | None, as_json: bool, **options: Any) -> int:
     """Decode the data sets of MATRIX and show what is wrong with them under its splits.
 
     Looks for images, groups and near-duplicates in several parts of a split, conflicting labels, classes that something
     other than the skin tells apart, columns that are the label in disguise, and more. Nothing is trained. Exits with
     1 if a run would stop at a finding, else with 0.
     """
-    request = plan_request(
-        flags,
-        matrix,
-        preset=options["preset"],
-        sets=options["sets"],
-        only=options["only"],
-        device=options["device"],
-        store=options["store"],
-        executor=options["executor"],
-        executor_options=options["executor_options"],
-        plugin_files=options["plugin_files"],
-    )
+    request = plan_request(flags, matrix, **options)
     settings = ExecutorSettings(
         store=request.store.root,
         machine=request.plan.machine,
@@ -64,10 +53,10 @@ def audit(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         request.store,
         request.plugins,
         RunOptions(out=request.run_dir, executor=request.matrix.executor, settings=settings),
-        PlainProgress(quiet=options["as_json"]),
-        options["out"],
+        PlainProgress(quiet=as_json),
+        out,
     )
-    if options["as_json"]:
+    if as_json:
         say(json.dumps({"audits": made.audits, "failures": made.failures}, indent=1))
     else:
         for line in lines(made):

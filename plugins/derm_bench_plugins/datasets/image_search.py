@@ -67,7 +67,7 @@ _NOT_READ = frozenset(
 )
 _COPY = re.compile(r"(?: ?\(\d+\)| - copy(?: \(\d+\))?| copy(?: \d+)?)$", re.IGNORECASE)
 _LIKE_A_COPY = re.compile(r"(?:\)| copy(?: \d+)?)\.[^./]*$", re.IGNORECASE)
-_NARROWER = "`root` must be the folder of the images and not one far above it"
+NARROWER = "`root` must be the folder of the images and not one far above it"
 
 HIDDEN = "hidden files and folders"
 PROGRAMS = "folders that belong to a program or system"
@@ -163,7 +163,7 @@ class _Search:
                 continue
             if depth > MAX_DEPTH:
                 message = f"{folder} has more than {MAX_DEPTH} folders inside each other: {place}"
-                raise UserError(message, hint=_NARROWER)
+                raise UserError(message, hint=NARROWER)
             for inner, is_link in self._list(place):
                 if self.deep:
                     (linked if is_link else waiting).append((inner, depth + 1))
@@ -191,7 +191,7 @@ class _Search:
                 for entry in listing:
                     self.seen += 1
                     if self.seen > MAX_ENTRIES:
-                        raise too_many(place)
+                        raise too_many(place, MAX_ENTRIES)
                     if self._is_folder(entry):
                         inner.append((entry.path, entry.is_symlink()))
                         if entry.is_symlink():
@@ -250,9 +250,9 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def too_many(folder: str | Path) -> UserError:
-    """Return the error for a folder with more than `MAX_ENTRIES` entries."""
-    return UserError(f"{folder} contains more than {MAX_ENTRIES:,} files", hint=_NARROWER)
+def too_many(folder: str | Path, most: int) -> UserError:
+    """Return the error for a folder with more than `most` entries."""
+    return UserError(f"{folder} contains more than {most:,} files", hint=NARROWER)
 
 
 def cannot_open(errors: Sequence[OSError]) -> UserError:
