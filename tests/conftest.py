@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from derm_bench.interrupts import ENDING
 from derm_bench.machine import Measured, cuda_devices, device_model, save_profile
 
 # Before torch is imported. Threads that spin while they wait for each other make a step on a busy machine ten times as
@@ -43,6 +44,17 @@ def _own_places(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     for kind in ("cpu", "cuda"):
         save_profile(device_model(kind), Measured("fp32", {"fp32": 100.0}))
+
+
+@pytest.fixture(autouse=True)
+def _own_signals():
+    """Every test begins with the usual handlers of signals, whatever the shell or a test before it has set."""
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +104,6 @@ def main_here(words: list[str], figures: bool = False, inline: bool = True) -> i
     """Calls the command line in this process, stages and all; the exit code. A run draws figures where `figures`, and
     its stages run in this process where `inline`, unless an executor is named."""
     from derm_bench.cli import main
-    from derm_bench.cli.signals import ENDING
     from derm_bench.runner import run
 
     analyse = run.analyse

@@ -46,7 +46,6 @@ def test_a_directory_of_an_interrupted_run_agrees_with_itself(
     matrix = write_matrix(seeds=[0], strategies=["real-only"])
     assert in_process("run", matrix, "--out", "out", figures=True).code == 0
     assert list((tmp_path / "out/figures").glob("*.svg"))
-    signal.signal(number, signal.SIG_DFL)
     with monkeypatch.context() as patched:
         struck(patched, InlineExecutor, "submit", kind="train", number=number)
         ran = in_process("run", write_matrix(seeds=[0, 1], strategies=["real-only"]), "--out", "out")
@@ -117,14 +116,10 @@ def test_figures_that_could_not_be_drawn_are_not_those_of_the_run_before(
 
 
 def test_a_second_signal_is_not_held_back():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     reached = []
-    try:
-        with pytest.raises(KeyboardInterrupt), held_back():
-            os.kill(os.getpid(), signal.SIGINT)
-            reached.append("after the first")
-            os.kill(os.getpid(), signal.SIGINT)
-            reached.append("after the second")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt), held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("after the first")
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("after the second")
     assert reached == ["after the first"]

@@ -14,17 +14,8 @@ from derm_bench.cli.signals import ENDING, interrupt_when_signalled
 from derm_bench.executors.local import _Worker
 
 
-@pytest.fixture(autouse=True)
-def _own_handlers():
-    before = {number: signal.getsignal(number) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_before_the_run_has_begun_exits_130(number, monkeypatch, capsys):
-    signal.signal(number, signal.SIG_DFL)
     monkeypatch.setattr(cli.main_group, "main", lambda **_: os.kill(os.getpid(), number))
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", "matrix.yaml"])
@@ -84,7 +75,6 @@ def test_a_run_that_is_ended_by_a_signal_writes_its_tables_and_goes_on(
         os.kill(os.getpid(), number)
         return events
 
-    signal.signal(number, signal.SIG_DFL)
     with monkeypatch.context() as patched:
         patched.setattr(InlineExecutor, "poll", struck)
         assert in_process("run", matrix, "--out", "out").code == 130
