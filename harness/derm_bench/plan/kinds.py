@@ -98,8 +98,8 @@ def _scored(stage: Stage, amounts: Amounts) -> float:
     return float(sum(sum(amounts.count(stage.params, part).values()) for part in ("val", "test")))
 
 
-def _half(stage: Stage, amounts: Amounts) -> float:
-    return float(amounts.half(stage.params, stage.params.of_class))
+def _compared(stage: Stage, amounts: Amounts) -> float:
+    return float(amounts.compared(stage.params))
 
 
 def _fitted_on(stage: Stage, amounts: Amounts) -> float:
@@ -231,7 +231,7 @@ _BUILT_IN = (
         function="derm_bench.stages.fidelity:real_features",
         params=p.RealFeatures,
         title="features of real {of_class} of {label}",
-        work=Work("images", _half),
+        work=Work("images", _compared),
         shrink=_small_view,
     ),
     StageKind(
@@ -240,7 +240,7 @@ _BUILT_IN = (
         function="derm_bench.stages.fidelity:fidelity",
         params=p.Fidelity,
         title="score {what} [{of_class}]",
-        work=Work("images", _half),
+        work=Work("images", _compared),
         shrink=_small_view,
         feeds=("fidelity",),
     ),
