@@ -130,8 +130,9 @@ class Reference:
 
 
 def by_network(features: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return the features [N,256] of each network, given those of `Reference`."""
-    return np.split(features, NETWORKS, axis=1)
+    """Return the features [N,256] of each network, given those of `Reference`. Features of another length are taken for
+    those of one network."""
+    return np.split(features, NETWORKS if features.shape[1] == NETWORKS * FEATURES else 1, axis=1)
 
 
 def fit_reference(train: ImageSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:

@@ -18,6 +18,9 @@ from derm_bench.fidelity.distances import GROUPS, Floats, Interval, deal, jackkn
 CUT = 3 / 8
 """The lowest frequency that counts as fine, in cycles per pixel; 1/2 is the highest along an axis."""
 
+ROUNDING = 1e-20
+"""Energy below this, far below that of one grey level in one pixel, is attributed to rounding and counts as 0."""
+
 
 class Spectrum:
     """uint8 images [N,3,S,S] -> float64 [N,1]: the energy above 3/8 cycles per pixel, under a Hann window, per pixel
@@ -39,7 +42,7 @@ class Spectrum:
         pixels = (pixels - pixels.mean((2, 3), keepdim=True)) * window.to(self.device)
         energy = torch.fft.fft2(pixels, norm="ortho").abs().square()
         fine = energy[..., (radius > CUT).to(self.device)].sum((1, 2)) / (3 * rows * columns)
-        return fine[:, None].cpu().numpy()
+        return torch.where(fine < ROUNDING, 0.0, fine)[:, None].cpu().numpy()
 
 
 def _hann(side: int) -> torch.Tensor:
