@@ -150,9 +150,10 @@ def class_section(name: str, found: type, level: str = "##") -> Lines:
 API_PARTS = {
     "Declaring a plugin": """API_VERSION hookimpl DatasetSpec GeneratorSpec ClassifierSpec MetricSpec TransformSpec
         ExecutorSpec Ref Derived Provenance""",
-    "Options": """Options GeneratorOptions ClassifierOptions Budget LearningRate Betas ClassifierUse TransformUse""",
+    "Options": """Options GeneratorOptions ClassifierOptions Budget LearningRate Betas ClassifierUse DatasetUse
+        TransformUse""",
     "What a plugin gets and returns": """Task ImageSet Samples SampleRequest Run Batch Precision Generator Classifier
-        Dataset DatasetDescription RawImage Unreadable""",
+        Dataset DatasetDescription Note RawImage Recognised Unreadable""",
     "Base classes": "ModulePlugin NoiseGenerator ModuleClassifier",
     "Training": """Engine minimise frozen Ema TrainingState stream fit_classifier predict_proba
         recalibrate_statistics""",

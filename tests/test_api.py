@@ -13,15 +13,16 @@ from derm_bench.markers import API_VERSION
 SOURCE = inspect.getsource(api)
 NAMES_OF_VERSION_1 = """
     API_VERSION Batch Betas Budget Classifier ClassifierConformance ClassifierOptions ClassifierSpec ClassifierUse
-    ConditionalBatchNorm2d Dataset DatasetConformance DatasetDescription DatasetSpec Derived DiffAugment Diverged Ema
-    Engine EqualConv2d EqualLinear ExecutorSpec Generator GeneratorConformance GeneratorOptions GeneratorSpec ImageSet
-    LearningRate MetricConformance MetricSpec MinibatchStd ModuleClassifier ModulePlugin NoiseGenerator Options
-    PixelNorm Precision Provenance RawImage Ref Run SampleRequest Samples SelfAttention Task TrainingState
-    TransformConformance TransformSpec TransformUse Unreadable UnreadableImage UserError Waiting critic_loss dcgan_init
-    did_you_mean discriminator_loss file_digests fit_classifier frozen gaussian_kl generator_loss gradient_penalty
-    he_init hinge_discriminator_loss hookimpl load_network minimise negative_score normal one_hot_of origin_of
-    points_between predict_proba r1_penalty read_image read_mask read_weights recalibrate_statistics resize_images
-    soft_bce soft_cross_entropy spectrally_normalised stream to_bytes uniform warp
+    ConditionalBatchNorm2d Dataset DatasetConformance DatasetDescription DatasetSpec DatasetUse Derived DiffAugment
+    Diverged Ema Engine EqualConv2d EqualLinear ExecutorSpec Generator GeneratorConformance GeneratorOptions
+    GeneratorSpec ImageSet LearningRate MetricConformance MetricSpec MinibatchStd ModuleClassifier ModulePlugin
+    NoiseGenerator Note Options PixelNorm Precision Provenance RawImage Recognised Ref Run SampleRequest Samples
+    SelfAttention Task TrainingState TransformConformance TransformSpec TransformUse Unreadable UnreadableImage
+    UserError Waiting critic_loss dcgan_init did_you_mean discriminator_loss file_digests fit_classifier frozen
+    gaussian_kl generator_loss gradient_penalty he_init hinge_discriminator_loss hookimpl load_network minimise
+    negative_score normal one_hot_of origin_of points_between predict_proba r1_penalty read_image read_mask
+    read_weights recalibrate_statistics resize_images soft_bce soft_cross_entropy spectrally_normalised stream
+    to_bytes uniform warp
 """
 """A name may be added here. One that is removed, or renamed, breaks plugins: it needs another version."""
 

@@ -140,3 +140,23 @@ def test_thousands_are_answered_from_the_cache(files, tmp_path, monkeypatch):
     first = file_digests(paths)
     monkeypatch.setattr(fingerprint, "_digest", never)
     assert file_digests(paths) == first and len(set(first.values())) == 1500
+
+
+def test_hard_links_to_a_file_are_read_once(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "other").write_bytes(b"two")
+    for name in ("b", "c"):
+        os.link(tmp_path / "a", tmp_path / name)
+    read, digest = [], fingerprint._digest
+    monkeypatch.setattr(fingerprint, "_digest", lambda place: (read.append(place), digest(place))[1])
+    found = file_digests({name: tmp_path / name for name in ("a", "b", "c", "other")})
+    assert found["a"] == found["b"] == found["c"] == hashlib.sha256(b"one").hexdigest() != found["other"]
+    assert len(read) == 2
+
+
+def test_a_path_may_be_written_in_any_way(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"one")
+    monkeypatch.chdir(tmp_path)
+    ways = ["a", "./a", f"{tmp_path}/./a", f"{tmp_path}/../{tmp_path.name}/a", f"{tmp_path}//a"]
+    found = file_digests({str(k): way for k, way in enumerate(ways)})
+    assert set(found.values()) == {hashlib.sha256(b"one").hexdigest()}

@@ -23,12 +23,14 @@ UNREADABLE = "unreadable"
 SETTLED_SECONDS = 2.0
 
 # Number of files that one task of the pool hashes, and the size in bytes up to which a file is read whole.
-_AT_ONCE = 32
+_AT_ONCE = 128
 _WHOLE_BYTES = 2**22
 
 _T = TypeVar("_T")
 # Size, modification time and change time. A program can set the modification time of a file, but not its change time.
 _Stamp = tuple[int, int, int]
+# Device and inode with the stamp: files for which they are equal are one file under several names.
+_File = tuple[int, int, _Stamp]
 _Row = tuple[str, int, int, int, str]
 
 
@@ -44,18 +46,21 @@ def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) ->
     run lists it later.
     A broken cache is rebuilt; without a writable folder every file is hashed each time.
     """
-    places = {name: os.path.abspath(path) for name, path in paths.items()}  # noqa: PTH100  (10 times faster)
-    stamps = {place: _stamp(place) for place in set(places.values())}
+    places = {name: _absolute(str(path)) for name, path in paths.items()}
+    files = {place: _file(place) for place in set(places.values())}
+    stamps = {place: file[2] if file else None for place, file in files.items()}
     storable = [place for place in stamps if _is_text(place)]
     known = _cached(lambda database: _look_up(database, storable, stamps)) or {}
     if largest is not None:
         known |= {place: UNREADABLE for place, stamp in stamps.items() if stamp and stamp[0] > largest}
     missing = [place for place in stamps if place not in known]
     if missing:
+        once = {file: place for place in missing if (file := files[place]) is not None}
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             # Each task gets many files: starting a task takes nearly as long as hashing a file.
-            parts = pool.map(lambda some: list(map(_digest, some)), _chunks(missing, _AT_ONCE))
-            fresh = dict(zip(missing, itertools.chain.from_iterable(parts), strict=True))
+            parts = pool.map(lambda some: list(map(_digest, some)), _chunks(list(once.values()), _AT_ONCE))
+            digests = dict(zip(once, itertools.chain.from_iterable(parts), strict=True))
+        fresh = {place: digests[file] if (file := files[place]) else UNREADABLE for place in missing}
         known |= fresh
         rows = list(_settled(fresh, stamps))
         if rows:
@@ -68,33 +73,50 @@ def _is_text(place: str) -> bool:
     return place.isascii() or not any("\ud800" <= char <= "\udfff" for char in place)
 
 
-def _stamp(place: str) -> _Stamp | None:
+def _absolute(path: str) -> str:
+    """The path from the root, without `.` and `..`. Most have neither, and many are looked at."""
+    if path.startswith(os.sep) and "/." not in path and "//" not in path and not path.endswith("/"):
+        return path
+    return os.path.abspath(path)  # noqa: PTH100  (10 times faster)
+
+
+def _file(place: str) -> _File | None:
     try:
         status = os.stat(place)  # noqa: PTH116
     except (OSError, ValueError):  # ValueError: a path with NUL
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, stamp
 
 
 def _digest(place: str) -> str:
     try:
-        # Reading a pipe or a device would not end.
-        status = os.stat(place)  # noqa: PTH116
-        if not stat.S_ISREG(status.st_mode):
-            return UNREADABLE
-        with open(place, "rb") as file:  # noqa: PTH123
-            if status.st_size < _WHOLE_BYTES:  # file_digest would allocate a buffer for every file
-                return hashlib.sha256(file.read()).hexdigest()
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        # Opening a pipe would wait for its other end, and reading a device would not end.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return UNREADABLE
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return UNREADABLE
+        if status.st_size < _WHOLE_BYTES:
+            content = os.read(descriptor, status.st_size + 1)
+            if len(content) == status.st_size:  # a read may be cut short
+                return hashlib.sha256(content).hexdigest()
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+    finally:
+        os.close(descriptor)
 
 
 def _settled(fresh: Mapping[str, str], stamps: Mapping[str, _Stamp | None]) -> Iterator[_Row]:
     latest = (time.time() - SETTLED_SECONDS) * 1e9
-    for place, digest in fresh.items():
+    for place, digest in sorted(fresh.items()):  # the table is in this order
         stamp = stamps[place]
         settled = stamp is not None and max(stamp[1:]) < latest
         if stamp is not None and settled and digest != UNREADABLE and _is_text(place):

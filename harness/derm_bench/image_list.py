@@ -23,6 +23,10 @@ class ListedImage(NamedTuple):
 def line_of(fields: Iterable[str]) -> str:
     """Fields joined by tabs. A field that contains control characters, or begins with a quotation mark, is written as a
     JSON string, so that a name is never taken for two."""
+    fields = tuple(fields)
+    whole = "".join(fields)
+    if '"' not in whole and not _NOT_PLAIN.search(whole):  # nearly every line
+        return "\t".join(fields)
     return "\t".join(json.dumps(field) if _NOT_PLAIN.search(field) else field for field in fields)
 
 

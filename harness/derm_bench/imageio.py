@@ -1,4 +1,5 @@
-"""Reads untrusted image files: limits are checked before decoding, and every failure has a short reason."""
+"""Reads untrusted image files: limits are checked before decoding, every failure has a short reason, and what was done
+to the pixels besides decoding is noted."""
 
 from __future__ import annotations
 
@@ -7,25 +8,48 @@ import hashlib
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+from derm_bench.sixteen_bits import deep_samples
+from derm_bench.srgb import BLACK, WHITE, convert_profile, to_srgb
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+)
+"""Suffixes of image files, in lower case. Files in upper case have them too. What a file is its content tells."""
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 2**30
 """Size in bytes of the largest image file that is read."""
 # Larger files are read by Pillow, which does not load the whole file into memory.
 _QUICK_BYTES = 64 * 2**20
-# Metadata by which Pillow may rotate an image: EXIF anywhere before the pixels, or XMP without EXIF.
-_MAY_TURN = (b"Exif\0", b"tiff:Orientation")
+# Metadata by which Pillow may rotate an image (EXIF anywhere before the pixels, or XMP without EXIF), or that tell of
+# further images in the file.
+_MAY_TURN = (b"Exif\0", b"tiff:Orientation", b"MPF\0")
+_HAS_PROFILE = b"ICC_PROFILE\0"
 _JPEG_START = b"\xff\xd8"
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_Pixels = tuple[np.ndarray, tuple[str, ...]]
+
+TURNED = "the image was turned as its EXIF orientation says"
+BAD_EXIF = "EXIF data that cannot be read were left out"
+FIRST = "the first of several pages or frames was taken"
 
 
 class UnreadableImage(Exception):
@@ -35,6 +59,15 @@ class UnreadableImage(Exception):
     def __init__(self, reason: str, digest: str | None = None) -> None:
         super().__init__(reason)
         self.reason, self.digest = reason, digest
+
+
+class DecodedImage(NamedTuple):
+    """The `pixels` of an image file, uint8 [H,W,3] sRGB, the SHA-256 (hexadecimal) of the file, and sentences about
+    what was done besides decoding, equal for all images of a kind."""
+
+    pixels: np.ndarray
+    digest: str
+    notes: tuple[str, ...] = ()
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -50,31 +83,50 @@ def read_image(
 ) -> np.ndarray:
     """Decodes a file into uint8 [H,W,3] sRGB, rotated by its EXIF orientation.
 
-    Transparent pixels are put on white; 16-bit greys are scaled to 8 bits. `max_pixels` is checked in the header,
-    before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long
-    as both sides keep that many pixels. With `root`, links out of that folder are refused.
+    Colours are converted to sRGB if the file has a colour profile. Transparent pixels are put on white. Samples of 16
+    bits are scaled to 8 by the largest value that they can have: as the file states it, else that of the fewest bits
+    (8, 10, 12, 14 or 16) that hold all of them. Of several pages or frames the first is read. `max_pixels` is checked
+    in the header, before anything is decoded. With `at_least`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as
+    long as both sides keep that many pixels. With `root`, links out of that folder are refused.
     Raises UnreadableImage, also for a JPEG about whose data the decoder warns: its pixels are partly made up.
     """
-    return read_image_and_digest(path, max_pixels=max_pixels, at_least=at_least, root=root)[0]
+    return decode_image(path, max_pixels=max_pixels, at_least=at_least, root=root).pixels
 
 
 def read_image_and_digest(
-    path: Path, *, max_pixels: int = MAX_PIXELS, at_least: int | None = None, root: Path | None = None
+    path: Path | BytesIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    root: Path | None = None,
 ) -> tuple[np.ndarray, str]:
-    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded."""
+    """The pixels that `read_image` returns, and the SHA-256 (hexadecimal) of the file from which they were decoded, or
+    of the content of one in memory."""
+    return decode_image(path, max_pixels=max_pixels, at_least=at_least, root=root)[:2]
+
+
+def decode_image(
+    path: Path | BytesIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    root: Path | None = None,
+) -> DecodedImage:
+    """The pixels that `read_image` returns, with the digest of the file, or of the content of one in memory, and the
+    notes. Raises UnreadableImage."""
     with _content(path, root) as (file, digest):
         try:
             quick = _plain_jpeg(file, max_pixels, at_least)
-            pixels = np.asarray(_to_rgb(_load(file, max_pixels, at_least))) if quick is None else quick
+            pixels, notes = quick or _load(file, max_pixels, at_least)
         except UnreadableImage as error:
             raise UnreadableImage(error.reason, digest) from error
-        return pixels, digest
+        return DecodedImage(pixels, digest, notes)
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = None) -> np.ndarray:
     """Decodes a segmentation into uint8 [H,W] of 0 and 255, thresholded at half of its largest value.
 
-    Raises UnreadableImage.
+    Transparent pixels are outside. Raises UnreadableImage.
     """
     return read_mask_and_digest(path, max_pixels=max_pixels, root=root)[0]
 
@@ -85,25 +137,31 @@ def read_mask_and_digest(
     """The mask that `read_mask` returns, and the SHA-256 (hexadecimal) of the file from which it was decoded."""
     with _content(path, root) as (file, digest):
         try:
-            grey = np.asarray(_to_rgb(_load(file, max_pixels, None)).convert("L"))
+            rgb = _load(file, max_pixels, None, background=BLACK)[0]
         except UnreadableImage as error:
             raise UnreadableImage(error.reason, digest) from error
+        grey = np.asarray(Image.fromarray(rgb).convert("L"))
         return np.where(grey > grey.max() / 2, 255, 0).astype(np.uint8), digest
 
 
 @contextlib.contextmanager
 def damage_is_an_error() -> Iterator[None]:
     """While the block runs, Pillow's warnings of damaged files (truncated or corrupt data) are exceptions, so that the
-    file counts as unreadable. Warnings are a setting of the process: enter this before threads read images."""
+    file counts as unreadable, unless only its EXIF data are damaged. Warnings are a setting of the process: enter this
+    before threads read images."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", r"(?i).*(truncated|corrupt)", module=r"PIL\.")
+        warnings.filterwarnings("ignore", r"(?i)corrupt exif", module=r"PIL\.")
         yield
 
 
 @contextlib.contextmanager
-def _content(path: Path, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
+def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
     """An open image file at its start, and the SHA-256 of its content. Up to `_QUICK_BYTES` it is in memory, so that
     what is decoded is what was hashed."""
+    if isinstance(path, BytesIO):
+        yield path, hashlib.sha256(path.getbuffer()).hexdigest()
+        return
     if root is not None:
         path = inside(root, path)
     with contextlib.ExitStack() as stack:
@@ -131,7 +189,7 @@ def _content(path: Path, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
         yield content, digest
 
 
-def _plain_jpeg(file: BinaryIO, max_pixels: int, at_least: int | None) -> np.ndarray | None:
+def _plain_jpeg(file: BinaryIO, max_pixels: int, at_least: int | None) -> _Pixels | None:
     """Decodes an ordinary JPEG with libjpeg-turbo, which is faster and gives the same pixels as Pillow. Returns None
     for other files (CMYK, metadata that may rotate it, too large), which are left to Pillow."""
     if not isinstance(file, BytesIO) or file.getbuffer()[:2] != _JPEG_START:
@@ -147,14 +205,23 @@ def _plain_jpeg(file: BinaryIO, max_pixels: int, at_least: int | None) -> np.nda
         or width * height > max_pixels
     ):
         return None
+    profile = None
+    if _HAS_PROFILE in data:
+        if colours == "Gray":
+            return None
+        with contextlib.suppress(Exception), Image.open(BytesIO(data), formats=("JPEG",)) as image:
+            profile = image.info.get("icc_profile")
     scale = _scale(min(height, width), at_least)
     size = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
     try:
         pixels: np.ndarray = simplejpeg.decode_jpeg(data, **size)
-        return pixels
     except ValueError as error:
         _refuse_warned(data, error, size)
         return None
+    if not profile:
+        return pixels, ()
+    converted = convert_profile(Image.fromarray(pixels), profile)
+    return np.asarray(converted.image), converted.notes
 
 
 def _refuse_warned(data: bytes, error: ValueError, how: dict[str, object]) -> None:
@@ -184,23 +251,46 @@ def _scale(side: int, at_least: int | None) -> int:
     return max(scale for scale in (1, 2, 4, 8) if scale == 1 or (at_least and side // scale >= at_least))
 
 
-def _load(file: BinaryIO, max_pixels: int, at_least: int | None) -> Image.Image:
+def _load(file: BinaryIO, max_pixels: int, at_least: int | None, background: int = WHITE) -> _Pixels:
+    """Decodes a file with Pillow; transparent pixels are put on `background`."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise UnreadableImage(f"{width} x {height} pixels, more than {max_pixels:,} are not decoded")
-            if image.format == "JPEG":
+            if image.format in ("JPEG", "MPO"):
                 file.seek(0)
                 _refuse_damaged_jpeg(file.read())
                 if at_least is not None and min(width, height) > at_least:
                     image.draft(None, (at_least, at_least))
+            notes = [FIRST] if getattr(image, "is_animated", False) else []
+            turn, note = _turn(image)
+            notes += [note] if note else []
             image.load()
-            return ImageOps.exif_transpose(image)
+            plain: Image.Image = image
+            deep = deep_samples(file, image)
+            if deep is not None:
+                plain, note = deep.eight_bits()
+                notes.append(note)
+            converted = to_srgb(plain, image.info.get("icc_profile"), background=background)
+            turned = turn(converted.image) if turn and image.format != "TIFF" else converted.image
+            return np.asarray(turned), (*notes, *converted.notes)
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # decoders of broken files raise nearly anything
         raise UnreadableImage(_reason(error)) from error
+
+
+def _turn(image: Image.Image) -> tuple[Callable[[Image.Image], Image.Image] | None, str | None]:
+    """What turns an image as its EXIF orientation says, None for an upright one, and the note about it. Pillow turns
+    TIFF while it loads them."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # the parser of broken metadata raises nearly anything
+        return None, BAD_EXIF
+    if orientation not in _TURNS:
+        return None, None
+    return lambda upright: upright.transpose(_TURNS[orientation]), TURNED
 
 
 def _reason(error: Exception) -> str:
@@ -215,14 +305,3 @@ def _reason(error: Exception) -> str:
     if "truncated" in str(error).lower():
         return "the file is truncated"
     return f"cannot be decoded ({str(error)[:80] or type(error).__name__})"
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise UnreadableImage(f"pixels of 32 bits (mode {image.mode}) have no agreed range")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        on_white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(on_white, image.convert("RGBA")).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")

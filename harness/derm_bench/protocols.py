@@ -92,6 +92,26 @@ class SampleRequest:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that a data set did with what it found, such as setting files aside. `text` is a sentence or the start
+    of one, without a full stop; `names` are the images, files or rows that it is about. `warns` makes it a warning:
+    what was found makes results doubtful."""
+
+    text: str
+    names: Sequence[str] = ()
+    warns: bool = False
+
+    def sentence(self, most: int = 3, count: int | None = None) -> str:
+        """The text with the number of names and the first few of them: `set aside: hidden files (5): a, b, c, ...`.
+        `count` is the number, if `names` are not all."""
+        if not self.names:
+            return self.text
+        count = len(self.names) if count is None else count
+        listed = ", ".join(self.names[:most]) + (", ..." if count > most else "")
+        return f"{self.text} ({count:,}): {listed}"
+
+
+@dataclass(frozen=True)
 class DatasetDescription:
     """A data set without its pixels: all that is needed to split it. All lists are parallel to `ids`.
 
@@ -99,7 +119,8 @@ class DatasetDescription:
     the report. `groups` are the lesion or patient of each image (None if no grouping is known). `given_split` is
     `train`, `val`, `test` or `""` for each image, if the data set defines a split. `attributes` are typed columns (age,
     sex, site, ...). `aux_labels` are the labels of further tasks by the name of the task, `""` for an image without
-    one. `ordinal` states that the classes are ordered grades.
+    one. `ordinal` states that the classes are ordered grades. `notes` say what was set aside and what looks wrong;
+    `plan` and the report show them.
     """
 
     ids: Sequence[str]
@@ -113,6 +134,7 @@ class DatasetDescription:
     citation: str = ""
     aux_labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ordinal: bool = False
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True)
@@ -120,12 +142,15 @@ class RawImage:
     """A decoded image: `pixels` uint8 [H,W,3] sRGB; `mask` uint8 [H,W] (0 or 255) or None.
 
     `digest` is the content digest, as `fingerprint` makes it, of the bytes that were decoded. The harness compares it
-    with the digest from planning; if it is None, `fingerprint` is called again after the images are read.
+    with the digest from planning; if it is None, `fingerprint` is called again after the images are read. `notes` are
+    sentences about what was done to the pixels besides decoding, the same for all images of a kind ("a colour profile
+    was converted to sRGB"), without a full stop. They are counted and shown in the report.
     """
 
     pixels: np.ndarray
     mask: np.ndarray | None = None
     digest: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,9 +162,27 @@ class Unreadable:
     digest: str | None = None
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """What the function `recognise` of a data set says of a folder that it can read.
+
+    `reason` is a sentence about what was found, without a full stop. `confidence` is in (0,1]: 0.9 for names and
+    columns that only this data set has, about 0.5 for a layout that others may have too, 0.2 for a guess. `options` are
+    those with which a matrix reads the folder, `root` being the folder itself unless they have another one.
+    """
+
+    reason: str
+    confidence: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Dataset(Protocol):
     """The object that `create(options, task)` of a data set returns. Its module imports no torch, since the planner
-    uses it."""
+    uses it.
+
+    It may also have `paths(options)`, which returns the path of the file of each image by id. `derm-bench data inspect`
+    reads sizes and codecs from their headers, without decoding.
+    """
 
     def describe(self, options: Any) -> DatasetDescription:
         """The description of the data set; no pixels are read."""
@@ -166,6 +209,10 @@ class Generator(Protocol):
     `NoiseGenerator` does. The run directory then shows interpolations from one sample to another: along a great circle,
     or along a straight line if the noise is in [-1,1], as uniform noise is. `between(a, b, share)`, if defined, returns
     the noise at `share` (in [0,1]) of the way from `a` to `b` instead.
+
+    A generator whose spec has `realness=True` also has `realness(images, label)`: how real its discriminator finds
+    images float32 [n,3,size,size] in [-1,1], on the device, of the class index `label` (None for pooled classes). It
+    returns floats [n], such as logits; higher is more real. It does not change the generator.
     """
 
     def fit(self, train: ImageSet, run: Run) -> None:

@@ -6,7 +6,7 @@ only a worker (or, for data sets, the planner) imports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,13 +18,15 @@ from derm_bench.options.classifier import ClassifierOptions
 from derm_bench.options.generator import GeneratorOptions
 from derm_bench.options.paths import StatedFolder
 from derm_bench.options.pretrained import TrainedOn
-from derm_bench.options.uses import ClassifierUse, TransformUse
+from derm_bench.options.uses import ClassifierUse, DatasetUse, TransformUse
 from derm_bench.protocols import (
     Classifier,
     Dataset,
     DatasetDescription,
     Generator,
+    Note,
     RawImage,
+    Recognised,
     SampleRequest,
     Task,
     Unreadable,
@@ -115,7 +117,19 @@ class PluginSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(PluginSpec):
-    """A data set. `create` names a class that implements `Dataset`."""
+    """A data set. `create` names a class that implements `Dataset`.
+
+    `recognise` is the import path of a function that takes the path of a folder, or of a file that is no matrix, and
+    returns a `Recognised` if the data set can probably read it, else None. `derm-bench data inspect` asks all installed
+    data sets. The function looks at names and the first lines of tables only, and its module imports no torch.
+
+    `parts(options)` returns the data sets that this one is made of, with different labels. The object gets theirs as
+    `task.inputs`, by label. If the options have a field `dedup` that contains `pixels`, copies are dropped after
+    decoding, as with `clean: {duplicates: drop}`.
+    """
+
+    recognise: str | None = None
+    parts: Callable[[Any], Sequence[DatasetUse]] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +166,12 @@ class GeneratorSpec(PluginSpec):
     whose discriminator is dead or overpowers the generator, and keeps both means at the end as `d_real` and `d_fake`.
     The report draws both curves in a figure. Without it no logged name has a meaning to the harness.
 
+    `unlabelled` states whether `fit` may get images without a class, labelled -1 (their rows of `Batch.targets` are
+    zero), for the option `extra_data`. By default an unconditional generator may that trains and samples from noise.
+
+    `realness` states that the object has a method `realness(images, label)`, so that `synthetic.filter` can keep the
+    images that its discriminator takes for real (see `Generator`).
+
     Three more import paths are for generators of images that are made elsewhere:
 
     - `provenance(options) -> Provenance` states where the images come from. A generator without it that has an option
@@ -171,6 +191,8 @@ class GeneratorSpec(PluginSpec):
     parts: tuple[str, ...] | None = None
     batch_option: str = "batch_size"
     discriminator_outputs: tuple[str, str] | None = None
+    realness: bool = False
+    unlabelled: bool | None = None
     derives: str | None = None
     provenance: str | None = None
     finite: str | None = None
@@ -264,6 +286,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "DatasetSpec",
+    "DatasetUse",
     "Derived",
     "ExecutorSpec",
     "Generator",
@@ -271,10 +294,12 @@ __all__ = [
     "GeneratorSpec",
     "LearningRate",
     "MetricSpec",
+    "Note",
     "Options",
     "PluginSpec",
     "Provenance",
     "RawImage",
+    "Recognised",
     "Ref",
     "SampleRequest",
     "StatedFolder",

@@ -75,16 +75,20 @@ class PlannedSplit:
 
     def _subset(self, fraction: float) -> set[str]:
         """The groups of a nested subset of train: for each class its groups in rank order up to the share, at least
-        one."""
+        one. Whether a group is in it depends on those before it in rank and not on the fraction, so that a larger
+        fraction has all groups of a smaller one."""
         groups = group_counts(self, [i for i, part in enumerate(self.parts) if part == "train"])
         totals = Counter(self.labels[i] for i, part in enumerate(self.parts) if part == "train")
         kept: set[str] = set()
-        have: Counter[str] = Counter()
+        before: Counter[str] = Counter()
         for group in rank_groups(groups, "fraction"):
             counts = groups[group]
-            if any(have[label] + n / 2 <= max(1, fraction * totals[label]) for label, n in counts.items()):
+            if any(
+                not before[label] or before[label] + n / 2 <= fraction * totals[label]
+                for label, n in counts.items()
+            ):
                 kept.add(group)
-                have.update(counts)
+            before.update(counts)
         return kept
 
 

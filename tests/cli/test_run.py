@@ -214,6 +214,9 @@ def test_the_manifest_says_what_was_run(finished):
     assert list(manifest["splits"]) == ["toy-blobs/0"]
     assert manifest["schema"] == 1 and set(manifest) <= set(MANIFEST_KEYS)
     assert manifest["datasets"] == {"toy-blobs": {"licence": "CC0", "citation": "The Toys, 2020"}}
+    grey = {"text": "set aside: grey blobs", "count": 2, "names": ["blob<b>", "blob2"]}
+    assert manifest["notes"] == {"toy-blobs": [grey]}
+    assert "set aside: grey blobs (2): blob&lt;b&gt;, blob2" in (finished / "report.html").read_text()
     assert manifest["metrics"]["log_loss"] == {"higher_is_better": False, "level": "predictions"}
     assert "The Toys, 2020" in (finished / "report.html").read_text()
     assert "The Toys, 2020" in (finished / "report.md").read_text()

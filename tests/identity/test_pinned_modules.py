@@ -35,6 +35,7 @@ REASONS = {
     "+metrics.inception_options:InceptionOptions": "its options",
     "+metrics.inception_weights": "which weights are taken",
     "coordinates": "the columns that say where a row belongs",
+    "dataset_parts": "which data sets one is made of",
     "fidelity.distances": "the formulas of Frechet and kernel distances",
     "fidelity.halves": "which real images are compared with",
     "fidelity.likeness": "the figures that are measured of samples",
@@ -80,17 +81,23 @@ REASONS = {
     "scoring.probabilities": "formulas of metrics",
     "scoring.ranking": "formulas of metrics",
     "seeds": "seeds are derived from others",
+    "sixteen_bits": "how samples of 16 bits become 8",
     "splits": "which image stands in which part",
+    "srgb": "how profiles, CMYK and transparency become sRGB",
     "stage_names": "how inputs are called",
     "stages.context": "what every stage function is handed",
+    "stages.choose": "which snapshot is restored",
     "stages.decode": "how images are read and preprocessed",
     "stages.decoded": "which images a stage sees",
+    "stages.extra": "which images without labels a generator sees",
     "stages.required": "what a plugin requires is restored here",
     "stages.runtime": "threads and precision of the process",
     "stages.seen": "which images a generator sees",
     "stages.selecting": "the metric that selects, called on validation",
     "stages.start": "a network that starts from another training",
+    "stages.synthetic": "which synthetic images are trained on and held out",
     "stages.tables": "the rows that statistics and figures read",
+    "stages.tested": "which images are scored on",
     "stages.training_features": "reference features of real images",
     "stages.unchanged": "images that are not those planned are refused",
     "stages.weights": "states are written and read here",
@@ -130,15 +137,15 @@ hashed_options lazy stages.context stages.runtime training.precision
 # Beside the function's own module and those beneath all.
 OF_KINDS = {
     "decode": """
-        image_list imageio images protocols stages.unchanged training.resize
+        dataset_parts image_list imageio images protocols sixteen_bits srgb stages.unchanged training.resize
     """,
     "derive": """
         images
     """,
     "fit": """
-        images protocols run seeds splits stage_names stages.decoded stages.required stages.seen
-        stages.weights training.augment training.checkpoints training.curves training.feed training.pixels
-        training.resize training.seeding training.selection training.stage_run training.updates
+        images protocols run seeds splits stage_names stages.decoded stages.extra stages.required stages.seen
+        stages.synthetic stages.weights training.augment training.checkpoints training.curves training.feed
+        training.pixels training.resize training.seeding training.selection training.stage_run training.updates
     """,
     "health": """
         fidelity.likeness images protocols seeds splits stage_names stages.decoded stages.required
@@ -148,8 +155,14 @@ OF_KINDS = {
         fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
     """,
     "sample": """
-        images protocols seeds splits stage_names stages.decoded stages.required stages.seen stages.weights
-        training.resize training.seeding
+        images protocols seeds splits stage_names stages.choose stages.decoded stages.required stages.seen
+        stages.weights training.resize training.seeding
+    """,
+    "choose": """
+        stage_names
+    """,
+    "filter": """
+        images protocols stage_names stages.choose stages.required stages.weights training.pixels training.resize
     """,
     "real-features": """
         fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
@@ -161,14 +174,15 @@ OF_KINDS = {
     """,
     "train": """
         images protocols run scoring.predictions seeds splits stage_names stages.decoded stages.required
-        stages.selecting stages.start stages.weights training.augment training.checkpoints training.curves
-        training.feed training.pixels training.resize training.seeding training.selection training.stage_run
-        training.updates training.weights
+        stages.selecting stages.start stages.synthetic stages.weights training.augment training.checkpoints
+        training.curves training.feed training.pixels training.resize training.seeding training.selection
+        training.stage_run training.updates training.weights
     """,
     "evaluate": """
         images protocols scoring.classification scoring.confusion_matrix scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking splits
-        stage_names stages.decoded stages.required stages.weights training.pixels training.resize
+        stage_names stages.decoded stages.required stages.synthetic stages.tested stages.weights training.pixels
+        training.resize
     """,
     "grids": """
         filenames images report.samples rundir.sheet_index stage_names
@@ -186,8 +200,8 @@ OF_KINDS = {
         training.module_plugin training.resize training.seeding training.weights
     """,
     "preprocessing": """
-        filenames image_list imageio images protocols report.samples rundir.sheet_index stages.decode
-        stages.unchanged training.resize
+        dataset_parts filenames image_list imageio images protocols report.samples rundir.sheet_index sixteen_bits srgb
+        stages.decode stages.unchanged training.resize
     """,
     "statistics": """
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
@@ -197,8 +211,8 @@ OF_KINDS = {
     """,
     "figures": """
         coordinates filenames plain_text report.data report.figures report.plots report.score_figures
-        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest rundir.planned
-        rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
+        report.training_figures rundir.directory rundir.files rundir.frames rundir.manifest
+        rundir.planned rundir.predictions rundir.records rundir.samples rundir.schema rundir.sheet_index rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
         stages.tables

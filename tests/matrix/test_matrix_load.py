@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from derm_bench.errors import UserErrors
 from derm_bench.matrix.cells import cells
 from derm_bench.specs import Budget
 
@@ -20,36 +17,13 @@ classifiers: [dermagan-cnn]
 
 WHOLE = Path(__file__).with_name("whole.yaml").read_text(encoding="utf-8")
 
-NOT_YET = [
-    ", filter: {by: confidence, keep: 0.5}, snapshot: best_fd",
-    "\n  - {name: external, dataset: {name: isic-2019, root: isic}, label_map: maps/isic2019_to_ham.yaml}",
-]
-
 
 def line_of(part: str) -> int:
     return WHOLE[: WHOLE.index(part)].count("\n") + 1
 
 
-def supported(text: str) -> str:
-    for part in NOT_YET:
-        assert part in text
-        text = text.replace(part, "")
-    return text
-
-
-def test_the_contracts_example_is_refused_only_for_what_no_stage_does_yet(load):
-    with pytest.raises(UserErrors) as caught:
-        load(WHOLE)
-    assert [(".".join(map(str, e.path)), e.line) for e in caught.value.errors] == [
-        ("test_sets.1.dataset", line_of("name: external")),
-        ("strategies.6.synthetic.filter", line_of("filter: {by")),
-        ("strategies.6.synthetic.snapshot", line_of("snapshot: best_fd")),
-    ]
-    assert all("not supported by this version" in str(e) for e in caught.value.errors)
-
-
-def test_the_rest_of_the_contracts_example_loads(load, tmp_path):
-    matrix = load(supported(WHOLE))
+def test_the_contracts_example_loads(load, tmp_path):
+    matrix = load(WHOLE)
     data = matrix.datasets[0]
     assert data.options.root == (tmp_path.parent / "data" / "ham10000")
     assert data.label == "ham10000" and data.train_fraction == (0.1, 1.0)
@@ -75,7 +49,7 @@ def test_the_rest_of_the_contracts_example_loads(load, tmp_path):
 
 
 def test_a_preset_changes_what_is_there_and_skips_the_rest(load):
-    matrix = load(supported(WHOLE), preset="smoke")
+    matrix = load(WHOLE, preset="smoke")
     assert matrix.budget.updates == 20 and matrix.datasets[0].limit.per_class == 24
     assert matrix.strategies[0].generator is None
     assert matrix.strategies[3].generator.options.budget == Budget(updates=20)

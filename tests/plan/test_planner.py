@@ -219,13 +219,13 @@ def test_a_generator_that_is_fitted_on_enlarged_images_is_warned_of(plan, genera
 def test_a_quota_that_adds_nothing_is_said_with_its_reason(plan, synthetic, why):
     planned = plan(sets=(f"strategies.2.synthetic={synthetic}",))
     name = planned.matrix.strategies[2].name
-    assert planned.warnings == [f"{name} adds no synthetic images: {why}"]
+    assert f"{name} adds no synthetic images: {why}" in planned.warnings
 
 
 def test_equal_quotas_that_add_nothing_are_one_warning(plan):
     """Two strategies, by a sweep."""
     sets = ("strategies.2.synthetic={balance: 3}", "strategies.2.sweep={synthetic.balance: [1, 2]}")
-    (said,) = plan(sets=sets).warnings
+    (said,) = [warning for warning in plan(sets=sets).warnings if "synthetic" in warning]
     assert said.endswith(" add no synthetic images: their classes already have the requested size")
     assert "balance=1" in said and "balance=2" in said
 

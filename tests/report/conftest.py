@@ -265,6 +265,11 @@ def fake_manifest(strategies, classifiers, seeds, fractions, primary):
         "distributions": {"derm-bench": "0.1.0", "torch": "2.12.0", "numpy": "2.4.6"},
         "environment": {"python": "3.11.2", "platform": "Linux x86_64", "device": "cpu"},
         "datasets": {"phantom": {"licence": "CC0", "citation": "Nobody & others 2020, <i>Phantoms</i>"}},
+        "notes": {
+            "phantom": [
+                {"text": "transparent pixels were put on white", "count": 12, "names": ["<b>.png", "a.png"]}
+            ]
+        },
         "metrics": {
             "fd_domain": {"higher_is_better": False, "level": "images"},
             "kid_domain": {"higher_is_better": False, "level": "images"},

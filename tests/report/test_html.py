@@ -94,6 +94,13 @@ def test_a_generator_whose_samples_are_noise_is_marked(whole_run):
     assert "nearly one image" in table.rows[0][-1] and not table.rows[1][-1]
 
 
+def test_what_was_done_to_the_images_besides_decoding_is_said(report):
+    for name in ("report.html", "report.md"):
+        text = (report / name).read_text()
+        assert "transparent pixels were put on white (12): &lt;b&gt;.png, a.png, ..." in text
+        assert "<b>.png" not in text
+
+
 def test_markdown_links_lead_to_files(report):
     links = re.findall(r"\]\(([^)]+)\)", (report / "report.md").read_text())
     assert len(links) > 20

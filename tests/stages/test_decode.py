@@ -1,7 +1,10 @@
 """Decoding: what is read is what was planned, names are data, and what cannot be read is named or refused."""
 
 import hashlib
+import json
 import os
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +19,7 @@ from derm_bench.plugins import Plugins
 from derm_bench.specs import Task
 from derm_bench.splits import PlannedSplit, read_split
 from derm_bench.stages.context import Device, StageContext
-from derm_bench.stages.decode import decode
+from derm_bench.stages.decode import RowFile, decode
 from derm_bench.stages.decoded import Decoded
 from derm_bench.worker.lookup import Lookup
 from derm_bench_plugins.datasets.image_folder import ImageFolder
@@ -46,7 +49,7 @@ class Planned:
     """A folder of images as it was when it was planned. `decode` reads it as it is now."""
 
     def __init__(self, root, place):
-        self.options, self.place = ImageFolderOptions(root=root), place
+        self.options, self.place, self.reports = ImageFolderOptions(root=root), place, []
         dataset = ImageFolder(self.options, Task((), 16))
         found, digests = dataset.describe(self.options), dataset.fingerprint(self.options)
         self.ids, self.labels, self.classes = found.ids, found.labels, found.classes
@@ -63,7 +66,8 @@ class Planned:
             preprocess=[], images=self.images, unreadable=unreadable,
         )  # fmt: skip
         machine, lookup = Device("cpu", "fp32", 1), plugins or Lookup(Plugins())
-        decode(StageContext(params, {"paths": paths}, {}, self.place, self.place, machine, lookup))
+        context = StageContext(params, {"paths": paths}, {}, self.place, self.place, machine, lookup)
+        self.result = decode(replace(context, report=self.reports.append))
         return self
 
     def split(self):
@@ -178,3 +182,50 @@ def test_copies_in_another_class_may_not_empty_a_class(root, tmp_path):
 def test_pixels_are_stored_as_read(planned):
     planned.decode()
     assert load_images(planned.place / "images.npy").float().mean((1, 2, 3)).tolist() == [10, 11, 12, 13]
+
+
+def test_what_is_done_besides_decoding_is_counted_with_the_first_names(root, tmp_path):
+    for k in range(6):
+        Image.new("RGBA", (20, 20), (9, 9, 9, 0)).save(root / "nv" / f"clear {k}.png")
+    planned = Planned(root, tmp_path / "stage").decode()
+    note = {
+        "text": "transparent pixels were put on white",
+        "count": 6,
+        "names": [f"nv/clear {k}.png" for k in range(4)],
+    }
+    assert planned.result["notes"] == [note]
+    assert json.loads((planned.place / "index.json").read_text())["notes"] == [note]
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def test_images_are_not_decoded_faster_than_they_are_stored(root, tmp_path, monkeypatch):
+    """One thread decodes chunks of two images; at most two chunks wait, and one is being stored."""
+    for k in range(60):
+        put(root / "nv" / f"{k}.png", k)
+    read, add, ahead, most = ImageFolder.read, RowFile.add, [0], [0]
+
+    def counted(self, ids):
+        for raw in read(self, ids):
+            ahead[0] += 1
+            most[0] = max(most[0], ahead[0])
+            yield raw
+
+    def slow(self, row):
+        time.sleep(0.002)
+        ahead[0] -= 1
+        add(self, row)
+
+    monkeypatch.setattr(ImageFolder, "read", counted)
+    monkeypatch.setattr(RowFile, "add", slow)
+    monkeypatch.setattr("derm_bench.stages.decode.CHUNK", 2)
+    planned = Planned(root, tmp_path / "stage").decode()
+    assert planned.result["images"] == 64 and most[0] <= 6
+    assert [report["done"] for report in planned.reports] == list(range(2, 65, 2))
+    assert {report["total"] for report in planned.reports} == {64}
+
+
+def test_large_images_are_decoded_in_smaller_chunks(planned, monkeypatch):
+    monkeypatch.setattr("derm_bench.stages.decode.CHUNK_BYTES", 3 * 16 * 16)
+    assert [report["done"] for report in planned.decode().reports] == [1, 2, 3, 4]

@@ -6,10 +6,12 @@ plugin that needs options, files or inputs gets them from the class that `NEEDS`
 """
 
 import contextlib
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.datasets.trees import TREES
 
 from derm_bench.plugins import Plugins
 from derm_bench.specs import Budget, Task
@@ -29,7 +31,6 @@ from derm_bench.testing.rules import NotApplicable
 from derm_bench_plugins.classifiers import dermagan_cnn
 from derm_bench_plugins.classifiers.specs.dermagan_cnn import DermaganCnnOptions
 
-DIAGNOSES = ("mel", "nv", "bkl", "bcc", "akiec", "vasc", "df")
 FOUND = Plugins(builtins_only=True)
 FITTED = (GeneratorConformance, ClassifierConformance)
 CALLED = (DatasetConformance, MetricConformance, TransformConformance)
@@ -74,16 +75,35 @@ class ClassFolders:
         self.options = {"root": tmp_path / "images"}
 
 
-class Ham10000Folder:
+class TableOfImages:
     @pytest.fixture(autouse=True)
     def needs(self, tmp_path):
-        root = tmp_path / "ham"
-        rows = ["lesion_id,image_id,dx,dx_type,age,sex,localization,dataset"]
-        for k in range(10):
-            draw(root / "HAM10000_images_part_1" / f"ISIC_{k}.jpg", k)
-            rows.append(f"HAM_{k // 2},ISIC_{k},{DIAGNOSES[k % 7]},histo,60.0,male,back,rosendahl")
-        (root / "HAM10000_metadata.csv").write_text("\n".join(rows) + "\n")
-        self.options = {"root": root}
+        rows = ["file,diagnosis,patient,years,half"]
+        for k in range(8):
+            draw(tmp_path / "pictures" / f"{k}.png", k)
+            draw(tmp_path / "pictures" / f"{k}_mask.png", k)
+            rows.append(f"{k}.png,{('mel', 'nv')[k % 2]},p{k // 3},{20 + k},{'train' if k % 4 else 'test'}")
+        (tmp_path / "table.csv").write_text("\n".join(rows) + "\n")
+        columns = {"image": "file", "label": "diagnosis", "group": "patient", "split": "half"}
+        files = {"file": tmp_path / "table.csv", "root": tmp_path / "pictures"}
+        self.options = {**files, "columns": columns, "attributes": {"age": "years"}}
+
+
+def folder_of(dataset):
+    """The needs of a data set: a tree with its file names, in the first layout."""
+
+    class Folder:
+        @pytest.fixture(autouse=True, scope="class")
+        @classmethod
+        def needs(cls, tmp_path_factory):
+            root = tmp_path_factory.mktemp(dataset)
+            cls.options = next(iter(TREES[dataset].values()))(root).options
+
+        @pytest.mark.slow  # a process for each; test_published asks for all modules in one
+        def test_planner_needs_no_torch(self):
+            super().test_planner_needs_no_torch()
+
+    return Folder
 
 
 class TwoMembers:
@@ -93,13 +113,24 @@ class TwoMembers:
         self.inputs = {f"member {k}": dermagan_cnn.make(options, task) for k in (1, 2)}
 
 
+class TwoPhantoms:
+    options: ClassVar[dict] = {
+        "of": [
+            {"name": "phantom-dermoscopy", "label": name, "images": 24, "side": 32, "seed": seed}
+            for seed, name in enumerate(("one", "two"))
+        ]
+    }
+
+
 # By kind and name: a class with `options`, `inputs`, `size`, `limits` (see Conformance), `updates` (see InShort), or a
 # fixture `needs` that sets them.
 NEEDS = {
     ("generator", "folder"): MadeImages,
     ("generator", "command"): CopyProgram,
     ("dataset", "image-folder"): ClassFolders,
-    ("dataset", "ham10000"): Ham10000Folder,
+    ("dataset", "table"): TableOfImages,
+    **{("dataset", name): folder_of(name) for name in TREES},
+    ("dataset", "union"): TwoPhantoms,
     ("classifier", "ensemble"): TwoMembers,
 }
 

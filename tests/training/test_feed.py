@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
-from derm_bench.stages.train import joined, labelled
+from derm_bench.stages.synthetic import joined, labelled
 from derm_bench.training.augment import rotation, warp
 from derm_bench.training.feed import Feed, FeedOptions
 from derm_bench.training.losses import soft_bce, soft_cross_entropy

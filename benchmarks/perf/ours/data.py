@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from derm_bench.image_list import ListedImage, write_list
 from derm_bench.images import ImageSet, load_images
 from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
@@ -30,12 +31,13 @@ def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
     description = dataset.describe(options)
     digests = dataset.fingerprint(options)
     rows = zip(description.ids, description.ids, description.labels, strict=True)
-    listed = "\n".join(f"{name}\t{group}\t{label}\t{digests[name]}" for name, group, label in rows)
-    out = store / hashlib.sha256(listed.encode()).hexdigest()
+    listed = write_list(ListedImage(name, group, label, digests[name]) for name, group, label in rows)
+    digest = hashlib.sha256(listed).hexdigest()
+    out = store / digest
     if not (out / "index.json").exists():
         out.mkdir(parents=True)
-        (out / "listed").write_text(listed)
-        decode(_context(root, out, tuple(description.classes), size, threads))
+        (out / digest).write_bytes(listed)
+        decode(_context(root, out, digest, tuple(description.classes), size, threads))
     label_of = dict(zip(description.ids, description.labels, strict=True))
     ids = tuple(json.loads((out / "index.json").read_text())["ids"])
     images = load_images(out / "images.npy", range(len(ids)))  # gathered once, as in a stage
@@ -50,11 +52,13 @@ def in_memory(path: Path) -> ImageSet:
     return ImageSet(images, torch.zeros(len(images), dtype=torch.int64), ("all",), names, names)
 
 
-def _context(root: Path, out: Path, classes: tuple[str, ...], size: int, threads: int) -> StageContext:
+def _context(
+    root: Path, out: Path, images: str, classes: tuple[str, ...], size: int, threads: int
+) -> StageContext:
     params = p.Decode(
         dataset="image-folder",
         options={},
-        images="listed",
+        images=images,
         classes=classes,
         size=size,
         resize="center-crop",

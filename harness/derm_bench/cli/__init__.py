@@ -30,6 +30,10 @@ COMMANDS = {
         "derm_bench.cli.explain:explain",
         "Show why each stage of a cell would hit or miss the cache.",
     ),
+    "data": (
+        "derm_bench.cli.data:data",
+        "Show what is in a data set and what is wrong with it, and write a matrix for it.",
+    ),
     "plugins": (
         "derm_bench.cli.plugins:plugins",
         "List plugins, show, test or write one.",

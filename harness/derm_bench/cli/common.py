@@ -24,6 +24,7 @@ from derm_bench.plugins import Plugins
 from derm_bench.plugins.culprit import blaming
 from derm_bench.rundir.selection import Selection
 from derm_bench.store import Store, default_store
+from derm_bench.yamlio import parse_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -162,3 +163,19 @@ def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:
     with blaming(spec, plugins, "machine(options, wanted)"):
         machine: Machine = load_object(spec.machine)(matrix.executor.options, wanted)
     return machine
+
+
+def option_values(sets: Sequence[str]) -> dict[str, Any]:
+    """The values of `--set OPTION=VALUE`, by option. Raises UserError for an expression of another form."""
+    given: dict[str, Any] = {}
+    for expression in sets:
+        name, equals, text = expression.partition("=")
+        if not equals or not name.strip():
+            raise UserError(
+                f"--set {expression}: not of the form OPTION=VALUE", hint="for example --set base=8"
+            )
+        try:
+            given[name.strip()] = parse_yaml(text).data
+        except UserError as error:
+            raise UserError(f"--set {expression}: {error.message}", hint=error.hint) from None
+    return given

@@ -25,6 +25,8 @@ from derm_bench.forecast.probe import Probes, probe, unknown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Plan, Stage
+from derm_bench.protocols import Note
+from derm_bench.rundir.planned import MOST_NAMES
 from derm_bench.runner.execute import Execution, error_of
 from derm_bench.runner.external_programs import as_line, programs_of, refuse_programs
 from derm_bench.runner.progress import count, failed_before
@@ -124,10 +126,16 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
         "detectable_difference": detectable_difference(planned),
         "commands": [{"stage": program.stage, "argv": program.argv} for program in programs],
         "warnings": [*planned.warnings, *_of_the_machine(planned)],
+        "notes": {label: [_note(note) for note in notes] for label, notes in planned.notes.items()},
         "splits": {f"{label}/{seed}": split.digest for (label, seed), split in planned.splits.items()},
         "cells": [_cell(request, cell, wanted, ended) for cell in planned.cells],
         "stages": stages,
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    """A note of a data set, with its first names, as the manifest has it."""
+    return {"text": note.text, "count": len(note.names), "names": list(note.names[:MOST_NAMES])}
 
 
 def _of_the_machine(planned: Plan) -> list[str]:
@@ -211,10 +219,11 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         say(f"{again} failed in an earlier run at a limit that is raised now, and will be tried again")
     if summary["failed_before"]:
         say(failed_before((one["stage"], one["status"], one["error"]) for one in summary["failed_before"]))
+    external = set(request.plan.tests.values())
     folded = {entry.label for entry in request.matrix.datasets if entry.split.method == "kfold"}
     for (label, seed), split in request.plan.splits.items():
-        which = "fold" if label in folded else "split seed"
-        console.print(f"{label}, {which} {seed}: {_counts(split)}", markup=False, highlight=False)
+        which = f", {'fold' if label in folded else 'split seed'} {seed}" if label not in external else ""
+        console.print(f"{label}{which}: {_counts(split)}", markup=False, highlight=False)
     console.print(
         f"estimated: {_time(summary['estimated_wall_seconds'])} with {summary['workers']} workers"
         f" ({_time(summary['estimated_seconds'])} of work), {summary['estimated_megabytes']:.0f} MB of disk",
@@ -231,6 +240,9 @@ def _print(request: Request, summary: dict[str, Any]) -> None:
         say("external programs that `run --allow-commands` would run:")
         for program in summary["commands"]:
             say(f"  {program['stage']}: {as_line(program['argv'])}")
+    for label, notes in request.plan.notes.items():
+        for note in notes:
+            say(f"{label}: {note.sentence()}")
     for warning in summary["warnings"]:
         say(f"warning: {warning}")
 

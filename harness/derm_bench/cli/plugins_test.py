@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.text import Text
 
-from derm_bench.cli.common import find_plugins, plugin_option
-from derm_bench.errors import UserError
+from derm_bench.cli.common import find_plugins, option_values, plugin_option
 from derm_bench.specs import load_object
 from derm_bench.terminal import PlainConsole
-from derm_bench.yamlio import parse_yaml
 
 COLOURS = {"ok": "green", "failed": "red", "warning": "yellow", "skipped": "dim"}
 
@@ -46,7 +43,7 @@ def check_plugin(
     check_target = load_object("derm_bench.testing.kit:check_target")
     console, seen, shown = PlainConsole(soft_wrap=True, highlight=False), Counter[str](), ("", "")
     plugins = find_plugins(flags, plugin_files) if plugin_files else None
-    for verdict in check_target(target, _given(sets), size=size, slow=not quick, plugins=plugins):
+    for verdict in check_target(target, option_values(sets), size=size, slow=not quick, plugins=plugins):
         if (verdict.kind, verdict.plugin) != shown:
             shown = (verdict.kind, verdict.plugin)
             console.print(Text(f"{verdict.kind} {verdict.plugin}", style="bold"))
@@ -56,18 +53,3 @@ def check_plugin(
         seen[verdict.status] += 1
     console.print(", ".join(f"{seen[status]} {status}" for status in COLOURS if seen[status]))
     return 1 if seen["failed"] else 0
-
-
-def _given(sets: Sequence[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for expression in sets:
-        name, equals, text = expression.partition("=")
-        if not equals or not name.strip():
-            raise UserError(
-                f"--set {expression}: not of the form OPTION=VALUE", hint="for example --set base=8"
-            )
-        try:
-            given[name.strip()] = parse_yaml(text).data
-        except UserError as error:
-            raise UserError(f"--set {expression}: {error.message}", hint=error.hint) from None
-    return given

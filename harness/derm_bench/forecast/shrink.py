@@ -12,7 +12,7 @@ from derm_bench.plan.keys import key_of
 from derm_bench.plan.kinds import kind_of
 from derm_bench.plan.model import Plan, Stage
 from derm_bench.splits import PlannedSplit
-from derm_bench.stage_names import SYNTHETIC
+from derm_bench.stage_names import CHOSEN, EXTERNAL, EXTRA, SYNTHETIC
 
 
 class Size(NamedTuple):
@@ -92,9 +92,10 @@ class ShrunkenPlan:
 
     @staticmethod
     def _inputs(stage: Stage) -> Mapping[str, str]:
-        """The inputs without synthetic images, since the cost of an update does not depend on whether images are
-        real."""
-        return {name: key for name, key in stage.inputs.items() if not name.startswith(SYNTHETIC)}
+        """The inputs without synthetic images and external ones, since the cost of an update or a prediction does not
+        depend on where images are from, and without a chosen snapshot, since small fits keep none."""
+        left_out = (SYNTHETIC, EXTERNAL, EXTRA, CHOSEN)
+        return {name: key for name, key in stage.inputs.items() if not name.startswith(left_out)}
 
     def _put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()

@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from derm_bench.errors import UserError, did_you_mean
+from derm_bench.errors import UserError, did_you_mean, dotted
 from derm_bench.matrix.cells import CELL_KEYS, INCLUDE_AXES, MAX_CELLS, cells, count_cells
 from derm_bench.matrix.labels import matches
 from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.meaningless import meaningless
-from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass, StrategyEntry
+from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass
 from derm_bench.matrix.names import name_problems
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.provenance import lacks_statement, stated_by
 from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
+from derm_bench.matrix.strategy_checks import strategy_problems
 from derm_bench.scoring.names import METRICS, PER_CLASS
-from derm_bench.specs import ClassifierUse, GeneratorSpec
+from derm_bench.specs import ClassifierUse
 from derm_bench.yamlio import KeyPath
 
 MAX_COMPARED = 5_000_000  # cells times entries of `exclude`: some ten seconds
@@ -31,7 +32,7 @@ def problems(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         *_protocol(matrix, plugins),
         *_datasets(matrix),
         *_budgets(matrix, plugins),
-        *_strategies(matrix, plugins),
+        *strategy_problems(matrix, plugins),
         *_requirements(matrix, plugins),
         *_statements(matrix, plugins),
         *_comparisons(matrix, plugins),
@@ -60,6 +61,13 @@ def _protocol(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
         if matrix.protocol.name != "paper" or permit not in matrix.protocol.allow:
             hint = f"change it, or permit it with protocol: {{name: paper, allow: [{permit}]}}"
             yield Problem(path, f"{leak}; it needs the permit {permit}", hint)
+
+
+def permitted_leaks(matrix: Matrix, plugins: PluginLookup) -> list[str]:
+    """The leaks that the matrix asks for and its protocol permits, one sentence each."""
+    return [
+        f"permitted by {permit}: {dotted(path)}: {leak}" for path, permit, leak in _leaks(matrix, plugins)
+    ]
 
 
 def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str, str]]:
@@ -119,6 +127,13 @@ def _builders(matrix: Matrix) -> Iterator[tuple[Kind, KeyPath, Use]]:
     for index, strategy in enumerate(matrix.strategies):
         if strategy.generator is not None:
             yield "generator", ("strategies", index, "generator"), strategy.generator
+        filtered = strategy.synthetic.filter if strategy.synthetic is not None else None
+        if filtered is not None and filtered.classifier is not None:
+            yield (
+                "classifier",
+                ("strategies", index, "synthetic", "filter", "classifier"),
+                filtered.classifier,
+            )
     for index, classifier in enumerate(matrix.classifiers):
         yield "classifier", ("classifiers", index), classifier
 
@@ -186,8 +201,14 @@ def _trained(
 ) -> Iterator[tuple[KeyPath, ClassifierEntry | ClassifierUse, bool]]:
     """The classifiers of a matrix with their key paths. Each is followed by the classifiers that it requires (marked
     True), which are trained under the same conditions."""
-    for index, classifier in enumerate(matrix.classifiers):
-        at: KeyPath = ("classifiers", index)
+    trained: list[tuple[KeyPath, ClassifierEntry | ClassifierUse]] = [
+        (("classifiers", index), classifier) for index, classifier in enumerate(matrix.classifiers)
+    ]
+    for index, strategy in enumerate(matrix.strategies):
+        stated = strategy.synthetic.filter if strategy.synthetic is not None else None
+        if stated is not None and stated.classifier is not None:
+            trained.append((("strategies", index, "synthetic", "filter", "classifier"), stated.classifier))
+    for at, classifier in trained:
         yield at, classifier, False
         try:
             found = list(requirements("classifier", classifier, plugins, matrix))
@@ -198,27 +219,6 @@ def _trained(
 
 def _is_zero(val: Any) -> bool:
     return val == 0 or (isinstance(val, PerClass) and val.per_class in (0, None))
-
-
-def _strategies(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
-    for index, strategy in enumerate(matrix.strategies):
-        at: KeyPath = ("strategies", index)
-        if strategy.generator is None:
-            if strategy.synthetic is not None:
-                yield Problem(
-                    (*at, "synthetic"), "synthetic images need a generator", "write `generator:` beside it"
-                )
-            continue
-        spec = plugins.get("generator", strategy.generator.name)
-        if strategy.synthetic is not None and isinstance(spec, GeneratorSpec) and not spec.conditional:
-            yield from _pooled(strategy, at)
-    cell_makers = [entry.name for entry in matrix.strategies if entry.makes_cells]
-    if cell_makers and not matrix.classifiers:
-        yield Problem(
-            ("classifiers",),
-            f"the strategy '{cell_makers[0]}' has no classifier to train",
-            "add one under classifiers",
-        )
 
 
 def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
@@ -249,15 +249,6 @@ def _requirements(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
             yield Problem(
                 at, f"the {what} '{name}' requires other plugins, which only generators and classifiers may"
             )
-
-
-def _pooled(strategy: StrategyEntry, at: KeyPath) -> Iterator[Problem]:
-    assert strategy.generator is not None
-    scope = strategy.generator.options.scope
-    if scope == "pooled" or (isinstance(scope, tuple) and any(len(group) > 1 for group in scope)):
-        message = f"'{strategy.generator.name}' is unconditional: over pooled classes it cannot fill a quota"
-        hint = "write scope: per_class, or leave synthetic out to score the generator alone"
-        yield Problem((*at, "generator", "scope"), message, hint)
 
 
 # ------------------------------------------------------------------- comparisons, seeds, selections

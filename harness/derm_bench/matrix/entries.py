@@ -26,7 +26,7 @@ from derm_bench.matrix.validation_errors import InvalidValue, place_in, readable
 from derm_bench.options.paths import takes_paths
 from derm_bench.plugins import canonical
 from derm_bench.plugins.culprit import PluginBug, blaming
-from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
+from derm_bench.specs import ClassifierUse, DatasetUse, PluginSpec, TransformUse
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -152,6 +152,12 @@ class EntryReader(ABC):
         """Reads a classifier inside another plugin's options. A subclass implements it, since it may have `from` and
         `init`."""
 
+    def dataset_use(self, raw: Any, where: Where) -> DatasetUse | None:
+        """Reads a data set inside another one's options: a bare name, or a map of its options."""
+        raw = {"name": raw} if isinstance(raw, str) else raw
+        data = self.plugin_entry(DatasetUse, raw, where, {})
+        return None if data is None else self.build(DatasetUse, data, raw, where)
+
     def transform(self, raw: Any, where: Where, phases: frozenset[str]) -> TransformUse | None:
         """Reads one transform: `hflip`, `{rotate: 30}`, `{bilateral: {d: 9}}` or `{name: rotate, degrees: 30}`."""
         if isinstance(raw, str):
@@ -216,6 +222,9 @@ class EntryReader(ABC):
             if inner is TransformUse:
                 uses = [self.transform(item, where.child(i), phases) for i, item in enumerate(raw)]
                 return [use for use in uses if use is not None]
+            if inner is DatasetUse:
+                parts = [self.dataset_use(item, where.child(i)) for i, item in enumerate(raw)]
+                return [use for use in parts if use is not None]
             if inner is ClassifierUse:
                 members = [self.classifier_use(item, where.child(i)) for i, item in enumerate(raw)]
                 return [use for use in members if use is not None]

@@ -23,9 +23,11 @@ from derm_bench.matrix.model import (
     Seeds,
 )
 from derm_bench.matrix.options import PluginLookup, compose_options
-from derm_bench.specs import ClassifierUse, PluginSpec, TransformUse
+from derm_bench.specs import ClassifierUse, DatasetUse, PluginSpec, TransformUse
 
 ENTRY_KINDS: dict[type[BaseModel], str] = {
+    # Of two models of a kind, the schema has the second, which has the fields of the first, too.
+    DatasetUse: "dataset",
     DatasetEntry: "dataset",
     GeneratorUse: "generator",
     ClassifierUse: "classifier",

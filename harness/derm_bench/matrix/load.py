@@ -36,6 +36,9 @@ from derm_bench.yamlio import load_yaml
 
 DEFAULT_METRICS = ("mmd_domain", "coverage_domain", "density_domain", "nn_accuracy_domain", "sharpness")
 
+FILTER = "dermagan-cnn"
+"""The classifier that grades samples by confidence by default: a small network, which any machine trains in minutes."""
+
 
 def load_matrix(
     file: Path, plugins: PluginLookup, *, preset: str | None = None, sets: Sequence[str] = ()
@@ -207,8 +210,21 @@ class _Loader(NestedEntryReader):
             data["generator"] = self.generator(raw["generator"], where.child("generator"))
         if isinstance(raw.get("name"), str):
             data["name"] = self.label(raw["name"], point)
+        data |= self.filtered(raw, where)
         entry = self.build(StrategyEntry, data, raw, where)
         return entry if len(self.errors) == known else None
+
+    def filtered(self, raw: dict[str, Any], where: Where) -> dict[str, Any]:
+        """The `synthetic` of a strategy with the classifier of its filter, if it is filtered by confidence."""
+        synthetic = raw.get("synthetic")
+        if not isinstance(synthetic, dict):
+            return {}
+        stated = synthetic.get("filter")
+        if not isinstance(stated, dict) or ("classifier" not in stated and stated.get("by") != "confidence"):
+            return {}
+        grader = stated.get("classifier") or FILTER
+        use = self.classifier_use(grader, where.child("synthetic", "filter", "classifier"))
+        return {"synthetic": {**synthetic, "filter": {**stated, "classifier": use}}}
 
     def metric(self, raw: Any, where: Where) -> PluginUse | None:
         data = self.plugin_entry(PluginUse, raw, where, {})

@@ -9,33 +9,17 @@ from typing import Any
 from derm_bench.matrix.cells import splits_of
 from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import GeneratorUse, Matrix
+from derm_bench.matrix.test_sets import test_set_problems
 from derm_bench.yamlio import KeyPath
 
 
 def meaningless(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each such place of a matrix."""
-    yield from _test_sets(matrix)
+    yield from test_set_problems(matrix)
     yield from _classes(matrix)
     yield from _generators(matrix)
     yield from _comparisons(matrix)
     yield from _folds(matrix)
-
-
-def _test_sets(matrix: Matrix) -> Iterator[Problem]:
-    for index, test_set in enumerate(matrix.test_sets):
-        at: KeyPath = ("test_sets", index)
-        own = test_set.dataset is None and test_set.synthetic is None
-        if own and test_set.name != "test":
-            message = (
-                f"'{test_set.name}' has no data set, so it would be the test part of the split once more"
-            )
-            yield Problem(at, message, "write `dataset:` beside its name, or name: test")
-        if not own and test_set.name == "test":
-            yield Problem(
-                (*at, "name"), "`test` is the name of the test part of the split", "use another name"
-            )
-        if test_set.label_map is not None and test_set.dataset is None:
-            yield Problem((*at, "label_map"), "there is no `dataset:` whose labels to map")
 
 
 def _classes(matrix: Matrix) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from pydantic_core import PydanticKnownError
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.preprocess_order import with_order
-from derm_bench.specs import Budget, Options, TransformUse
+from derm_bench.specs import Budget, ClassifierUse, Options, TransformUse
 
 PERMITS = (
     "generator_sees_test",
@@ -166,15 +166,36 @@ class GeneratorUse(PluginUse):
     """A generator by name; `options` has the fields of GeneratorOptions and those of the plugin."""
 
     label: str = Field("", description="its name in tables; default the plugin's name")
+    extra_data: DatasetEntry | None = Field(
+        None,
+        description="a data set whose images are fitted on as well, without their labels: the label of a data set of "
+        "the matrix, or an entry as under `datasets`; size, resize and preprocess default to those of the cell's data "
+        "set",
+    )
 
 
 class Filter(Options):
     by: Literal["confidence", "discriminator"] = Field(
-        description="what grades the synthetic images; it is fitted on train"
+        description="what grades the synthetic images: the probability that a classifier, trained on the real training "
+        "images, gives to their class; or the discriminator of the generator"
     )
     keep: float = Field(
-        0.5, gt=0, le=1, description="share of the images that are kept; the quota is met after filtering"
+        0.5,
+        ge=0.01,
+        le=1,
+        description="share of the samples that are kept, those with the best grades; the quota is met after filtering",
     )
+    classifier: ClassifierUse | None = Field(
+        None, description="the classifier of `confidence`; default dermagan-cnn"
+    )
+
+    @model_validator(mode="after")
+    def _classifier_of_confidence(self) -> Filter:
+        if self.by == "discriminator" and self.classifier is not None:
+            raise ValueError(
+                "a classifier grades by confidence: leave `classifier` out, or write by: confidence"
+            )
+        return self
 
 
 class Synthetic(Options):
@@ -198,13 +219,11 @@ class Synthetic(Options):
     val: Literal["real", "held_out"] = Field(
         "real", description="held_out: validate on the held-out samples; needs the permit select_on_synthetic"
     )
-    filter: Filter | None = Field(
-        None, description="keep only the samples with the best grades; not supported by this version"
-    )
+    filter: Filter | None = Field(None, description="keep only the samples with the best grades")
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
-        description="the state of the generator to sample from: last, that with the best fd_domain "
-        "(best_fd, not supported by this version), or that of a step",
+        description="the state of the generator to sample from: last, that of a step, or best_fd, the snapshot (or the "
+        "end of the fit) with the lowest mmd_domain to real images that are not in test",
     )
 
     @model_validator(mode="after")
@@ -295,16 +314,19 @@ class TestSet(Options):
 
     name: str = Field(description="its name in tables; `test` is the test part of the split")
     dataset: DatasetEntry | None = Field(
-        None, description="an external data set, all of which is used; not supported by this version"
+        None,
+        description="an external data set, all of which is used; it takes size, resize and preprocess from the data "
+        "set that a cell is trained on",
     )
     label_map: Path | None = Field(
         None,
-        description="YAML file that maps each external label to a class of the main data set, or to null",
+        description="YAML file that maps each label of the external data set to a class, or to null to leave its "
+        "images out; default: its labels are the classes",
     )
     synthetic: Literal["only", "added"] | None = Field(
         None,
-        description="only: score on held-out samples; added: on them and on the real test set; both need a permit; "
-        "not supported by this version",
+        description="only: score on the samples that `synthetic.holdout` keeps out of training; added: on them and on "
+        "the real test set; both need the permit synthetic_in_test",
     )
 
 

@@ -12,6 +12,7 @@ from derm_bench.matrix.model import DatasetEntry, GeneratorUse, Init, TakenFrom
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.short_forms import expand_classifier, expand_dataset
 from derm_bench.matrix.sweep import Point
+from derm_bench.matrix.validation_errors import quoted, shortened
 from derm_bench.specs import ClassifierUse
 
 
@@ -30,13 +31,32 @@ class NestedEntryReader(EntryReader):
         data = self.plugin_entry(GeneratorUse, raw, where, {})
         if data is None:
             return None
+        if raw.get("extra_data") is not None:
+            data["extra_data"] = self.init_dataset(raw["extra_data"], where.child("extra_data"))
+            if data["extra_data"] is None:
+                return None
         return self.build(GeneratorUse, {"label": data["name"], **data}, raw, where)
+
+    def _numbers_for_names(self, classes: Any, where: Where) -> bool:
+        """Reports what is no text in a list of classes; whether there is any."""
+        places = [
+            k
+            for k, name in enumerate(classes if isinstance(classes, list) else ())
+            if not isinstance(name, str)
+        ]
+        for k in places:
+            self.report(
+                where.child(k), f"a string is expected, got {shortened(classes[k])}", quoted(classes[k])
+            )
+        return bool(places)
 
     def dataset_entry(self, raw: Any, where: Where, point: Point | None = None) -> DatasetEntry | None:
         classes = raw.get("classes") if isinstance(raw, dict) else None
         names = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
         if twice := [name for name, n in Counter(names).items() if n > 1]:
             self.report(where.child("classes"), f"the class '{twice[0]}' is listed twice")
+            return None
+        if self._numbers_for_names(classes, where.child("classes")):
             return None
         data = self.plugin_entry(DatasetEntry, raw, where, {"preprocess": PREPROCESS})
         if data is None:
@@ -94,7 +114,8 @@ class NestedEntryReader(EntryReader):
         return self.build(Init, data, raw, where) if len(self.errors) == known else None
 
     def init_dataset(self, raw: Any, where: Where) -> DatasetEntry | None:
-        """Reads the data set of `init`: the label of one in the matrix, or an entry as under `datasets`."""
+        """Reads the data set of `init` or `extra_data`: the label of one in the matrix, or an entry as under
+        `datasets`."""
         if isinstance(raw, str):
             labelled = next((entry for entry in self.datasets if entry.label == raw), None)
             if labelled is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
@@ -13,6 +13,7 @@ from derm_bench.specs import (
     Budget,
     ClassifierOptions,
     ClassifierSpec,
+    DatasetUse,
     GeneratorOptions,
     GeneratorSpec,
     Options,
@@ -42,6 +43,21 @@ def compose_options(spec: PluginSpec) -> type[BaseModel]:
     if isinstance(spec, GeneratorSpec | ClassifierSpec) and not spec.trains:
         return _without_training(model, spec.options, _common(spec))
     return model
+
+
+def validated_parts(options: BaseModel, validate: Callable[[str, Mapping[str, Any]], Any]) -> BaseModel:
+    """The options of a data set with those of its parts as models: `validate(name, values)` makes them of JSON."""
+    changed: dict[str, Any] = {}
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        if isinstance(value, tuple) and any(isinstance(use, DatasetUse) for use in value):
+            changed[name] = tuple(
+                use
+                if isinstance(use.options, BaseModel)
+                else use.model_copy(update={"options": validate(use.name, use.options or {})})
+                for use in value
+            )
+    return options.model_copy(update=changed) if changed else options
 
 
 def states_weights(spec: PluginSpec) -> bool:

@@ -71,7 +71,9 @@ def expand_dataset(entry: Any) -> None:
     if is_list_of_classes(classes):
         entry["classes"] = {name: [name] for name in classes}
     elif isinstance(classes, dict):
-        entry["classes"] = {name: [old] if isinstance(old, str) else old for name, old in classes.items()}
+        entry["classes"] = {
+            name: [old] if isinstance(old, str | int | float) else old for name, old in classes.items()
+        }
 
 
 def is_list_of_classes(classes: Any) -> bool:

@@ -7,7 +7,12 @@ from typing import Any
 
 _SCALARS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
 _FORMATS = {"path": "a file or folder", "file-path": "a file", "directory-path": "a folder"}
-_NAMES = {"Budget": "a budget", "TransformUse": "a transform", "ClassifierUse": "a classifier"}
+_NAMES = {
+    "Budget": "a budget",
+    "TransformUse": "a transform",
+    "ClassifierUse": "a classifier",
+    "DatasetUse": "a data set",
+}
 _PLURALS = {
     "a whole number": "whole numbers",
     "a number": "numbers",

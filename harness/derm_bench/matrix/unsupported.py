@@ -11,19 +11,6 @@ from derm_bench.yamlio import KeyPath
 
 def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each use of something that this version cannot run."""
-    for index, strategy in enumerate(matrix.strategies):
-        at: KeyPath = ("strategies", index)
-        if strategy.synthetic is not None and strategy.synthetic.filter is not None:
-            yield _refusal((*at, "synthetic", "filter"), "filtering synthetic images")
-        if strategy.synthetic is not None and strategy.synthetic.snapshot == "best_fd":
-            yield _refusal((*at, "synthetic", "snapshot"), "snapshot: best_fd", "write last or a step")
-        if strategy.generator is not None and strategy.generator.options.extra_data is not None:
-            yield _refusal((*at, "generator", "extra_data"), "fitting a generator on extra data")
-    for index, test_set in enumerate(matrix.test_sets):
-        if test_set.dataset is not None:
-            yield _refusal(("test_sets", index, "dataset"), "an external test set")
-        if test_set.synthetic is not None:
-            yield _refusal(("test_sets", index, "synthetic"), "a synthetic test set")
     if matrix.compare.questions:
         yield _refusal(("compare", "questions"), "answering questions", "leave it out")
     if matrix.analysis.sweeps == "best_on_val":

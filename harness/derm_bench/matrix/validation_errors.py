@@ -57,7 +57,17 @@ def _join(path: KeyPath, items: Sequence[ErrorDetails]) -> InvalidValue:
     sentences = list(dict.fromkeys(_sentence(item) for item in items))
     own = kinds <= {"value_error", "assertion_error"}
     got = "" if own else f", got {shortened(items[0]['input'])}"
-    return InvalidValue(path, ", or ".join(sentences) + got)
+    hint = quoted(items[0]["input"]) if "string_type" in kinds else ""
+    return InvalidValue(path, ", or ".join(sentences) + got, hint=hint)
+
+
+def quoted(value: Any) -> str:
+    """The hint where text is expected and the file has a number, true or false; empty for other values."""
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if not isinstance(value, str | int | float):
+        return ""
+    return f"write names in quotes, such as '{value}': without them YAML reads a number, and 001 becomes 1"
 
 
 def _sentence(item: ErrorDetails) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -37,8 +37,4 @@ class GeneratorOptions(Options):
     fit_on: Literal["train", "all"] = Field(
         default="train",
         description="all: fit on val and test images too, which needs the permit generator_sees_test",
-    )
-    extra_data: Any = Field(
-        default=None,
-        description="a data set of unlabelled images to fit on as well; not supported by this version",
     )

@@ -30,6 +30,27 @@ class TransformUse(Options):
         return value
 
 
+class DatasetUse(Options):
+    """A data set inside the options of another, for example `of: tuple[DatasetUse, ...]`, written as a bare name or a
+    map of its options."""
+
+    name: str = Field(description="the plugin")
+    label: str = Field("", description="its name among others; default the plugin's name")
+    options: Any = Field(None, description="options of the plugin, written beside its name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value, "label": value, "options": {}}
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            value = {**value, "label": value.get("label") or value["name"]}
+        if isinstance(value, dict) and "options" not in value:
+            own = {key: value[key] for key in ("name", "label") if key in value}
+            return own | {"options": {key: option for key, option in value.items() if key not in own}}
+        return value
+
+
 class ClassifierUse(Options):
     """A classifier inside the options of another plugin, for example `members: tuple[ClassifierUse, ...]`.
 

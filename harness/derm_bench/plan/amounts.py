@@ -71,7 +71,20 @@ class Amounts:
             return self._drawn(stage, DATA)
         parts = PARTS if reads == "all" else (reads,)
         classes = getattr(params, "fit_classes", params.classes)
-        return sum(self.count(params, part).get(name, 0) for part in parts for name in classes)
+        extra = getattr(params, "extra", {})
+        more = self.plan.data[extra["split"]].count(b"\n") - 1 if extra else 0
+        return more + sum(self.count(params, part).get(name, 0) for part in parts for name in classes)
+
+    def tested(self, stage: Stage) -> int:
+        """The number of test images of an evaluation."""
+        test = stage.params.test
+        if "split" in test:
+            return len(self._splits[test["split"]].ids)
+        real = sum(self.count(stage.params, "test").values()) if test.get("real", True) else 0
+        drawn = [
+            self.plan.stages[key].params.n for name, key in stage.inputs.items() if name.startswith(SYNTHETIC)
+        ]
+        return real + sum(drawn) - kept_of(drawn, test.get("holdout", 0.0))
 
     def trained_on(self, stage: Stage) -> int:
         """The number of real and synthetic images that a classifier is trained on."""

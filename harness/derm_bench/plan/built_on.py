@@ -19,7 +19,7 @@ def built_on(plan: Plan, train: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _visit(plan: Plan, key: str, generators: dict[str, None], trainings: dict[str, None]) -> None:
     for other in plan.stages[key].inputs.values():
         params = plan.stages[other].params
-        if isinstance(params, p.Fit | p.Sample):
+        if isinstance(params, p.Fit | p.Sample | p.Filter):
             below = (*plan.upstream(other), other)
             generators.update(
                 dict.fromkeys(k for k in below if not isinstance(plan.stages[k].params, p.Decode))
@@ -40,6 +40,16 @@ def list_required(plan: Plan) -> list[PlannedRequired]:
                 _list(plan, key, found, own, *place)
     for planned in plan.cells:
         cell = planned.cell
+        for sample in planned.samples.values():
+            if isinstance(plan.stages[sample].params, p.Filter):
+                for key in plan.upstream(sample):
+                    place = (
+                        cell.dataset,
+                        cell.train_fraction,
+                        f"{cell.strategy}/filter",
+                        cell.generator_seed,
+                    )
+                    _list(plan, key, found, own, *place)
         for key in (*planned.built_on, *planned.trainings):
             seed = cell.generator_seed if key in planned.built_on else cell.classifier_seed
             _list(plan, key, found, own, cell.dataset, cell.train_fraction, cell.classifier, seed)

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from derm_bench.dataset_parts import create_dataset, parts_of
 from derm_bench.errors import UserError
 from derm_bench.image_list import ListedImage, write_list
-from derm_bench.lazy import create, load_object
+from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
-from derm_bench.plan.split import Selection, plan_split, select
+from derm_bench.plan.split import Selection, divided_groups, missing_classes, plan_split, select
 from derm_bench.plugins.culprit import blaming
 from derm_bench.protocols import DatasetDescription, Task
 from derm_bench.splits import PlannedSplit
@@ -39,7 +40,9 @@ class DataPlanner:
         # The licence of each data set.
         self.licences: dict[str, str] = {}
 
-    def other(self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...]) -> str:
+    def other(
+        self, entry: DatasetEntry, like: DatasetEntry, place: tuple[str | int, ...], word: str = "init"
+    ) -> str:
         """The label of a data set that no cell uses, such as that of `init`. `size`, `resize` and `preprocess` default
         to those of `like`. If the matrix has an equal data set, its label is returned."""
         inherited = {
@@ -51,11 +54,21 @@ class DataPlanner:
         for label, known in self.entries.items():
             if known.model_copy(update={"label": made.label, "train_fraction": (1.0,)}) == made:
                 return label
-        label = f"{entry.label} (init)"
+        return self.add(made, f"{entry.label} ({word})", place)
+
+    def add(self, entry: DatasetEntry, label: str, place: tuple[str | int, ...]) -> str:
+        """Adds a data set that no cell is trained on, written at `place` in the matrix. Returns its label, which is
+        `label` unless another data set has it."""
         while label in self.entries:
             label += "'"
-        self.entries[label], self._places[label] = made.model_copy(update={"label": label}), place
+        self.entries[label], self._places[label] = entry.model_copy(update={"label": label}), place
         return label
+
+    def set_selection(self, label: str, selection: Selection) -> None:
+        """Replaces the images of a data set that the matrix uses, before its decoding is planned."""
+        digests = self.fingerprints[label]
+        self.fingerprints[label] = {name: digests[name] for name in selection.ids}
+        self._selections[label] = selection
 
     def selection(self, label: str) -> Selection:
         """The images of a data set that the matrix uses."""
@@ -64,7 +77,7 @@ class DataPlanner:
             spec, plugins = self.book.plugins.get("dataset", entry.name), self.book.plugins
             try:
                 with blaming(spec, plugins, "create(options, task)"):
-                    dataset = create(spec, entry.options, Task((), entry.size))
+                    dataset = create_dataset(spec, entry.options, Task((), entry.size), plugins)
                 with blaming(spec, plugins, "describe(options)"):
                     description = _described(dataset.describe(entry.options), entry.name)
                 chosen = select(description, entry.classes, entry.limit, entry.split.group, entry.split.seed)
@@ -76,18 +89,34 @@ class DataPlanner:
             self.fingerprints[label] = {name: digests[name] for name in chosen.ids}
             self.licences[label] = description.licence
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
+            self.plan.notes[label] = [note for note in description.notes if not note.warns]
+            self.plan.warnings += [f"{label}: {note.sentence()}" for note in description.notes if note.warns]
             self._selections[label] = chosen
         return self._selections[label]
 
     def split(self, label: str, seed: int) -> PlannedSplit:
         """The split of a data set under a split seed. Its CSV is added to the data of the plan."""
         if (label, seed) not in self.plan.splits:
-            allow = "missing_class" in self.matrix.protocol.allow
-            selection = self.selection(label)
+            permits, selection = self.matrix.protocol.allow, self.selection(label)
+            stated = self.entries[label].split
             try:
-                planned = plan_split(selection, self.entries[label].split, seed, allow_missing=allow)
+                planned = plan_split(
+                    selection,
+                    stated,
+                    seed,
+                    allow_missing="missing_class" in permits,
+                    allow_ungrouped="ungrouped_split" in permits,
+                )
             except UserError as error:
                 raise self._located(error, label) from error
+            where = f"{label}, split {seed}"
+            self.plan.warnings += [
+                f"permitted by missing_class: {where}: no image of '{name}' in {part}"
+                for name, part in missing_classes(planned, stated)
+            ]
+            if divided := divided_groups(planned):
+                message = f"{where}: {len(divided)} groups have images in several parts"
+                self.plan.warnings.append(f"permitted by ungrouped_split: {message}")
             self.plan.splits[label, seed] = planned
             self.plan.data[planned.digest] = planned.csv
         return self.plan.splits[label, seed]
@@ -105,17 +134,22 @@ class DataPlanner:
         """The parameters that every stage which reads training images has in common."""
         place = (label, seed, fraction)
         if place not in self._views:
-            clean = self.entries[label].clean
             split = self.split(label, seed)
             self._views[place] = p.View(
                 split=split.digest,
                 classes=split.classes,
                 size=self.entries[label].size,
                 fraction=fraction,
-                clean={"duplicates": clean.duplicates, "blurred": clean.blurred},
+                clean=self.cleaning(label),
                 select_on_test=split.select_on_test,
             )
         return self._views[place]
+
+    def cleaning(self, label: str) -> dict[str, Any]:
+        """The rules of a data set for the images that are dropped once their pixels are known."""
+        entry = self.entries[label]
+        drops = entry.clean.duplicates == "drop" or "pixels" in getattr(entry.options, "dedup", ())
+        return {"duplicates": "drop" if drops else "keep", "blurred": entry.clean.blurred}
 
     def viewed(self, cell: Cell) -> dict[str, Any]:
         """The view of a cell as a dict, from which the parameters of stages are built."""
@@ -153,8 +187,10 @@ class DataPlanner:
     def reader(self, label: str) -> Entry:
         """The entry of a stage that reads images of a data set and preprocesses them."""
         entry = self.entries[label]
+        spec = self.book.plugins.get("dataset", entry.name)
+        parts = dict.fromkeys(("dataset", name) for name in parts_of(spec, entry.options, self.book.plugins))
         return Entry(
-            plugins=[("dataset", entry.name), *(("transform", use.name) for use in entry.preprocess)],
+            plugins=[("dataset", entry.name), *parts, *(("transform", use.name) for use in entry.preprocess)],
             words={"label": entry.label},
             local={
                 "paths": self.book.hashed(entry.options, folders=False).paths,

@@ -13,13 +13,14 @@ from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.extra_data import NOTHING, Extra
 from derm_bench.plan.kinds import BATCH_SIZE
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.quota import quotas
 from derm_bench.plan.refusals import snapshots_of
 from derm_bench.seeds import derive_seed
 from derm_bench.splits import PARTS
-from derm_bench.stage_names import DATA, DERIVED, DERIVED_SYNTHETIC
+from derm_bench.stage_names import CHOSEN, DATA, DERIVED, DERIVED_SYNTHETIC
 
 # Options of a generator that the planner resolves. They are not part of the `options` of the stage.
 RESOLVED = ("scope", "classes", "budget", "fit_on")
@@ -34,7 +35,7 @@ class Fits:
         self.health: dict[str, str] = {}  # fit -> the stage that checks its health
         self.snapshots: dict[str, tuple[int, ...]] = {}  # fit -> the updates after which it keeps its state
         self._needs: dict[str, Needs] = {}
-        self._samples: dict[tuple[str, str, int, int | None], str] = {}
+        self._samples: dict[tuple[str, str, int, str | int | None], str] = {}
         self._places = {strategy.name: place for place, strategy in enumerate(matrix.strategies)}
 
     def fit(
@@ -45,15 +46,17 @@ class Fits:
         needs: Needs,
         reads: str = "",
         samples: Mapping[str, str] | None = None,
+        extra: Extra = NOTHING,
     ) -> str:
         """The stage that fits a generator on `classes`: on the training images of a cell, on the part that `reads`
-        names, or on the `samples` of other stages. Stages that read its output wait until its health is checked."""
+        names, or on the `samples` of other stages, and on the `extra` images. Stages that read its output wait until
+        its health is checked."""
         spec = self.book.plugins.get("generator", use.name)
         self._warn_of_enlarged(use, cell)
         given = {name: key for name, key in (samples or {}).items() if name in classes}
         local = self.book.hashed(use.options).paths
         reads = reads or ("all" if use.options.fit_on == "all" else spec.reads)
-        images = self._images(cell, classes, reads, given)
+        images = self._images(cell, classes, reads, given) + extra.images
         batch_size = getattr(use.options, spec.batch_option, BATCH_SIZE)
         updates = use.options.budget.in_updates(max(1, images), batch_size)
         snapshots = snapshots_of(self.matrix, updates)
@@ -68,12 +71,14 @@ class Fits:
             snapshots=self.matrix.snapshots.every,
             seed=derive_seed("fit", cell.generator_seed, *classes),
             depends_on=self.book.depends_on("generator", use.name, use.options),
+            extra=extra.params,
         )
         entry = Entry(
             inputs={"decode": self.data.decode(cell.dataset)}
             | {f"{DATA}{name}": key for name, key in given.items()}
             | self.data.derived(cell.dataset, "generator", use, given)
-            | needs.inputs,
+            | needs.inputs
+            | dict(extra.inputs),
             plugins=[
                 ("generator", use.name),
                 *needs.plugins,
@@ -121,16 +126,24 @@ class Fits:
         return key
 
     def sample(
-        self, cell: Cell, use: GeneratorUse, fit: str, label: str, n: int, snapshot: int | None
+        self,
+        cell: Cell,
+        use: GeneratorUse,
+        fit: str,
+        label: str,
+        n: int,
+        snapshot: int | None,
+        chosen: str | None = None,
     ) -> str:
-        """The stage that draws `n` images of class `label` (or `all`) from a fitted generator."""
-        place = (fit, label, n, snapshot)  # requested by every cell of a strategy
+        """The stage that draws `n` images of class `label` (or `all`) from a fitted generator, at the update `snapshot`
+        (None: the end of the fit) or at that of the stage `chosen`."""
+        place = (fit, label, n, chosen or snapshot)  # requested by every cell of a strategy
         if place not in self._samples:
             seed = derive_seed("sample", cell.generator_seed, label)
-            at = "" if snapshot is None else f" at {snapshot}"
+            at = " at the best snapshot" if chosen else "" if snapshot is None else f" at {snapshot}"
             more = {"label": label, "n": n, "snapshot": snapshot, "seed": seed}
             words = {"at": at, "seed_number": cell.generator_seed}
-            self._samples[place] = self.from_fit("sample", p.Sample, fit, more, words)
+            self._samples[place] = self.from_fit("sample", p.Sample, fit, more, words, chosen=chosen)
         return self._samples[place]
 
     def from_fit(
@@ -142,6 +155,7 @@ class Fits:
         words: Mapping[str, Any],
         *,
         sees_data: bool = False,
+        chosen: str | None = None,
     ) -> str:
         """A stage that restores a fitted generator. It reads the data of the fit if `sees_data` is set, or if the
         generator samples from these data."""
@@ -156,7 +170,7 @@ class Fits:
         inherited = {field: getattr(fitted.params, field) for field in p.names_of(p.Generating)}
         local = {"paths": fitted.local.get("paths", {}), **needs.local}
         entry = Entry(
-            inputs={"fit": fit, **needs.inputs, **data},
+            inputs={"fit": fit, **needs.inputs, **data, **({CHOSEN: chosen} if chosen else {})},
             plugins=[("generator", name), *needed_plugins(needs.plugins)],
             words=words,
             local=local,

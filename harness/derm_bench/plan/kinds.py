@@ -95,7 +95,7 @@ def _asked(stage: Stage, amounts: Amounts) -> float:
 
 
 def _scored(stage: Stage, amounts: Amounts) -> float:
-    return float(sum(sum(amounts.count(stage.params, part).values()) for part in ("val", "test")))
+    return float(sum(amounts.count(stage.params, "val").values()) + amounts.tested(stage))
 
 
 def _compared(stage: Stage, amounts: Amounts) -> float:
@@ -144,11 +144,16 @@ def _small_decode(params: p.Decode, small: MadeSmall) -> p.Decode:
 
 
 def _small_fit(params: p.Fit, small: MadeSmall) -> p.Fit:
-    return replace(_small_view(params, small), updates=small.updates, snapshots=None)
+    return replace(_small_view(params, small), updates=small.updates, snapshots=None, extra={})
 
 
 def _small_sample(params: p.Sample, small: MadeSmall) -> p.Sample:
     return replace(_small_view(params, small), n=small.samples, snapshot=None)
+
+
+def _small_filter(params: p.Filter, small: MadeSmall) -> p.Filter:
+    """The parameters of a filter that grades the samples of a probe and keeps one of them."""
+    return replace(params, n=1, snapshot=None)
 
 
 def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
@@ -156,6 +161,12 @@ def _small_train(params: p.Train, small: MadeSmall) -> p.Train:
     would take longer than the few updates of a probe."""
     view = _small_view(params, small)
     return replace(view, updates=small.updates, val="held_out", holdout=0.0, replace_real=False)
+
+
+def _small_evaluate(params: p.Evaluate, small: MadeSmall) -> p.Evaluate:
+    """The parameters of an evaluation on the test part of the split, since an image takes the same time wherever it is
+    from."""
+    return replace(_small_view(params, small), test={})
 
 
 # ---------------------------------------------------------------------------------- the kinds
@@ -226,6 +237,18 @@ _BUILT_IN = (
         shrink=_small_sample,
     ),
     StageKind(
+        name="filter",
+        word="sample",
+        function="derm_bench.stages.filter:best_samples",
+        params=p.Filter,
+        title="keep the best {n} {label} from {generator}{at} seed {seed_number} by {grade}",
+        work=Work("images", _asked, "n"),
+        held=_asked,
+        stores=_asked,
+        seconds=_per_unit(PER_IMAGE_SAMPLED, 0.2),
+        shrink=_small_filter,
+    ),
+    StageKind(
         name="real-features",
         word="fidelity",
         function="derm_bench.stages.fidelity:real_features",
@@ -245,6 +268,14 @@ _BUILT_IN = (
         feeds=("fidelity",),
     ),
     StageKind(
+        name="choose",
+        word="fidelity",
+        function="derm_bench.stages.choose:choose",
+        params=p.Choose,
+        title="choose the snapshot of {what} by {metric}",
+        on_device=False,
+    ),
+    StageKind(
         name="train",
         word="train",
         function="derm_bench.stages.train:train",
@@ -261,11 +292,11 @@ _BUILT_IN = (
         word="evaluate",
         function="derm_bench.stages.evaluate:evaluate",
         params=p.Evaluate,
-        title="evaluate {label} on {strategy} seed {seed_number}",
+        title="evaluate {label} on {strategy} seed {seed_number}{on}",
         work=Work("images", _scored),
         held=_scored,
         seconds=_always(EVALUATE),
-        shrink=_small_view,
+        shrink=_small_evaluate,
         feeds=("results", "predictions"),
     ),
     StageKind(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from derm_bench.coordinates import ClassCoordinates
 from derm_bench.machine import Machine
 from derm_bench.matrix.model import Cell, Matrix
 from derm_bench.plan.params import as_dict
+from derm_bench.protocols import Note
 from derm_bench.splits import PlannedSplit
 
 
@@ -102,8 +103,10 @@ class Plan:
 
     stages: ordered such that each comes after its inputs. data: files of plan-level data, by digest. pictures: the
     stages that draw the samples of each fit. sheets: the stages that draw the preprocessing of each data set. splits,
-    decodes, terms (licence and citation): by data set, including data sets that only an `init` uses. analysis: the
-    stages of statistics and figures, by kind; they run after all other stages have ended.
+    decodes, terms (licence and citation), notes (what was set aside): by data set, including data sets that no cell is
+    trained on: those of `init` and of external test sets. tests: the labels of the latter, by the data set of the cells
+    and the test set. analysis: the stages of statistics and figures, by kind; they run after all other stages have
+    ended.
     """
 
     matrix: Matrix
@@ -118,13 +121,15 @@ class Plan:
     splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
     decodes: dict[str, str] = field(init=False, default_factory=dict)
     terms: dict[str, dict[str, str]] = field(init=False, default_factory=dict)
+    tests: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
+    notes: dict[str, Sequence[Note]] = field(init=False, default_factory=dict)
     data: dict[str, bytes] = field(init=False, default_factory=dict)
     warnings: list[str] = field(init=False, default_factory=list)
     analysis: dict[str, str] = field(init=False, default_factory=dict)
     _upstream: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict, repr=False)
 
     def cell_splits(self) -> dict[tuple[str, int], PlannedSplit]:
-        """The splits of the data sets that the matrix lists, without those of `init`."""
+        """The splits of the data sets that the matrix lists, without those of `init` and of external test sets."""
         labels = {entry.label for entry in self.matrix.datasets}
         return {place: split for place, split in self.splits.items() if place[0] in labels}
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from derm_bench.errors import UserError
-from derm_bench.fingerprint import UNREADABLE
 from derm_bench.matrix.model import Cell, ClassifierEntry, GeneratorUse, Init, Matrix, StrategyEntry
 from derm_bench.matrix.required_plugins import FROM, Kind, Required, Use, required_of
 from derm_bench.options import Budget, ClassifierUse
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.data import DataPlanner
+from derm_bench.plan.extra_data import ExtraData
 from derm_bench.plan.fits import Fits
+from derm_bench.plan.held_out import contents, held_out
 from derm_bench.plan.needs import NONE, Need, Needs, below, needed_plugins
 from derm_bench.plan.provenance import check_required, images_there, no_reserve
 from derm_bench.plan.trainings import PLAIN, Trainings, TrainingSet
@@ -41,6 +42,7 @@ class Networks:
     ) -> None:
         self.matrix, self.book, self.data = matrix, book, data
         self.fits, self.trainings = fits, trainings
+        self.extra = ExtraData(matrix, data)
         self._required: dict[tuple[str, int], tuple[Use, dict[str, Required]]] = {}
         # (data set, split) of a cell and of its `init`, if training the latter uses no held-out image of the former.
         self._unseen: set[tuple[str, int, str, int]] = set()
@@ -62,11 +64,14 @@ class Networks:
         samples: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         found: dict[str, str] = {}
-        for group, names in self.fits.scopes(use, classes):
+        scopes = list(self.fits.scopes(use, classes))
+        spec = self.book.plugins.get("generator", use.name)
+        extra = self.extra.of_fit(setting.cell, use, spec, [group for group, _ in scopes], setting.at)
+        for group, names in scopes:
             if samples is not None and not set(samples) & set(group):
                 raise self.matrix.error(f"'{use.name}' has no samples to be fitted on", setting.at)
             needs = self._needs("generator", use, Setting(setting.cell, setting.at))
-            key = self.fits.fit(setting.cell, use, group, needs, reads, samples)
+            key = self.fits.fit(setting.cell, use, group, needs, reads, samples, extra)
             found |= dict.fromkeys(names, key)
         return found
 
@@ -102,26 +107,23 @@ class Networks:
 
     def _refuse_seen(self, cell: Cell, first: Cell, at: KeyPath) -> None:
         """Raises UserError if the training `first` uses validation or test images of the cell."""
-        allowed = "duplicates_across_splits" in self.matrix.protocol.allow
         place = (cell.dataset, cell.split_seed, first.dataset, first.split_seed)
-        if allowed or place in self._unseen:
+        if place in self._unseen:
             return
-        held, seen = self._contents(cell, ("val", "test")), self._contents(first, ("train", "val"))
+        self._unseen.add(place)
+        held = held_out(self.data, cell.dataset, cell.split_seed)
+        seen = contents(self.data, first.dataset, first.split_seed, ("train", "val"))
         shared = sorted(seen[content] for content in held.keys() & seen.keys())
         if shared:
             message = f"{len(shared)} of its images, {shared[0]} among them, are validation or test images"
+            if "duplicates_across_splits" in self.matrix.protocol.allow:
+                said = (
+                    f"permitted by duplicates_across_splits: {first.dataset}: {message} of '{cell.dataset}'"
+                )
+                self.book.plan.warnings += [said] if said not in self.book.plan.warnings else []
+                return
             hint = "leave them out, or permit it: protocol: {name: paper, allow: [duplicates_across_splits]}"
             raise self.matrix.error(f"{message} of '{cell.dataset}' (split {cell.split_seed})", at, hint)
-        self._unseen.add(place)
-
-    def _contents(self, cell: Cell, parts: tuple[str, ...]) -> dict[str, str]:
-        """The ids of the images in some parts of a cell's split, by digest of the content."""
-        decode = self.book.plan.stages[self.data.decode(cell.dataset)]
-        lines = self.book.plan.data[decode.params.images].decode().split("\n")
-        digests = {line.split("\t")[0]: line.split("\t")[3] for line in lines}
-        split = self.data.split(cell.dataset, cell.split_seed)
-        chosen = [name for name, part in zip(split.ids, split.parts, strict=True) if part in parts]
-        return {digests[name]: name for name in chosen if digests[name] != UNREADABLE}
 
     # -------------------------------------------------------------------------- requirements
 

@@ -96,12 +96,15 @@ class Generating(View):
 
 @dataclass(kw_only=True, slots=True)
 class Fit(Generating):
-    """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none."""
+    """`updates`: the budget in updates; `snapshots`: the number of updates between two snapshots, None for none.
+    `extra`: {}, or of images without labels the `split`, which has all of them in `train`, how to `clean` them, and
+    whether those with the pixels of held-out images are refused (`seen`: refuse or keep)."""
 
     updates: int
     snapshots: int | None
     seed: int
     depends_on: Any = None
+    extra: Json = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -120,6 +123,23 @@ class Sample(Generating):
     n: int
     snapshot: int | None
     seed: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Filter:
+    """`n` images of class `label` with the best grades: of every `window` samples the best `kept`. `grade`: confidence
+    of a classifier, or discriminator of the generator whose state at update `snapshot` (None: the end) the samples are
+    from; `requires` has one of the two, under `grader`."""
+
+    classes: Sequence[str]
+    size: int
+    label: str
+    n: int
+    window: int
+    kept: int
+    grade: str
+    snapshot: int | None
+    requires: Json = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -158,6 +178,16 @@ class Fidelity(View):
 
 
 @dataclass(kw_only=True, slots=True)
+class Choose:
+    """The choice of a snapshot by `metric`: `steps` are the updates, None for the end of the fit."""
+
+    metric: str
+    higher_is_better: bool
+    steps: Sequence[int | None]
+    classes: Sequence[str]
+
+
+@dataclass(kw_only=True, slots=True)
 class TrainingFeatures(View):
     """Reference features of all training images."""
 
@@ -184,12 +214,19 @@ class Train(View):
 
 @dataclass(kw_only=True, slots=True)
 class Evaluate(View):
-    """Predictions of a trained classifier on validation and test, and their scores."""
+    """Predictions of a trained classifier on validation and test, and their scores.
+
+    `test` states the test images: {} for the test part of the split; `split`, `clean` and `shared` of an external data
+    set, whose split has all its images in `test` (`shared`: refuse, drop or keep images with the pixels of an image of
+    the split); or `holdout` and `real` of synthetic images, the share of each sample and whether the test part is
+    added.
+    """
 
     classifier: str
     options: Json
     metrics: Sequence[Json]
     requires: Json = field(default_factory=dict)
+    test: Json = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -7,6 +7,27 @@ from collections.abc import Mapping, Sequence
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import Synthetic
 
+WINDOW = 128
+"""The number of samples among which a filter chooses. What is kept of a window does not depend on later ones, so that
+the images of a small quota are the first of those of a large one."""
+
+
+def kept_of_window(keep: float) -> int:
+    """The number of samples that a filter with this share keeps of each window, at least one."""
+    return max(1, round(keep * WINDOW))
+
+
+def drawn_for(n: int, keep: float, there: float) -> int | None:
+    """The number of samples to draw such that a filter keeps at least `n` of them: whole windows, or all `there` are if
+    that is fewer. None if `there` are too few."""
+    kept = kept_of_window(keep)
+    whole = -(-n // kept) * WINDOW
+    if whole <= there:
+        return whole
+    windows, rest = divmod(int(there), WINDOW)
+    enough = windows * kept + -(-kept * rest // WINDOW) >= n
+    return int(there) if enough else None
+
 
 def quotas(synthetic: Synthetic, counts: Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
     """The number of synthetic images for each of `classes`; `counts` are the real training images of every class.

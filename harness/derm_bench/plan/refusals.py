@@ -73,9 +73,15 @@ def refuse_no_state(
     """Raises UserError if the strategy samples from a state that its generator does not keep. `kept` are the updates
     after which each class's fit keeps its state."""
     step = strategy.synthetic.snapshot if strategy.synthetic is not None else "last"
+    at = ("strategies", place, "synthetic", "snapshot")
+    if step == "best_fd":
+        for name, updates in kept.items():
+            if not updates:
+                hint = "lower `snapshots.every`, or write snapshot: last"
+                message = f"the budget of the generator of '{name}' ends before the first snapshot"
+                raise matrix.error(f"{message}, so there is nothing to choose from", at, hint)
     if not isinstance(step, int):
         return
-    at = ("strategies", place, "synthetic", "snapshot")
     for name, updates in kept.items():
         if step in updates:
             continue

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from derm_bench.fidelity.halves import ENOUGH, MAX_IMAGES, Compared, compared_with, split_halves
-from derm_bench.matrix.model import Cell, Matrix, StrategyEntry
+from derm_bench.matrix.model import Cell, Matrix, PluginUse, StrategyEntry
 from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
@@ -15,9 +16,25 @@ from derm_bench.plan.fits import Fits
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import PlannedFidelity
 from derm_bench.plan.provenance import images_there
-from derm_bench.stage_names import SAMPLE
+from derm_bench.stage_names import SAMPLE, SCORE
 
 CONTROLS = ("real-holdout", "noise")
+
+CHOOSES = "mmd_domain"
+"""The metric by which `snapshot: best_fd` chooses."""
+
+
+class Measured(NamedTuple):
+    """Image metrics, as parameters of a stage, and whether one of them needs the reference network."""
+
+    uses: Sequence[PluginUse]
+    params: Sequence[Mapping[str, Any]]
+    uses_reference: bool
+
+    @classmethod
+    def of(cls, book: StageBook, uses: Sequence[PluginUse]) -> Measured:
+        domain = any(book.plugins.get("metric", use.name).extractor == "domain" for use in uses)
+        return cls(uses, [book.metric(use.name, use.options) for use in uses], domain)
 
 
 class Scores:
@@ -32,10 +49,8 @@ class Scores:
         self.metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"
         ]
-        self._metric_params = [book.metric(use.name, use.options) for use in self.metrics]
-        self.uses_reference = any(
-            book.plugins.get("metric", use.name).extractor == "domain" for use in self.metrics
-        )
+        self._measured = Measured.of(book, self.metrics)
+        self.uses_reference = self._measured.uses_reference
 
     def add(self, cell: Cell, strategy: StrategyEntry, fits: Mapping[str, str]) -> None:
         """Adds the samples and scores of each class of a generator, at the end of the fit and at each snapshot. A class
@@ -69,6 +84,27 @@ class Scores:
                             key,
                         )
                     )
+
+    def choice(self, cell: Cell, strategy: StrategyEntry, fit: str, names: Sequence[str]) -> str:
+        """The stage that chooses the snapshot of a fit whose samples of the classes `names` have the lowest distance
+        `mmd_domain` to validation images, or to half of train where val has few. The distance is measured whatever the
+        metrics of the matrix are, so that another metric chooses no other snapshot."""
+        use = strategy.generator
+        assert use is not None
+        spec = self.book.plugins.get("metric", CHOOSES)
+        by = Measured.of(self.book, [PluginUse(name=CHOOSES, options=spec.options())])
+        steps = (*self.fits.snapshots[fit], None)
+        inputs = {}
+        for name, step in itertools.product(names, steps):
+            _, n = self._side(cell.dataset, cell.split_seed, name)
+            sample = self.fits.sample(cell, use, fit, name, n, step)
+            place = f"{SCORE}{'last' if step is None else step}/{name}"
+            inputs[place] = self._compare(cell.dataset, cell.split_seed, name, sample, by)
+        params = p.Choose(
+            metric=CHOOSES, higher_is_better=spec.higher_is_better, steps=steps, classes=tuple(names)
+        )
+        what = self.plan.stages[fit].title.removeprefix("fit ")
+        return self.book.enter("choose", params, Entry(inputs=inputs, words={"what": what}))
 
     def add_controls(self) -> None:
         """Adds the controls for every split with a scored generator: held-out real images, and noise. Warns of classes
@@ -117,39 +153,43 @@ class Scores:
             self._sides[place] = side, max(2, min(n, MAX_IMAGES))
         return self._sides[place]
 
-    def _compare(self, label: str, split_seed: int, name: str, source: str) -> str:
-        """The stage that compares the images of `source`, a sample stage or a control, with real images of a class."""
+    def _compare(
+        self, label: str, split_seed: int, name: str, source: str, by: Measured | None = None
+    ) -> str:
+        """The stage that compares the images of `source`, a sample stage or a control, with real images of a class, by
+        the metrics of the matrix or those of `by`."""
         control = source if source in CONTROLS else None
-        real = self._measure("real-features", p.RealFeatures, label, split_seed, name)
-        inputs = {"real": real} | ({} if control else {"sample": source})
         what = control or self.plan.stages[source].title
-        return self._measure(
-            "fidelity", p.Fidelity, label, split_seed, name, inputs, {"control": control}, {"what": what}
-        )
+        inputs, words = {} if control else {"sample": source}, {"label": label, "what": what}
+        real = self._measure("real-features", p.RealFeatures, (label, split_seed, name), by, {}, words, {})
+        more = {"control": control}
+        given = {"real": real} | inputs
+        return self._measure("fidelity", p.Fidelity, (label, split_seed, name), by, given, words, more)
 
     def _measure(
         self,
         kind: str,
         record: type[Any],
-        label: str,
-        split_seed: int,
-        name: str,
-        inputs: Mapping[str, str] | None = None,
-        more: Mapping[str, Any] | None = None,
-        words: Mapping[str, Any] | None = None,
+        of: tuple[str, int, str],
+        by: Measured | None,
+        inputs: Mapping[str, str],
+        words: Mapping[str, Any],
+        more: Mapping[str, Any],
     ) -> str:
-        """A stage that applies all image metrics, or their extractors, to one class of a split."""
-        given = {"decode": self.data.decode(label)} | dict(inputs or {})
-        if self.uses_reference:
+        """A stage that applies image metrics, or their extractors, to the class of a split, `of` (data set, seed,
+        class)."""
+        (label, split_seed, name), by = of, by or self._measured
+        given = {"decode": self.data.decode(label)} | dict(inputs)
+        if by.uses_reference:
             given["reference"] = self.reference(label, split_seed)
         view = p.as_dict(self.data.view(label, split_seed, 1.0))
         side, _ = self._side(label, split_seed, name)
-        params = record(**view, of_class=name, compared=side, metrics=self._metric_params, **(more or {}))
+        params = record(**view, of_class=name, compared=side, metrics=by.params, **more)
         entry = Entry(
             inputs=given,
-            plugins=[("metric", use.name) for use in self.metrics],
-            words={"label": label, **(words or {})},
-            local={"metrics": [self.book.hashed(use.options).paths for use in self.metrics]},
+            plugins=[("metric", use.name) for use in by.uses],
+            words=words,
+            local={"metrics": [self.book.hashed(use.options).paths for use in by.uses]},
         )
         return self.book.enter(kind, params, entry)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import PerClass, Split
@@ -17,6 +18,9 @@ from derm_bench.protocols import DatasetDescription
 from derm_bench.splits import PlannedSplit, group_counts, rank_groups
 
 Amount = float | PerClass
+MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "unknown", "-"})
+"""Words, in small letters, that stand for a missing value in a column of groups."""
+
 MAX_NAME = 5_000
 """The largest number of characters of the name of an image or group; paths have at most 4,096 bytes."""
 
@@ -61,11 +65,19 @@ def select(
     return _keep(selection, [i for i, name in enumerate(selection.groups) if name in kept])
 
 
-def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: bool = False) -> PlannedSplit:
+def plan_split(
+    selection: Selection,
+    split: Split,
+    seed: int,
+    *,
+    allow_missing: bool = False,
+    allow_ungrouped: bool = False,
+) -> PlannedSplit:
     """Assigns every image to a part. `seed` is the split seed (with kfold, the fold).
 
     The amounts of test, val and reserve are shares of the whole selection, or counts per class. They are met exactly if
-    whole groups permit it, otherwise from below. Raises UserError if a class would be missing from a part.
+    whole groups permit it, otherwise from below. Raises UserError if a class would be missing from a part
+    (`missing_classes`), or if the split that a data set provides divides groups (`divided_groups`).
     """
     if split.method == "given":
         parts = _given(selection, split)
@@ -83,7 +95,27 @@ def plan_split(selection: Selection, split: Split, seed: int, *, allow_missing: 
     )
     if not allow_missing:
         _refuse_missing(planned, split)
+    if not allow_ungrouped:
+        _refuse_divided(planned)
     return planned
+
+
+def missing_classes(planned: PlannedSplit, split: Split) -> list[tuple[str, str]]:
+    """(class, part) of each class without images in train, in test, or in a requested val or reserve."""
+    needed = ["train", "test"]
+    needed += [part for part in ("val", "reserve") if _is_wanted(getattr(split, part))]
+    present = set(zip(planned.labels, planned.parts, strict=True))
+    return [place for place in _product(planned.classes, needed) if place not in present]
+
+
+def divided_groups(planned: PlannedSplit) -> list[str]:
+    """The groups with images in several parts. Only a split that a data set provides has any."""
+    parts: dict[str, str] = {}
+    divided: dict[str, None] = {}
+    for group, part in zip(planned.groups, planned.parts, strict=True):
+        if parts.setdefault(group, part) != part:
+            divided[group] = None
+    return list(divided)
 
 
 # ------------------------------------------------------------------------------------ selection
@@ -138,9 +170,14 @@ def _groups(description: DatasetDescription, group: str) -> Sequence[str]:
         )
     column = description.attributes[group]
     return [
-        str(value) if value not in (None, "") else name
+        name if _is_missing(value) else str(value)
         for value, name in zip(column, description.ids, strict=True)
     ]
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value of a column says that nothing is known. Such images are no group: each stands alone."""
+    return value is None or value != value or str(value).strip().lower() in MISSING
 
 
 def _keep(selection: Selection, where: Sequence[int]) -> Selection:
@@ -203,12 +240,25 @@ def _assign(
         if amount == "test":
             continue
         counts_of = group_counts(selection, [i for i, where in enumerate(parts) if where == "train"])
+        _refuse_partial(amount, selection.classes, part)
         chosen = _fill(counts_of, _targets(amount, totals, selection.classes), f"{purpose}/{part}")
         parts = [
             part if where == "train" and group in chosen else where
             for where, group in zip(parts, selection.groups, strict=True)
         ]
     return parts
+
+
+def _refuse_partial(amount: Amount, classes: Sequence[str], part: str) -> None:
+    """Raises UserError if counts per class leave a class out."""
+    counts = amount.per_class if isinstance(amount, PerClass) else None
+    absent = [name for name in classes if isinstance(counts, Mapping) and name not in counts]
+    if absent:
+        raise UserError(
+            f"there is no count for the class '{absent[0]}'",
+            path=("split", part, "per_class"),
+            hint="write a count for each class, or one count for all of them",
+        )
 
 
 def _targets(amount: Amount, totals: Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
@@ -251,20 +301,27 @@ def _fill(groups: Mapping[str, Counter[str]], targets: Mapping[str, int], purpos
 
 def _refuse_missing(planned: PlannedSplit, split: Split) -> None:
     """Raises UserError if a class has no images in train, in test, or in a requested val or reserve."""
-    needed = ["train", "test"]
-    needed += [part for part in ("val", "reserve") if _is_wanted(getattr(split, part))]
-    present = set(zip(planned.labels, planned.parts, strict=True))
-    for name, part in _product(planned.classes, needed):
-        if (name, part) not in present:
-            total = planned.labels.count(name)
-            groups = len(
-                {g for g, label in zip(planned.groups, planned.labels, strict=True) if label == name}
-            )
-            raise UserError(
-                f"class '{name}' has too few images: none is left for {part} ({total} images in {groups} groups)",
-                path=("split",),
-                hint="lower the shares or counts of test, val and reserve, raise the limit, or leave the class out",
-            )
+    for name, part in missing_classes(planned, split):
+        total = planned.labels.count(name)
+        groups = len({g for g, label in zip(planned.groups, planned.labels, strict=True) if label == name})
+        raise UserError(
+            f"class '{name}' has too few images: none is left for {part} ({total} images in {groups} groups)",
+            path=("split",),
+            hint="lower the shares or counts of test, val and reserve, raise the limit, leave the class out, or permit "
+            "it with protocol: {name: paper, allow: [missing_class]}",
+        )
+
+
+def _refuse_divided(planned: PlannedSplit) -> None:
+    """Raises UserError if images of one group are in several parts."""
+    divided = divided_groups(planned)
+    if divided:
+        raise UserError(
+            f"in the split of the data set, {len(divided)} groups (lesions or patients) have images in several parts: "
+            + ", ".join(sorted(divided)[:5]),
+            path=("split", "method"),
+            hint="use random or kfold, or permit it with protocol: {name: paper, allow: [ungrouped_split]}",
+        )
 
 
 def _is_wanted(amount: object) -> bool:

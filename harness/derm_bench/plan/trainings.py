@@ -14,6 +14,7 @@ from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.needs import Needs, needed_plugins
 from derm_bench.plan.primary import PrimaryMetric
+from derm_bench.plan.test_sets import TEST_PART, Tested
 from derm_bench.seeds import derive_seed
 from derm_bench.stage_names import SYNTHETIC
 
@@ -119,19 +120,24 @@ class Trainings:
             [self.book.plan.stages[key].params.n for key in on.samples.values()], on.holdout
         )
 
-    def evaluate(self, cell: Cell, train: str) -> str:
-        """The stage that predicts the classes of val and test images and scores the predictions."""
+    def evaluate(self, cell: Cell, train: str, tested: Tested = TEST_PART) -> str:
+        """The stage that predicts the classes of validation and test images and scores the predictions."""
         trained, needs = self.book.plan.stages[train], self._needs[train]
         inherited = {name: getattr(trained.params, name) for name in INHERITED}
-        params = p.Evaluate(**inherited, requires=needs.params, metrics=self._scored_by)
+        params = p.Evaluate(**inherited, requires=needs.params, metrics=self._scored_by, test=tested.params)
         entry = Entry(
-            inputs={"train": train, "decode": trained.inputs["decode"], **needs.inputs},
+            inputs={"train": train, "decode": trained.inputs["decode"], **needs.inputs, **tested.inputs},
             plugins=[
                 ("classifier", trained.params.classifier),
                 *needed_plugins(needs.plugins),
                 *(("metric", use.name) for use in self._metrics),
             ],
-            words={"label": cell.classifier, "strategy": cell.strategy, "seed_number": cell.classifier_seed},
+            words={
+                "label": cell.classifier,
+                "strategy": cell.strategy,
+                "seed_number": cell.classifier_seed,
+                "on": tested.title,
+            },
             local={
                 "paths": trained.local.get("paths", {}),
                 "metrics": self._metric_paths,

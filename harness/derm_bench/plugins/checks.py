@@ -103,7 +103,7 @@ def _checked(spec: object, kind: str, spec_type: type[PluginSpec]) -> PluginSpec
         raise UserError(
             f"'{spec.name}' is not a valid name of a plugin", hint="lower-case words joined by '-'"
         )
-    for field in ("create", "preflight", "cost", "provenance", "finite", "commands"):
+    for field in ("create", "preflight", "cost", "provenance", "finite", "commands", "recognise"):
         path = getattr(spec, field, None)
         if path is None and field != "create":
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from derm_bench.protocols import Note
 from derm_bench.report.data import ReportData, number, unique
 from derm_bench.report.view import Table
 from derm_bench.rundir.directory import NAMES
@@ -83,7 +84,21 @@ def sources(data: ReportData) -> list[tuple[str, str]]:
     return [(label, "; ".join(filter(None, words))) for label, words in rows]
 
 
-NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "metrics")
+MOST_NAMES = 10
+"""The largest number of names that a report shows of one note; the manifest has more."""
+
+
+def notes(data: ReportData) -> list[tuple[str, str]]:
+    """(data set, what it set aside) for every note of the data sets of the run."""
+    noted = data.manifest.get("notes") or {}
+    return [(label, _sentence(note)) for label, found in noted.items() for note in found]
+
+
+def _sentence(note: Mapping[str, Any]) -> str:
+    return Note(note["text"], note.get("names") or []).sentence(MOST_NAMES, note.get("count"))
+
+
+NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "notes", "metrics")
 """Keys of the manifest that the section on provenance omits: other sections show them, or only programs read them."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
-from derm_bench.report.facts import badges, facts, provenance, sources, title
+from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
 from derm_bench.report.glossary import glossary
 from derm_bench.report.keep_in_mind import keep_in_mind
@@ -74,6 +74,7 @@ def _head(data: ReportData) -> dict[str, Any]:
         "badges": badges(data),
         "facts": facts(data),
         "sources": sources(data),
+        "notes": notes(data),
         "provenance": _laid_out(provenance(data)),
         "glossary": glossary(metrics, data.level),
         "css": Markup((files("derm_bench.report") / "report.css").read_text(encoding="utf-8")),  # ours
@@ -175,6 +176,7 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("training", "Training curves", has["training"]),
         ("costs", "Time and memory", context["costs"]),
         ("sources", "Data sets", context["sources"]),
+        ("notes", "Notes on the data", context["notes"]),
         ("provenance", "Provenance", True),
         ("glossary", "Glossary", True),
     ):

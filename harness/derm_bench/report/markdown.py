@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from derm_bench.report import pictures, view
 from derm_bench.report.data import ReportData
-from derm_bench.report.facts import facts, provenance, sources, title
+from derm_bench.report.facts import facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile
 from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.tables import markdown_escape, markdown_table
@@ -36,7 +36,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
         own = [picture for picture in pictures.pictures(data) if picture.preprocessing is which]
         parts += _links(name, [(f"{p.heading}: {p.label}", f"samples/{p.path.name}") for p in own])
     if data_sets := sources(data):
-        parts += ["## Data sets\n", _pairs(data_sets)]
+        parts += ["## Data sets\n", _pairs([*data_sets, *notes(data)])]
     parts += _section("Provenance", [provenance(data)])
     others = [name for name in NAMES if name != "report.md"]
     there = [name for name in others if name == "report.html" or (folder / name).is_file()]

@@ -70,6 +70,7 @@ def make_manifest(
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
         "matrix": stages.matrix,
         "datasets": stages.terms,
+        "notes": _notes(stages, records),
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
@@ -79,6 +80,17 @@ def make_manifest(
         "plan": {"stages": stages.dump(), "statuses": statuses},
     }
     return {name: manifest[name] for name in MANIFEST_KEYS if name in manifest}
+
+
+def _notes(stages: RunStages, records: Records) -> dict[str, list[dict[str, Any]]]:
+    """The notes of the data sets by label, those of their decode stages last."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for note in stages.notes:
+        shown = {"text": note.text, "count": note.count, "names": list(note.names)}
+        found.setdefault(note.dataset, []).append(shown)
+    for label, key in stages.decodes.items():
+        found.setdefault(label, []).extend(records.result(key).get("notes", ()))
+    return found
 
 
 def _sorted(stages: RunStages) -> list[Any]:
@@ -155,6 +167,12 @@ class _Metric(_Part):
     level: Literal["predictions", "images"]
 
 
+class _Note(_Part):
+    text: str
+    count: int = 0
+    names: list[str] = Field(default_factory=list)
+
+
 class _Health(_Part):
     dataset: Name
     train_fraction: float
@@ -173,6 +191,7 @@ class _Git(_Part):
 class _Manifest(_Part):
     matrix: _Matrix
     datasets: dict[Name, dict[Name, str]] = Field(default_factory=dict)
+    notes: dict[Name, list[_Note]] = Field(default_factory=dict)
     metrics: dict[Name, _Metric] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     health: list[_Health] = Field(default_factory=list)

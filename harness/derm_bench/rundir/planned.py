@@ -71,13 +71,30 @@ class CurveStage:
 
 @dataclass(frozen=True, slots=True)
 class SplitUse:
-    """A split: its data set, seed, digest and classes. `own` is False for a data set that only an `init` uses."""
+    """A split: its data set, seed, digest and classes. `own` is False for a data set that no cell is trained on: that
+    of an `init`, or an external test set, whose images are all in `test`. For the latter `test_set` is its name, and
+    `tests` the data set of the cells that are scored on it."""
 
     dataset: Name
     seed: int
     digest: Digest
     classes: tuple[Name, ...]
     own: bool
+    test_set: Name = ""
+    tests: Name = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """A note of a data set: its text, how many names it has, and the first `MOST_NAMES` of them."""
+
+    dataset: Name
+    text: str
+    count: int
+    names: tuple[str, ...]
+
+
+MOST_NAMES = 1_000
 
 
 @dataclass(frozen=True)
@@ -85,8 +102,8 @@ class RunStages:
     """All stages that the tables of a run directory come from, and the resolved `matrix` as JSON values.
 
     sheets, decodes: by data set, the stage that draws its preprocessing and the stage that decodes it. terms: licence
-    and citation of each data set. origins: (label, training) of each training whose initial weights the manifest
-    lists. warnings: the warnings of the plan.
+    and citation of each data set. notes: what each data set set aside. origins: (label, training) of each training
+    whose initial weights the manifest lists. warnings: the warnings of the plan.
     """
 
     matrix: Mapping[str, Any]
@@ -98,6 +115,7 @@ class RunStages:
     sheets: Mapping[Name, Key] = field(default_factory=dict)
     decodes: Mapping[Name, Key] = field(default_factory=dict)
     terms: Mapping[Name, Mapping[str, str]] = field(default_factory=dict)
+    notes: list[DataNote] = field(default_factory=list)
     origins: list[tuple[str, Key]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -105,6 +123,7 @@ class RunStages:
     def of(cls, plan: Plan) -> RunStages:
         """Return the stages of a plan that its run directory shows."""
         own = {entry.label for entry in plan.matrix.datasets}
+        tests = {label: (test_set, dataset) for (dataset, test_set), label in plan.tests.items()}
         matrix = json.loads(plan.matrix.model_dump_json(by_alias=True, exclude={"file"}))
         return cls(
             matrix=matrix | {"file": plan.matrix.file.name},
@@ -119,12 +138,17 @@ class RunStages:
             ],
             curves=list(_curves(plan)),
             splits=[
-                SplitUse(label, seed, split.digest, split.classes, label in own)
+                SplitUse(label, seed, split.digest, split.classes, label in own, *tests.get(label, ()))
                 for (label, seed), split in plan.splits.items()
             ],
             sheets=dict(plan.sheets),
             decodes=dict(plan.decodes),
             terms=dict(plan.terms),
+            notes=[
+                DataNote(label, note.text, len(note.names), tuple(note.names[:MOST_NAMES]))
+                for label, notes in plan.notes.items()
+                for note in notes
+            ],
             origins=list(dict.fromkeys(_origins(plan))),
             warnings=list(plan.warnings),
         )

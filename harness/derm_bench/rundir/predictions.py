@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from derm_bench.rundir.schema import PREDICTIONS
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 UNPACKED_BYTES = 8 * 2**30
@@ -57,7 +58,31 @@ def write_predictions(stages: RunStages, records: Records, path: Path) -> None:
             tables.append(table.add_column(1, "test_set", names).add_column(0, "cell", cells))
     none = pa.table({name: pa.array([], pa.string()) for name in PREDICTIONS.names})  # no cell is done yet
     with replacing(path) as partial, overwriting(partial) as file:
-        pq.write_table(pa.concat_tables(tables, promote_options="permissive") if tables else none, file)
+        found = pa.concat_tables(_alike(tables), promote_options="permissive") if tables else none
+        pq.write_table(found, file)
+
+
+def _alike(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Return the tables with the same type for each column. An attribute that is text in some data sets and a number in
+    others becomes text in all."""
+    import pyarrow as pa
+
+    texts: set[str] = set()
+    numbers: set[str] = set()
+    for table in tables:
+        for each in table.schema:
+            (numbers if pa.types.is_floating(each.type) else texts).add(each.name)
+    mixed = texts & numbers
+    return [
+        table.cast(
+            pa.schema(
+                pa.field(each.name, pa.string() if each.name in mixed else each.type) for each in table.schema
+            )
+        )
+        if mixed
+        else table
+        for table in tables
+    ]
 
 
 def read_scored(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, str], Scored]]:

@@ -276,6 +276,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
     "matrix": "The resolved matrix; `file` is its file name without the folder.",
     "datasets": "Licence and citation of each data set, by label.",
+    "notes": "What data sets set aside, and what was done to images besides decoding: `text`, `count`, first `names`.",
     "metrics": "`higher_is_better` and `level` (`predictions` or `images`) of each metric in the tables.",
     "splits": "Digest of each split, by `<dataset>/<seed>`.",
     "weights": "Source and digest of the initial weights of each classifier that did not start from random weights.",

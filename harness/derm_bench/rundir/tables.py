@@ -248,6 +248,8 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
     for cell in stages.cells:
         dropped |= Counter(records.result(cell.train).get("set_aside", {}))
     found += [f"{n} images were set aside ({why})" for why, n in sorted(dropped.items())]
+    found += _left_out_of_tests(stages, records)
+    found += _selected(stages, records)
     for label, key in stages.decodes.items():
         unreadable = records.result(key).get("unreadable", 0)
         if unreadable:
@@ -261,6 +263,31 @@ def warnings_of(stages: RunStages, records: Records) -> list[str]:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         found.append(f"{', '.join(names[:NAMED])}{more}: {flag}")
     return list(dict.fromkeys(found))
+
+
+def _left_out_of_tests(stages: RunStages, records: Records) -> Iterator[str]:
+    """Yield one warning per external test set and reason for which images were left out of it."""
+    most: dict[tuple[str, str], int] = {}
+    for cell in stages.cells:
+        for test_set, evaluation in cell.evaluations.items():
+            for why, n in records.result(evaluation).get("left_out", {}).items():
+                most[test_set, why] = max(n, most.get((test_set, why), 0))
+    for (test_set, why), n in most.items():
+        yield f"{n} images were left out of the test set '{test_set}' ({why})"
+
+
+def _selected(stages: RunStages, records: Records) -> Iterator[str]:
+    """Yield sentences about the strategies and classes whose samples were filtered, or are from a chosen snapshot."""
+    for cell in stages.cells:
+        for name, how in records.result(cell.train).get("selected", {}).items():
+            if "graded" in how:
+                of = f"of the {how['graded']} samples of '{name}' that were graded, {how['kept']} were used"
+                yield f"{cell.at.strategy}: {of}, and the others left out"
+            if "snapshot" in how:
+                step = how["snapshot"]
+                state = "the end of the fit" if step == "last" else f"the snapshot after {step} updates"
+                seed = f"seed {cell.at.generator_seed}"
+                yield f"{cell.at.strategy}: {state} was chosen for samples of '{name}', by mmd_domain ({seed})"
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:

@@ -27,7 +27,7 @@ from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.schema import RESULTS, SUMMARY, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import summary_table
-from derm_bench.runner.verify_splits import TEST, wrong_images
+from derm_bench.runner.verify_splits import wrong_images
 from derm_bench.scoring import classification_metrics
 
 CLOSE = 1e-9
@@ -155,8 +155,7 @@ def _compare_scores(
         return
     predictions = AllPredictions(files.predictions)
     for wrong in wrong_images(files.folder, stages, predictions):
-        test_set = TEST if wrong.cell else ""
-        found.differences.append(Difference(wrong.file, wrong.message, wrong.cell, test_set))
+        found.differences.append(Difference(wrong.file, wrong.message, wrong.cell, wrong.test_set))
     for row in results:
         place = planned.get((row["cell"], row["test_set"]))
         if row["status"] != "done" and place is not None and predictions.has(place[0].name, place[1]):

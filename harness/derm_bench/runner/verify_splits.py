@@ -15,26 +15,27 @@ from derm_bench.rundir.scored_cells import AllPredictions
 from derm_bench.splits import read_split
 
 TEST = "test"
-"""The test set that is the test part of the split; others have images of other data, or synthetic ones."""
+"""The test set that is the test part of the split; others are external data sets, or have synthetic images."""
 
 
 class Found(NamedTuple):
-    """What is wrong with a file. `cell` is empty where it is not about the predictions of one."""
+    """What is wrong with a file. `cell` and `test_set` are empty where it is not about the predictions of one."""
 
     file: str
     message: str
     cell: str = ""
+    test_set: str = ""
 
 
 def wrong_images(folder: Path, stages: RunStages, predictions: AllPredictions) -> Iterator[Found]:
-    """Yields splits whose file is missing or differs from the plan, and cells whose predictions for the test set `test`
-    are not of different images of the test part, with the labels of the split."""
+    """Yields splits whose file is missing or differs from the plan, and cells whose predictions for a test set are not
+    of different images of the test part of its split, with the labels of the split. Synthetic test sets have none."""
     place = folder / "splits"
     contents = {}
     for entry in sorted(os.scandir(place), key=lambda entry: entry.name) if place.is_dir() else ():
         content = read_bytes(Path(entry.path), TABLE_BYTES)
         contents[hashlib.sha256(content).hexdigest()] = (f"splits/{entry.name}", content)
-    tested: dict[tuple[str, int], Mapping[str, str]] = {}
+    tested: dict[tuple[str, int] | None, Mapping[str, str]] = {}
     for split in stages.splits:
         if split.digest not in contents:
             what = f"no file is the split of {split.dataset} with seed {split.seed} that the manifest plans"
@@ -45,11 +46,14 @@ def wrong_images(folder: Path, stages: RunStages, predictions: AllPredictions) -
             tested[split.dataset, split.seed] = _test_images(content, split)
         except (ValueError, csv.Error) as error:
             yield Found(name, f"is no split: {error}")
+    external = {(split.tests, split.test_set): (split.dataset, split.seed) for split in stages.splits}
     for cell in stages.cells:
-        at = (cell.at.dataset, cell.at.split_seed)
-        images = predictions.images((cell.name, "test", TEST))
-        if at in tested and images is not None and (message := _problem(images, tested[at])):
-            yield Found("predictions.parquet", message, cell.name)
+        for test_set in cell.evaluations:
+            own = (cell.at.dataset, cell.at.split_seed) if test_set == TEST else None
+            at = own or external.get((cell.at.dataset, test_set))
+            images = predictions.images((cell.name, "test", test_set))
+            if at in tested and images is not None and (message := _problem(images, tested[at])):
+                yield Found("predictions.parquet", message, cell.name, test_set)
 
 
 def _test_images(content: bytes, split: SplitUse) -> Mapping[str, str]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
+from derm_bench.dataset_parts import create_dataset
 from derm_bench.errors import UserError
 from derm_bench.image_list import read_list
 from derm_bench.imageio import damage_is_an_error
-from derm_bench.lazy import create
 from derm_bench.protocols import Task, Unreadable
 from derm_bench.stages.unchanged import Unchanged, refuse_absent
 from derm_bench.training.resize import Resize, fit_square
@@ -30,31 +31,50 @@ if TYPE_CHECKING:
     from derm_bench.stages.context import StageContext
 
 CHUNK = 64
+"""The largest number of images that are decoded together."""
+CHUNK_BYTES = 2**23
+"""The largest number of bytes of the stored images of a chunk, unless one image has more."""
+NAMED = 4
+"""The number of images that a note names."""
 Step = Callable[[np.ndarray], np.ndarray]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Item(NamedTuple):
-    """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels and the sharpness."""
+    """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels, what was done besides
+    decoding, and the sharpness."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
     digest: str
+    notes: tuple[str, ...] = ()
     sharpness: float = 0.0
 
 
 class Kept:
     """Records of the readable images: the position of each in the list, the SHA-256 of its pixels, and its
-    sharpness."""
+    sharpness; the positions of the images with each note."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
         self.digests: list[str] = []
         self.sharpness: list[float] = []
+        self.noted: dict[str, list[int]] = defaultdict(list)
 
     def add(self, position: int, item: Item) -> None:
         self.positions.append(position)
         self.digests.append(item.digest)
         self.sharpness.append(item.sharpness)
+        for note in item.notes:
+            self.noted[note].append(position)
+
+    def notes(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The notes, sorted, with the number of images and the ids of the first ones."""
+        return [
+            {"text": note, "count": len(found), "names": [ids[i] for i in found[:NAMED]]}
+            for note, found in sorted(self.noted.items())
+        ]
 
 
 class Steps(NamedTuple):
@@ -114,9 +134,11 @@ def decode(context: StageContext) -> dict[str, Any]:
         "digests": kept.digests,
         "sharpness": kept.sharpness,
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
+        "notes": kept.notes(ids),
     }
     (context.out / "index.json").write_text(json.dumps(index))
-    return {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
+    result = {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
+    return result | {"notes": index["notes"]}
 
 
 def opened(context: StageContext) -> tuple[Dataset, Steps]:
@@ -127,7 +149,7 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
     spec = context.plugins.get("dataset", params.dataset)
     options = context.options("dataset", params.dataset)
     task = Task(tuple(params.classes), params.size, whole=bool(steps.before))
-    return create(spec, options, task), steps
+    return create_dataset(spec, options, task, context.plugins), steps
 
 
 class RowFile:
@@ -189,7 +211,7 @@ def _read(
 ) -> Iterator[Item | Unreadable]:
     """All images in order, decoded on all threads of the worker."""
     params = context.params
-    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+    size = max(1, min(CHUNK, CHUNK_BYTES // (3 * params.size**2)))
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
         items = [_fit(raw, params.size, params.resize, steps) for raw in images.read(chunk)]
@@ -199,9 +221,24 @@ def _read(
 
     threads = context.machine.threads
     with damage_is_an_error(), _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
-        for done, items in enumerate(pool.map(work, chunks), start=1):
-            context.report({"done": min(done * CHUNK, len(ids)), "total": len(ids)})
+        chunks = (ids[start : start + size] for start in range(0, len(ids), size))
+        for done, items in enumerate(_in_order(pool, work, chunks, 2 * threads), start=1):
+            context.report({"done": min(done * size, len(ids)), "total": len(ids)})
             yield from items
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], tasks: Iterable[T], ahead: int
+) -> Iterator[R]:
+    """The results of `work` in the order of the tasks. At most `ahead` of them are made or waited for at a time, so
+    that results do not pile up in memory if they are made faster than they are taken."""
+    waiting: deque[Future[R]] = deque()
+    for task in tasks:
+        waiting.append(pool.submit(work, task))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 @contextlib.contextmanager
@@ -221,7 +258,7 @@ def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
     pixels = _apply(steps.after, pixels)
     pixels = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(pixels.data).hexdigest()
-    return Item(pixels, None if mask is None else mask[..., None], digest)
+    return Item(pixels, None if mask is None else mask[..., None], digest, raw.notes)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ class Decoded:
             )
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _decoded(folder: Path, split: bytes, classes: tuple[str, ...], clean: str) -> Decoded:
     """Cached between the stages of a worker: the folder is named by its content and never changes."""
     return Decoded.load(folder, read_split(split, classes), json.loads(clean))

@@ -15,6 +15,7 @@ from derm_bench.protocols import Task
 from derm_bench.scoring.classification import classification_metrics
 from derm_bench.stages.decoded import images_of
 from derm_bench.stages.required import normalisation, restored_classifier
+from derm_bench.stages.tested import test_images
 from derm_bench.stages.weights import load_state
 from derm_bench.training.pixels import Pixels
 
@@ -29,7 +30,7 @@ BATCH = 256
 def evaluate(context: StageContext) -> dict[str, Any]:
     """Writes predictions.arrow (one row per image of val and test) and metrics.json."""
     params: p.Evaluate = context.params
-    test = images_of(context, "test")
+    test, left_out = test_images(context)
     state = load_state(context.inputs["train"] / "state.safetensors")
     classifier, task = restored_classifier(context, state)
     val = images_of(context, "val")
@@ -45,9 +46,8 @@ def evaluate(context: StageContext) -> dict[str, Any]:
         metric = context.metric(use, local, Task(test.classes, test.size))
         scores |= metric.compute(test.labels.numpy(), proba["test"], test.groups, test.classes)
     text = textual(val, test)
-    table = pa.concat_tables(
-        [predictions("val", val, proba["val"], text), predictions("test", test, proba["test"], text)]
-    )
+    parts = [predictions("val", val, proba["val"], text), predictions("test", test, proba["test"], text)]
+    table = pa.concat_tables(parts, promote_options="default")  # external images have attributes of their own
     # Arrow IPC format: a run directory gathers these files for thousands of cells without decoding them.
     with (
         pa.OSFile(str(context.out / "predictions.arrow"), "wb") as sink,
@@ -55,7 +55,7 @@ def evaluate(context: StageContext) -> dict[str, Any]:
     ):
         file.write_table(table)
     (context.out / "metrics.json").write_text(json.dumps(scores, indent=1))
-    return {"n_test": len(test), "n_val": len(val), "scores": scores}
+    return {"n_test": len(test), "n_val": len(val), "scores": scores, "left_out": dict(left_out)}
 
 
 def predict(classifier: Classifier, images: ImageSet, task: Task) -> np.ndarray:
@@ -86,8 +86,17 @@ def predictions(
     columns |= {f"p_{name}": pa.array(proba[:, k]) for k, name in enumerate(images.classes)}
     for name, column in images.attributes.items():
         known = [value if value == value else None for value in column]  # NaN is no value
+        if name in text:
+            known = [_word(value) for value in known]
         columns[_free(name, columns)] = pa.array(known, pa.string() if name in text else pa.float64())
     return pa.table(columns)
+
+
+def _word(value: Any) -> str | None:
+    """A value of an attribute that holds text in another part: 45.0 is `45`."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def textual(*parts: ImageSet) -> frozenset[str]:

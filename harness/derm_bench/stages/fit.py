@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.lazy import create
+from derm_bench.stages.extra import with_extra
 from derm_bench.stages.required import task_of
 from derm_bench.stages.seen import training_images
 from derm_bench.stages.weights import save_state
@@ -26,7 +27,7 @@ def fit(context: StageContext) -> dict[str, Any]:
     params: p.Fit = context.params
     spec = context.plugins.get("generator", params.generator)
     options = context.options("generator", params.generator)
-    train = training_images(context, options.size or params.size)
+    train = with_extra(context, training_images(context, options.size or params.size))
     task = task_of(context, train.classes, train.size)
     seed_everything(params.seed)
     generator: Generator = create(spec, options, task)

@@ -37,7 +37,7 @@ def task_of(context: StageContext, classes: Sequence[str], size: int) -> Task:
             continue
         restored = restored_classifier if asked["kind"] == "classifier" else restored_generator
         state = load_state(context.inputs[f"{NEEDED}{name}"] / "state.safetensors")
-        inputs[name], tasks[name] = restored(_upstream(context, name), state)
+        inputs[name], tasks[name] = restored(upstream(context, name), state)
         if asked["part"] is not None:
             parts[name] = asked["part"]
     return Task(tuple(classes), size, context.device, inputs, tasks, parts)
@@ -109,7 +109,7 @@ def synthetic_set(context: StageContext, prefix: str, classes: Sequence[str], si
     return ImageSet(torch.cat(pixels), column, tuple(classes), tuple(names), tuple(names), data=data)
 
 
-def _upstream(context: StageContext, name: str) -> StageContext:
+def upstream(context: StageContext, name: str) -> StageContext:
     """The context of the stage that made a required input: its parameters, and those of its inputs that it required."""
     below = f"{NEEDED}{name}/"
     return replace(

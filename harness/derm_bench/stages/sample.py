@@ -10,6 +10,8 @@ import torch
 from derm_bench.errors import UserError
 from derm_bench.images import save_images
 from derm_bench.protocols import SampleRequest
+from derm_bench.stage_names import CHOSEN
+from derm_bench.stages.choose import chosen_step
 from derm_bench.stages.seen import restore
 from derm_bench.stages.weights import load_state
 from derm_bench.training.resize import resize_images
@@ -26,7 +28,7 @@ CHUNK = 128
 def sample(context: StageContext) -> dict[str, Any]:
     """Writes images.npy, uint8 [n,S,S,3] at the stored size, and samples.json."""
     params: p.Sample = context.params
-    step = params.snapshot
+    step = chosen_step(context, params.snapshot)
     name = "state.safetensors" if step is None else f"snapshots/{step}.safetensors"
     path = context.inputs["fit"] / name
     if not path.is_file():
@@ -52,7 +54,9 @@ def sample(context: StageContext) -> dict[str, Any]:
     pixels = torch.cat(images)[: params.n]
     save_images(context.out / "images.npy", pixels)
     columns = {column: values[: params.n] for column, values in attributes.items()}
-    document = {"source_ids": sources[: params.n], "attributes": columns}
+    document: dict[str, Any] = {"source_ids": sources[: params.n], "attributes": columns}
+    if CHOSEN in context.inputs:
+        document["snapshot"] = "last" if step is None else step
     (context.out / "samples.json").write_text(json.dumps(document))
     return {"n": len(pixels), "label": params.label}
 

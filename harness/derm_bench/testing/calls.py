@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from derm_bench.dataset_parts import create_dataset
 from derm_bench.plan.declared import functions_of
+from derm_bench.plugins import Plugins
 from derm_bench.specs import Task, create, load_object
 from derm_bench.stages.runtime import prepare
 from derm_bench.testing.rules import Limits, NotApplicable, plugin_code, require
@@ -42,7 +44,12 @@ class CallCase(ABC):
         """Create a new plugin object."""
         options = self.subject.options()
         task = Task(CLASSES, self.size, inputs=self.subject.inputs)
-        return self.call("create(options, task)", lambda: create(self.spec, options, task))
+        return self.call("create(options, task)", lambda: self._created(options, task))
+
+    def _created(self, options: Any, task: Task) -> Any:
+        if self.subject.kind == "dataset" and self.spec.parts:
+            return create_dataset(self.spec, options, task, self.subject.plugins or Plugins())
+        return create(self.spec, options, task)
 
     @cached_property
     def made(self) -> Any:

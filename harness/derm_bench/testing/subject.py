@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from derm_bench.errors import UserError, did_you_mean
-from derm_bench.matrix.options import compose_options
+from derm_bench.matrix.options import compose_options, validated_parts
 from derm_bench.options.paths import paths_in
 from derm_bench.plan.declared import names_of, places_of
 from derm_bench.plugins import Plugins
@@ -51,7 +51,8 @@ class Subject:
         """Return the options of the preset (the defaults if there is none), overridden by the given ones."""
         values = {**self.spec.presets.get(preset, {}), **self.given}
         try:
-            return self.model.model_validate(values)
+            options = self.model.model_validate(values)
+            return validated_parts(options, self._part) if self.kind == "dataset" else options
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -61,6 +62,10 @@ class Subject:
                 "set options without a default in the preset, or pass them as `options` (on the command line: --set)",
                 f"{self.spec.name}: {source} is not valid",
             ) from error
+
+    def _part(self, name: str, values: Mapping[str, Any]) -> Any:
+        """The options of a data set that this one is made of."""
+        return compose_options((self.plugins or Plugins()).get("dataset", name)).model_validate(values)
 
     def paths(self, preset: str = "tiny") -> list[Path]:
         """Return the files and folders that the options name, at any depth, and that `depends_on` names."""

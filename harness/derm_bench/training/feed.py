@@ -168,7 +168,7 @@ class Feed:
         return torch.cat([_repeat_to(rows, most, generator) for rows in members if len(rows)])
 
     def _class_weights(self) -> torch.Tensor:
-        counts = torch.bincount(self.labels, minlength=self.n_classes).float()
+        counts = torch.bincount(self.labels[self.labels >= 0], minlength=self.n_classes).float()
         if self.options.balance != "class-weights":
             return torch.ones(self.n_classes)
         present = int((counts > 0).sum())

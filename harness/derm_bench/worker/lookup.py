@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from derm_bench.matrix.options import compose_options
+from derm_bench.matrix.options import compose_options, validated_parts
 from derm_bench.plugins import Plugins
 
 
@@ -21,4 +21,7 @@ class Lookup:
 
     def options(self, kind: str, name: str, values: Mapping[str, Any]) -> Any:
         """Creates the options model of a plugin from values that the planner has validated."""
-        return compose_options(self._plugins.get(kind, name)).model_validate(values)
+        options = compose_options(self._plugins.get(kind, name)).model_validate(values)
+        if kind != "dataset":
+            return options
+        return validated_parts(options, lambda part, given: self.options("dataset", part, given))

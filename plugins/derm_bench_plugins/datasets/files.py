@@ -20,7 +20,7 @@ from derm_bench.imageio import (
     MAX_BYTES,
     SUFFIXES,
     UnreadableImage,
-    read_image_and_digest,
+    decode_image,
     read_mask_and_digest,
 )
 from derm_bench.specs import RawImage, Unreadable
@@ -152,22 +152,23 @@ def _joint(image: str, mask: str) -> str:
 
 
 def read_files(
-    catalogue: Catalogue, root: Path, ids: Sequence[str], at_least: int | None
+    catalogue: Catalogue, root: Path | None, ids: Sequence[str], at_least: int | None
 ) -> Iterator[RawImage | Unreadable]:
     """Decode the image and the mask of each id, with the digest of what was decoded. `at_least` is passed to
-    `read_image_and_digest`.
+    `decode_image`. Links that lead out of `root`, if it is given, are unreadable.
 
     For an image or mask that cannot be decoded, an `Unreadable` is yielded.
     """
     for name in ids:
         masked = name in catalogue.masks
         try:
-            pixels, image = read_image_and_digest(Path(catalogue.images[name]), at_least=at_least, root=root)
+            decoded = decode_image(Path(catalogue.images[name]), at_least=at_least, root=root)
         except UnreadableImage as error:
             yield Unreadable(error.reason, None if masked else error.digest)
             continue
+        pixels, image, notes = decoded
         if not masked:
-            yield RawImage(pixels, None, image)
+            yield RawImage(pixels, None, image, notes)
             continue
         try:
             mask, of_mask = read_mask_and_digest(catalogue.masks[name], root=root)
@@ -175,7 +176,7 @@ def read_files(
             digest = error.digest and _joint(image, error.digest)
             yield Unreadable(f"its mask: {error.reason}", digest)
             continue
-        yield RawImage(pixels, mask, _joint(image, of_mask))
+        yield RawImage(pixels, mask, _joint(image, of_mask), notes)
 
 
 def read_table(file: Path, needed: Iterable[str]) -> list[dict[str, str]]:

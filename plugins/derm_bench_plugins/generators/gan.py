@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from derm_bench.training.diffaugment import DiffAugment
 from derm_bench.training.engine import Engine, frozen, minimise
-from derm_bench.training.gan_plugin import NoiseGenerator, normal
+from derm_bench.training.gan_plugin import NoiseGenerator, normal, one_hot_of
 from derm_bench.training.init import recalibrate_statistics, start_statistics
 from derm_bench.training.losses import discriminator_loss, generator_loss
 from derm_bench.training.seeding import stream
@@ -48,6 +48,8 @@ class Gan(NoiseGenerator):
     discriminator: nn.Module
     # Whether D returns unbounded scores instead of logits. They are logged as `score_real` and `score_fake`.
     critic: bool = False
+    # The number of classes that targets have; 1 if D and G do not see them.
+    classes: int = 1
     # What D's images pass through during a fit: nothing, or DiffAugment.
     augment: Callable[[torch.Tensor], torch.Tensor] = staticmethod(lambda images: images)
     # During a fit with `ema`, the moving average of `generator`, which snapshots contain.
@@ -118,7 +120,8 @@ class Gan(NoiseGenerator):
         """Return the targets float32 [n,K] of `n` random training images."""
         rows = torch.randint(len(train), (n,), generator=draws, device=draws.device)
         labels = train.labels.to(rows.device)[rows]
-        return F.one_hot(labels, len(train.classes)).float()
+        # Images without a label, -1, are for networks that do not see classes.
+        return F.one_hot(labels.clamp(min=0), len(train.classes)).float()
 
     def inputs(self, z: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the inputs of G."""
@@ -193,6 +196,13 @@ class Gan(NoiseGenerator):
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the probability of being real for each image, [N]."""
         return logits.sigmoid()
+
+    @torch.inference_mode()
+    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
+        """Return the probability of being real that D gives to each image, float64 [n], which does not round to 1."""
+        self.discriminator.eval()
+        targets = one_hot_of(label if self.classes > 1 else 0, len(images), self.classes, images.device)
+        return self.prob_real(self.discriminate(images, targets).double())
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """Draw z ~ N(0,1), float32 [n,z_dim]."""

@@ -110,6 +110,14 @@ class Lapgan(NoiseGenerator):
         images: torch.Tensor = self.generator(z, targets)
         return images
 
+    @torch.inference_mode()
+    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
+        """Return the sum of the logits of all levels for each image, [n]."""
+        self.discriminator.eval()
+        targets = one_hot_of(label if self.labels else 0, len(images), max(1, self.labels), images.device)
+        levels = self.discriminator(pyramid(images, len(self.sides)), targets)
+        return torch.stack(levels).sum(dim=0)
+
     def parts(self) -> dict[str, nn.Module]:
         generator = self.generator if self.averaged is None else self.averaged
         return {"generator": generator, "discriminator": self.discriminator}

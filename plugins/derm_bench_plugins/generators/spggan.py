@@ -120,6 +120,14 @@ class Spggan(NoiseGenerator):
         images: torch.Tensor = self.generator(z, stage)
         return F.interpolate(images, (self.size, self.size), mode="nearest")
 
+    @torch.inference_mode()
+    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
+        """Return D's scores at the resolution that its training has reached, [n]."""
+        d = self.discriminator.eval()
+        stage = int(d.stage)
+        scores: torch.Tensor = d(at_stage(images, self.stages - stage, d.alpha if stage else None), stage)
+        return scores
+
     def parts(self) -> dict[str, nn.Module]:
         """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
         return {"generator": self.generator, "discriminator": self.discriminator}

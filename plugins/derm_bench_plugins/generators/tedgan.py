@@ -153,6 +153,10 @@ class TedGan(NoiseGenerator):
             images[from_latents] = self.gan_latents.render(latents, label)
         return images
 
+    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
+        """Return the probability of being real that the D of the GAN on noise gives to each image, float64 [n]."""
+        return self.gan_noise.realness(images, label)
+
     def parts(self) -> dict[str, nn.Module]:
         sampled = {"generator_latents": self.gan_latents.sampled, "generator": self.gan_noise.sampled}
         return {"latents": self.latents, **self._networks(), **sampled}

@@ -33,6 +33,9 @@ class BlobOptions(Options):
     graded: bool = Field(
         False, description="classes are grades, and each image has the label of a further task"
     )
+    first: int = Field(0, description="the number of the first image: other numbers are other images")
+    names: tuple[str, str, str] = Field(("red", "green", "blue"), description="how the colours are called")
+    aged_in_words: bool = Field(False, description="ages are words, not numbers")
     root: Path | None = None
 
 

@@ -1,8 +1,26 @@
-"""Options and specs of the data sets, one module per data set. Imports no torch."""
+"""Options and specs of the data sets, one module per data set or family of them. Imports no torch."""
 
 from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
-from derm_bench_plugins.datasets.specs import ham10000, image_folder, phantom
+from derm_bench_plugins.datasets.specs import (
+    clinics,
+    faces,
+    ham10000,
+    image_folder,
+    isic,
+    phantom,
+    table,
+    union,
+)
 
-SPECS: list[DatasetSpec] = [image_folder.SPEC, ham10000.SPEC, phantom.SPEC]
+SPECS: list[DatasetSpec] = [
+    image_folder.SPEC,
+    table.SPEC,
+    ham10000.SPEC,
+    *isic.SPECS,
+    *clinics.SPECS,
+    *faces.SPECS,
+    phantom.SPEC,
+    union.SPEC,
+]

@@ -47,6 +47,7 @@ SPEC = GeneratorSpec(
     discriminator_outputs=("d_real", "d_fake"),
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
+    realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets={

@@ -29,6 +29,7 @@ SPEC = GeneratorSpec(
     discriminator_outputs=("d_real", "d_fake"),
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
+    realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets=SMALL,
 )

@@ -35,6 +35,7 @@ SPEC = GeneratorSpec(
     discriminator_outputs=("d_real", "d_fake"),
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator", "order"),
+    realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditions_on="images",
     presets={

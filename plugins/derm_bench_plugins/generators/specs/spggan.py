@@ -55,6 +55,7 @@ SPEC = GeneratorSpec(
     options=SpgganOptions,
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
+    realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={
         "tiny": {"base": 4, "widest": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 6}},

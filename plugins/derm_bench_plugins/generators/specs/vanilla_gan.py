@@ -27,5 +27,6 @@ SPEC = GeneratorSpec(
     options=VanillaOptions,
     discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
+    realness=True,
     presets=SMALL,
 )
