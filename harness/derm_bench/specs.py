@@ -218,7 +218,7 @@ class ClassifierSpec(PluginSpec):
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(PluginSpec):
     """A metric. With `level="predictions"` it is computed from probabilities, with `level="images"` from features of
-    `extractor`. `higher_is_better` states which direction is better.
+    `extractor`. `higher_is_better` states which direction is better; None if the best value lies in between.
 
     `create(options, task)` returns an object with `compute(labels, proba, groups, classes) -> {name: float}` or
     `compute(real, synthetic) -> {name: float}`; real and synthetic are features float64 [N,D]. `extractor` is
@@ -227,7 +227,7 @@ class MetricSpec(PluginSpec):
     """
 
     level: Literal["predictions", "images"]
-    higher_is_better: bool
+    higher_is_better: bool | None
     extractor: str = ""
 
 

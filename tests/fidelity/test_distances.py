@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from derm_bench.fidelity.distances import frechet_distance, kernel_distance
+from derm_bench.fidelity.distances import frechet_distance, gaussian_distance, kernel_distance
 
 
 def normal(n, d, seed, scale=1.0, shift=0.0):
@@ -47,6 +47,38 @@ def test_frechet_distance_with_fewer_images_than_features_in_closed_form():
     b[:, 1] = [-2, 0, 2]
     assert frechet_distance(a, b).value == pytest.approx(1 + 4)
     assert frechet_distance(a, 3 * a).value == pytest.approx((3 - 1) ** 2)
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(30, 30, 0.0), (25, 40, 0.8), (8, 3, 0.1)])
+def test_gaussian_distance_is_that_of_loops_over_all_pairs(n, m, shift):
+    a, b = normal(n, 5, 0), normal(m, 5, 1, shift=shift)
+    width = np.median([np.linalg.norm(a[i] - a[j]) for i in range(n) for j in range(i)])
+
+    def mean(x, y, same):
+        pairs = [(p, q) for i, p in enumerate(x) for j, q in enumerate(y) if not (same and i == j)]
+        return np.mean([np.exp(-np.sum((p - q) ** 2) / (2 * width**2)) for p, q in pairs])
+
+    want = mean(a, a, True) + mean(b, b, True) - 2 * mean(a, b, False)
+    # torch's median of an even number of values is the lower one of the two in the middle
+    assert gaussian_distance(a, b).value == pytest.approx(want, abs=0.01)
+
+
+def test_gaussian_distance_is_bounded_and_defined_for_equal_images():
+    real = normal(60, 8, 0)
+    assert 0.9 < gaussian_distance(real, normal(60, 8, 1, shift=1e6)).value <= 2
+    one = np.repeat(real[:1], 60, axis=0)
+    assert 0.1 < gaussian_distance(real, one).value <= 2
+    assert gaussian_distance(one, one).value == pytest.approx(0)
+    assert 0.9 < gaussian_distance(one, one + 1).value <= 2
+    few_far = np.concatenate([normal(57, 8, 2), normal(3, 8, 3, shift=1e6)])
+    assert gaussian_distance(real, few_far).value < 0.02, "outliers count as a few images"
+
+
+def test_gaussian_distance_of_equal_distributions_is_around_zero_and_its_interval_covers_it():
+    found = [gaussian_distance(normal(80, 6, 2 * k), normal(80, 6, 2 * k + 1)) for k in range(40)]
+    values = [one.value for one in found]
+    assert abs(np.mean(values)) < 0.003 and min(values) < 0 < max(values)
+    assert sum(one.low <= 0 <= one.high for one in found) >= 34
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 24), (40, 100)])

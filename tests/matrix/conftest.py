@@ -111,7 +111,10 @@ def toy_specs() -> dict[str, list[PluginSpec]]:
         ],
         "metric": [
             MetricSpec(**about(name), level="images", higher_is_better=False, extractor="domain")
-            for name in ("fid", "kid", "fd_domain", "kid_domain", "density_domain", "coverage_domain")
+            for name in (
+                *("fid", "kid", "fd_domain", "kid_domain", "density_domain", "coverage_domain"),
+                *("mmd_domain", "nn_accuracy_domain", "sharpness"),
+            )
         ],
         "transform": [
             transform("hflip", "image"),

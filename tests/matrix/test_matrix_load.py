@@ -62,7 +62,7 @@ def test_short_spellings_and_defaults(load):
     assert matrix.name == "matrix" and matrix.protocol.name == "paper"
     assert matrix.datasets[0].limit.per_class == 12
     assert matrix.datasets[0].classes == {"mel": ("mel",), "nv": ("nv",)}
-    domain = ["fd_domain", "kid_domain", "density_domain", "coverage_domain"]
+    domain = ["mmd_domain", "coverage_domain", "density_domain", "nn_accuracy_domain", "sharpness"]
     assert [use.name for use in matrix.metrics] == domain
     assert matrix.seeds.together == (3,) and matrix.test_sets[0].name == "test"
     assert matrix.budget.updates == 2000

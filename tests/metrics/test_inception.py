@@ -62,7 +62,8 @@ def weights(tmp_path_factory):
 
 def test_specs_are_those_of_the_contract_and_light():
     assert list(SPECS) == [
-        *("fd_domain", "kid_domain", "density_domain", "coverage_domain", "fid", "kid", "inception_score"),
+        *("mmd_domain", "fd_domain", "kid_domain", "sharpness", "density_domain", "coverage_domain"),
+        *("nn_accuracy_domain", "fid", "kid", "inception_score"),
         *("density", "coverage", "prdc_precision", "prdc_recall"),
     ]
     assert SPECS["inception_score"].higher_is_better and not SPECS["fid"].higher_is_better
@@ -80,7 +81,7 @@ def test_preflight_without_weights_says_what_to_put_where(tmp_path):
     (problem,) = load_object(SPECS["fid"].preflight)(InceptionOptions())
     place = tmp_path / "torch-home" / "hub" / "checkpoints" / FILE
     assert str(place) in problem and "https://github.com/toshas/torch-fidelity" in problem
-    assert "DERM_BENCH_INCEPTION" in problem and "weights: PATH" in problem and "fd_domain" in problem
+    assert "DERM_BENCH_INCEPTION" in problem and "weights: PATH" in problem and "mmd_domain" in problem
     with pytest.raises(UserError, match="Inception weights are missing"):
         load_object(SPECS["fid"].extractor)(InceptionOptions(), "cpu")
 

@@ -1,11 +1,12 @@
-"""Density, coverage, precision and recall against loops over all pairs, and where the answer is known."""
+"""Density, coverage, precision, recall and two-sample accuracy against loops over all pairs, and where the answer is
+known."""
 
 import numpy as np
 import pytest
 
 from derm_bench.fidelity import neighbours
 from derm_bench.fidelity.distances import deal
-from derm_bench.fidelity.neighbours import coverage, density, precision, recall
+from derm_bench.fidelity.neighbours import coverage, density, precision, recall, two_sample_accuracy
 from derm_bench.specs import Task, load_object
 from derm_bench_plugins.metrics import specs
 
@@ -41,6 +42,28 @@ def test_values_are_those_of_loops_over_all_pairs(n, m, shift):
     values = [measure(real, fake).value for measure in MEASURES]
     assert values == pytest.approx(by_hand(real, fake))
     assert min(values) > 0 and len(set(values)) > 2
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(40, 40, 0.0), (30, 50, 0.7), (3, 2, 0.3)])
+def test_two_sample_accuracy_is_that_of_a_loop(n, m, shift):
+    real, fake = sample(n, 0), sample(m, 1, shift)
+    both, is_fake = np.concatenate([real, fake]), [False] * n + [True] * m
+    correct = 0
+    for i, image in enumerate(both):
+        others = [(np.linalg.norm(image - other), is_fake[j]) for j, other in enumerate(both) if j != i]
+        correct += min(others)[1] == is_fake[i]
+    assert two_sample_accuracy(real, fake).value == pytest.approx(correct / (n + m))
+
+
+def test_two_sample_accuracy_tells_copies_from_new_images_and_from_images_far_away():
+    real = sample(200, 0)
+    assert two_sample_accuracy(real, real.copy()).value == 0
+    fresh = two_sample_accuracy(real, sample(200, 1))
+    assert fresh.low <= 0.5 <= fresh.high
+    assert two_sample_accuracy(real, sample(200, 1, shift=50.0)).value == 1
+    assert two_sample_accuracy(np.ones((5, 2)), np.ones((5, 2))).value == 0.5, (
+        "all equally far: no better than chance"
+    )
 
 
 def test_equal_sets_are_covered_and_as_dense_as_they_are():

@@ -78,7 +78,7 @@ def test_the_choice_compares_with_real_training_images_alone(plan):
         )
     scored = [planned.stages[key] for key in choice.inputs.values()]
     assert all(
-        stage.params.metrics[0]["name"] == "fd_domain" and stage.params.control is None for stage in scored
+        stage.params.metrics[0]["name"] == "mmd_domain" and stage.params.control is None for stage in scored
     )
 
 
@@ -92,13 +92,13 @@ class Context:
         steps = tuple(None if step == "last" else int(step) for step in scores)
         classes = tuple(next(iter(scores.values())))
         self.params = SimpleNamespace(
-            metric="fd_domain", higher_is_better=False, steps=steps, classes=classes
+            metric="mmd_domain", higher_is_better=False, steps=steps, classes=classes
         )
         for step, values in scores.items():
             for name, value in values.items():
                 place = folder / step / name
                 place.mkdir(parents=True)
-                (place / "values.json").write_text(json.dumps([{"metric": "fd_domain", "value": value}]))
+                (place / "values.json").write_text(json.dumps([{"metric": "mmd_domain", "value": value}]))
                 self.inputs[f"score/{step}/{name}"] = place
 
 
@@ -117,7 +117,7 @@ def test_the_lowest_mean_over_classes_is_chosen_the_earliest_of_equals(tmp_path,
 
 def test_samples_are_those_of_the_chosen_snapshot_and_the_report_names_it(in_process, write_matrix, tmp_path):
     made = best(filter={"by": "discriminator", "keep": 0.5})
-    write_matrix(toy_matrix(strategies=[made], seeds=[0], snapshots={"every": 2}, metrics=["fd_domain"]))
+    write_matrix(toy_matrix(strategies=[made], seeds=[0], snapshots={"every": 2}, metrics=["mmd_domain"]))
     ran = in_process("run", "matrix.yaml", "--out", "out")
     assert ran.code == 0, ran.err
     rows = [r for r in read_csv(tmp_path / "out" / "fidelity.csv") if r["strategy"] == "made"]
@@ -125,4 +125,4 @@ def test_samples_are_those_of_the_chosen_snapshot_and_the_report_names_it(in_pro
     step = min(means, key=means.get)
     state = "the end of the fit" if step == "last" else f"the snapshot after {step} updates"
     warnings = json.loads((tmp_path / "out" / "manifest.json").read_text())["warnings"]
-    assert f"made: {state} was chosen for samples of 'red', by fd_domain (seed 0)" in warnings
+    assert f"made: {state} was chosen for samples of 'red', by mmd_domain (seed 0)" in warnings

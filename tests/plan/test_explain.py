@@ -7,7 +7,7 @@ import pytest
 from derm_bench.plan.explain import differences, nearest
 
 IDENTITY = {
-    "protocol": "1",
+    "protocol": "2",
     "kind": "train",
     "params": {
         "split": "a" * 64,

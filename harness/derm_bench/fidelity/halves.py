@@ -1,12 +1,33 @@
-"""Two halves of the real images of a class that share no group: the comparison half and the holdout half."""
+"""The real images that samples of a class are compared with, and those of the control `real-holdout`.
+
+Samples are compared with validation images, which no generator was fitted on, since a generator could otherwise copy
+them. Where a class has too few of them, they are compared with a fixed half of the training images, with which copies
+agree best.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 MAX_IMAGES = 2000
+ENOUGH = 20
+"""The number of validation images of a class from which samples are compared with them."""
+
+Compared = Literal["val", "half"]
+
+
+def compared_with(n_val: int) -> Compared:
+    """Return what samples of a class with `n_val` validation images are compared with: `val`, or the `half` of its
+    training images."""
+    return "val" if n_val >= ENOUGH else "half"
+
+
+def chosen(ids: Sequence[str], limit: int = MAX_IMAGES, seed: int = 0) -> list[int]:
+    """Return sorted positions of at most `limit` images, which depend on the names alone and not on their order."""
+    return sorted(sorted(range(len(ids)), key=lambda i: _digest(seed, ids[i]))[:limit])
 
 
 def split_halves(

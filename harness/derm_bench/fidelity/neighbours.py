@@ -1,4 +1,5 @@
-"""Precision, recall, density and coverage: how far two sets of features lie in each other's neighbourhoods.
+"""Precision, recall, density, coverage and the two-sample accuracy: how far two sets of features lie in each other's
+neighbourhoods.
 
 Features are float64 [N,D]. The neighbourhood of an image is the ball around it that reaches to its k-th nearest
 neighbour on its own side, not counting itself; k = 5, or the number of images of the side minus one if that is less.
@@ -9,6 +10,8 @@ Distances are Euclidean. A point on the boundary is outside, as in the authors' 
     coverage   1/N sum_i [some y_j in ball of x_i]                  Naeem et al. 2020, eq. 5
     precision  1/M sum_j [y_j in some ball of the x_i]              Kynkaanniemi et al. 2019, eq. 1 and 2
     recall     1/N sum_i [x_i in some ball of the y_j]              the same with the sides exchanged
+    accuracy   leave-one-out accuracy of a nearest neighbour        Lopez-Paz and Oquab 2017, sect. 2
+               that tells the sides apart
 
 x_i are N real and y_j M synthetic images. All depend on N, M and k: compare only values of equal N and M. Two samples
 of the same distribution with N = M have an expected density of 1 and coverage of about 1 - 2^-k = 0.97.
@@ -55,6 +58,35 @@ def precision(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
 def recall(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
     """Return the share of real images inside the ball of a synthetic image, in [0,1]."""
     return precision(fake, real, groups)
+
+
+def two_sample_accuracy(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+    """Return how often the nearest other image of an image is on its own side, in [0,1]: 0.5 for equal distributions
+    and equal numbers, 1 if the sides lie apart, less than 0.5 if synthetic images are copies of the real ones. An image
+    whose nearest images of both sides are equally far counts half.
+
+    `groups=0` omits the interval. Raises ValueError for fewer than two images per side.
+    """
+    require_sides(real, fake)
+    x, y = (torch.from_numpy(np.ascontiguousarray(side)) for side in (real, fake))
+    own = [_squared(side, side).fill_diagonal_(math.inf) for side in (x, y)]
+    across = _squared(x, y)
+
+    def value(without: tuple[Indices, Indices] | None) -> float:
+        keep = [
+            _kept(len(side), without and gone)
+            for side, gone in zip((x, y), without or (None, None), strict=True)
+        ]
+        correct = 0.0
+        for side, table in ((0, across), (1, across.T)):
+            alike = own[side][keep[side]][:, keep[side]].amin(1)
+            other = table[keep[side]][:, keep[1 - side]].amin(1)
+            correct += float((alike < other).sum()) + float((alike == other).sum()) / 2
+        return correct / float(keep[0].sum() + keep[1].sum())
+
+    whole = value(None)
+    low, top = jackknife(whole, [value(pair) for pair in deal(len(x), len(y), groups)])
+    return Interval(whole, float(np.maximum(low, 0.0)), float(np.minimum(top, 1.0)))
 
 
 def _measured(

@@ -223,7 +223,7 @@ class Synthetic(Options):
     snapshot: Literal["last", "best_fd"] | Positive = Field(
         "last",
         description="the state of the generator to sample from: last, that of a step, or best_fd, the snapshot (or the "
-        "end of the fit) with the lowest fd_domain to the fixed half of the real training images",
+        "end of the fit) with the lowest mmd_domain to real images that are not in test",
     )
 
     @model_validator(mode="after")

@@ -56,10 +56,12 @@ class Amounts:
             self._counts[place] = split.counts(part, float(params.fraction))
         return self._counts[place]
 
-    def half(self, params: Any, name: str) -> int:
+    def compared(self, params: Any) -> int:
         """The number of images on each side of the comparison of a class with real images."""
-        counts = self.count(params, "train")
-        return min(MAX_IMAGES, (sum(counts.values()) if name == ALL else counts.get(name, 0)) // 2)
+        counts = self.count(params, "val" if params.compared == "val" else "train")
+        name = params.of_class
+        there = sum(counts.values()) if name == ALL else counts.get(name, 0)
+        return min(MAX_IMAGES, there if params.compared == "val" else there // 2)
 
     def fitted_on(self, stage: Stage) -> int:
         """The number of images that a generator or a reference network is fitted on."""

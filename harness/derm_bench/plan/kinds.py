@@ -101,8 +101,8 @@ def _scored(stage: Stage, amounts: Amounts) -> float:
     return float(sum(amounts.count(stage.params, "val").values()) + amounts.tested(stage))
 
 
-def _half(stage: Stage, amounts: Amounts) -> float:
-    return float(amounts.half(stage.params, stage.params.of_class))
+def _compared(stage: Stage, amounts: Amounts) -> float:
+    return float(amounts.compared(stage.params))
 
 
 def _audited(stage: Stage, amounts: Amounts) -> float:
@@ -246,7 +246,7 @@ _BUILT_IN = (
         function="derm_bench.stages.fidelity:real_features",
         params=p.RealFeatures,
         title="features of real {of_class} of {label}",
-        work=Work("images", _half),
+        work=Work("images", _compared),
         shrink=probes.small_view,
     ),
     StageKind(
@@ -255,7 +255,7 @@ _BUILT_IN = (
         function="derm_bench.stages.fidelity:fidelity",
         params=p.Fidelity,
         title="score {what} [{of_class}]",
-        work=Work("images", _half),
+        work=Work("images", _compared),
         shrink=probes.small_view,
         feeds=("fidelity",),
     ),

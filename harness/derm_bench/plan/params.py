@@ -167,24 +167,28 @@ class Interpolation(Generating):
 
 @dataclass(kw_only=True, slots=True)
 class Reference(View):
-    """The reference network of the `_domain` metrics; `reference` is the version of the protocol."""
+    """The reference networks of the `_domain` metrics; `reference` is the version of the protocol."""
 
     reference: str
 
 
 @dataclass(kw_only=True, slots=True)
 class RealFeatures(View):
-    """Features of the fixed half of the real images of class `of_class` (or `all`)."""
+    """Features of the real images of class `of_class` (or `all`) that samples are compared with: those in `compared`,
+    val or the fixed half of train."""
 
     of_class: str
+    compared: str
     metrics: Sequence[Json]
 
 
 @dataclass(kw_only=True, slots=True)
 class Fidelity(View):
-    """Image metrics of samples, or of the `control` (real-holdout or noise), against the fixed half of `of_class`."""
+    """Image metrics of samples, or of the `control` (real-holdout or noise), against the real images of `of_class` in
+    `compared`, as for RealFeatures."""
 
     of_class: str
+    compared: str
     metrics: Sequence[Json]
     control: str | None
 

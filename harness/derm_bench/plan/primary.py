@@ -47,7 +47,7 @@ class PrimaryMetric:
             return Selecting(direction | {"function": path, "of_class": of_class}, code=(path,))
         for use in self.matrix.metrics:
             spec = self.book.plugins.get("metric", use.name)
-            if use.name == name and spec.level == "predictions":
+            if use.name == name and spec.level == "predictions" and spec.higher_is_better is not None:
                 params = {"name": name, "higher_is_better": spec.higher_is_better}
                 metric, local = self.book.metric(use.name, use.options), self.book.hashed(use.options).paths
                 return Selecting(params | {"metric": metric}, (("metric", name),), local=local)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from derm_bench.fidelity.halves import MAX_IMAGES, split_halves
+from derm_bench.fidelity.halves import ENOUGH, MAX_IMAGES, Compared, compared_with, split_halves
 from derm_bench.matrix.model import Cell, Matrix, PluginUse, StrategyEntry
 from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
@@ -20,7 +20,7 @@ from derm_bench.stage_names import SAMPLE, SCORE
 
 CONTROLS = ("real-holdout", "noise")
 
-CHOOSES = "fd_domain"
+CHOOSES = "mmd_domain"
 """The metric by which `snapshot: best_fd` chooses."""
 
 
@@ -45,7 +45,7 @@ class Scores:
         self.plan = book.plan
         # fit -> (class, update or None) -> the sample that is scored and drawn
         self.samples: dict[str, dict[tuple[str, int | None], str]] = {}
-        self._halves: dict[tuple[str, int, str], int] = {}
+        self._sides: dict[tuple[str, int, str], tuple[Compared, int]] = {}
         self.metrics = [
             use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"
         ]
@@ -59,7 +59,7 @@ class Scores:
         assert use is not None
         there = images_there(self.book.plugins, use, self.data.split(cell.dataset, cell.split_seed))
         for name, fit in fits.items():
-            wanted = self._half(cell.dataset, cell.split_seed, name)
+            _, wanted = self._side(cell.dataset, cell.split_seed, name)
             n = int(min(wanted, there[name]))
             if n < wanted and self.metrics:
                 few = f"{strategy.name}: {n} images of '{name}' are too few to be scored, {wanted} are needed"
@@ -87,8 +87,8 @@ class Scores:
 
     def choice(self, cell: Cell, strategy: StrategyEntry, fit: str, names: Sequence[str]) -> str:
         """The stage that chooses the snapshot of a fit whose samples of the classes `names` have the lowest distance
-        `fd_domain` to real training images. The distance is measured whatever the metrics of the matrix are, so that
-        another metric chooses no other snapshot."""
+        `mmd_domain` to validation images, or to half of train where val has few. The distance is measured whatever the
+        metrics of the matrix are, so that another metric chooses no other snapshot."""
         use = strategy.generator
         assert use is not None
         spec = self.book.plugins.get("metric", CHOOSES)
@@ -96,7 +96,7 @@ class Scores:
         steps = (*self.fits.snapshots[fit], None)
         inputs = {}
         for name, step in itertools.product(names, steps):
-            n = self._half(cell.dataset, cell.split_seed, name)
+            _, n = self._side(cell.dataset, cell.split_seed, name)
             sample = self.fits.sample(cell, use, fit, name, n, step)
             place = f"{SCORE}{'last' if step is None else step}/{name}"
             inputs[place] = self._compare(cell.dataset, cell.split_seed, name, sample, by)
@@ -107,39 +107,57 @@ class Scores:
         return self.book.enter("choose", params, Entry(inputs=inputs, words={"what": what}))
 
     def add_controls(self) -> None:
-        """Adds the controls for every split with a scored generator: held-out real images, and noise."""
+        """Adds the controls for every split with a scored generator: held-out real images, and noise. Warns of classes
+        that are compared with images of training."""
         for label, seed in dict.fromkeys((row.dataset, row.split_seed) for row in self.plan.fidelity):
             names = list(self.data.split(label, seed).classes)
             if any(row.class_name == ALL and row.dataset == label for row in self.plan.fidelity):
                 names.append(ALL)
+            seen: list[str] = []
             for name in names:
+                if self._side(label, seed, name)[0] == "half":
+                    seen.append(name)
                 for control in CONTROLS:
                     key = self._compare(label, seed, name, control)
                     self.plan.fidelity.append(
                         PlannedFidelity(label, 1.0, "control", control, seed, None, name, None, key)
                     )
+            self._warn_of_copies(label, seen)
+
+    def _warn_of_copies(self, label: str, seen: Sequence[str]) -> None:
+        if not seen:
+            return
+        few = (
+            f"{label}: samples of {', '.join(seen)} are compared with images of train, as val has fewer than {ENOUGH}: "
+            f"copies of training images get the best values"
+        )
+        self.plan.warnings += [few] if few not in self.plan.warnings else []
 
     def reference(self, label: str, split_seed: int) -> str:
-        """The fit of the reference network of `_domain` metrics: one per split, on all of train for every fraction."""
+        """The fit of the reference networks of `_domain` metrics: one per split, on all of train for every fraction."""
         params = p.Reference(**p.as_dict(self.data.view(label, split_seed, 1.0)), reference=PROTOCOL_VERSION)
         entry = Entry(inputs={"decode": self.data.decode(label)}, words={"label": label})
         return self.book.enter("reference", params, entry)
 
-    def _half(self, label: str, split_seed: int, name: str) -> int:
-        """The number of images on each side of the comparison of a class with real images."""
+    def _side(self, label: str, split_seed: int, name: str) -> tuple[Compared, int]:
+        """The real images that samples of a class are compared with, and the number of images on each side."""
         place = (label, split_seed, name)
-        if place not in self._halves:
-            split = self.data.split(label, split_seed)
-            where = split.indices("train", classes=None if name == ALL else [name])
-            half, _ = split_halves([split.ids[i] for i in where], [split.groups[i] for i in where])
-            self._halves[place] = max(2, min(len(half), MAX_IMAGES))
-        return self._halves[place]
+        if place not in self._sides:
+            split, classes = self.data.split(label, split_seed), None if name == ALL else [name]
+            n_val = 0 if split.select_on_test else len(split.indices("val", classes=classes))
+            where = split.indices("train", classes=classes)
+            side = compared_with(min(n_val, len(where)))
+            if side == "half":
+                half, _ = split_halves([split.ids[i] for i in where], [split.groups[i] for i in where])
+            n = min(n_val, len(where)) if side == "val" else len(half)
+            self._sides[place] = side, max(2, min(n, MAX_IMAGES))
+        return self._sides[place]
 
     def _compare(
         self, label: str, split_seed: int, name: str, source: str, by: Measured | None = None
     ) -> str:
-        """The stage that compares the images of `source`, a sample stage or a control, with the fixed half of a class,
-        by the metrics of the matrix or those of `by`."""
+        """The stage that compares the images of `source`, a sample stage or a control, with real images of a class, by
+        the metrics of the matrix or those of `by`."""
         control = source if source in CONTROLS else None
         what = control or self.plan.stages[source].title
         inputs, words = {} if control else {"sample": source}, {"label": label, "what": what}
@@ -165,7 +183,8 @@ class Scores:
         if by.uses_reference:
             given["reference"] = self.reference(label, split_seed)
         view = p.as_dict(self.data.view(label, split_seed, 1.0))
-        params = record(**view, of_class=name, metrics=by.params, **more)
+        side, _ = self._side(label, split_seed, name)
+        params = record(**view, of_class=name, compared=side, metrics=by.params, **more)
         entry = Entry(
             inputs=given,
             plugins=[("metric", use.name) for use in by.uses],

@@ -75,12 +75,13 @@ class ReportData:
         return self.files.sheets
 
     def higher_is_better(self, metric: str) -> bool | None:
-        """Whether higher values of a metric are better, according to the manifest; None if it is unknown."""
+        """Whether higher values of a metric are better, according to the manifest; None if it is unknown or if the best
+        value lies in between."""
         stated = (self.manifest.get("metrics") or {}).get(metric)
-        return bool(stated["higher_is_better"]) if stated else HIGHER_IS_BETTER.get(metric)
+        return stated["higher_is_better"] if stated else HIGHER_IS_BETTER.get(metric)
 
     def direction(self, metric: str) -> str:
-        """`higher is better` or `lower is better`, or an empty string if it is unknown."""
+        """`higher is better` or `lower is better`, or an empty string if there is none."""
         higher = self.higher_is_better(metric)
         return "" if higher is None else "higher is better" if higher else "lower is better"
 

@@ -19,9 +19,16 @@ _TERMS = {
     "brier": "Mean squared difference of the probabilities to the true class as 0 and 1; lower is better.",
     "ece": "Expected calibration error: mean gap between confidence and accuracy; lower is better.",
     "sensitivity_at_0.90": "Sensitivity at the threshold that gives 90% specificity on validation; mean over classes.",
-    "fd_domain": "Fréchet distance between features of synthetic and real images, taken from a small network trained "
-    "on the same training split; lower is better. Values of different splits cannot be compared, and it is not FID.",
-    "kid_domain": "Kernel distance (unbiased) on the same features; lower is better, and equal sets give 0.",
+    "mmd_domain": "Distance of the features of synthetic and real images (maximum mean discrepancy), from small "
+    "networks trained on the same training split; lower is better: real images get about 0, and nothing more than 2. "
+    "Values of different splits cannot be compared.",
+    "nn_accuracy_domain": "How often the nearest neighbour, on the same features, tells a synthetic from a real image; "
+    "0.5 is best, 1 means that all can be told apart, and less than 0.5 points to copies.",
+    "sharpness": "Energy above 3/8 cycles per pixel relative to real images; 1 is best, less is blur, "
+    "more is noise or a checkerboard.",
+    "fd_domain": "Fréchet distance on the same features; lower is better. It has no upper bound, so that a few images "
+    "far from all others decide it, and it is not FID.",
+    "kid_domain": "Kernel distance (cubic kernel) on the same features; lower is better, and equal sets give 0.",
     "density_domain": "How many 5th-neighbour balls of real images a synthetic image lies in, over 5, on the same "
     "features; higher is better, and other real images reach about 1.",
     "coverage_domain": "Share of real images with a synthetic one within their 5th-neighbour distance, on the same "

@@ -221,6 +221,8 @@ def metric_label(name: str) -> str:
     """The label of a metric on an axis, such as `balanced accuracy`."""
     known = {
         "auc_macro": "AUC, macro",
+        "mmd_domain": "distance (domain)",
+        "nn_accuracy_domain": "1-NN accuracy (domain)",
         "fd_domain": "FD (domain)",
         "kid_domain": "KID (domain)",
         "density_domain": "density (domain)",

@@ -28,7 +28,7 @@ PROVENANCE = ("derm_bench", "protocol_version", "command", "selection", "distrib
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 Directions = dict[str, dict[str, Any]]
-"""Metric name -> `{"higher_is_better": bool, "level": "predictions" | "images"}`."""
+"""Metric name -> `{"higher_is_better": bool | None, "level": "predictions" | "images"}`."""
 
 
 def metric_directions(tables: Tables, classes: Iterable[str], specs: Sequence[MetricSpec]) -> Directions:
@@ -164,7 +164,7 @@ class _Matrix(_Part):
 
 
 class _Metric(_Part):
-    higher_is_better: bool
+    higher_is_better: bool | None
     level: Literal["predictions", "images"]
 
 

@@ -316,7 +316,7 @@ def _selected(stages: RunStages, records: Records) -> Iterator[str]:
                 step = how["snapshot"]
                 state = "the end of the fit" if step == "last" else f"the snapshot after {step} updates"
                 seed = f"seed {cell.at.generator_seed}"
-                yield f"{cell.at.strategy}: {state} was chosen for samples of '{name}', by fd_domain ({seed})"
+                yield f"{cell.at.strategy}: {state} was chosen for samples of '{name}', by mmd_domain ({seed})"
 
 
 def weights_of(stages: RunStages, records: Records) -> dict[str, Mapping[str, str]]:

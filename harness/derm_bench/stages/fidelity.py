@@ -1,4 +1,4 @@
-"""Stage `fidelity`: compares synthetic images with a fixed half of the real training images of a class."""
+"""Stage `fidelity`: compares synthetic images with real ones of a class: validation images, or half of train."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from derm_bench.fidelity.halves import split_halves
+from derm_bench.fidelity.halves import MAX_IMAGES, chosen, split_halves
 from derm_bench.fidelity.reference import Reference
 from derm_bench.fidelity.score import Scorer
 from derm_bench.images import ImageSet, load_images
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from derm_bench.plan import params as p
     from derm_bench.stages.context import StageContext
 
+# What the values of `compared` are called in the column `reference`.
+WORDS = {"val": "val", "half": "half of train"}
+
 
 def real_features(context: StageContext) -> dict[str, Any]:
-    """Writes features-<k>.npy, float64 [N,D], of the fixed half, one file per extractor. They are computed once and
-    used by all comparisons with this half."""
-    half, _ = _halves(context)
-    for k, features in enumerate(_scorer(context).features(half.images)):
+    """Writes features-<k>.npy, float64 [N,D], of the real images, one file per extractor. They are computed once and
+    used by all comparisons with them."""
+    real, _ = _sides(context)
+    for k, features in enumerate(_scorer(context).features(real.images)):
         np.save(context.out / f"features-{k}.npy", features, allow_pickle=False)
-    return {"n_real": len(half), "images": len(half)}
+    return {"n_real": len(real), "images": len(real)}
 
 
 def fidelity(context: StageContext) -> dict[str, Any]:
@@ -42,30 +45,39 @@ def fidelity(context: StageContext) -> dict[str, Any]:
     other = compared_images(context)[:n]
     rows = scorer.rows(real, scorer.features(other)) if len(other) else []
     for row in rows:
-        row["reference"] = f"half of train [{params.of_class}], split {params.split[:12]}"
+        row["reference"] = f"{WORDS[params.compared]} [{params.of_class}], split {params.split[:12]}"
     (context.out / "values.json").write_text(json.dumps(rows, indent=1))
     return {"n_real": n, "n_synthetic": len(other)}
 
 
 def compared_images(context: StageContext) -> torch.Tensor:
-    """The images to compare, uint8 [N,3,S,S]: those of the sample, the other half of the real images, or as many images
-    of uniform noise as the fixed half has."""
+    """The images to compare, uint8 [N,3,S,S]: those of the sample, other real images, or images of uniform noise, as
+    many as there are real images on the other side."""
     control = context.params.control
     if control is None:
         return load_images(context.inputs["sample"] / "images.npy")
-    half, holdout = _halves(context)
+    real, holdout = _sides(context)
     if control == "real-holdout":
         return holdout.images
     generator = torch.Generator().manual_seed(derive_seed("noise"))
-    return torch.randint(0, 256, half.images.shape, dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, real.images.shape, dtype=torch.uint8, generator=generator)
 
 
-def _halves(context: StageContext) -> tuple[ImageSet, ImageSet]:
-    """The two halves of the real training images of the class: the fixed half, and the other one."""
-    train, name = images_of(context, "train"), context.params.of_class
-    real = train if name == "all" else train.of_classes([name])
-    half, holdout = split_halves(real.ids, real.groups)
-    return real.subset(half), real.subset(holdout)
+def _sides(context: StageContext) -> tuple[ImageSet, ImageSet]:
+    """The real images of the class that others are compared with, and as many others for `real-holdout`: images of val
+    and of train, or the two halves of train."""
+    train = _of_class(context, "train")
+    if context.params.compared == "half":
+        half, holdout = split_halves(train.ids, train.groups)
+        return train.subset(half), train.subset(holdout)
+    val = _of_class(context, "val")
+    real = val.subset(chosen(val.ids, min(MAX_IMAGES, len(train))))
+    return real, train.subset(chosen(train.ids, len(real)))
+
+
+def _of_class(context: StageContext, part: str) -> ImageSet:
+    images, name = images_of(context, part), context.params.of_class
+    return images if name == "all" else images.of_classes([name])
 
 
 def _scorer(context: StageContext) -> Scorer:

@@ -99,6 +99,8 @@ def better_is_better(case: MetricCase) -> None:
     """A nearly perfect input scores better than a useless one, in the direction of the spec's `higher_is_better`."""
     if case.spec.extractor not in ("", "domain"):
         raise NotApplicable("the metric has its own extractor")
+    if case.spec.higher_is_better is None:
+        raise NotApplicable("its best value lies in between")
     good, bad = (case.compute(quality).get(case.name) for quality in (0.95, 0.0))
     if good is None or bad is None:
         raise NotApplicable("the metric computes several values, none of which has its name")

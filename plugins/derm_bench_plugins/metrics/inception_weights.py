@@ -49,7 +49,7 @@ def preflight(options: Any) -> list[str]:
     return [
         f"the Inception weights are missing; looked at {looked}. Download {FILE} from {SOURCE} and put it "
         f"there, or name it with the metric's option `weights: PATH` or the environment variable {VARIABLE}; "
-        "fd_domain and kid_domain need no weights"
+        "mmd_domain and the other _domain metrics need no weights"
     ]
 
 

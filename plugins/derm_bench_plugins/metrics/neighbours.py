@@ -1,55 +1,40 @@
-"""The metrics density, coverage, precision and recall, on features of the reference network or of Inception."""
+"""The metrics density, coverage, precision, recall and two-sample accuracy, on features of the reference networks or of
+Inception."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from derm_bench.fidelity import neighbours
+from derm_bench_plugins.metrics.measured import Measured, MeasuredByNetwork
 
 if TYPE_CHECKING:
-    from derm_bench.fidelity.distances import Interval
     from derm_bench.specs import Task
 
 
-class Neighbourhood:
-    """A nearest-neighbour measure of the harness (k = 5), as a metric called `name`."""
-
-    def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
-        self.name = name
-        self.measure = measure
-
-    def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
-        """Return the measure for features [N,D] and [M,D]."""
-        return {self.name: self.measure(real, synthetic, groups=0).value}
-
-    def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """Return the measure with its jackknife interval."""
-        return {self.name: self.measure(real, synthetic)}
+def density_domain(options: Any, task: Task) -> Measured:
+    return MeasuredByNetwork("density_domain", neighbours.density)
 
 
-def density_domain(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("density_domain", neighbours.density)
+def coverage_domain(options: Any, task: Task) -> Measured:
+    return MeasuredByNetwork("coverage_domain", neighbours.coverage)
 
 
-def coverage_domain(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("coverage_domain", neighbours.coverage)
+def nn_accuracy_domain(options: Any, task: Task) -> Measured:
+    return MeasuredByNetwork("nn_accuracy_domain", neighbours.two_sample_accuracy)
 
 
-def density(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("density", neighbours.density)
+def density(options: Any, task: Task) -> Measured:
+    return Measured("density", neighbours.density)
 
 
-def coverage(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("coverage", neighbours.coverage)
+def coverage(options: Any, task: Task) -> Measured:
+    return Measured("coverage", neighbours.coverage)
 
 
-def prdc_precision(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("prdc_precision", neighbours.precision)
+def prdc_precision(options: Any, task: Task) -> Measured:
+    return Measured("prdc_precision", neighbours.precision)
 
 
-def prdc_recall(options: Any, task: Task) -> Neighbourhood:
-    return Neighbourhood("prdc_recall", neighbours.recall)
+def prdc_recall(options: Any, task: Task) -> Measured:
+    return Measured("prdc_recall", neighbours.recall)

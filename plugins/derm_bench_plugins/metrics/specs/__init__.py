@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from derm_bench.specs import MetricSpec
-from derm_bench_plugins.metrics.specs import distances, inception_score, neighbours
+from derm_bench_plugins.metrics.specs import distances, inception_score, neighbours, sharpness
 
 SPECS: list[MetricSpec] = [
     *distances.DOMAIN,
+    sharpness.SPEC,
     *neighbours.DOMAIN,
     *distances.INCEPTION,
     inception_score.SPEC,

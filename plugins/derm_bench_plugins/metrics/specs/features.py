@@ -1,4 +1,4 @@
-"""Creates the specs of image metrics, by the features they use: those of the reference network or of Inception."""
+"""Creates the specs of image metrics, by the features they use: those of the reference networks or of Inception."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from derm_bench_plugins.metrics.inception_options import InceptionOptions
 
 
 def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
-    """Create the spec of a metric on the reference network of the split."""
+    """Create the spec of a metric on the reference networks of the split."""
     return MetricSpec(
         name=name,
         summary=summary,

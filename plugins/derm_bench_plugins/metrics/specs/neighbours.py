@@ -1,4 +1,4 @@
-"""Specs of the nearest-neighbour metrics (k = 5): density, coverage, precision and recall."""
+"""Specs of the nearest-neighbour metrics: density, coverage, precision and recall (k = 5), and two-sample accuracy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEASURES = {
 DOMAIN = [
     on_domain(
         f"{name}_domain",
-        f"{summary}, on the reference network",
+        f"{summary}, on the reference networks",
         f"{HERE}:{name}_domain",
         paper,
         higher_is_better=True,
@@ -37,6 +37,16 @@ DOMAIN = [
     for name, (summary, paper) in MEASURES.items()
     if name in ("density", "coverage")
 ]
+DOMAIN.append(
+    on_domain(
+        "nn_accuracy_domain",
+        "how often a nearest neighbour tells synthetic from real images, on the reference networks; 0.5 is best, less "
+        "points to copies",
+        f"{HERE}:nn_accuracy_domain",
+        "Lopez-Paz and Oquab 2017",
+        higher_is_better=False,
+    )
+)
 INCEPTION = [
     on_inception(name, summary, f"{HERE}:{name}", paper, higher_is_better=True)
     for name, (summary, paper) in MEASURES.items()
