@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from derm_bench.fidelity.by_network import by_network
 from derm_bench.fidelity.distances import Interval
-from derm_bench.fidelity.reference import by_network
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
