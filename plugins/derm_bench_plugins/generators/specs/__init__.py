@@ -24,6 +24,7 @@ from derm_bench_plugins.generators.specs import (
     semi_gan,
     shuffled_label,
     spggan,
+    stylegan2,
     tedgan,
     vanilla_gan,
 )
@@ -31,10 +32,10 @@ from derm_bench_plugins.generators.specs import (
 MODULES = (
     *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
     *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan),
+    *(lapgan, spggan, stylegan2),
     *(iagan, efgan, dermgan, lesion_paste),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
 )
 
-SPECS: list[GeneratorSpec] = [module.SPEC for module in MODULES]
+SPECS: list[GeneratorSpec] = [*(module.SPEC for module in MODULES), stylegan2.ADA]

@@ -1,0 +1,153 @@
+"""Options and specs of `stylegan2` and `stylegan2-ada`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from derm_bench.specs import Betas, Budget, GeneratorOptions, GeneratorSpec, LearningRate
+
+
+class Stylegan2Options(GeneratorOptions):
+    """The authors' configuration `auto` on one GPU below 512 px."""
+
+    budget: Budget = Field(default=Budget(kimg=200), description="how long to fit")
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        default="per_class",
+        description="one fit per class (per_class), one conditional fit for all classes (pooled) or for each listed "
+        "group of classes",
+    )
+    z_dim: int = Field(512, ge=1, le=4096, description="length of the noise vector z")
+    w_dim: int = Field(512, ge=1, le=4096, description="length of the style vector w")
+    mapping_layers: int = Field(2, ge=1, le=16, description="layers from z to w")
+    base: int = Field(
+        16384,
+        ge=16,
+        le=131072,
+        description="channels are base / side, at most `widest`; config-f has 32768",
+    )
+    widest: int = Field(512, ge=1, le=4096, description="largest number of channels")
+    noise: Literal["all", "half", "none"] = Field(
+        "all", description="which layers of G add noise; half: not those that enlarge"
+    )
+    discriminator: Literal["resnet", "orig"] = Field("resnet", description="architecture of D")
+    deviation_group: int = Field(
+        4, ge=1, le=65536, description="images that share a deviation over the minibatch"
+    )
+    batch_size: int = Field(32, ge=2, le=65536, description="real images per update")
+    lr: LearningRate = Field(0.0025, description="learning rate of Adam, for G and, unless `lr_d` is set, D")
+    lr_d: LearningRate | None = Field(None, description="learning rate of D's Adam; default: that of G")
+    betas: Betas = Field((0.0, 0.99), description="betas of Adam")
+    gamma: float | None = Field(
+        None,
+        ge=0,
+        description="weight of R1; default 2e-4 side^2 / batch_size. Small sets need more: try 2 to 10 times as much",
+    )
+    r1_every: int = Field(16, ge=1, le=1000, description="updates from one R1 penalty to the next")
+    path_weight: float = Field(2.0, ge=0, description="weight of the path length; 0: none, as for 32 px")
+    path_every: int = Field(4, ge=1, le=1000, description="updates from one path length to the next")
+    mixing: float = Field(0.9, ge=0, le=1, description="probability of style mixing")
+    ema_kimg: float = Field(
+        10.0,
+        gt=0,
+        le=1e6,
+        description="half-life of the moving average of G's weights, from which samples are drawn, in thousands of "
+        "images",
+    )
+    ema_ramp: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="the half-life is at most this fraction of the images shown so far; 0: no such limit",
+    )
+    truncation: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="psi: samples draw w to its average; 1 is none, and below 1 images are better and less varied",
+    )
+    ada: bool = Field(False, description="adaptive augmentation of all images that D sees")
+    ada_target: float = Field(0.6, ge=-1, le=1, description="E[sign D(x)] over reals, above which p rises")
+    ada_kimg: float = Field(
+        500.0, gt=0, le=1e6, description="thousands of images in which p can rise from 0 to 1"
+    )
+    ada_every: int = Field(4, ge=1, le=1000, description="updates from one change of p to the next")
+    ada_hue: float = Field(18.0, ge=0, le=180, description="largest turn of the hue, in degrees")
+    ada_luma_flip: bool = Field(False, description="also invert lightness, which no photograph of skin does")
+
+
+class Stylegan2AdaOptions(Stylegan2Options):
+    """`stylegan2` with adaptive augmentation."""
+
+    ada: bool = Field(True, description="adaptive augmentation of all images that D sees")
+
+
+_SMALL: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "base": 64, "widest": 8, "z_dim": 8, "w_dim": 8, "batch_size": 4, "budget": {"updates": 4},
+    },
+    "smoke": {
+        "base": 256, "widest": 16, "z_dim": 16, "w_dim": 16, "batch_size": 8, "budget": {"updates": 20},
+    },
+    # For two cores, at 64 px.
+    "small": {"base": 2048, "widest": 64, "z_dim": 64, "w_dim": 64, "batch_size": 16},
+}  # fmt: skip
+_CONFIG_F: dict[str, Any] = {
+    "base": 32768, "mapping_layers": 8, "lr": 0.002, "gamma": 10.0, "ema_kimg": 10.0, "ema_ramp": 0.0,
+    "batch_size": 32, "deviation_group": 4, "budget": {"kimg": 25000},
+}  # fmt: skip
+PRESETS: dict[str, dict[str, Any]] = {
+    **_SMALL,
+    "auto": {"budget": {"kimg": 25000}},
+    "config-f": _CONFIG_F,
+    "paper256": {
+        "base": 16384, "mapping_layers": 8, "lr": 0.0025, "gamma": 1.0, "ema_kimg": 20.0, "ema_ramp": 0.0,
+        "batch_size": 64, "deviation_group": 8, "budget": {"kimg": 25000},
+    },
+    "paper512": {
+        "base": 32768, "mapping_layers": 8, "lr": 0.0025, "gamma": 0.5, "ema_kimg": 20.0, "ema_ramp": 0.0,
+        "batch_size": 64, "deviation_group": 8, "budget": {"kimg": 25000},
+    },
+    "paper1024": {
+        "base": 32768, "mapping_layers": 8, "lr": 0.002, "gamma": 2.0, "ema_kimg": 10.0, "ema_ramp": 0.0,
+        "batch_size": 32, "deviation_group": 4, "budget": {"kimg": 25000},
+    },
+    "cifar": {
+        "base": 32768, "gamma": 0.01, "ema_kimg": 500.0, "ema_ramp": 0.05, "batch_size": 64, "deviation_group": 32,
+        "path_weight": 0.0, "mixing": 0.0, "discriminator": "orig", "budget": {"kimg": 100000},
+    },
+    # Table 1 of paper 001: the defaults of the authors' first code, with mirrored images, for 280 thousand images.
+    "acne": {**_CONFIG_F, "augment": ["hflip"], "budget": {"kimg": 280}},
+}  # fmt: skip
+
+
+def _spec(name: str, summary: str, paper: str, options: type[Stylegan2Options]) -> GeneratorSpec:
+    return GeneratorSpec(
+        name=name,
+        summary=summary,
+        paper=paper,
+        create="derm_bench_plugins.generators.stylegan2:Stylegan2",
+        options=options,
+        cost="derm_bench_plugins.generators.gan_cost:style_based",
+        parts=("generator", "discriminator"),
+        discriminator_outputs=("d_real", "d_fake"),
+        realness=True,
+        preflight="derm_bench_plugins.generators.sizes:powers_of_two",
+        conditional=True,
+        presets=PRESETS,
+    )
+
+
+SPEC = _spec(
+    "stylegan2",
+    "StyleGAN2: style-based generator with modulated convolutions, R1 and path lengths",
+    "Karras et al. 2020 (CVPR); used by paper 001",
+    Stylegan2Options,
+)
+ADA = _spec(
+    "stylegan2-ada",
+    "StyleGAN2-ADA: StyleGAN2 with adaptive augmentation of D's images, for small sets",
+    "Karras et al. 2020 (NeurIPS); used by Limeros et al., cited by paper 002",
+    Stylegan2AdaOptions,
+)
