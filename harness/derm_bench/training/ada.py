@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from derm_bench.training.augment import uniform
 
-BILINEAR, REFLECTION = 0, 1
+BILINEAR, REFLECTION = 0, 2
 TRANSLATION = 0.125
 # The low-pass filter of the wavelet sym6 (Daubechies 1992, table 6.3), of norm 1, as in the authors' code. Enlarged and
 # reduced with it, an image is what it was. CENTRE: the tap that falls on the first pixel of two.
