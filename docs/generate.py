@@ -65,7 +65,7 @@ ENTRY_NAMES = {
     "GeneratorUse": "a generator",
     "ClassifierEntry": "a classifier",
     "TestSet": "a test set",
-    "PluginUse": "a metric",
+    "MetricUse": "a metric",
     "ExecutorUse": "an executor",
 }
 NAMES = {found.__name__: f"a map as under `{place}`" for found, place in PLACES.items()} | ENTRY_NAMES

@@ -138,7 +138,7 @@ def test_every_spec_and_field_is_in_the_reference(pages):
 def test_every_key_of_a_matrix_is_in_the_reference(pages):
     generate = load_generator()
     written = {found for found in models() if found.__module__ == model.__name__}
-    assert written - set(generate.PLACES) == {model.Matrix, model.PluginUse, model.ExecutorUse}
+    assert written - set(generate.PLACES) == {model.Matrix, model.MetricUse, model.ExecutorUse}
     for found, place in generate.PLACES.items():
         section = pages["matrix"].split(f"\n## {place}\n", 1)[1].split("\n## ", 1)[0]
         assert [

@@ -67,6 +67,16 @@ class PluginUse(Options):
     options: Any = Field(None, description="options of the plugin, written beside its name")
 
 
+class MetricUse(PluginUse):
+    """A metric by name, with its validated options."""
+
+    label: str = Field(
+        "",
+        description="of a metric of images: its name in tables; default the metric's name, followed by that of its "
+        "extractor if it is not the usual one",
+    )
+
+
 class ExecutorUse(PluginUse):
     """An executor by name, with its validated options."""
 
@@ -403,7 +413,7 @@ class Matrix(Options):
     )
     strategies: tuple[StrategyEntry, ...] = Field(description="how training sets are made")
     classifiers: tuple[ClassifierEntry, ...] = Field((), description="the classifiers to train")
-    metrics: tuple[PluginUse, ...] = Field(
+    metrics: tuple[MetricUse, ...] = Field(
         description="metrics beside the classification metrics, which are always computed; default the _domain family"
     )
     snapshots: Snapshots = Field(Snapshots(), description="which states of generators to keep and score")

@@ -251,7 +251,7 @@ def _cell(planned: PlannedCell) -> CellStages:
 
 
 def _metrics(plan: Plan, key: str) -> tuple[str, ...]:
-    return tuple(use["name"] for use in plan.stages[key].params.metrics)
+    return tuple(use.get("label", use["name"]) for use in plan.stages[key].params.metrics)
 
 
 def _at_class(row: ClassCoordinates) -> ClassCoordinates:

@@ -182,10 +182,13 @@ FIDELITY = Table(
         Column("value", "real", "", "Value of the metric; missing if the score failed."),
         Column("ci_low", "real", "", "Lower end of the interval; missing if the metric gives none."),
         Column("ci_high", "real", "", "Upper end of the interval; missing if the metric gives none."),
-        Column("extractor", "text", "", "Network that computes the features."),
+        Column(
+            "extractor", "text", "", "Network that computes the features, with the digest of its weights."
+        ),
         Column("reference", "text", "", "Real images that the synthetic ones are compared with."),
         Column("n_real", "integer", "images", "Real images in the comparison."),
         Column("n_synthetic", "integer", "images", "Synthetic images in the comparison."),
+        Column("note", "text", "", "Why there is no value, or what to know of it; otherwise empty."),
     ),
 )
 

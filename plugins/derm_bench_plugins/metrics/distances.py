@@ -1,10 +1,11 @@
-"""Distances of features as metrics: mmd_domain, fd_domain, kid_domain, fid, kid."""
+"""Distances of features as metrics: mmd_domain, fd_domain, kid_domain, fid, kid, fd_infinity."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.fidelity.distances import frechet_distance, gaussian_distance, kernel_distance
+from derm_bench.fidelity.extrapolation import extrapolated_distance
 from derm_bench_plugins.metrics.measured import Measured, MeasuredByNetwork
 
 if TYPE_CHECKING:
@@ -24,8 +25,12 @@ def kid_domain(options: Any, task: Task) -> Measured:
 
 
 def fid(options: Any, task: Task) -> Measured:
-    return Measured("fid", frechet_distance)
+    return Measured("fid", frechet_distance, fewest=options.min_images)
 
 
 def kid(options: Any, task: Task) -> Measured:
     return Measured("kid", kernel_distance)
+
+
+def fd_infinity(options: Any, task: Task) -> Measured:
+    return Measured("fd_infinity", extrapolated_distance, fewest=options.min_images)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from derm_bench.errors import NoValue
 from derm_bench.fidelity.distances import Interval
 from derm_bench.fidelity.reference import by_network
 
@@ -16,11 +18,20 @@ if TYPE_CHECKING:
 
 
 class Measured:
-    """A measure of the harness, as a metric called `name`."""
+    """A measure of the harness, as a metric called `name`, with options of the measure. It has no value for fewer than
+    `fewest` images per side."""
 
-    def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
+    def __init__(
+        self,
+        name: str,
+        measure: Callable[..., Interval],
+        fewest: int = 2,
+        options: Mapping[str, int] | None = None,
+    ) -> None:
         self.name = name
         self.measure = measure
+        self.fewest = fewest
+        self.options = dict(options or {})
 
     def compute(self, real: Floats, synthetic: Floats) -> dict[str, float]:
         """Return the value for features [N,D] and [M,D]."""
@@ -31,7 +42,13 @@ class Measured:
         return {self.name: self._of(real, synthetic)}
 
     def _of(self, real: Floats, synthetic: Floats, **options: int) -> Interval:
-        return self.measure(real, synthetic, **options)
+        found = min(len(real), len(synthetic))
+        if found < self.fewest:
+            raise NoValue(f"at least {self.fewest} images per side are needed, not {found}")
+        try:
+            return self.measure(real, synthetic, **self.options, **options)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            raise NoValue(f"the features have no decomposition: {str(error).splitlines()[0]}") from error
 
 
 class MeasuredByNetwork(Measured):

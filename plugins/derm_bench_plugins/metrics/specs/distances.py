@@ -1,8 +1,9 @@
-"""Specs of the distances of features: mmd_domain, fd_domain, kid_domain, fid, kid."""
+"""Specs of the distances of features: mmd_domain, fd_domain, kid_domain, fid, kid, fd_infinity."""
 
 from __future__ import annotations
 
-from derm_bench_plugins.metrics.specs.features import on_domain, on_inception
+from derm_bench_plugins.metrics.extractors.options import ExtrapolationOptions, FeatureOptions, FrechetOptions
+from derm_bench_plugins.metrics.specs.features import on_domain, on_network
 
 HERE = "derm_bench_plugins.metrics.distances"
 
@@ -29,19 +30,29 @@ DOMAIN = [
         higher_is_better=False,
     ),
 ]
-INCEPTION = [
-    on_inception(
+ON_NETWORKS = [
+    on_network(
         "fid",
         "Frechet Inception distance; biased upwards for small n, so compare only equal n",
         f"{HERE}:fid",
         "Heusel et al. 2017, eq. 6",
+        options=FrechetOptions,
         higher_is_better=False,
     ),
-    on_inception(
+    on_network(
         "kid",
         "kernel Inception distance, unbiased over all images",
         f"{HERE}:kid",
         "Binkowski et al. 2018",
+        options=FeatureOptions,
+        higher_is_better=False,
+    ),
+    on_network(
+        "fd_infinity",
+        "Frechet Inception distance extrapolated to infinitely many images, for 500 or more",
+        f"{HERE}:fd_infinity",
+        "Chong and Forsyth 2020",
+        options=ExtrapolationOptions,
         higher_is_better=False,
     ),
 ]

@@ -1,8 +1,9 @@
-"""Specs of the nearest-neighbour metrics: density, coverage, precision and recall (k = 5), and two-sample accuracy."""
+"""Specs of the nearest-neighbour metrics: density, coverage, precision and recall, and two-sample accuracy."""
 
 from __future__ import annotations
 
-from derm_bench_plugins.metrics.specs.features import on_domain, on_inception
+from derm_bench_plugins.metrics.extractors.options import NeighbourOptions
+from derm_bench_plugins.metrics.specs.features import on_domain, on_network
 
 HERE = "derm_bench_plugins.metrics.neighbours"
 
@@ -47,7 +48,7 @@ DOMAIN.append(
         higher_is_better=False,
     )
 )
-INCEPTION = [
-    on_inception(name, summary, f"{HERE}:{name}", paper, higher_is_better=True)
+ON_NETWORKS = [
+    on_network(name, summary, f"{HERE}:{name}", paper, options=NeighbourOptions, higher_is_better=True)
     for name, (summary, paper) in MEASURES.items()
 ]
