@@ -31,9 +31,13 @@ REASONS = {
     "+generators.specs.dcgan:DcganOptions": "its options",
     "+generators.specs.lesion_paste:LesionPasteOptions": "its options",
     "+metrics.distances": "its formula",
+    "+metrics.extractors.options:FeatureOptions": "the network, its weights and its options",
+    "+metrics.extractors.options:FrechetOptions": "its options",
     "+metrics.inception": "its features",
-    "+metrics.inception_options:InceptionOptions": "its options",
-    "+metrics.inception_weights": "which weights are taken",
+    "+metrics.extractors.vgg16": "its features",
+    "+metrics.extractors.weights": "which weights are taken",
+    "+metrics.inception_weights": "the digest of the weights",
+    "+metrics.measured": "for how few images there is no value",
     "audit.alignment": "how two images are aligned and compared",
     "audit.checks": "which checks there are",
     "audit.classes": "tiny and missing classes, tones, licences",
@@ -281,13 +285,25 @@ OF_PLUGINS = {
         training.module_plugin training.optim training.precision training.seeding training.weights
     """,
     ("metric", "fid"): """
-        +metrics.distances +metrics.inception +metrics.inception_options:InceptionOptions
-        +metrics.inception_weights fidelity.distances options.base training.precision
+        +classifiers.model_registry +classifiers.timm_names +metrics.distances
+        +metrics.extractors.options:FeatureOptions +metrics.extractors.options:FrechetOptions +metrics.measured
+        fidelity.distances options.base
     """,
     ("generator", "lesion-paste"): """
         +generators.draw_order +generators.lesion_paste +generators.masks
         +generators.specs.lesion_paste:LesionPasteOptions images options.base options.generator options.uses
         protocols seeds training.gan_plugin training.module_plugin training.seeding training.weights
+    """,
+}
+
+
+OF_EXTRACTORS = {
+    "inception": """
+        +metrics.inception +metrics.inception_weights fidelity.distances training.precision training.weights
+    """,
+    "vgg16": """
+        +metrics.extractors.vgg16 +metrics.extractors.weights +metrics.inception_weights training.precision
+        training.weights
     """,
 }
 
@@ -321,6 +337,13 @@ def test_under_the_key_of_a_plugin(kind, name):
     assert found == set(OF_PLUGINS[kind, name].split())
 
 
+@pytest.mark.parametrize("name", OF_EXTRACTORS)
+def test_under_the_key_of_an_extractor(name):
+    """Not those of the others: another version of timm computes no features of Inception again."""
+    path = Plugins(builtins_only=True).get("metric", "fid").extractors[name]
+    assert short(source_closure(path).modules) == set(OF_EXTRACTORS[name].split())
+
+
 def test_each_module_has_a_reason_and_no_reason_is_left_over():
-    pinned = " ".join([BENEATH_ALL, *OF_KINDS.values(), *OF_PLUGINS.values()])
+    pinned = " ".join([BENEATH_ALL, *OF_KINDS.values(), *OF_PLUGINS.values(), *OF_EXTRACTORS.values()])
     assert set(pinned.split()) == REASONS.keys()

@@ -69,41 +69,37 @@ def vit(tmp_path_factory):
     return path
 
 
-def test_features_and_precision_and_recall_on_vgg16_are_those_of_torch_fidelity(vgg16):
+def test_features_on_vgg16_are_those_of_torch_fidelity(vgg16):
     from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+    images = pictures(2)
+    with torch.no_grad():
+        network = FeatureExtractorVGG16(
+            "vgg16", ["fc2_relu", "fc2"], feature_extractor_weights_path=str(vgg16)
+        )
+        after, before = (side.numpy() for side in network(images))
+    del network
+    ours = Vgg16Features(vgg16, "cpu")
+    assert ours.name == f"vgg16-fc2_relu:{digest(vgg16)}"
+    assert np.abs(ours(images) - after).max() <= 1e-4 * np.abs(after).max()
+    ours.layer = "fc2"
+    assert np.abs(ours(images[:1]) - before[:1]).max() <= 1e-4 * np.abs(before).max()
+
+
+@pytest.mark.parametrize(("n", "k"), [(60, 3), (60, 5), (40, 3)])
+def test_precision_and_recall_are_those_of_torch_fidelity(n, k):
     from torch_fidelity.metric_prc import prc_features_to_metric
 
-    real, fake = pictures(8), pictures(8, 1, 240)
-    names = ["fc2_relu", "fc2"]
-    with torch.no_grad():
-        network = FeatureExtractorVGG16("vgg16", names, feature_extractor_weights_path=str(vgg16))
-        theirs = {side: network(images) for side, images in (("real", real), ("fake", fake))}
-        del network
-    for place, layer in enumerate(names):
-        ours = Vgg16Features(vgg16, "cpu", layer)
-        assert ours.name == f"vgg16-{layer}:{digest(vgg16)}"
-        want = theirs["real"][place].numpy()
-        assert np.abs(ours(real) - want).max() <= 1e-4 * np.abs(want).max()
-    prc = prc_features_to_metric(
-        theirs["fake"][0],
-        theirs["real"][0],
-        prc_neighborhood=3,
-        prc_batch_size=100,
-        save_cpu_ram=False,
-        verbose=False,
+    rng = np.random.default_rng(n)
+    real, fake = rng.normal(size=(60, 8)), rng.normal(size=(n, 8)) * 0.8 + 0.3
+    sides = (torch.from_numpy(side) for side in (fake, real))
+    theirs = prc_features_to_metric(
+        *sides, prc_neighborhood=k, prc_batch_size=100, save_cpu_ram=False, verbose=False
     )
-    options = NeighbourOptions(extractor="vgg16", weights=vgg16, k=3)
-    uses = [
-        (SPECS[name], options, SPECS[name].label_of(options)) for name in ("prdc_precision", "prdc_recall")
-    ]
-    scorer = Scorer(uses, TASK)
-    assert len(scorer) == 1
-    sides = ([theirs[side][0].double().numpy()] for side in ("real", "fake"))
-    values = {row["metric"]: row["value"] for row in scorer.rows(*sides)}
-    assert values == {
-        "prdc_precision_vgg16": pytest.approx(prc["precision"], rel=1e-3),
-        "prdc_recall_vgg16": pytest.approx(prc["recall"], rel=1e-3),
-    }
+    for name in ("precision", "recall"):
+        spec = SPECS[f"prdc_{name}"]
+        (ours,) = load_object(spec.create)(NeighbourOptions(k=k), TASK).compute(real, fake).values()
+        assert 0 < ours < 1 and ours == pytest.approx(theirs[name], rel=1e-3)
 
 
 def test_features_of_a_transformer_are_its_pooled_output_whatever_its_head_was(vit):

@@ -14,8 +14,8 @@ from derm_bench.errors import NoValue, UserError
 from derm_bench.fidelity.score import Scorer
 from derm_bench.specs import Task, load_object
 from derm_bench_plugins.metrics import specs
-from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded
 from derm_bench_plugins.metrics.extractors.options import FeatureOptions, FrechetOptions
+from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded
 from derm_bench_plugins.metrics.inception_options import InceptionOptions
 from derm_bench_plugins.metrics.inception_weights import FILE, find_weights, places, preflight
 

@@ -1,19 +1,19 @@
-"""Measures of two sets of features as metrics, on the features of one extractor or as a mean over networks."""
+"""A measure of two sets of features as a metric."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from derm_bench.errors import NoValue
 from derm_bench.fidelity.distances import Interval
-from derm_bench.fidelity.reference import by_network
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     Floats = NDArray[np.float64]
 
 
@@ -49,13 +49,3 @@ class Measured:
             return self.measure(real, synthetic, **self.options, **options)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise NoValue(f"the features have no decomposition: {str(error).splitlines()[0]}") from error
-
-
-class MeasuredByNetwork(Measured):
-    """The mean of a measure over the reference networks. The bounds of its interval are the means of the bounds, which
-    is right if the networks err alike, and too wide if they do not."""
-
-    def _of(self, real: Floats, synthetic: Floats, **options: int) -> Interval:
-        pairs = zip(by_network(real), by_network(synthetic), strict=True)
-        found = [self.measure(x, y, **options) for x, y in pairs]
-        return Interval(*(float(np.mean(values)) for values in zip(*found, strict=True)))

@@ -1,30 +1,17 @@
-"""The metrics density, coverage, precision, recall and two-sample accuracy, on features of the reference networks or of
-a network with weights from elsewhere."""
+"""The metrics density, coverage, precision and recall on features of a network with weights from elsewhere."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.fidelity import neighbours
-from derm_bench_plugins.metrics.measured import Measured, MeasuredByNetwork
+from derm_bench_plugins.metrics.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from derm_bench.fidelity.distances import Interval
     from derm_bench.specs import Task
-
-
-def density_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("density_domain", neighbours.density)
-
-
-def coverage_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("coverage_domain", neighbours.coverage)
-
-
-def nn_accuracy_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("nn_accuracy_domain", neighbours.two_sample_accuracy)
 
 
 def density(options: Any, task: Task) -> Measured:

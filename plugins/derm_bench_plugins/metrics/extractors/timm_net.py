@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from derm_bench.errors import UserError
 from derm_bench.training.precision import full_float32
 from derm_bench.training.weights import compare_keys, read_weights, without_prefix
-from derm_bench_plugins.metrics.extractors.weights import found, preflight
+from derm_bench_plugins.metrics.extractors.weights import named
 from derm_bench_plugins.metrics.inception_weights import digest
 
 if TYPE_CHECKING:
@@ -102,7 +102,5 @@ def _set_side(network: Any, model: str, side: int) -> None:
 
 def extractor(options: FeatureOptions, device: str) -> TimmFeatures:
     """Create the extractor. Raises UserError if its weights are missing."""
-    path = found(options)
-    if path is None or options.model is None:
-        raise UserError(preflight(options)[0])
-    return TimmFeatures(options.model, path, device, options.input_size)
+    assert options.model is not None
+    return TimmFeatures(options.model, named(options), device, options.input_size)

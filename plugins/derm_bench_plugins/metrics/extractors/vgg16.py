@@ -19,7 +19,7 @@ from torchvision.models import vgg16
 from derm_bench.errors import UserError
 from derm_bench.training.precision import full_float32
 from derm_bench.training.weights import compare_keys, read_weights, without_prefix
-from derm_bench_plugins.metrics.extractors.weights import found, preflight
+from derm_bench_plugins.metrics.extractors.weights import named
 from derm_bench_plugins.metrics.inception_weights import digest
 
 if TYPE_CHECKING:
@@ -67,7 +67,4 @@ class Vgg16Features:
 
 def extractor(options: FeatureOptions, device: str) -> Vgg16Features:
     """Create the extractor. Raises UserError if its weights are missing."""
-    path = found(options)
-    if path is None:
-        raise UserError(preflight(options)[0])
-    return Vgg16Features(path, device, options.layer or "fc2_relu")
+    return Vgg16Features(named(options), device, options.layer or "fc2_relu")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from derm_bench.specs import MetricSpec
 from derm_bench_plugins.metrics.extractors.options import EXTRACTORS, READ, FeatureOptions
 
-WEIGHTS = "derm_bench_plugins.metrics.extractors.weights"
+HERE = "derm_bench_plugins.metrics.extractors"
 
 
 def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
@@ -38,8 +38,8 @@ def on_network(
         create=create,
         paper=paper,
         options=options,
-        preflight=f"{WEIGHTS}:preflight",
-        depends_on=f"{WEIGHTS}:used_weights",
+        preflight=f"{HERE}.planning:preflight",
+        depends_on=f"{HERE}.weights:used_weights",
         level="images",
         higher_is_better=higher_is_better,
         extractors=EXTRACTORS,
