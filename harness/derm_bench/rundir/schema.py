@@ -179,7 +179,12 @@ FIDELITY = Table(
         ),
         Column("metric", "text", "", "Name of the image metric."),
         Column("step", "text", "updates", "Update of the snapshot, or `last` for the end of the fit."),
-        Column("value", "real", "", "Value of the metric; missing if the score failed."),
+        Column(
+            "value",
+            "real",
+            "",
+            "Value of the metric; missing if the score failed, or for the reason in `note`.",
+        ),
         Column("ci_low", "real", "", "Lower end of the interval; missing if the metric gives none."),
         Column("ci_high", "real", "", "Upper end of the interval; missing if the metric gives none."),
         Column(
