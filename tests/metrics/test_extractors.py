@@ -118,6 +118,14 @@ def test_features_of_a_transformer_are_its_pooled_output_whatever_its_head_was(v
     assert np.abs(smaller(images) - want).max() > 1e-3
 
 
+def test_a_file_as_the_authors_of_dinov2_publish_it_is_translated(tmp_path):
+    state = timm.create_model("test_vit", pretrained=False, num_classes=0).state_dict()
+    torch.save(state | {"mask_token": torch.zeros(1, 64)}, tmp_path / "dino.pth")
+    torch.save(state, tmp_path / "plain.pth")
+    ours, plain = (TimmFeatures("test_vit", tmp_path / f"{name}.pth", "cpu") for name in ("dino", "plain"))
+    assert np.array_equal(ours(pictures(2)), plain(pictures(2)))
+
+
 def test_weights_of_another_network_are_refused_with_what_differs(vit, tmp_path):
     with pytest.raises(UserError, match=r"vit\.safetensors: the weights do not fit"):
         TimmFeatures("test_resnet", vit, "cpu")
