@@ -26,11 +26,11 @@ def agreement(one: Mapping[str, Interval], other: Mapping[str, Interval]) -> Agr
 
     A value is better than another beyond the intervals if its lower bound lies above the upper bound of the other.
     """
-    from scipy.stats import kendalltau
-
     items = [item for item in one if item in other]
     tau = math.nan
     if len(items) > 1:
+        from scipy.stats import kendalltau
+
         tau = float(kendalltau([one[i][0] for i in items], [other[i][0] for i in items]).statistic)
     pairs = [(a, b) for a in items for b in items if _above(one[a], one[b]) and _above(other[b], other[a])]
     return Agreement(len(items), tau, tuple(pairs))
