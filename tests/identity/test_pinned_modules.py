@@ -58,6 +58,7 @@ REASONS = {
     "fidelity.distances": "the formulas of Frechet and kernel distances",
     "fidelity.halves": "which real images are compared with",
     "fidelity.likeness": "the figures that are measured of samples",
+    "fidelity.by_network": "how features of several networks lie beside each other",
     "fidelity.reference": "the reference network: its training and its features",
     "fidelity.score": "features are extracted and metrics applied here",
     "filenames": "how pictures are called",
@@ -197,7 +198,7 @@ OF_KINDS = {
         stages.seen stages.weights training.health training.resize training.seeding
     """,
     "reference": """
-        fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
+        fidelity.by_network fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
     """,
     "sample": """
         images protocols seeds splits stage_names stages.choose stages.decoded stages.required stages.seen
@@ -210,11 +211,11 @@ OF_KINDS = {
         images protocols stage_names stages.choose stages.required stages.weights training.pixels training.resize
     """,
     "real-features": """
-        fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
+        fidelity.by_network fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
         stages.decoded stages.weights training.resize
     """,
     "fidelity": """
-        fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
+        fidelity.by_network fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
         stages.decoded stages.weights training.resize
     """,
     "train": """
@@ -233,11 +234,11 @@ OF_KINDS = {
         filenames images report.samples rundir.sheet_index stage_names
     """,
     "training-features": """
-        fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
+        fidelity.by_network fidelity.reference images splits stage_names stages.decoded stages.weights training.resize
     """,
     "neighbours": """
-        fidelity.reference filenames images protocols report.samples rundir.sheet_index splits stage_names
-        stages.decoded stages.required stages.training_features stages.weights training.resize
+        fidelity.by_network fidelity.reference filenames images protocols report.samples rundir.sheet_index splits
+        stage_names stages.decoded stages.required stages.training_features stages.weights training.resize
     """,
     "interpolation": """
         filenames images protocols report.samples rundir.sheet_index seeds splits stage_names stages.decoded

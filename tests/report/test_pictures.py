@@ -227,7 +227,7 @@ def inputs(store, key):
 
 def test_the_nearest_of_a_copied_image_is_that_image_in_features_too():
     images = torch.randint(0, 256, (9, 3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
-    reference = Reference(Network(2))
+    reference = Reference(torch.nn.ModuleList([Network(2)]))
     where, lengths = nearest(torch.from_numpy(reference.features(images[[4, 7]])),
                              torch.from_numpy(reference.features(images)), 3)  # fmt: skip
     assert where[:, 0].tolist() == [4, 7] and where.shape == lengths.shape == (2, 3)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derm_bench.fidelity import neighbours
+from derm_bench.fidelity.by_network import by_network
 from derm_bench.fidelity.distances import Interval, frechet_distance, gaussian_distance, kernel_distance
-from derm_bench.fidelity.reference import by_network
 from derm_bench_plugins.metrics.measured import Measured
 
 if TYPE_CHECKING:
