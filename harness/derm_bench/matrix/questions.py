@@ -272,11 +272,7 @@ def _starts(matrix: Plain) -> str:
 
 def _several(matrix: Plain) -> str:
     count = len(gains(matrix))
-    return (
-        ""
-        if count >= 5
-        else f"a rank correlation with an interval needs five strategies with a generator, not {count}"
-    )
+    return "" if count >= 5 else f"it needs five strategies with a generator that is no control, not {count}"
 
 
 _GENERATIVE = "a strategy with a generator that is no control"
