@@ -123,8 +123,9 @@ def _needs(finished: Finished, values: Sequence[dict[str, Any]]) -> list[str]:
         )
     else:
         weakest = min((abs(row["rho"]) for row in values if row["rho"] is not None), default=0.0)
+        needed = _smallest(fewest, finished.data.alpha)
         found.append(
-            f"more generators: with {fewest}, only a rank correlation above {_smallest(fewest, finished.data.alpha):.2f} is "
+            f"more generators: with {fewest}, only a rank correlation above {needed:.2f} is "
             f"told from none (the weakest here is {weakest:.2f})"
         )
     if absent := finished.absent(compared(finished.data.matrix, 10)):

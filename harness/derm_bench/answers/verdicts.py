@@ -96,10 +96,11 @@ def with_needs(finished: Finished, answer: Answer) -> Answer:
 
 def _sentence(one: Comparison, question: int) -> str:
     words = WORDS[question]._asdict()
+    base = one.baseline if question == 11 else one.baseline.removesuffix(f"/{one.classifier}")
     if one.verdict in words:
-        said = words[one.verdict].format(arm=one.arm, base=one.baseline)
+        said = words[one.verdict].format(arm=one.arm, base=base)
         return f"{place(one)}: {said}: {numbers(one)}."
-    return f"{place(one)}: the run cannot tell {one.arm} from {one.baseline}: {numbers(one)} ({one.reason})."
+    return f"{place(one)}: the run cannot tell {one.arm} from {base}: {numbers(one)} ({one.reason})."
 
 
 # --------------------------------------------------------------------------------------------- cost
