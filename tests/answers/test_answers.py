@@ -48,7 +48,21 @@ def test_an_equivalent_and_a_worse_arm_are_told_apart(write):
 def test_an_inconclusive_comparison_says_how_many_seeds_it_would_need(write):
     matrix = matrix_of(["cgan", "duplicate"], [3], ["duplicate"])
     found = answer_of(
-        write(matrix, [row("cgan", "duplicate", 0.02, 0.06, "inconclusive", variance_test=1e-6)]), 3
+        write(
+            matrix,
+            [
+                row(
+                    "cgan",
+                    "duplicate",
+                    0.02,
+                    0.06,
+                    "inconclusive",
+                    variance_test=1e-6,
+                    variance_seed=(0.06 / 2.4469) ** 2 - 1e-6,
+                )
+            ],
+        ),
+        3,
     )
     assert found.status == "cannot tell" and "the run cannot tell cgan from duplicate" in found.sentences[0]
     assert (

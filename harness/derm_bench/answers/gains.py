@@ -113,10 +113,15 @@ def classes(finished: Finished) -> Answer:
             == (one.dataset, one.train_fraction, one.test_set, one.arm, one.classifier, one.baseline)
         ]
         values += [_recall(change, name, counts[name]) for name, change in recalls]
-        known.append(bool(recalls) and all(change.ci_low is not None for _, change in recalls))
+        known.append(bool(recalls) and _is_clear(recalls[0][1]))
         sentences.append(_of_classes(one, recalls, counts))
     status = SETTLED if known and all(known) else PARTLY if any(known) else CANNOT_TELL
     return with_needs(finished, Answer(7, QUESTIONS[7].text, status, sentences, (), found, values))
+
+
+def _is_clear(one: Comparison) -> bool:
+    """Whether the interval of a difference leaves zero out."""
+    return one.ci_low is not None and one.ci_high is not None and not one.ci_low <= 0 <= one.ci_high
 
 
 def _recall(change: Comparison, name: str, images: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from derm_bench.answers.model import Comparison
 from derm_bench.matrix.questions import Contrast
 from derm_bench.report.data import ReportData, Row, number, text
+from derm_bench.report.plots import bounded
 from derm_bench.stats.estimate import FEWEST
 from derm_bench.stats.seeds_needed import detectable_now, seeds_needed
 
@@ -89,14 +90,24 @@ class Finished:
         if variance is None:
             return self._without_interval(row)
         own, shared, df = variance
+        whole = max(own + shared, self._shown_variance(row, df))
         margin, alpha = self.data.margin, self.data.alpha
         family = self._families[row["dataset"], row["test_set"]]
         seeds = int(number(row["n_seeds"]) or 0)
-        now = detectable_now(own + shared, df, comparisons=family, alpha=alpha)
+        now = detectable_now(whole, df, comparisons=family, alpha=alpha)
         said = f"with {seeds} seeds a true difference of {now:.3f} is found with 80% power"
+        if now >= 1 and bounded(self.data.primary):
+            said = f"with {seeds} seeds not even the largest difference is found with 80% power"
         if number(row["variance_seed"]) is None:
             return f"{said}; a smaller one needs more splits or seeds"
-        needed = seeds_needed(margin, own * seeds, shared, comparisons=family, alpha=alpha)
+        needed = seeds_needed(
+            margin,
+            own * seeds,
+            shared,
+            comparisons=family,
+            alpha=alpha,
+            least=whole if whole > 1.0001 * (own + shared) else 0.0,
+        )
         if needed is None:
             return f"{said}; one of {margin:g} needs more test images, as no number of seeds is enough"
         if needed <= seeds:
@@ -131,3 +142,12 @@ class Finished:
             for name in ("seed", "split", "generator", "classifier")
         )
         return own, number(row.get("variance_test")) or 0.0, df
+
+    def _shown_variance(self, row: Row, df: float) -> float:
+        """The variance that the interval of a difference was made with: at least the sum of its parts."""
+        from scipy.special import stdtrit
+
+        delta, low, high = (number(row[name]) for name in ("delta", "delta_ci_low", "delta_ci_high"))
+        if delta is None or low is None or high is None:
+            return 0.0
+        return float((max(high - delta, delta - low) / stdtrit(df, 1 - self.data.alpha / 2)) ** 2)

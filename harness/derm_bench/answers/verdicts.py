@@ -74,7 +74,7 @@ def with_needs(finished: Finished, answer: Answer) -> Answer:
     """The answer with what its open comparisons need, and the arms that the run does not have."""
     contrasts = compared(finished.data.matrix, answer.question)
     needs = dict.fromkeys(
-        f"{place(one)}, {one.arm} against {one.baseline}: {one.needs}"
+        f"{place(one)}, {one.arm} against {one.baseline.removesuffix(f'/{one.classifier}')}: {one.needs}"
         for one in answer.comparisons
         if one.needs
     )
@@ -100,7 +100,13 @@ def _sentence(one: Comparison, question: int) -> str:
     if one.verdict in words:
         said = words[one.verdict].format(arm=one.arm, base=base)
         return f"{place(one)}: {said}: {numbers(one)}."
-    return f"{place(one)}: the run cannot tell {one.arm} from {base}: {numbers(one)} ({one.reason})."
+    return f"{place(one)}: the run cannot tell {one.arm} from {base}: {numbers(one)} ({_reason(one)})."
+
+
+def _reason(one: Comparison) -> str:
+    """The reason of a verdict, without the p value that the numbers already have."""
+    head, separator, rest = one.reason.partition(", and ")
+    return rest if separator and head.startswith("p ") else one.reason
 
 
 # --------------------------------------------------------------------------------------------- cost

@@ -36,7 +36,7 @@ def _data(data: ReportData) -> Iterator[str]:
         label = str(entry.get("label", entry.get("name", "")))
         split = entry.get("split") or {}
         yield (
-            f"Images of {label} (data set {entry.get('name')}) were made square by {entry.get('resize', 'center-crop')} "
+            f"Images of {label} (data set {entry.get('name')}) were made square by {entry.get('resize')} "
             f"and stored at {entry.get('size')} pixels."
         )
         if steps := [str(one.get("name")) for one in entry.get("preprocess") or ()]:
@@ -198,7 +198,8 @@ def _evaluation(data: ReportData) -> Iterator[str]:
     yield (
         f"The primary metric is {metric_label(data.primary)}. Arms were compared in pairs of runs with the same split, "
         f"seeds and test images. {data.level} intervals of the mean difference cover other seeds and other test images "
-        "(variance over seeds plus the covariance of runs when patients or lesions are drawn again; Student's t at Satterthwaite's "
+        "(variance over seeds plus the covariance of runs when patients or lesions are drawn again; Student's t at "
+        "Satterthwaite's "
         "degrees of freedom). p values were corrected after Holm over all comparisons on a test set, "
         f"{_family(data)} in all. A difference helps or hurts at p < {data.alpha:g}; otherwise it is equivalent if its "
         f"{100 * (1 - 2 * data.alpha):g}% interval lies within {data.margin:g} of zero (two one-sided tests), and "

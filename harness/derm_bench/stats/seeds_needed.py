@@ -29,18 +29,21 @@ def seeds_needed(
     comparisons: int,
     alpha: float,
     power: float = 0.8,
+    least: float = 0.0,
 ) -> int | None:
     """Return the fewest seeds with which a true difference is found with probability `power`; None if more than 1000
     would be needed, because the test images alone leave too much uncertainty.
 
     seed_variance: the variance over seeds of a single paired difference. test_variance: the part of the variance of the
     mean difference that all seeds have in common on these test images; more seeds do not make it smaller.
+    least: the smallest variance of the mean difference that is assumed, because one or two more images could change it.
     """
 
     def enough(seeds: int) -> bool:
         parts = [Component(seed_variance / seeds, seeds - 1), Component(test_variance, IMAGES_DF)]
         total = satterthwaite(parts)
-        found = detectable_now(total.variance, total.df, comparisons=comparisons, alpha=alpha, power=power)
+        variance = max(total.variance, least)
+        found = detectable_now(variance, total.df, comparisons=comparisons, alpha=alpha, power=power)
         return found <= difference
 
     if not enough(MOST):
