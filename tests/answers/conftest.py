@@ -45,7 +45,8 @@ def row(arm, baseline, delta, half=0.01, verdict="", n=5, planned=5, **more):
         "delta": delta, "delta_ci_low": delta - half if known else None,
         "delta_ci_high": delta + half if known else None, "p_value": 0.004 if known else None,
         "p_holm": 0.012 if known else None, "verdict": verdict, "df": 6.0 if known else None,
-        "variance_seed": (half / 2.4469) ** 2 - (half / 6) ** 2 if known else None, "variance_test": (half / 6) ** 2 if known else None,
+        "variance_seed": (half / 2.4469) ** 2 - (half / 6) ** 2 if known else None,
+        "variance_test": (half / 6) ** 2 if known else None,
         "reason": "because",
     } | more  # fmt: skip
 
