@@ -76,7 +76,7 @@ def test_the_kit_has_figures_as_pdf_and_includes_each(kit):
     main = (kit / "paper.tex").read_text()
     assert figures and all((kit / "figures" / name).read_bytes().startswith(b"%PDF-") for name in figures)
     assert sorted(re.findall(r"\{figures/([^}]+)\}", main)) == figures
-    assert all(r"\input{%s}" % name in main for name in ("methods", "tables", "checklist"))
+    assert all("\\input{" + name + "}" in main for name in ("methods", "tables", "checklist"))
 
 
 def test_the_methods_say_what_the_manifest_knows(kit):

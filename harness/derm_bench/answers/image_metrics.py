@@ -105,7 +105,7 @@ def _sentence(own: Sequence[Comparison], known: Sequence[Comparison], rows: Sequ
 def _one(row: dict[str, Any]) -> str:
     name = row["metric"] if row["directed"] else f"{row['metric']} (without a direction)"
     if row["rho"] is None:
-        return f"{name} unknown"
+        return f"{name} unknown (all gains or all values are equal)"
     if row["ci_low"] is None:
         return f"{name} {row['rho']:+.2f} (no interval)"
     return f"{name} {row['rho']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]"
@@ -122,11 +122,12 @@ def _needs(finished: Finished, values: Sequence[dict[str, Any]]) -> list[str]:
             f"at least {FEWEST_PAIRS} generators with a gain and a value of each metric; it has {fewest}"
         )
     else:
-        weakest = min((abs(row["rho"]) for row in values if row["rho"] is not None), default=0.0)
+        strengths = [abs(row["rho"]) for row in values if row["rho"] is not None]
+        weakest = f" (the weakest here is {min(strengths):.2f})" if strengths else ""
         needed = _smallest(fewest, finished.data.alpha)
         found.append(
             f"more generators: with {fewest}, only a rank correlation above {needed:.2f} is "
-            f"told from none (the weakest here is {weakest:.2f})"
+            f"told from none{weakest}"
         )
     if absent := finished.absent(compared(finished.data.matrix, 10)):
         found.append(f"the strategies {', '.join(absent)}, which this run leaves out")
