@@ -353,7 +353,9 @@ class Compare(Options):
         description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline",
     )
     questions: tuple[int, ...] = Field(
-        (), description="numbers of the questions that `answer` answers; not supported by this version"
+        (),
+        max_length=12,
+        description="numbers of the questions that `answer` answers, 1 to 12; default all whose arms the matrix has",
     )
 
 
