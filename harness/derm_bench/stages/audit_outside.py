@@ -12,7 +12,7 @@ from derm_bench.audit.findings import by_severity
 from derm_bench.audit.outside import USES, outside_findings
 from derm_bench.audit.report import AUDIT_FILE
 from derm_bench.stage_names import OUTSIDE
-from derm_bench.stages.audit import audited
+from derm_bench.stages.audited import audited
 from derm_bench.stages.decoded import decoded_of
 
 if TYPE_CHECKING:
