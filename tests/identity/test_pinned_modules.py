@@ -46,6 +46,7 @@ REASONS = {
     "audit.images": "the images that are looked at",
     "audit.measures": "what is measured of pixels",
     "audit.near_duplicates": "which images are compared, and from when on they count",
+    "audit.outside": "what images from elsewhere must not share with a split",
     "audit.perceptual": "perceptual hashes",
     "audit.prediction": "the tests of what predicts a label",
     "audit.repeats": "identical images",
@@ -63,6 +64,7 @@ REASONS = {
     "fidelity.score": "features are extracted and metrics applied here",
     "filenames": "how pictures are called",
     "hashed_options": "puts the paths of files back into options",
+    "image_header": "which bytes of a JPEG are metadata, and what a header says",
     "image_list": "which images a stage reads",
     "imageio": "warnings about damaged files make images unreadable",
     "images": "what images are and how they are read",
@@ -126,6 +128,7 @@ REASONS = {
     "stages.context": "what every stage function is handed",
     "stages.choose": "which snapshot is restored",
     "stages.decode": "how images are read and preprocessed",
+    "stages.audited": "which images are audited",
     "stages.decoded": "which images a stage sees",
     "stages.extra": "which images without labels a generator sees",
     "stages.required": "what a plugin requires is restored here",
@@ -175,12 +178,17 @@ hashed_options lazy stages.context stages.runtime training.precision
 # Beside the function's own module and those beneath all.
 OF_KINDS = {
     "decode": """
-        dataset_parts image_list imageio images protocols sixteen_bits srgb stages.unchanged training.resize
+        dataset_parts image_header image_list imageio images protocols sixteen_bits srgb stages.unchanged
+        training.resize
     """,
     "audit": """
         audit.alignment audit.checks audit.classes audit.findings audit.groups audit.images audit.measures
         audit.near_duplicates audit.perceptual audit.prediction audit.repeats audit.report audit.resample audit.traits
-        fingerprint images report.samples splits stage_names stages.decoded
+        fingerprint images report.samples splits stage_names stages.audited stages.decoded
+    """,
+    "audit-outside": """
+        audit.alignment audit.findings audit.images audit.near_duplicates audit.outside audit.perceptual audit.repeats
+        audit.report audit.resample fingerprint images splits stage_names stages.audited stages.decoded
     """,
     "audit-gate": """
         audit.report
@@ -246,8 +254,8 @@ OF_KINDS = {
         training.module_plugin training.resize training.seeding training.weights
     """,
     "preprocessing": """
-        dataset_parts filenames image_list imageio images protocols report.samples rundir.sheet_index sixteen_bits srgb
-        stages.decode stages.unchanged training.resize
+        dataset_parts filenames image_list image_header imageio images protocols report.samples rundir.sheet_index
+        sixteen_bits srgb stages.decode stages.unchanged training.resize
     """,
     "statistics": """
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
