@@ -66,8 +66,8 @@ def _internal(field: ast.AnnAssign) -> bool:
     )
 
 
-# Records without a constructor of their own, whose fields are written by name: the parameters of a training stage, what a
-# plugin declares of a generator, a row of summary.csv as answers show it, and the stages that a run directory shows.
+# Records without a constructor of their own, whose fields are written by name: the parameters of a training stage, what
+# a plugin declares of a generator, a row of summary.csv as answers show it, and the stages that a run directory shows.
 RECORDS = {"Train", "GeneratorSpec", "Comparison", "RunStages"}
 
 
