@@ -299,7 +299,7 @@ def test_states_of_an_image_are_in_order_and_the_last_is_what_is_kept():
     assert heads == ["as read", "negative", "at 16 px", "darker"] and len(states) == 4
     assert [state.shape[0] for state in states] == [160, 160, 16, 16]
     assert np.abs(states[0].astype(int) + states[1] - 255).max() <= 2
-    item = decode._fit(RawImage(raw), 16, "center-crop", steps)
+    item = next(decode._fitted([RawImage(raw)], 16, "center-crop", steps))
     assert np.array_equal(states[-1], item.pixels)
 
 

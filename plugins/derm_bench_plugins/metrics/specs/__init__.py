@@ -9,7 +9,7 @@ SPECS: list[MetricSpec] = [
     *distances.DOMAIN,
     sharpness.SPEC,
     *neighbours.DOMAIN,
-    *distances.INCEPTION,
+    *distances.ON_NETWORKS,
     inception_score.SPEC,
-    *neighbours.INCEPTION,
+    *neighbours.ON_NETWORKS,
 ]
