@@ -39,7 +39,7 @@ class SelfAttention(nn.Module):
 
 class MinibatchStd(nn.Module):
     """The minibatch standard deviation of Karras et al. 2018, section 3: appends the standard deviation over the
-    minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W]. It is computed in float32 at least.
+    minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W], in float32 at least.
     `group` images share a value; if `group` does not divide N, the whole batch does."""
 
     def __init__(self, group: int = 4) -> None:

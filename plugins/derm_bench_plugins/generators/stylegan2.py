@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -70,70 +70,13 @@ class Stylegan2(NoiseGenerator):
 
     def fit(self, train: ImageSet, run: Run) -> None:
         """Per batch, update G and D once; at some updates, also by their penalties."""
-        g, d, options = self.trained, self.discriminator, self.options
-        engine = Engine(run, generator=g, discriminator=d)
-        adam_g = engine.adam(
-            g, *lazy(options.lr, options.betas, options.path_every if options.path_weight else 0)
-        )
-        adam_d = engine.adam(d, *lazy(options.lr_d or options.lr, options.betas, options.r1_every))
-        self.generator = engine.average(
-            g,
-            0.0,
-            half_life=options.ema_kimg * 1000 / options.batch_size,
-            ramp=options.ema_ramp,
-        ).net
-        noise, mixing = engine.stream("z"), engine.stream("mixing")
-        lengths = PathLength(self.device)
-        engine.keep("path length", lengths)
-        augment = self._augmentation(engine)
-        gamma = self.gamma
-
-        def synthesise(n: int, targets: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-            """Images [n,3,S,S] and their w [n,layers,w_dim]."""
-            ws = g.styles(self.prior(n, noise), targets)
-            g.mapping.track(ws[:, 0])
-            if options.mixing:
-                ws = mixed(ws, g.styles(self.prior(n, noise), targets), options.mixing, mixing)
-            return g.synthesis(ws, noise), ws
-
-        def step(batch: Batch, path: bool, r1: bool, adjust: bool) -> dict[str, torch.Tensor]:
-            reals, n = batch.images, len(batch.images)
-            targets = batch.targets if self.classes else None
-            logs: dict[str, torch.Tensor] = {}
-            with frozen(d):
-                with engine.autocast():
-                    scores = d(augment(synthesise(n, targets)[0]), targets)
-                logs["loss_g"] = loss_g = bce_real(scores)
-                minimise(loss_g, adam_g)
-            if path and options.path_weight:
-                half = max(1, n // 2)
-                images, ws = synthesise(half, None if targets is None else targets[:half])
-                logs["path"] = penalty = lengths.penalty(images, ws, noise)
-                minimise(penalty * (options.path_weight * options.path_every), adam_g)
-
-            with engine.autocast():
-                with torch.no_grad():
-                    fakes, _ = synthesise(n, targets)
-                fake_scores = d(augment(fakes), targets)
-                real_scores = d(augment(reals), targets)
-            logs["loss_d"] = loss_d = bce_fake(fake_scores) + bce_real(real_scores)
-            minimise(loss_d, adam_d)
-            if r1:
-                points = reals.detach().float().requires_grad_(True)
-                logs["r1"] = penalty = r1_penalty(d(augment(points), targets), points)
-                minimise(penalty * (gamma / 2 * options.r1_every), adam_d)
-
-            if isinstance(augment, AdaptiveAugment):
-                augment.seen(real_scores)
-                if adjust:
-                    logs["ada_r"] = augment.adjust()
-                logs["ada_p"] = augment.p
-            logs["d_real"] = real_scores.detach().float().sigmoid().mean()
-            logs["d_fake"] = fake_scores.detach().float().sigmoid().mean()
-            return logs
-
+        options = self.options
+        engine = Engine(run, generator=self.trained, discriminator=self.discriminator)
+        updates = Updates(self, engine)
+        half_life = options.ema_kimg * 1000 / options.batch_size
+        self.generator = engine.average(self.trained, half_life=half_life, ramp=options.ema_ramp).net
         engine.fit(
-            step,
+            updates.step,
             train,
             options.batch_size,
             lazily={"path": options.path_every, "r1": options.r1_every, "adjust": options.ada_every},
@@ -146,22 +89,6 @@ class Stylegan2(NoiseGenerator):
         if self.options.gamma is not None:
             return self.options.gamma
         return 2e-4 * self.size**2 / self.options.batch_size
-
-    def _augmentation(self, engine: Engine) -> AdaptiveAugment | Any:
-        options = self.options
-        if not options.ada:
-            return lambda images: images
-        settings = AdaSettings(
-            batch_size=options.batch_size,
-            target=options.ada_target,
-            speed_kimg=options.ada_kimg,
-            interval=options.ada_every,
-            hue=options.ada_hue,
-            luma_flip=options.ada_luma_flip,
-        )
-        augment = AdaptiveAugment(engine.stream("ada"), settings)
-        engine.keep("ada", augment)
-        return augment
 
     def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
         """Draw z ~ N(0,1), float32 [n,z_dim]."""
@@ -182,6 +109,103 @@ class Stylegan2(NoiseGenerator):
     def parts(self) -> dict[str, nn.Module]:
         """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
         return {"generator": self.generator, "discriminator": self.discriminator}
+
+
+class Updates:
+    """The updates of both networks, and what they keep between batches."""
+
+    def __init__(self, gan: Stylegan2, engine: Engine) -> None:
+        options = gan.options
+        self.gan, self.options, self.engine = gan, options, engine
+        self.g, self.d = gan.trained, gan.discriminator
+        path_every = options.path_every if options.path_weight else 0
+        self.adam_g = engine.adam(self.g, *lazy(options.lr, options.betas, path_every))
+        self.adam_d = engine.adam(self.d, *lazy(options.lr_d or options.lr, options.betas, options.r1_every))
+        self.noise, self.mixing = engine.stream("z"), engine.stream("mixing")
+        self.lengths = PathLength(gan.device)
+        engine.keep("path length", self.lengths)
+        self.ada = self._adaptive() if options.ada else None
+
+    def _adaptive(self) -> AdaptiveAugment:
+        options = self.options
+        settings = AdaSettings(
+            batch_size=options.batch_size,
+            target=options.ada_target,
+            speed_kimg=options.ada_kimg,
+            interval=options.ada_every,
+            hue=options.ada_hue,
+            luma_flip=options.ada_luma_flip,
+        )
+        augment = AdaptiveAugment(self.engine.stream("ada"), settings)
+        self.engine.keep("ada", augment)
+        return augment
+
+    def step(self, batch: Batch, path: bool, r1: bool, adjust: bool) -> dict[str, torch.Tensor]:
+        """All updates of a batch, in the authors' order; returns the values to log."""
+        targets = batch.targets if self.gan.classes else None
+        logs = {"loss_g": self.update_g(len(batch.images), targets)}
+        if path and self.options.path_weight:
+            logs["path"] = self.shorten(max(1, len(batch.images) // 2), targets)
+        logs |= self.update_d(batch.images, targets)
+        if r1:
+            logs["r1"] = self.flatten(batch.images, targets)
+        if self.ada is not None:
+            if adjust:
+                logs["ada_r"] = self.ada.adjust()
+            logs["ada_p"] = self.ada.p
+        return logs
+
+    def update_g(self, n: int, targets: torch.Tensor | None) -> torch.Tensor:
+        """Update G by its non-saturating loss."""
+        with frozen(self.d):
+            with self.engine.autocast():
+                scores = self.judge(self.synthesise(n, targets)[0], targets)
+            loss = bce_real(scores)
+            minimise(loss, self.adam_g)
+        return loss
+
+    def shorten(self, n: int, targets: torch.Tensor | None) -> torch.Tensor:
+        """Update G by the path length of `n` images."""
+        images, ws = self.synthesise(n, None if targets is None else targets[:n])
+        penalty = self.lengths.penalty(images, ws, self.noise)
+        minimise(penalty * (self.options.path_weight * self.options.path_every), self.adam_g)
+        return penalty
+
+    def update_d(self, reals: torch.Tensor, targets: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        """Update D by its loss, and tell ADA its logits for reals."""
+        with self.engine.autocast():
+            with torch.no_grad():
+                fakes, _ = self.synthesise(len(reals), targets)
+            on_fakes, on_reals = self.judge(fakes, targets), self.judge(reals, targets)
+        loss = bce_fake(on_fakes) + bce_real(on_reals)
+        minimise(loss, self.adam_d)
+        if self.ada is not None:
+            self.ada.seen(on_reals)
+        outputs = {"d_real": on_reals, "d_fake": on_fakes}
+        return {"loss_d": loss} | {
+            name: scores.detach().float().sigmoid().mean() for name, scores in outputs.items()
+        }
+
+    def flatten(self, reals: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+        """Update D by R1 at reals, through their augmentation."""
+        points = reals.detach().float().requires_grad_(True)
+        penalty = r1_penalty(self.judge(points, targets), points)
+        minimise(penalty * (self.gan.gamma / 2 * self.options.r1_every), self.adam_d)
+        return penalty
+
+    def judge(self, images: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+        """D's logits [n] for images, augmented."""
+        scores: torch.Tensor = self.d(images if self.ada is None else self.ada(images), targets)
+        return scores
+
+    def synthesise(self, n: int, targets: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images [n,3,S,S] with new noise, and their w [n,layers,w_dim]."""
+        ws = self.g.styles(self.gan.prior(n, self.noise), targets)
+        self.g.mapping.track(ws[:, 0])
+        if self.options.mixing:
+            others = self.g.styles(self.gan.prior(n, self.noise), targets)
+            ws = mixed(ws, others, self.options.mixing, self.mixing)
+        return self.g.synthesis(ws, self.noise), ws
 
 
 def lazy(lr: float, betas: tuple[float, float], every: int) -> tuple[float, tuple[float, float]]:
