@@ -128,7 +128,7 @@ class Reference:
 
 
 def fit_reference(train: ImageSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:
-    """Fit the networks to the whole training split, in about 20 s on two cores. Returns their state dict on the CPU.
+    """Fit the networks to the whole training split, in under a minute on two cores. Return their state dict on the CPU.
 
     Classes are drawn equally often. On the CPU, the same images give the same state for any number of threads, of which
     each network takes one, and any memory layout of the images. TF32 is not used. Raises ValueError if there are no
