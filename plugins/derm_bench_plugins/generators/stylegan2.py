@@ -12,7 +12,7 @@
 `gamma` is 2e-4 side^2 / batch by default, as in the authors' `auto`. ADA's p, and the r that it follows, are logged.
 
 Choices. R1 and path length are computed in float32 at any precision of the run. Samples have constant noise, as in the
-authors' code, so that an image depends on its z alone.
+authors' code, so that an image depends on its z alone. Starting from other networks is in `stylegan2_transfer`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from derm_bench.errors import UserError
 from derm_bench.training.ada import AdaptiveAugment, AdaSettings
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.gan_plugin import NoiseGenerator, normal, one_hot_of
 from derm_bench.training.losses import bce_fake, bce_real, r1_penalty
 from derm_bench_plugins.generators.doublings import doublings
 from derm_bench_plugins.generators.stylegan2_nets import Discriminator, Generator, widths
+from derm_bench_plugins.generators.stylegan2_transfer import (
+    freeze_start,
+    networks_in,
+    networks_of,
+    take_over,
+    train_last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,10 +52,12 @@ class Stylegan2(NoiseGenerator):
     """A StyleGAN2 for images of side `task.size`, a power of two of at least 8; conditional if the task has more than
     one class."""
 
+    labelled = True
+
     def __init__(self, options: Stylegan2Options, task: Task) -> None:
         doublings("stylegan2", task.size, 8)
-        self.options, self.device, self.size = options, task.device, task.size
-        self.classes = len(task.classes) if len(task.classes) > 1 else 0
+        self.options, self.device, self.size, self.inputs = options, task.device, task.size, task.inputs
+        self.classes = len(task.classes) if self.labelled and len(task.classes) > 1 else 0
         channels = widths(task.size, options.base, options.widest)
         noisy = {"all": (True, True), "half": (False, True), "none": (False, False)}[options.noise]
         generator = Generator(
@@ -71,6 +81,7 @@ class Stylegan2(NoiseGenerator):
     def fit(self, train: ImageSet, run: Run) -> None:
         """Per batch, update G and D once; at some updates, also by their penalties."""
         options = self.options
+        self.start(run)
         engine = Engine(run, generator=self.trained, discriminator=self.discriminator)
         updates = Updates(self, engine)
         half_life = options.ema_kimg * 1000 / options.batch_size
@@ -82,6 +93,31 @@ class Stylegan2(NoiseGenerator):
             lazily={"path": options.path_every, "r1": options.r1_every, "adjust": options.ada_every},
             after=lambda batch, _: run.snapshot(batch.step, self.state),
         )
+
+    def start(self, run: Run) -> None:
+        """Take over the networks of `start` or `weights`, and freeze what is not to be trained. The shares of the
+        parameters that were taken over are logged as `taken_g` and `taken_d`.
+
+        Raises UserError if not a single parameter of G has the name and shape of one there.
+        """
+        options = self.options
+        if options.weights is not None or options.start is not None:
+            networks = (
+                networks_in(options.weights)
+                if options.weights is not None
+                else networks_of(self.inputs["start"], str(options.start))
+            )
+            taken_g = take_over(self.trained, "generator", networks)
+            if not taken_g:
+                raise UserError(
+                    "no layer of the generator to start from has the shape of one here",
+                    hint="give both the same base, widest, w_dim and z_dim",
+                )
+            self.generator.load_state_dict(self.trained.state_dict())
+            run.log(0, taken_g=taken_g, taken_d=take_over(self.discriminator, "discriminator", networks))
+        freeze_start(self.discriminator, options.freeze_d)
+        if options.g_layers == "last":
+            train_last(self.trained)
 
     @property
     def gamma(self) -> float:
@@ -109,6 +145,12 @@ class Stylegan2(NoiseGenerator):
     def parts(self) -> dict[str, nn.Module]:
         """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
         return {"generator": self.generator, "discriminator": self.discriminator}
+
+
+class Unlabelled(Stylegan2):
+    """A StyleGAN2 that does not know the classes of its images."""
+
+    labelled = False
 
 
 class Updates:
@@ -166,7 +208,7 @@ class Updates:
 
     def shorten(self, n: int, targets: torch.Tensor | None) -> torch.Tensor:
         """Update G by the path length of `n` images."""
-        images, ws = self.synthesise(n, None if targets is None else targets[:n])
+        images, ws = self.synthesise(n, None if targets is None else targets[:n], leaf=True)
         penalty = self.lengths.penalty(images, ws, self.noise)
         minimise(penalty * (self.options.path_weight * self.options.path_every), self.adam_g)
         return penalty
@@ -198,13 +240,18 @@ class Updates:
         scores: torch.Tensor = self.d(images if self.ada is None else self.ada(images), targets)
         return scores
 
-    def synthesise(self, n: int, targets: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images [n,3,S,S] with new noise, and their w [n,layers,w_dim]."""
+    def synthesise(
+        self, n: int, targets: torch.Tensor | None, *, leaf: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images [n,3,S,S] with new noise, and their w [n,layers,w_dim]. With `leaf`, w has a gradient even if the
+        mapping is not trained."""
         ws = self.g.styles(self.gan.prior(n, self.noise), targets)
         self.g.mapping.track(ws[:, 0])
         if self.options.mixing:
             others = self.g.styles(self.gan.prior(n, self.noise), targets)
             ws = mixed(ws, others, self.options.mixing, self.mixing)
+        if leaf and not ws.requires_grad:
+            ws = ws.detach().requires_grad_(True)
         return self.g.synthesis(ws, self.noise), ws
 
 

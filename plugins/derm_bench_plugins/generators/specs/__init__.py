@@ -16,6 +16,8 @@ from derm_bench_plugins.generators.specs import (
     duplicate,
     efgan,
     folder,
+    graded,
+    hierarchy,
     iagan,
     lapgan,
     lesion_paste,
@@ -32,10 +34,10 @@ from derm_bench_plugins.generators.specs import (
 MODULES = (
     *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
     *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan, stylegan2),
+    *(lapgan, spggan, stylegan2, graded, hierarchy),
     *(iagan, efgan, dermgan, lesion_paste),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
 )
 
-SPECS: list[GeneratorSpec] = [*(module.SPEC for module in MODULES), stylegan2.ADA]
+SPECS: list[GeneratorSpec] = [*(module.SPEC for module in MODULES), *stylegan2.MORE]

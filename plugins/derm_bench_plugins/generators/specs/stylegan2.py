@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from derm_bench.specs import Betas, Budget, GeneratorOptions, GeneratorSpec, LearningRate
+from derm_bench.specs import Betas, Budget, GeneratorOptions, GeneratorSpec, LearningRate, Ref, TrainedOn
 
 
-class Stylegan2Options(GeneratorOptions):
+class Stylegan2Options(TrainedOn, GeneratorOptions):
     """The authors' configuration `auto` on one GPU below 512 px."""
 
     budget: Budget = Field(default=Budget(kimg=200), description="how long to fit")
@@ -67,6 +69,26 @@ class Stylegan2Options(GeneratorOptions):
         le=1,
         description="psi: samples draw w to its average; 1 is none, and below 1 images are better and less varied",
     )
+    start: dict[str, Any] | None = Field(
+        None,
+        description="another StyleGAN2 to start from: its name and options, as in a strategy's `generator`. It is "
+        "fitted to all classes at once, unless it names `classes`, and shared with equal fits of the matrix",
+    )
+    weights: Path | None = Field(
+        None,
+        description="a .safetensors file to start from: the state of a fit of derm-bench, or an export of a network of "
+        "the authors' code (docs/stylegan2.md)",
+    )
+    freeze_d: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="layers of D that are not trained, counted from the image (Mo et al. 2020); 10 or 13 of a network "
+        "for 256 px are common",
+    )
+    g_layers: Literal["all", "last"] = Field(
+        "all", description="the layers of G that are trained; last: the RGB layer at full resolution alone"
+    )
     ada: bool = Field(False, description="adaptive augmentation of all images that D sees")
     ada_target: float = Field(0.6, ge=-1, le=1, description="E[sign D(x)] over reals, above which p rises")
     ada_kimg: float = Field(
@@ -76,11 +98,40 @@ class Stylegan2Options(GeneratorOptions):
     ada_hue: float = Field(18.0, ge=0, le=180, description="largest turn of the hue, in degrees")
     ada_luma_flip: bool = Field(False, description="also invert lightness, which no photograph of skin does")
 
+    @model_validator(mode="after")
+    def _starts_once(self) -> Stylegan2Options:
+        if self.start is not None and self.weights is not None:
+            raise ValueError("a network starts either from `start` or from `weights`: leave one of them out")
+        if self.start is not None and not isinstance(self.start.get("name"), str):
+            raise ValueError("start needs the name of a generator, such as start: {name: stylegan2}")
+        if self.g_layers == "last" and self.start is None and self.weights is None:
+            raise ValueError(
+                "g_layers: last trains one layer of a network that must come from `start` or `weights`"
+            )
+        return self
+
+
+def requires(options: Stylegan2Options) -> Mapping[str, Ref]:
+    """Return the generator to start from, which is needed while fitting alone."""
+    if options.start is None:
+        return {}
+    given = {name: value for name, value in options.start.items() if name != "name"}
+    return {"start": Ref("generator", options.start["name"], given, needed="fit")}
+
 
 class Stylegan2AdaOptions(Stylegan2Options):
     """`stylegan2` with adaptive augmentation."""
 
     ada: bool = Field(True, description="adaptive augmentation of all images that D sees")
+
+
+class UnlabelledOptions(Stylegan2Options):
+    """`stylegan2` without classes."""
+
+    scope: Literal["per_class", "pooled"] | tuple[tuple[str, ...], ...] | None = Field(
+        default="pooled",
+        description="one fit for all classes (pooled), per class or per listed group of classes",
+    )
 
 
 _SMALL: dict[str, dict[str, Any]] = {
@@ -91,7 +142,10 @@ _SMALL: dict[str, dict[str, Any]] = {
         "base": 256, "widest": 16, "z_dim": 16, "w_dim": 16, "batch_size": 8, "budget": {"updates": 20},
     },
     # For two cores, at 64 px.
-    "small": {"base": 2048, "widest": 64, "z_dim": 64, "w_dim": 64, "batch_size": 16},
+    "small": {
+        "base": 2048, "widest": 64, "z_dim": 64, "w_dim": 64, "batch_size": 16, "path_weight": 0.0, "ada_kimg": 50.0,
+        "budget": {"kimg": 14},
+    },
 }  # fmt: skip
 _CONFIG_F: dict[str, Any] = {
     "base": 32768, "mapping_layers": 8, "lr": 0.002, "gamma": 10.0, "ema_kimg": 10.0, "ema_ramp": 0.0,
@@ -122,19 +176,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _spec(name: str, summary: str, paper: str, options: type[Stylegan2Options]) -> GeneratorSpec:
+def _spec(
+    name: str, summary: str, paper: str, options: type[Stylegan2Options], create: str = "Stylegan2"
+) -> GeneratorSpec:
     return GeneratorSpec(
         name=name,
         summary=summary,
         paper=paper,
-        create="derm_bench_plugins.generators.stylegan2:Stylegan2",
+        create=f"derm_bench_plugins.generators.stylegan2:{create}",
         options=options,
         cost="derm_bench_plugins.generators.gan_cost:style_based",
         parts=("generator", "discriminator"),
         discriminator_outputs=("d_real", "d_fake"),
         realness=True,
-        preflight="derm_bench_plugins.generators.sizes:powers_of_two",
-        conditional=True,
+        preflight="derm_bench_plugins.generators.stylegan2_planning:preflight",
+        requires=requires,
+        conditional=create == "Stylegan2",
         presets=PRESETS,
     )
 
@@ -145,9 +202,17 @@ SPEC = _spec(
     "Karras et al. 2020 (CVPR); used by paper 001",
     Stylegan2Options,
 )
-ADA = _spec(
+_ADA = _spec(
     "stylegan2-ada",
     "StyleGAN2-ADA: StyleGAN2 with adaptive augmentation of D's images, for small sets",
     "Karras et al. 2020 (NeurIPS); used by Limeros et al., cited by paper 002",
     Stylegan2AdaOptions,
 )
+_UNLABELLED = _spec(
+    "stylegan2-unlabelled",
+    "StyleGAN2 that does not know the classes of its images, to start others from",
+    "Karras et al. 2020 (CVPR); the networks of paper 001",
+    UnlabelledOptions,
+    "Unlabelled",
+)
+MORE = [_ADA, _UNLABELLED]
