@@ -118,7 +118,7 @@ def sort_by_confidence(
     probabilities: [N,K] of the classes to sort into; highest: [N], the largest probability of any class, others
     included.
     """
-    order = probabilities.argsort(0, descending=True, stable=True)
+    order = probabilities.argsort(dim=0, descending=True, stable=True)
     best = (probabilities == highest[:, None]) & (probabilities >= options.confidence)
     kept = [rows[best[rows, k]][: options.keep] for k, rows in enumerate(order.T)]
     free = torch.ones(len(probabilities), dtype=torch.bool)

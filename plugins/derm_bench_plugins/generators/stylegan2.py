@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from derm_bench_plugins.generators.specs.stylegan2 import Stylegan2Options
 
 
+LEAST_TAKEN = 0.1
+
+
 class Stylegan2(NoiseGenerator):
     """A StyleGAN2 for images of side `task.size`, a power of two of at least 8; conditional if the task has more than
     one class."""
@@ -98,7 +101,7 @@ class Stylegan2(NoiseGenerator):
         """Take over the networks of `start` or `weights`, and freeze what is not to be trained. The shares of the
         parameters that were taken over are logged as `taken_g` and `taken_d`.
 
-        Raises UserError if not a single parameter of G has the name and shape of one there.
+        Raises UserError if less than a tenth of the parameters of G have the name and shape of one there.
         """
         options = self.options
         if options.weights is not None or options.start is not None:
@@ -108,9 +111,9 @@ class Stylegan2(NoiseGenerator):
                 else networks_of(self.inputs["start"], str(options.start))
             )
             taken_g = take_over(self.trained, "generator", networks)
-            if not taken_g:
+            if taken_g < LEAST_TAKEN:
                 raise UserError(
-                    "no layer of the generator to start from has the shape of one here",
+                    f"{taken_g:.1%} of the parameters of G have the name and shape of one in the network to start from",
                     hint="give both the same base, widest, w_dim and z_dim",
                 )
             self.generator.load_state_dict(self.trained.state_dict())

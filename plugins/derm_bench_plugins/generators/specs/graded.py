@@ -19,7 +19,7 @@ class SortingOptions(ControlOptions):
     grader: ClassifierUse | None = Field(
         None, description="the classifier, trained on the real training images; default dermagan-cnn"
     )
-    sorted: Annotated[Path, StatedFolder()] | None = Field(
+    sorted: Annotated[Path | None, StatedFolder()] = Field(
         None,
         description="sort by hand: the first run writes the samples into this folder, which must be new, and waits "
         "until they are sorted into its folders of the classes",
@@ -29,7 +29,9 @@ class SortingOptions(ControlOptions):
         0.8, ge=0, le=1, description="least probability of the class of a sample that is kept"
     )
     min_per_class: int = Field(
-        50, ge=1, description="least number of samples of a class; the most confident of the others fill up to it"
+        50,
+        ge=1,
+        description="least number of samples of a class; the most confident of the others fill up to it",
     )
     least: float = Field(0.3, ge=0, le=1, description="least probability of the samples that fill up")
     keep: int = Field(1500, ge=1, description="largest number of samples that are kept of a class")

@@ -78,7 +78,9 @@ def requires(options: HierarchyOptions) -> Mapping[str, Ref]:
     sorting: dict[str, Any] = {
         "source": {"name": NETWORK, **whole},
         "classes": list(options.grades),
-        **{name: getattr(options, name) for name in ("draws", "confidence", "least", "min_per_class", "keep")},
+        **{
+            name: getattr(options, name) for name in ("draws", "confidence", "least", "min_per_class", "keep")
+        },
     }
     if options.sorted is not None:
         sorting["sorted"] = options.sorted
@@ -112,7 +114,11 @@ SPEC = GeneratorSpec(
     parts=(),
     conditional=True,
     trains=False,
-    presets={"tiny": _TINY, "smoke": _TINY},
+    presets={
+        "tiny": _TINY,
+        "smoke": _TINY,
+        "by-hand": {name: value for name, value in _TINY.items() if name != "grader"},
+    },
     finite="derm_bench_plugins.generators.specs.graded:without_end",
     depends_on="derm_bench_plugins.generators.sorted_names:digest",
     preflight="derm_bench_plugins.generators.sorted_names:preflight",

@@ -125,6 +125,21 @@ class Stylegan2AdaOptions(Stylegan2Options):
     ada: bool = Field(True, description="adaptive augmentation of all images that D sees")
 
 
+class SlOptions(Stylegan2Options):
+    """`stylegan2` with noise in half of its layers and no path length, which StyleGAN did not have."""
+
+    noise: Literal["all", "half", "none"] = Field("half", description="which layers of G add noise")
+    mapping_layers: int = Field(8, ge=1, le=16, description="layers from z to w")
+    path_weight: float = Field(0.0, ge=0, description="weight of the path length; 0: none")
+    lr: LearningRate = Field(0.001, description="learning rate of Adam, for G and, unless `lr_d` is set, D")
+
+
+class SlaOptions(SlOptions):
+    """`sl-stylegan` with the learning rate of the newer paper."""
+
+    lr: LearningRate = Field(0.002, description="learning rate of Adam, for G and, unless `lr_d` is set, D")
+
+
 class UnlabelledOptions(Stylegan2Options):
     """`stylegan2` without classes."""
 
@@ -215,4 +230,16 @@ _UNLABELLED = _spec(
     UnlabelledOptions,
     "Unlabelled",
 )
-MORE = [_ADA, _UNLABELLED]
+_SL = _spec(
+    "sl-stylegan",
+    "SL-StyleGAN: a style-based GAN with noise in half of the layers",
+    "Qin et al. 2020; nearest, as the changes to style and noise are not printed; cited by papers 000, 003 and 004",
+    SlOptions,
+)
+_SLA = _spec(
+    "sla-stylegan",
+    "SLA-StyleGAN: as sl-stylegan, with a residual discriminator; its classifier is timm with the loss `sla`",
+    "Zhao et al. 2021; nearest, as the changes to style and noise are not printed; cited by paper 003",
+    SlaOptions,
+)
+MORE = [_ADA, _UNLABELLED, _SL, _SLA]
