@@ -16,6 +16,7 @@ from derm_bench_plugins.datasets.phantom_face.anatomy import bare
 
 if TYPE_CHECKING:
     from derm_bench_plugins.datasets.phantom_face.anatomy import Shape
+    from derm_bench_plugins.datasets.phantom_face.people import Person
 
 KINDS = ("papule", "pustule", "nodule", "blackhead", "whitehead", "pit", "mark")
 INFLAMED = KINDS[:3]
@@ -33,7 +34,7 @@ SHARES = {
     "severe": (0.57, 0.30, 0.13),
 }
 RADIUS = {
-    "papule": (0.034, 0.052), "pustule": (0.042, 0.056), "nodule": (0.068, 0.095), "blackhead": (0.016, 0.022),
+    "papule": (0.026, 0.044), "pustule": (0.036, 0.050), "nodule": (0.058, 0.080), "blackhead": (0.016, 0.022),
     "whitehead": (0.020, 0.026), "pit": (0.022, 0.036), "mark": (0.035, 0.055),
 }  # fmt: skip
 # Middle, spread and share of the places that acne prefers, on the right half of the face.
@@ -63,8 +64,9 @@ class Acne:
         return int((self.kind < len(INFLAMED)).sum())
 
 
-def draw_acne(grade: str, shape: Shape, rng: np.random.Generator) -> Acne:
-    """Draw the lesions of a face with this grade."""
+def draw_acne(person: Person) -> Acne:
+    """Return the lesions of a person, the same every time."""
+    grade, shape, rng = person.grade, person.shape, np.random.default_rng([6, *person.key])
     inflamed, comedones, scars = (_between(rng, *limits) for limits in COUNTS[grade])
     kind = np.concatenate(
         [
@@ -81,7 +83,7 @@ def draw_acne(grade: str, shape: Shape, rng: np.random.Generator) -> Acne:
     order = np.argsort(-radius, kind="stable")
     place = _places(shape, radius[order], grade == "severe", rng)
     n = len(kind)
-    return Acne(kind[order], place, radius[order], rng.uniform(0.65, 1.0, n), rng.uniform(0.85, 1.2, n))
+    return Acne(kind[order], place, radius[order], rng.uniform(0.45, 1.0, n), rng.uniform(0.85, 1.2, n))
 
 
 def _between(rng: np.random.Generator, least: int, most: int) -> int:
@@ -102,10 +104,10 @@ def _places(shape: Shape, radius: np.ndarray, clustered: bool, rng: np.random.Ge
         spots = np.where(near[:, None], pulled, spots)
     spots = spots[bare(shape, spots[:, 0], spots[:, 1])]
     chosen = np.empty((len(radius), 2))
+    room = np.full(len(spots), np.inf)  # from each spot to the nearest lesion
     for i, size in enumerate(radius):
-        gaps = np.hypot(*(spots[:, None] - chosen[None, :i]).transpose(2, 0, 1)) - radius[:i]
-        clear = gaps.min(1, initial=np.inf) - size
-        k = int(np.argmax(clear > 0)) if (clear > 0).any() else int(np.argmax(clear))
+        k = int(np.argmax(np.minimum(room, size)))  # the first with room for it, or that with the most
         chosen[i] = spots[k]
-        spots = np.delete(spots, k, 0)
+        gaps = spots - spots[k]
+        room = np.minimum(room, np.sqrt((gaps * gaps).sum(1)) - size)
     return chosen

@@ -28,31 +28,29 @@ LASHES = (0.08, 0.055, 0.05)
 def paint_eyes(canvas: Canvas, person: Person, at: Plane, shot: np.random.Generator) -> None:
     """Almonds with an iris that looks somewhere, a lid's line above, a crease, and a glint."""
     shape = person.shape
-    gaze, opened = shot.normal(0, (0.018, 0.008)), shot.uniform(0.85, 1.1)
+    gaze, opened = shot.normal(0, (0.018, 0.008)).tolist(), shot.uniform(0.85, 1.1)
     wide, high = 0.135 * shape.eyes, 0.062 * shape.eyes * opened
-    for side in (-1, 1):
-        x, y = at.p - side * EYE, at.q - EYE_HEIGHT - 0.06 * (np.abs(at.p) - EYE) * -1 * 0.3
-        bow = np.clip(1 - (x / wide) ** 2, 0, 1)
-        upper, lower = -high * bow**0.8, 0.75 * high * bow
-        opening = at.within(np.minimum(y - upper, lower - y)) * (np.abs(x) < wide)
-        away = np.hypot(x - gaze[0], y - gaze[1] + 0.1 * high)
-        canvas.cover((0.93, 0.90, 0.87), opening.ravel())
-        canvas.cover(person.iris, (opening * at.within(0.062 - away)).ravel())
-        canvas.cover((0.03, 0.03, 0.03), (opening * at.within(0.03 - away)).ravel())
-        lid = np.exp(-(((y - upper) / max(0.016, 0.45 * at.pixel)) ** 2)) * at.within(1.06 * wide - np.abs(x))
-        canvas.cover(LASHES, (0.85 * lid).ravel())
-        under = np.exp(-(((y - lower) / max(0.012, 0.4 * at.pixel)) ** 2)) * at.within(wide - np.abs(x))
-        canvas.shade(1 - (0.35 * under).ravel())
-        crease = np.exp(-(((y - upper + 0.05) / max(0.014, 0.4 * at.pixel)) ** 2))
-        canvas.shade(1 - (0.22 * crease * at.within(wide - np.abs(x))).ravel())
-        glint = np.exp(-((np.hypot(x - gaze[0] - 0.02, y - gaze[1] + 0.02) / max(0.015, 0.4 * at.pixel)) ** 2))
-        canvas.cover((1.0, 1.0, 1.0), (0.8 * glint * opening).ravel())
+    x = np.sign(at.p) * (np.abs(at.p) - EYE)
+    y = at.q - EYE_HEIGHT + 0.02 * (np.abs(at.p) - EYE)
+    bow = np.clip(1 - (x / wide) ** 2, 0, 1)
+    upper, lower = -high * bow**0.8, 0.75 * high * bow
+    along = at.within(wide - np.abs(x))
+    opening = at.within(np.minimum(y - upper, lower - y)) * (np.abs(x) < wide)
+    away = np.hypot(x - gaze[0], y - gaze[1] + 0.1 * high)
+    canvas.cover((0.93, 0.90, 0.87), opening.ravel())
+    canvas.cover(person.iris, (opening * at.within(0.062 - away)).ravel())
+    canvas.cover((0.03, 0.03, 0.03), (opening * at.within(0.03 - away)).ravel())
+    canvas.cover(LASHES, (0.85 * at.line(y - upper, 0.016) * at.within(1.06 * wide - np.abs(x))).ravel())
+    creased = 0.35 * at.line(y - lower, 0.012) + 0.22 * at.line(y - upper + 0.05, 0.014)
+    canvas.shade(1 - (creased * along).ravel())
+    glint = at.line(np.hypot(x - gaze[0] - 0.02, y - gaze[1] + 0.02), 0.015)
+    canvas.cover((1.0, 1.0, 1.0), (0.8 * glint * opening).ravel())
 
 
 def paint_brows(canvas: Canvas, person: Person, at: Plane) -> None:
     shape = person.shape
     x = np.abs(at.p) - EYE
-    line = BROW - shape.arch * (1 - (x - 0.03) ** 2 / 0.03) + 0.04 * np.clip(x, 0, None)
+    line = BROW - shape.arch * (1 - ((x - 0.03) / 0.22) ** 2)
     thick = 0.030 * shape.brows * np.clip(1.15 - 2.2 * x, 0.3, 1.2)
     brow = at.within(thick - np.abs(at.q - line), 1.6) * at.within(0.19 - np.abs(x), 2.0)
     colour = tuple(0.62 * c + 0.02 for c in person.hair)
@@ -85,7 +83,7 @@ def paint_mouth(canvas: Canvas, person: Person, at: Plane, own: np.random.Genera
     canvas.absorb((lips * tint).ravel(), BLOOD * np.float32(1.0 - 0.25 * dark) + np.float32(0.08 + 0.12 * dark))
     shine = np.exp(-((at.p / (0.6 * wide)) ** 2) - ((at.q - line - 0.035) / 0.018) ** 2)
     canvas.cover((1.0, 0.93, 0.92), (0.16 * shine).ravel())
-    gap = np.exp(-(((at.q - line) / max(0.013, 0.42 * at.pixel)) ** 2)) * at.within(1.05 * wide - np.abs(at.p))
+    gap = at.line(at.q - line, 0.013) * at.within(1.05 * wide - np.abs(at.p))
     canvas.shade(1 - (0.62 * gap).ravel())
 
 
@@ -103,15 +101,15 @@ def hair_behind(person: Person, at: Plane) -> np.ndarray:
     if person.style == "curls":
         ripple = 0.05 * look(noise(4, 2.0), at.u / 1.6 + 0.3, at.v / 1.6 + 0.6)
         return at.within(1.0 + ripple - np.hypot(at.u, at.v + 0.32), 2.0)
-    cap = at.within(0.5 * (1.10 - np.hypot(at.u / (shape.width * 1.03), np.minimum(at.v, 0) / 0.98) ** 1.0))
+    cap = at.within(0.5 * (1.10 - np.hypot(at.u / (shape.width * 1.03), np.minimum(at.v, 0) / 0.98)))
     cap = cap * at.within(0.15 - at.v, 3.0)
     if person.style == "tied":
         bun = at.within(0.27 - np.hypot(at.u, at.v + 1.13))
         return np.maximum(cap, bun)
     if person.style == "short":
         return cap
-    curtain = shape.width * (1.14 + 0.10 * np.clip(at.v, 0, 1.2))
-    wave = 0.02 * np.sin(7 * at.v + 3 * shape.eyes)
+    curtain = shape.width * (1.08 + 0.14 * np.clip(at.v + 0.2, 0, 1.4))
+    wave = 0.02 * np.sin(7 * at.v + 3 * shape.eyes) * np.clip(at.v + 0.3, 0, 1)
     return np.maximum(cap, at.within(curtain + wave - side) * at.within(at.v + 0.3))
 
 
@@ -120,13 +118,13 @@ def hair_before(person: Person, at: Plane) -> np.ndarray:
     shape = person.shape
     if person.style == "bald":
         return np.zeros_like(at.u)
-    ragged = 0.025 * look(noise(2, 0.9), at.p / 1.3 + 0.1, at.q / 6)
+    ragged = 0.014 * look(noise(2, 0.9), at.p / 1.3 + 0.1, at.q / 6)
     over = at.within(hairline(shape, at.p) + ragged - at.q, 2.0) * at.within(0.12 - at.q, 3.0)
     over *= at.within(0.7 * (1.06 - at.far), 1.0)
     if person.style != "long":
         return over
     lock = shape.locks + 0.06 * np.clip(at.q, 0, 1) ** 2 - 0.30 * np.clip(-0.25 - at.q, 0, 1)
-    return np.maximum(over, at.within(np.abs(at.p) - lock - ragged, 2.0) * at.within(1.25 - at.far, 2.0))
+    return np.maximum(over, at.within(np.abs(at.p) - lock - ragged, 2.0) * at.within(1.10 + 0.4 * np.clip(at.v, 0, 0.4) - at.far, 2.0))
 
 
 def hair_colour(person: Person, at: Plane, light: float) -> np.ndarray:
@@ -137,6 +135,6 @@ def hair_colour(person: Person, at: Plane, light: float) -> np.ndarray:
         angle = np.arctan2(at.u, at.v + 1.15) / 3.0
         strands = look(noise(2, 0.9), angle * 2.2, np.hypot(at.u, at.v) / 14)
     shine = np.exp(-(((np.hypot(at.u + 0.25 * light, at.v + 0.1) - 0.72) / 0.13) ** 2)) * (at.v < 0)
-    level = 0.85 + 0.20 * strands + 0.30 * light * at.u
+    level = 0.85 + 0.13 * strands + 0.30 * light * at.u
     colour = np.array(person.hair, np.float32)[:, None, None]
     return np.asarray(np.clip(colour * np.clip(level, 0.3, 1.8) + 0.07 * shine, 0, 1), np.float32)

@@ -55,7 +55,7 @@ def lesion_fields(acne: Acne, x: np.ndarray, y: np.ndarray, pitch: float, side: 
     inside = (across >= 0) & (across < side) & (down >= 0) & (down < side)
     flat = (down * side + across)[inside]
     # Rims are as soft as a pixel, or a third of the radius.
-    rim = np.maximum(0.35, 1 / radius)[:, None, None]
+    rim = np.maximum(0.6, 1 / radius)[:, None, None]
     disc = np.clip((1 - near) / rim + 0.5, 0, 1)
     halo = np.exp(-((near / 1.5) ** 2))
     centre = np.clip((0.55 - near) / rim + 0.5, 0, 1)

@@ -1,4 +1,4 @@
-"""The people of the phantom: face, skin, hair and acne, which all photographs of a person share."""
+"""The people of the phantom: face, skin and hair, which all photographs of a person share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derm_bench_plugins.datasets.phantom_face.acne import Acne, draw_acne
 from derm_bench_plugins.datasets.phantom_face.anatomy import Shape
 from derm_bench_plugins.datasets.phantom_face.grades import FACE_CLASSES
 
@@ -45,8 +44,9 @@ CLOTHES = (
 
 @dataclass(frozen=True)
 class Person:
-    """A person with acne of some grade. `key` seeds what is not listed here; colours are R, G, B in 0..1."""
+    """A person. `grade` is that of the acne; `key` seeds what is not listed here; colours are R, G, B in 0..1."""
 
+    grade: str
     key: tuple[int, ...]
     tone: int
     age: float
@@ -56,7 +56,6 @@ class Person:
     hair: tuple[float, float, float]
     iris: tuple[float, float, float]
     clothes: tuple[float, float, float]
-    acne: Acne
     contrast: float
     spots: int
 
@@ -78,9 +77,8 @@ def draw_person(options: FaceOptions, grade: str, number: int) -> Person:
     clothes = CLOTHES[rng.integers(len(CLOTHES))]
     freckled = 14 if tone < 3 and rng.random() < 0.25 else 0
     spots = int(rng.poisson(1 + 2 * options.difficulty)) + round(freckled * 2 * options.difficulty)
-    acne = draw_acne(grade, shape, np.random.default_rng([6, *key]))
     contrast = 1.3 - 0.8 * options.difficulty
-    return Person(key, tone, min(age, 45.0), sex, shape, style, hair, iris, clothes, acne, contrast, spots)
+    return Person(grade, key, tone, min(age, 45.0), sex, shape, style, hair, iris, clothes, contrast, spots)
 
 
 def _draw_shape(rng: np.random.Generator, style: str, sex: str) -> Shape:

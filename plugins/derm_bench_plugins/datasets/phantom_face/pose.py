@@ -8,7 +8,7 @@ import numpy as np
 
 from derm_bench_plugins.datasets.phantom_face.anatomy import Shape, depth, dome
 
-FIELD = 1.26  # half the width of the picture, in half heights of a head
+FIELD = 1.19  # half the width of the picture, in half heights of a head
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def draw_pose(shot: np.random.Generator, side: int) -> Pose:
         float(np.clip(tilt, -0.15, 0.15)),
         scale,
         middle[0],
-        middle[1] - 0.025 * side,
+        middle[1] - 0.015 * side,
     )
 
 
@@ -54,6 +54,11 @@ class Plane:
     def within(self, distance: np.ndarray, rim: float = 1.0) -> np.ndarray:
         """Return 1 where `distance` (half heights) is positive, 0 where it is negative, with a rim of `rim` pixels."""
         return np.clip(distance / (rim * self.pixel) + 0.5, 0, 1)
+
+    def line(self, distance: np.ndarray, width: float) -> np.ndarray:
+        """Return a soft line along `distance` 0, `width` half heights wide and at least as wide as a pixel."""
+        away = distance * (1 / max(width, 0.42 * self.pixel))
+        return np.exp(-away * away)
 
 
 def plane(shape: Shape, pose: Pose, side: int) -> Plane:

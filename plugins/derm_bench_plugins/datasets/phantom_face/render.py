@@ -8,6 +8,7 @@ import numpy as np
 
 from derm_bench_plugins.datasets.phantom.camera import CAMERAS, expose
 from derm_bench_plugins.datasets.phantom.textures import look, noise
+from derm_bench_plugins.datasets.phantom_face.acne import draw_acne
 from derm_bench_plugins.datasets.phantom_face.features import (
     ears,
     hair_before,
@@ -37,7 +38,8 @@ def render(person: Person, view: int, domain: str, side: int) -> tuple[np.ndarra
     shot = np.random.default_rng([8, *person.key, view])
     pose, light = draw_pose(shot, side), draw_light(shot)
     at = plane(person.shape, pose, side)
-    lesions = lesion_fields(person.acne, *pixels_of(person.shape, pose, person.acne.place), pose.scale, side)
+    acne = draw_acne(person)
+    lesions = lesion_fields(acne, *pixels_of(person.shape, pose, acne.place), pose.scale, side)
     rgb = _wall(at, light, shot)
     hair = hair_colour(person, at, light.x)
     _cover(rgb, 0.8 * hair, hair_behind(person, at))
@@ -79,7 +81,7 @@ def _shoulder(at: Plane) -> np.ndarray:
 
 def _clothes(at: Plane) -> np.ndarray:
     """The opacity of clothes: below the shoulders, round the neck."""
-    neckline = 1.42 - 1.6 * np.clip(np.abs(at.u) - 0.28, 0, 0.3) ** 1.0
+    neckline = 1.42 - 1.6 * np.clip(np.abs(at.u) - 0.28, 0, 0.3)
     return at.within(at.v - np.maximum(neckline, _shoulder(at) - 0.01), 1.5)
 
 

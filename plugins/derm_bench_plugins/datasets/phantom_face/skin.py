@@ -49,7 +49,7 @@ def relief(person: Person, at: Plane) -> np.ndarray:
     ridge = np.clip((at.q - BROW) / (NOSE_TIP - BROW), 0, 1)
     base = np.clip((NOSE_TIP + 0.10 - at.q) / 0.09, 0, 1)
     wide = shape.nose * (0.06 + 0.065 * ridge)
-    nose = np.exp(-((at.p / wide) ** 2)) * (0.05 + 0.19 * ridge**1.5) * base * (at.q > BROW)
+    nose = np.exp(-((at.p / wide) ** 2)) * (0.045 + 0.195 * ridge**1.5) * base * np.clip((at.q - BROW + 0.02) / 0.12, 0, 1)
     wings = 0.06 * _mound(side - 0.115 * shape.nose, at.q - NOSE_TIP - 0.03, 0.05, 0.05)
     height = 0.80 * at.out + nose + wings
     height -= 0.075 * _mound(side - EYE, at.q - EYE_HEIGHT + 0.02, 0.16, 0.10)
@@ -67,18 +67,19 @@ def shading(height: np.ndarray, pixel: float, light: Light) -> tuple[np.ndarray,
     down, right = np.gradient(height, np.float32(pixel))
     down, right = np.clip(down, -2.5, 2.5), np.clip(right, -2.5, 2.5)
     length = np.sqrt(1 + right * right + down * down)
-    facing = (light.z - light.x * right * -1 * -1 - light.y * down) / length
+    facing = (light.z - light.x * right - light.y * down) / length
     matt = light.ambient + (1 - light.ambient) * np.clip(facing, 0, None) / 0.85
     # Half-way between light and camera.
-    half = np.array([light.x, light.y, light.z + 1])
-    half = half / np.sqrt((half**2).sum())
-    gloss = np.clip((half[2] - half[0] * right - half[1] * down) / length, 0, 1) ** 24
+    norm = float(np.sqrt(light.x**2 + light.y**2 + (light.z + 1) ** 2))
+    gloss = np.clip((light.z + 1 - light.x * right - light.y * down) / (norm * length), 0, 1)
+    gloss = (gloss * gloss * gloss) ** 2
+    gloss = gloss * gloss * gloss * gloss
     return matt.astype(np.float32), gloss.astype(np.float32)
 
 
 def paint_skin(person: Person, at: Plane, lesions: LesionFields, own: np.random.Generator) -> Canvas:
     """Return skin for the whole plane, float32 [3,S*S], without light."""
-    offset, side = own.random(8), np.abs(at.p)
+    offset, side = own.random(6).tolist(), np.abs(at.p)
     u, v = at.p / 3, at.q / 3
     patches = look(noise(1, 1.8), u + offset[0], v + offset[1])
     grain = look(noise(2, 0.9), 2 * u + offset[2], 2 * v + offset[3])
