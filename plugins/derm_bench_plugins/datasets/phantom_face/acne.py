@@ -87,8 +87,8 @@ def draw_acne(person: Person) -> Acne:
 
 
 def _between(rng: np.random.Generator, least: int, most: int) -> int:
-    """Draw a number, more often a small one: its logarithm is uniform."""
-    return int(np.exp(rng.uniform(np.log(least + 0.5), np.log(most + 0.5))) + 0.5) if most > least else most
+    """Draw a number, more often a small one: the logarithm of the next number is uniform."""
+    return int(np.exp(rng.uniform(np.log(least + 1), np.log(most + 2)))) - 1
 
 
 def _places(shape: Shape, radius: np.ndarray, clustered: bool, rng: np.random.Generator) -> np.ndarray:
