@@ -70,7 +70,9 @@ def test_lesions_of_severe_acne_are_larger_and_closer_to_each_other():
     for grade in ("moderate", "severe"):
         drawn = [draw_acne(person) for person in people(grade)]
         radius[grade] = np.mean([acne.radius[acne.kind < len(INFLAMED)].mean() for acne in drawn])
-        gaps = [np.hypot(*(acne.place[:, None] - acne.place).T) + 9 * np.eye(len(acne.kind)) for acne in drawn]
+        gaps = [
+            np.hypot(*(acne.place[:, None] - acne.place).T) + 9 * np.eye(len(acne.kind)) for acne in drawn
+        ]
         gap[grade] = np.mean([each.min(0).mean() for each in gaps])
     assert radius["severe"] > 1.1 * radius["moderate"] and gap["severe"] < 0.8 * gap["moderate"]
 
@@ -158,7 +160,8 @@ def test_difficulty_domain_and_seed_change_images_but_not_how_many(change):
     before, after = images(images=16), images(images=16, **change)
     assert Counter(before[0].labels) == Counter(after[0].labels)
     pairs = zip(before[1], after[1], strict=True)
-    assert not any(np.array_equal(one.pixels, other.pixels) for one, other in pairs)
+    same = [np.array_equal(one.pixels, other.pixels) for one, other in pairs]
+    assert sum(same) < len(same) / 4  # a face without lesions and moles may stay as it is
 
 
 def test_lesions_are_fainter_with_more_difficulty():

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from derm_bench.specs import Options
+    from derm_bench_plugins.datasets.specs.phantom import Phantom
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,7 @@ class View:
     view: int
 
 
-class Amounts(Protocol):
-    """The options of every phantom that this module reads."""
-
-    images: int
-    classes: tuple[str, ...]
-    imbalance: float | dict[str, float]
-    views: float
-    domain: str
-    seed: int
-
-
-def plan_views(options: Amounts, name: str, by_prevalence: Sequence[str]) -> list[View]:
+def plan_views(options: Phantom, name: str, by_prevalence: Sequence[str]) -> list[View]:
     """Return the views of all subjects, with ids `<name>_<subject>_v<view>`; they do not depend on difficulty and
     domain. `by_prevalence` are all classes, most common first."""
     rng = np.random.default_rng([0, options.seed])
@@ -58,13 +47,13 @@ def plan_views(options: Amounts, name: str, by_prevalence: Sequence[str]) -> lis
     ]
 
 
-def _prefix(options: Amounts, name: str) -> str:
+def _prefix(options: Phantom, name: str) -> str:
     """Return the prefix of ids. It depends on clinic and seed, so that such data sets can be combined."""
     clinic = "" if options.domain == "clinic-a" else "-b"
     return f"{name}{clinic}" + (f"-s{options.seed}" if options.seed else "")
 
 
-def _counts(options: Amounts, by_prevalence: Sequence[str]) -> dict[str, int]:
+def _counts(options: Phantom, by_prevalence: Sequence[str]) -> dict[str, int]:
     """Return the number of images of each class. They sum to `images`: at least one each, by largest remainder."""
     if isinstance(options.imbalance, dict):
         shares = [options.imbalance[name] for name in options.classes]
@@ -81,7 +70,7 @@ def _counts(options: Amounts, by_prevalence: Sequence[str]) -> dict[str, int]:
     return dict(zip(options.classes, counts, strict=True))
 
 
-def digests(options: Options, views: Sequence[View]) -> dict[str, str]:
+def digests(options: Phantom, views: Sequence[View]) -> dict[str, str]:
     """Return a digest of options and id per image."""
     made_of = json.dumps(options.model_dump(mode="json"), sort_keys=True)
     return {view.name: hashlib.sha256(f"{made_of} {view.name}".encode()).hexdigest() for view in views}

@@ -1,8 +1,8 @@
 """The acne of a phantom: which lesions a grade has, and where on the face they lie.
 
-Papules, pustules and nodules are counted after Hayashi et al. (J Dermatol 35, 255, 2008), whose grades ACNE04 uses: 1 to
-5 are mild, 6 to 20 moderate, 21 to 50 severe. Comedones and scars come on top. Severe acne is also larger and clustered.
-Lesions are about twice as large as in life, so that they are seen at 64 pixels.
+Papules, pustules and nodules are counted after Hayashi et al. (J Dermatol 35, 255, 2008), whose grades ACNE04 uses: 1
+to 5 are mild, 6 to 20 moderate, 21 to 50 severe. Comedones and scars come on top. Severe acne is also larger and
+clustered. Lesions are about twice as large as in life, so that they are seen at 64 pixels.
 """
 
 from __future__ import annotations

@@ -39,12 +39,12 @@ def depth(shape: Shape, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     below = np.clip(v, 0, 1.2)
     width = shape.width * (1 - shape.jaw * below * np.sqrt(below))
     across = u / width
-    return np.sqrt(across * across + v * v * (0.92 + 0.08 * v * v))
+    return np.asarray(np.sqrt(across * across + v * v * (0.92 + 0.08 * v * v)))
 
 
 def dome(far: np.ndarray) -> np.ndarray:
     """Return how far the head stands out toward the camera, 0 to 1, where `depth` is `far`."""
-    return np.sqrt(np.clip(1 - far * far, 0.02, 1))
+    return np.asarray(np.sqrt(np.clip(1 - far * far, 0.02, 1)))
 
 
 def hairline(shape: Shape, p: np.ndarray) -> np.ndarray:
@@ -64,4 +64,4 @@ def bare(shape: Shape, p: np.ndarray, q: np.ndarray) -> np.ndarray:
         (0.0, NOSE_TIP + 0.06, 0.17 * shape.nose, 0.07),
     ):
         free &= ((side - across) / wide) ** 2 + ((q - down) / high) ** 2 > 1
-    return free
+    return np.asarray(free)

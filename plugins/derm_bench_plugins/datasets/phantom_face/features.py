@@ -80,7 +80,9 @@ def paint_mouth(canvas: Canvas, person: Person, at: Plane, own: np.random.Genera
     lips = at.within(np.minimum(at.q - upper, lower - at.q), 1.4) * (x < 1.02)
     tint = own.uniform(0.35, 0.75) + (0.25 if person.sex == "female" else 0.0)
     dark = (person.tone - 1) / 5
-    canvas.absorb((lips * tint).ravel(), BLOOD * np.float32(1.0 - 0.25 * dark) + np.float32(0.08 + 0.12 * dark))
+    canvas.absorb(
+        (lips * tint).ravel(), BLOOD * np.float32(1.0 - 0.25 * dark) + np.float32(0.08 + 0.12 * dark)
+    )
     shine = np.exp(-((at.p / (0.6 * wide)) ** 2) - ((at.q - line - 0.035) / 0.018) ** 2)
     canvas.cover((1.0, 0.93, 0.92), (0.16 * shine).ravel())
     gap = at.line(at.q - line, 0.013) * at.within(1.05 * wide - np.abs(at.p))
@@ -105,12 +107,12 @@ def hair_behind(person: Person, at: Plane) -> np.ndarray:
     cap = cap * at.within(0.15 - at.v, 3.0)
     if person.style == "tied":
         bun = at.within(0.27 - np.hypot(at.u, at.v + 1.13))
-        return np.maximum(cap, bun)
+        return np.asarray(np.maximum(cap, bun))
     if person.style == "short":
-        return cap
+        return np.asarray(cap)
     curtain = shape.width * (1.08 + 0.14 * np.clip(at.v + 0.2, 0, 1.4))
     wave = 0.02 * np.sin(7 * at.v + 3 * shape.eyes) * np.clip(at.v + 0.3, 0, 1)
-    return np.maximum(cap, at.within(curtain + wave - side) * at.within(at.v + 0.3))
+    return np.asarray(np.maximum(cap, at.within(curtain + wave - side) * at.within(at.v + 0.3)))
 
 
 def hair_before(person: Person, at: Plane) -> np.ndarray:
@@ -122,9 +124,13 @@ def hair_before(person: Person, at: Plane) -> np.ndarray:
     over = at.within(hairline(shape, at.p) + ragged - at.q, 2.0) * at.within(0.12 - at.q, 3.0)
     over *= at.within(0.7 * (1.06 - at.far), 1.0)
     if person.style != "long":
-        return over
+        return np.asarray(over)
     lock = shape.locks + 0.06 * np.clip(at.q, 0, 1) ** 2 - 0.30 * np.clip(-0.25 - at.q, 0, 1)
-    return np.maximum(over, at.within(np.abs(at.p) - lock - ragged, 2.0) * at.within(1.10 + 0.4 * np.clip(at.v, 0, 0.4) - at.far, 2.0))
+    return np.maximum(
+        over,
+        at.within(np.abs(at.p) - lock - ragged, 2.0)
+        * at.within(1.10 + 0.4 * np.clip(at.v, 0, 0.4) - at.far, 2.0),
+    )
 
 
 def hair_colour(person: Person, at: Plane, light: float) -> np.ndarray:

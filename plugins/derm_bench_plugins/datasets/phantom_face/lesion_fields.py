@@ -28,8 +28,8 @@ TABLE = np.array([EFFECTS[name] for name in KINDS])
 
 @dataclass(frozen=True)
 class LesionFields:
-    """Float32 [S,S]: `red` and `pigment` in units of strength; `height` in pixels; `pus`, `plug` and `pale` opacities in
-    0..1. `mask` bool [S,S]."""
+    """Float32 [S,S]: `red` and `pigment` in units of strength; `height` in pixels; `pus`, `plug` and `pale` opacities
+    in 0..1. `mask` bool [S,S]."""
 
     red: np.ndarray
     pigment: np.ndarray
@@ -73,5 +73,6 @@ def lesion_fields(acne: Acne, x: np.ndarray, y: np.ndarray, pitch: float, side: 
         pus=np.minimum(total(centre, effect[:, 4] * strong), 0.95),
         plug=np.minimum(total(disc, effect[:, 5] * strong), 0.9),
         pale=np.minimum(total(disc, effect[:, 6] * strong), 0.7),
-        mask=total((near < np.maximum(1, 0.75 / radius)[:, None, None]).astype(float), np.ones(len(strong))) > 0,
+        mask=total((near < np.maximum(1, 0.75 / radius)[:, None, None]).astype(float), np.ones(len(strong)))
+        > 0,
     )

@@ -72,7 +72,8 @@ def draw_person(options: FaceOptions, grade: str, number: int) -> Person:
     style = str(rng.choice(STYLES[sex]))
     shape = _draw_shape(rng, style, sex)
     colour = list(HAIR_COLOURS.values())[rng.choice(5, p=HAIR_SHARES[tone - 1])]
-    hair = tuple(float(c) for c in np.array(colour) * rng.uniform(0.8, 1.25))
+    level = rng.uniform(0.8, 1.25)
+    hair = (colour[0] * level, colour[1] * level, colour[2] * level)
     iris = IRIS[rng.integers(0, 4 if tone < 4 else 2)]
     clothes = CLOTHES[rng.integers(len(CLOTHES))]
     freckled = 14 if tone < 3 and rng.random() < 0.25 else 0

@@ -13,8 +13,8 @@ FIELD = 1.19  # half the width of the picture, in half heights of a head
 
 @dataclass(frozen=True)
 class Pose:
-    """turn: of the head to the side, as the shift of the nose; nod: the same, down; tilt in radians; scale: half heights
-    per pixel; x, y: the pixel of the middle of the head."""
+    """turn: of the head to the side, as the shift of the nose; nod: the same, down; tilt in radians; scale: half
+    heights per pixel; x, y: the pixel of the middle of the head."""
 
     turn: float
     nod: float
@@ -40,8 +40,8 @@ def draw_pose(shot: np.random.Generator, side: int) -> Pose:
 
 @dataclass(frozen=True)
 class Plane:
-    """Float32 [S,S]. u, v: coordinates in the plane of the head's outline; p, q: those on the face, which the pose shifts
-    against it; far: `depth`; out: `dome`; pixel: half heights per pixel."""
+    """Float32 [S,S]. u, v: coordinates in the plane of the head's outline; p, q: those on the face, which the pose
+    shifts against it; far: `depth`; out: `dome`; pixel: half heights per pixel."""
 
     u: np.ndarray
     v: np.ndarray
@@ -70,9 +70,7 @@ def plane(shape: Shape, pose: Pose, side: int) -> Plane:
     u, v = cosine * x + sine * y, cosine * y - sine * x
     far = depth(shape, u, v)
     out = dome(far)
-    return Plane(
-        u, v, u - np.float32(pose.turn) * out, v - np.float32(pose.nod) * out, far, out, pose.scale
-    )
+    return Plane(u, v, u - np.float32(pose.turn) * out, v - np.float32(pose.nod) * out, far, out, pose.scale)
 
 
 def pixels_of(shape: Shape, pose: Pose, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

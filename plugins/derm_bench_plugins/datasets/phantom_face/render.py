@@ -1,4 +1,4 @@
-"""Renders a photograph of a phantom person: background, hair, neck and clothes, the face with its acne, then the camera."""
+"""Renders a photograph of a phantom person: background, hair, neck, clothes, face and acne, then the camera."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def _skin(person: Person, at: Plane) -> np.ndarray:
     neck = at.within(0.40 + 0.12 * np.clip(at.v - 1.0, 0, 1) - np.abs(at.u)) * (at.v > 0.5)
     head = at.within(0.75 * (1 - at.far))
     shoulders = at.within(at.v - _shoulder(at))
-    return np.maximum(np.maximum(head, neck), np.maximum(ears(person, at), shoulders))
+    return np.asarray(np.maximum(np.maximum(head, neck), np.maximum(ears(person, at), shoulders)))
 
 
 def _shoulder(at: Plane) -> np.ndarray:
     beside = np.clip(np.abs(at.u) - 0.42, 0, None)
-    return 1.16 + 0.22 * beside + 0.5 * np.clip(0.42 - np.abs(at.u), 0, None)
+    return np.asarray(1.16 + 0.22 * beside + 0.5 * np.clip(0.42 - np.abs(at.u), 0, None))
 
 
 def _clothes(at: Plane) -> np.ndarray:
@@ -113,4 +113,4 @@ def _face(
     paint_nostrils(canvas, person, at)
     paint_brows(canvas, person, at)
     paint_eyes(canvas, person, at, shot)
-    return canvas.rgb.reshape(3, *at.u.shape)
+    return np.asarray(canvas.rgb.reshape(3, *at.u.shape))

@@ -49,7 +49,12 @@ def relief(person: Person, at: Plane) -> np.ndarray:
     ridge = np.clip((at.q - BROW) / (NOSE_TIP - BROW), 0, 1)
     base = np.clip((NOSE_TIP + 0.10 - at.q) / 0.09, 0, 1)
     wide = shape.nose * (0.06 + 0.065 * ridge)
-    nose = np.exp(-((at.p / wide) ** 2)) * (0.045 + 0.195 * ridge**1.5) * base * np.clip((at.q - BROW + 0.02) / 0.12, 0, 1)
+    nose = (
+        np.exp(-((at.p / wide) ** 2))
+        * (0.045 + 0.195 * ridge**1.5)
+        * base
+        * np.clip((at.q - BROW + 0.02) / 0.12, 0, 1)
+    )
     wings = 0.06 * _mound(side - 0.115 * shape.nose, at.q - NOSE_TIP - 0.03, 0.05, 0.05)
     height = 0.80 * at.out + nose + wings
     height -= 0.075 * _mound(side - EYE, at.q - EYE_HEIGHT + 0.02, 0.16, 0.10)

@@ -11,7 +11,7 @@ from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 from derm_bench_plugins.datasets.phantom_face.grades import FACE_CLASSES
 
 
-class _Phantom(Options):
+class Phantom(Options):
     """Options of all procedural data sets. Equal options give equal images."""
 
     known: ClassVar[tuple[str, ...]]
@@ -59,7 +59,7 @@ class _Phantom(Options):
         return self
 
 
-class PhantomOptions(_Phantom):
+class PhantomOptions(Phantom):
     """Procedural dermoscopy. Equal options give equal images."""
 
     known = PHANTOM_CLASSES
@@ -69,7 +69,7 @@ class PhantomOptions(_Phantom):
     )
 
 
-class FaceOptions(_Phantom):
+class FaceOptions(Phantom):
     """Procedural faces. Equal options give equal images."""
 
     known = FACE_CLASSES

@@ -21,6 +21,7 @@ from derm_bench_plugins.generators.specs import (
     lesion_paste,
     more_real,
     noise,
+    r3gan,
     semi_gan,
     shuffled_label,
     spggan,
