@@ -1,5 +1,5 @@
-"""R3GAN (Huang, Gokaslan, Kuleshov, Tompkin: The GAN is dead; long live the GAN! NeurIPS 2024), a modern baseline without
-tricks. The networks are in `r3gan_nets`.
+"""R3GAN (Huang et al.: The GAN is dead; long live the GAN! NeurIPS 2024), a modern baseline without tricks. The networks
+are in `r3gan_nets`.
 
     loss       softplus(-(D(x) - D(G(z)))) for D, softplus(-(D(G(z)) - D(x))) for G, over pairs of a real and a fake
     R1, R2     gamma / 2 |grad D|^2 at reals and at fakes, at every update
@@ -9,9 +9,9 @@ tricks. The networks are in `r3gan_nets`.
 
 There is no minibatch deviation, path length, style, noise, mixing or normalisation.
 
-Choices. The cosine is followed in 16 levels, so that an update can be recorded once per level. The half-life of the average
-grows with the images shown, up to `ema_kimg` at the end of the burn-in. The augmentation of the paper, whose strength also
-follows the burn-in, is not part of it: use `augment`, or `diffaugment` of other generators for comparison.
+Choices. The cosine is followed in 16 levels, so that an update can be recorded once per level. The half-life of the
+average grows with the images shown, up to `ema_kimg` at the end of the burn-in. The adaptive augmentation of the paper,
+whose strength also follows the burn-in, is not part of it.
 """
 
 from __future__ import annotations

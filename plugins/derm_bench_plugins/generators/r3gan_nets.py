@@ -6,8 +6,8 @@ other.
     stage    `blocks` residual blocks; between stages bilinear resampling, and a 1x1 where the channels change
     block    x + (1x1 to `expansion` times the channels -> grouped 3x3 -> 1x1 back), LeakyReLU .2 between
 
-Fix-up initialisation: the last convolution of a block is zero, and the two before it are scaled by L^-1/4 for L blocks in
-the network (Zhang et al. 2019), so that the network starts as a linear map, and updates do not grow with its depth.
+Fix-up initialisation: the last convolution of a block is zero, and the two before it are scaled by L^-1/4 for L blocks
+in the network (Zhang et al. 2019), so that the network starts as a linear map, and updates do not grow with depth.
 """
 
 from __future__ import annotations
