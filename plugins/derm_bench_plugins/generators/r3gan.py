@@ -1,5 +1,5 @@
-"""R3GAN (Huang et al.: The GAN is dead; long live the GAN! NeurIPS 2024), a modern baseline without tricks. The networks
-are in `r3gan_nets`.
+"""R3GAN (Huang et al.: The GAN is dead; long live the GAN! NeurIPS 2024), a modern baseline without tricks. The
+networks are in `r3gan_nets`.
 
     loss       softplus(-(D(x) - D(G(z)))) for D, softplus(-(D(G(z)) - D(x))) for G, over pairs of a real and a fake
     R1, R2     gamma / 2 |grad D|^2 at reals and at fakes, at every update

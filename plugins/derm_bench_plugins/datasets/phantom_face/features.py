@@ -126,11 +126,9 @@ def hair_before(person: Person, at: Plane) -> np.ndarray:
     if person.style != "long":
         return np.asarray(over)
     lock = shape.locks + 0.06 * np.clip(at.q, 0, 1) ** 2 - 0.30 * np.clip(-0.25 - at.q, 0, 1)
-    return np.maximum(
-        over,
-        at.within(np.abs(at.p) - lock - ragged, 2.0)
-        * at.within(1.10 + 0.4 * np.clip(at.v, 0, 0.4) - at.far, 2.0),
-    )
+    beside = at.within(np.abs(at.p) - lock - ragged, 2.0)
+    beside = beside * at.within(1.10 + 0.4 * np.clip(at.v, 0, 0.4) - at.far, 2.0)
+    return np.asarray(np.maximum(over, beside))
 
 
 def hair_colour(person: Person, at: Plane, light: float) -> np.ndarray:

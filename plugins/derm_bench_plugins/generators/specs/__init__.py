@@ -33,7 +33,7 @@ from derm_bench_plugins.generators.specs import (
 MODULES = (
     *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
     *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan, stylegan2),
+    *(lapgan, spggan, stylegan2, r3gan),
     *(iagan, efgan, dermgan, lesion_paste),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
