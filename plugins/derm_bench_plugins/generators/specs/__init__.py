@@ -23,6 +23,7 @@ from derm_bench_plugins.generators.specs import (
     lesion_paste,
     more_real,
     noise,
+    r3gan,
     semi_gan,
     shuffled_label,
     spggan,
@@ -34,7 +35,7 @@ from derm_bench_plugins.generators.specs import (
 MODULES = (
     *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
     *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan, stylegan2, graded, hierarchy),
+    *(lapgan, spggan, stylegan2, graded, hierarchy, r3gan),
     *(iagan, efgan, dermgan, lesion_paste),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
