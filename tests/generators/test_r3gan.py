@@ -100,7 +100,7 @@ def test_the_class_changes_images_and_logits():
 
 def test_presets_are_valid_and_cost_follows_them():
     costs = {name: residual(SPEC.options(**preset).model_dump(), 64) for name, preset in PRESETS.items()}
-    assert costs["tiny"] < costs["smoke"] < costs["small"] < costs["ffhq64"] == costs["ffhq256"]
+    assert costs["tiny"] < costs["smoke"] < costs["small"]
     assert residual({"base": 8, "widest": 8, "blocks": 1, "expansion": 2, "group_width": 4}, 4) == 2 * 16 * (
         2 * 4 * 2 + 9 * 4 * 4
     )
