@@ -5,7 +5,15 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import profile
 
-from derm_bench.training.fir import TAPS, blur, conv_down, conv_up, downsample, upsample
+from derm_bench.training.fir import (
+    TAPS,
+    blur,
+    conv_down,
+    conv_up,
+    downsample,
+    filtered_along_axes,
+    upsample,
+)
 
 WEIGHT = torch.randn(4, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 RESAMPLINGS = {
@@ -30,6 +38,7 @@ def test_the_filter_is_a_depthwise_convolution(padding, stride):
         F.pad(x, (before, after) * 2), torch.outer(taps, taps).expand(3, 1, 4, 4), stride=stride, groups=3
     )
     torch.testing.assert_close(blur(x, padding, stride=stride), plain)
+    torch.testing.assert_close(filtered_along_axes(x, padding, 1.0, stride), plain)  # that of a GPU
 
 
 @pytest.mark.parametrize("name", RESAMPLINGS)
