@@ -224,11 +224,16 @@ class MetricSpec(PluginSpec):
     `compute(real, synthetic) -> {name: float}`; real and synthetic are features float64 [N,D]. `extractor` is
     `domain` (the reference network of the split) or an import path that is called as `extractor(options, device)`. Its
     result maps uint8 images [N,3,H,W] to features and has a `name`.
+
+    With `screen`, a metric of images compares samples with the training images of their generator and with held-out
+    real images. Its object has `compute(samples, train, held_out, groups) -> {name: float}`; the first three are
+    features, and `groups` are the lesions or patients of the held-out images.
     """
 
     level: Literal["predictions", "images"]
     higher_is_better: bool | None
     extractor: str = ""
+    screen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,15 @@ from derm_bench.matrix.unsupported import refuse_unsupported
 from derm_bench.specs import ClassifierSpec
 from derm_bench.yamlio import load_yaml
 
-DEFAULT_METRICS = ("mmd_domain", "coverage_domain", "density_domain", "nn_accuracy_domain", "sharpness")
+DEFAULT_METRICS = (
+    "mmd_domain",
+    "coverage_domain",
+    "density_domain",
+    "nn_accuracy_domain",
+    "sharpness",
+    "nn_ratio",
+    "authenticity",
+)
 
 FILTER = "dermagan-cnn"
 """The classifier that grades samples by confidence by default: a small network, which any machine trains in minutes."""

@@ -260,6 +260,15 @@ _BUILT_IN = (
         feeds=("fidelity",),
     ),
     StageKind(
+        name="memorization",
+        word="fidelity",
+        function="derm_bench.stages.memorization:memorization",
+        params=p.Memorization,
+        title="screen {what} [{of_class}] for copies",
+        shrink=probes.small_view,
+        feeds=("fidelity", "samples"),
+    ),
+    StageKind(
         name="choose",
         word="fidelity",
         function="derm_bench.stages.choose:choose",
