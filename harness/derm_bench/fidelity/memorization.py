@@ -199,6 +199,7 @@ def _exchanged(counts: Floats, chosen: int, rng: np.random.Generator) -> Floats:
     out = np.zeros(PERMUTATIONS)
     for start in range(0, PERMUTATIONS, 1_000):
         part = number[start : start + 1_000]
-        order = rng.random((len(part), len(held))).argsort(1).argsort(1)
-        out[start : start + len(part)] = ((order < part[:, None]) * held).sum(1)
+        sums = rng.permuted(np.tile(held, (len(part), 1)), axis=1).cumsum(1)
+        sums = np.concatenate([np.zeros((len(part), 1)), sums], 1)
+        out[start : start + len(part)] = sums[np.arange(len(part)), part]
     return out
