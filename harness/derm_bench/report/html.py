@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import audit, comparisons, pictures, view
+from derm_bench.report import audit, comparisons, memorization, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
@@ -93,7 +93,10 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "warnings": keep_in_mind(data),
         "per_class": [_laid_out(t) for t in view.per_class(data)],
         "all_metrics": [_laid_out(t) for t in view.all_metrics(data)],
-        "fidelity": [_laid_out(t) for t in (*filter(None, [view.health(data)]), *view.fidelity(data))],
+        "fidelity": [
+            _laid_out(t)
+            for t in (*filter(None, [view.health(data), memorization.screens(data)]), *view.fidelity(data))
+        ],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
         "audit": _maybe(audit.findings(data)),

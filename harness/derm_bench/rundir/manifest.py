@@ -192,6 +192,29 @@ class _Health(_Part):
     flags: list[str]
 
 
+class _Screen(_Part):
+    closer: float
+    expected: float
+    p_value: float
+    p_holm: float
+
+
+class _Screened(_Part):
+    dataset: Name
+    train_fraction: float
+    strategy: Name
+    generator: Name
+    generator_seed: int | None
+    class_name: Name = Field(alias="class")
+    reason: str
+    train: int
+    held_out: int
+    samples: int
+    tests: dict[Name, _Screen]
+    members: dict[Name, _Screen]
+    flagged: bool
+
+
 class _Git(_Part):
     commit: Name
     dirty: bool
@@ -204,6 +227,7 @@ class _Manifest(_Part):
     metrics: dict[Name, _Metric] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     health: list[_Health] = Field(default_factory=list)
+    memorization: list[_Screened] = Field(default_factory=list)
     files: dict[Name, Name] = Field(default_factory=dict)
     splits: dict[str, Name] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)
