@@ -146,7 +146,9 @@ def _square(path):
 
 
 def _table(found, seeds):
-    print("| space | in place of samples | seeds with a flag | single tests with p < 0.05 |\n|---|---|---|---|")
+    print(
+        "| space | in place of samples | seeds with a flag | single tests with p < 0.05 |\n|---|---|---|---|"
+    )
     for (space, kind), n in found.items():
         if not kind.endswith("single tests"):
             n_seeds = seeds[space]

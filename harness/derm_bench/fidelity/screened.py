@@ -1,4 +1,4 @@
-"""Which images the memorization screen takes, how many it needs, and from when on a fit is flagged. Imports no torch."""
+"""Which images the memorization screen takes, how many it needs, and when it flags a fit. Imports no torch."""
 
 from __future__ import annotations
 

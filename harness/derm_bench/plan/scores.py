@@ -108,6 +108,8 @@ class Scores:
     def add_controls(self) -> None:
         """Adds the controls for every split with a scored generator: held-out real images, and noise. Warns of classes
         that are compared with images of training."""
+        if not self.metrics:
+            return
         for label, seed in dict.fromkeys((row.dataset, row.split_seed) for row in self.plan.fidelity):
             names = list(self.data.split(label, seed).classes)
             if any(row.class_name == ALL and row.dataset == label for row in self.plan.fidelity):

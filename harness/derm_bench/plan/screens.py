@@ -1,4 +1,4 @@
-"""Plans the memorization screen: whether samples are nearer to the training images of their generator than to others."""
+"""Plans the memorization screen: whether samples are nearer to training images than to held-out ones."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ class Screens:
         )
         return too_few(*sides, n)
 
-    def _enter(
-        self, label: str, split_seed: int, name: str, view: p.View, source: str, part: str
-    ) -> str:
+    def _enter(self, label: str, split_seed: int, name: str, view: p.View, source: str, part: str) -> str:
         """The stage that screens the images of `source`, a sample stage or a control."""
         control = source if source in CONTROLS else None
         what = control or self.plan.stages[source].title

@@ -15,7 +15,6 @@ from derm_bench.rundir.samples import Sheet
 from derm_bench.rundir.summary import CONTROL, metric_columns
 from derm_bench.scoring import HIGHER_IS_BETTER
 
-
 IN_TABLES_ONLY = ("nn_closer", "nn_ratio_pixels", "nn_closer_pixels")
 """Image metrics without figures and without a column in the terminal: the report's tables have them."""
 

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 from derm_bench.errors import UserError
 from derm_bench.report import plots, score_figures, training_figures
 from derm_bench.report.across_data_sets import critical_differences
-from derm_bench.report.data import IN_TABLES_ONLY, CONTROL, ReportData, Row, Scored, group_title, number, text, unique
+from derm_bench.report.data import (
+    CONTROL,
+    IN_TABLES_ONLY,
+    ReportData,
+    Row,
+    Scored,
+    group_title,
+    number,
+    text,
+    unique,
+)
 from derm_bench.rundir.files import read_json, write_text
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from derm_bench.report.view import Table
 from derm_bench.rundir.summary import CONTROL
 
 NOTE = (
-    "Share of samples whose nearest real image is a training image of the generator and not a held-out one; in brackets "
-    "the share expected by chance, given the numbers of images, and the p value after Holm's correction for all classes "
-    "and spaces of a fit. The test exchanges lesions or patients between the two sides. `members only`: the least p value "
-    "of the same test with half of the training images in place of the held-out ones; it should not be small. Flagged below "
-    "0.05. Real images (real-holdout) and noise stand beside. This is a screen for copies: it shows no privacy."
+    "Share of samples whose nearest real image is a training image of the generator and not a held-out one; in "
+    "brackets the share expected by chance, given the numbers of images, and the p value after Holm's correction for "
+    "all classes and spaces of a fit. The test exchanges lesions or patients between the two sides. `members only`: "
+    "the least p value of the same test with half of the training images in place of the held-out ones, which should "
+    "not be small. Flagged below 0.05. Real images (real-holdout) and noise stand beside. This is a screen for copies: "
+    "it shows no privacy."
 )
 
 
@@ -43,7 +44,16 @@ def screens(data: ReportData) -> Table | None:
         )
         flagged += [place] if row["flagged"] else []
     columns = [f"nearer to training, in {space}" for space in spaces]
-    header = ["data", "images of", "class", "seed", *columns, "members only", "train / held out / samples", "flag"]
+    header = [
+        "data",
+        "images of",
+        "class",
+        "seed",
+        *columns,
+        "members only",
+        "train / held out / samples",
+        "flag",
+    ]
     return Table("Screen for copies of training images", header, body, NOTE, flagged=frozenset(flagged))
 
 

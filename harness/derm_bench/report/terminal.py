@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from derm_bench.report.data import IN_TABLES_ONLY, CONTROL, ReportData, Row, group_title, number, unique
+from derm_bench.report.data import CONTROL, IN_TABLES_ONLY, ReportData, Row, group_title, number, unique
 from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, supported, verdict
 
 if TYPE_CHECKING:

@@ -351,7 +351,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "weights": "Source and digest of the initial weights of each classifier that did not start from random weights.",
     "warnings": "Warnings that a reader should know before relying on the tables.",
     "health": "Health of the samples at the end of each fit, one entry per class.",
-    "memorization": "Whether samples are nearer to training than to held-out images: the tests of each fit and class, `flagged`.",
+    "memorization": "The screen for copies of training images: tests and `flagged` of each fit and class.",
     "files": "SHA-256 of every file of the directory except the manifest.",
     "plan": "The stage of the store that each row comes from; `report` uses it to rebuild the tables.",
 }
@@ -359,8 +359,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
 
 INDEX_KEYS: Mapping[str, str] = {
     "file": "Name of the sheet in `samples/`.",
-    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies` (the samples most like copies), `interpolation` or "
-    "`preprocessing`.",
+    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation` or `preprocessing`.",
     "dataset": "Label of the data set.",
     "strategy": "Name of the strategy; null for preprocessing.",
     "generator": "Name of the generator; null for preprocessing.",

@@ -74,8 +74,8 @@ def memorization(context: StageContext) -> dict[str, Any]:
     """Writes values.json, rows as those of a fidelity stage; memorization.json, the most suspicious samples with their
     nearest training and held-out images; and, unless a control is screened, a sheet of them with index.json.
 
-    The result has the tests by space, `features` and `pixels`, each with `closer`, `expected` and `p_value`, and the same
-    under `members`, where half of the training images stand for the held-out ones; or the `reason` why there are none.
+    The result has the tests by space, `features` and `pixels`, each with `closer`, `expected` and `p_value`, and the
+    same under `members`, where half of the training images stand for the held-out ones; or the `reason` why there are none.
     """
     params: p.Memorization = context.params
     sides = _sides(context)
@@ -95,7 +95,10 @@ def memorization(context: StageContext) -> dict[str, Any]:
             *(pixel_distances(sides.samples, side.images) for side in (sides.train, sides.held_out))
         ),
     }
-    rows = scorer.screened(*features, sides.held_out.groups) + _pixel_rows(spaces[PIXELS], sides)
+    samples, train, held_out = features
+    rows = scorer.screened(samples, train, held_out, sides.held_out.groups) + _pixel_rows(
+        spaces[PIXELS], sides
+    )
     _write(context.out / "values.json", _placed(rows, context))
     _write(context.out / "memorization.json", {name: _named(s, sides) for name, s in spaces.items()})
     if params.control is None:
@@ -107,8 +110,8 @@ def memorization(context: StageContext) -> dict[str, Any]:
 
 
 def _sides(context: StageContext) -> Sides:
-    """The images of the class. The control `real-holdout` is half of the held-out images, by group, and is compared with
-    the other half."""
+    """The images of the class. The control `real-holdout` is half of the held-out images, by group, and is compared
+    with the other half."""
     params: p.Memorization = context.params
     train = _of_class(context, (params.fitted_on,))
     held_out = _of_class(context, tuple(params.held_out))
@@ -150,7 +153,13 @@ def _pixel_rows(space: Space, sides: Sides) -> list[dict[str, Any]]:
 
 def _unknown(name: str, sides: Sides) -> dict[str, Any]:
     counts = {"n_real": len(sides.train), "n_synthetic": len(sides.samples)}
-    return {"metric": name, "value": math.nan, "ci_low": math.nan, "ci_high": math.nan, "extractor": ""} | counts
+    return {
+        "metric": name,
+        "value": math.nan,
+        "ci_low": math.nan,
+        "ci_high": math.nan,
+        "extractor": "",
+    } | counts
 
 
 def _placed(rows: list[dict[str, Any]], context: StageContext) -> list[dict[str, Any]]:
