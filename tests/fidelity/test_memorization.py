@@ -160,7 +160,7 @@ class Copier:
         from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy
         from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
-        options = PhantomOptions(images=150, classes=self.task.classes, seed=77, side=32)
+        options = PhantomOptions(images=80, classes=self.task.classes, seed=77, side=32)
         phantom = PhantomDermoscopy(options, self.task)
         told = phantom.describe(options)
         name = self.task.classes[request.label]

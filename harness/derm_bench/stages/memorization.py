@@ -75,7 +75,8 @@ def memorization(context: StageContext) -> dict[str, Any]:
     nearest training and held-out images; and, unless a control is screened, a sheet of them with index.json.
 
     The result has the tests by space, `features` and `pixels`, each with `closer`, `expected` and `p_value`, and the
-    same under `members`, where half of the training images stand for the held-out ones; or the `reason` why there are none.
+    same under `members`, where half of the training images stand for the held-out ones; or the `reason` why
+    there are none.
     """
     params: p.Memorization = context.params
     sides = _sides(context)
