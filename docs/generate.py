@@ -65,7 +65,7 @@ ENTRY_NAMES = {
     "GeneratorUse": "a generator",
     "ClassifierEntry": "a classifier",
     "TestSet": "a test set",
-    "PluginUse": "a metric",
+    "MetricUse": "a metric",
     "ExecutorUse": "an executor",
 }
 NAMES = {found.__name__: f"a map as under `{place}`" for found, place in PLACES.items()} | ENTRY_NAMES
@@ -164,7 +164,7 @@ API_PARTS = {
     "Images": """DiffAugment uniform warp resize_images normal to_bytes one_hot_of read_image read_mask UnreadableImage
         file_digests""",
     "Weights": "read_weights load_network origin_of",
-    "Errors": "UserError Diverged Waiting did_you_mean",
+    "Errors": "UserError Diverged NoValue Waiting did_you_mean",
     "Conformance tests": """GeneratorConformance ClassifierConformance DatasetConformance MetricConformance
         TransformConformance""",
 }

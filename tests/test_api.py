@@ -16,7 +16,7 @@ NAMES_OF_VERSION_1 = """
     ConditionalBatchNorm2d Dataset DatasetConformance DatasetDescription DatasetSpec DatasetUse Derived DiffAugment
     Diverged Ema Engine EqualConv2d EqualLinear ExecutorSpec Generator GeneratorConformance GeneratorOptions
     GeneratorSpec ImageSet LearningRate MetricConformance MetricSpec MinibatchStd ModuleClassifier ModulePlugin
-    NoiseGenerator Note Options PixelNorm Precision Provenance RawImage Recognised Ref Run SampleRequest Samples
+    NoValue NoiseGenerator Note Options PixelNorm Precision Provenance RawImage Recognised Ref Run SampleRequest Samples
     SelfAttention Task TrainingState TransformConformance TransformSpec TransformUse Unreadable UnreadableImage
     UserError Waiting critic_loss dcgan_init did_you_mean discriminator_loss file_digests fit_classifier frozen
     gaussian_kl generator_loss gradient_penalty he_init hinge_discriminator_loss hookimpl load_network minimise

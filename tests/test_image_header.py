@@ -19,7 +19,7 @@ def test_a_jpeg_is_read_as_pillow_reads_it(tmp_path, monkeypatch, quality, mode,
     path = tmp_path / "a.jpg"
     NOISE.convert(mode).save(path, "JPEG", quality=quality, **how)
     quick = read_header(path)
-    monkeypatch.setattr(image_header, "_of_jpeg", lambda start, size: None)
+    monkeypatch.setattr(image_header, "jpeg_start", lambda start, size: None)
     assert quick == read_header(path)
     assert quick[:4] == ("JPEG", 50, 37, path.stat().st_size) and quick.quality > 0
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.errors import Diverged, UserError, Waiting, did_you_mean
+from derm_bench.errors import Diverged, NoValue, UserError, Waiting, did_you_mean
 from derm_bench.markers import API_VERSION, hookimpl
 from derm_bench.run import Batch, Precision, Run
 from derm_bench.specs import (
@@ -174,6 +174,7 @@ __all__ = [
     "MinibatchStd",
     "ModuleClassifier",
     "ModulePlugin",
+    "NoValue",
     "NoiseGenerator",
     "Note",
     "Options",

@@ -81,6 +81,11 @@ class Waiting(Exception):
     instruction."""
 
 
+class NoValue(Exception):
+    """A metric of images has no value for these images, for example because they are too few. The message is the
+    reason, which `fidelity.csv` has as the note of the row. It is not a failure."""
+
+
 class Diverged(Exception):
     """Training has produced NaN, infinity or a collapsed generator. The stage is recorded as `diverged`.
 

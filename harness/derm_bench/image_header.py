@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from derm_bench.imageio import FORMATS
-
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+"""The formats of images that are read, as Pillow names them."""
 START = 2**16
-"""Bytes of a file that the quick reading of a JPEG looks at."""
+"""Bytes of a file that `read_header` looks at first; the header of nearly every JPEG lies in them."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -28,6 +28,13 @@ class ImageHeader(NamedTuple):
     quality: int | None = None
 
 
+class JpegStart(NamedTuple):
+    """What lies before the pixels of a JPEG: its header, and the number of bytes up to them."""
+
+    header: ImageHeader
+    length: int
+
+
 def read_header(path: Path) -> ImageHeader | None:
     """The header of an image file; None if it cannot be read. No pixels are decoded."""
     try:
@@ -36,21 +43,27 @@ def read_header(path: Path) -> ImageHeader | None:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return None
-            quick = _of_jpeg(file.read(START), status.st_size)
+            quick = jpeg_start(file.read(START), status.st_size)
             if quick is not None:
-                return quick
+                return quick.header
             file.seek(0)
             with Image.open(file, formats=FORMATS) as image:
-                tables = getattr(image, "quantization", None)
-                quality = sum(tables[min(tables)]) if tables else None
-                return ImageHeader(str(image.format), image.width, image.height, status.st_size, quality)
+                return header_of(image, status.st_size)
     except Exception:  # parsers of broken files raise nearly anything
         return None
 
 
-def _of_jpeg(start: bytes, size: int) -> ImageHeader | None:
-    """The header of a JPEG from its segments (ISO 10918-1, annex B), as Pillow reads it, in half of the time; None for
-    other files, several images in one file, and a header that `start` does not contain."""
+def header_of(image: Image.Image, size: int) -> ImageHeader:
+    """The header of an image that Pillow has opened from a file of `size` bytes."""
+    tables = getattr(image, "quantization", None)
+    quality = sum(tables[min(tables)]) if tables else None
+    return ImageHeader(str(image.format), image.width, image.height, size, quality)
+
+
+def jpeg_start(start: bytes, size: int) -> JpegStart | None:
+    """What lies before the pixels of a JPEG of `size` bytes, from its segments (ISO 10918-1, annex B), with the header
+    as Pillow reads it, in half of the time. None for other files, several images in one file, and pixels that do not
+    begin within `start`, the first bytes of the file."""
     if not start.startswith(b"\xff\xd8"):
         return None
     place, tables, sides = 2, dict[int, int](), None
@@ -61,7 +74,7 @@ def _of_jpeg(start: bytes, size: int) -> ImageHeader | None:
             continue
         if marker == 0xDA:  # the pixels begin
             quality = tables[min(tables)] if tables else None
-            return None if sides is None else ImageHeader("JPEG", *sides, size, quality)
+            return None if sides is None else JpegStart(ImageHeader("JPEG", *sides, size, quality), place)
         length = int.from_bytes(start[place + 2 : place + 4])
         body = start[place + 4 : place + 2 + length]
         if length < 2 or len(body) < length - 2 or (marker == 0xE2 and body.startswith(b"MPF\0")):

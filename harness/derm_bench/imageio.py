@@ -9,7 +9,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,10 +17,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from derm_bench.image_header import FORMATS, ImageHeader, header_of, jpeg_start
 from derm_bench.sixteen_bits import deep_samples
 from derm_bench.srgb import BLACK, WHITE, convert_profile, to_srgb
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 )
@@ -33,8 +33,9 @@ _QUICK_BYTES = 64 * 2**20
 # Metadata by which Pillow may rotate an image (EXIF anywhere before the pixels, or XMP without EXIF), or that tell of
 # further images in the file.
 _MAY_TURN = (b"Exif\0", b"tiff:Orientation", b"MPF\0")
+_CHANGES_GREY = {"transparency", "icc_profile", "exif", "Raw profile type exif", "XML:com.adobe.xmp"}
 _HAS_PROFILE = b"ICC_PROFILE\0"
-_JPEG_START = b"\xff\xd8"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,7 +46,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_Pixels = tuple[np.ndarray, tuple[str, ...]]
+_Pixels = tuple[np.ndarray, tuple[str, ...], ImageHeader | None]
 
 TURNED = "the image was turned as its EXIF orientation says"
 BAD_EXIF = "EXIF data that cannot be read were left out"
@@ -62,12 +63,23 @@ class UnreadableImage(Exception):
 
 
 class DecodedImage(NamedTuple):
-    """The `pixels` of an image file, uint8 [H,W,3] sRGB, the SHA-256 (hexadecimal) of the file, and sentences about
-    what was done besides decoding, equal for all images of a kind."""
+    """The `pixels` of an image file, uint8 [H,W,3] sRGB, the SHA-256 (hexadecimal) of the file, sentences about what
+    was done besides decoding, equal for all images of a kind, and what the file says about itself."""
 
     pixels: np.ndarray
     digest: str
     notes: tuple[str, ...] = ()
+    header: ImageHeader | None = None
+
+
+class _Content(NamedTuple):
+    """An open image file at its start. `data` is its content, None if it is too large for the memory; `size` and
+    `digest` are the number of its bytes and their SHA-256 (hexadecimal)."""
+
+    file: BinaryIO
+    data: bytes | None
+    size: int
+    digest: str
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -114,13 +126,13 @@ def decode_image(
 ) -> DecodedImage:
     """The pixels that `read_image` returns, with the digest of the file, or of the content of one in memory, and the
     notes. Raises UnreadableImage."""
-    with _content(path, root) as (file, digest):
+    with _content(path, root) as content:
         try:
-            quick = _plain_jpeg(file, max_pixels, at_least)
-            pixels, notes = quick or _load(file, max_pixels, at_least)
+            quick = _plain_jpeg(content, max_pixels, at_least)
+            pixels, notes, header = quick or _load(content, max_pixels, at_least)
         except UnreadableImage as error:
-            raise UnreadableImage(error.reason, digest) from error
-        return DecodedImage(pixels, digest, notes)
+            raise UnreadableImage(error.reason, content.digest) from error
+        return DecodedImage(pixels, content.digest, notes, header)
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = None) -> np.ndarray:
@@ -135,13 +147,15 @@ def read_mask_and_digest(
     path: Path, *, max_pixels: int = MAX_PIXELS, root: Path | None = None
 ) -> tuple[np.ndarray, str]:
     """The mask that `read_mask` returns, and the SHA-256 (hexadecimal) of the file from which it was decoded."""
-    with _content(path, root) as (file, digest):
+    with _content(path, root) as content:
         try:
-            rgb = _load(file, max_pixels, None, background=BLACK)[0]
+            grey = _plain_grey(content, max_pixels)
+            if grey is None:
+                rgb = _load(content, max_pixels, None, background=BLACK)[0]
+                grey = np.asarray(Image.fromarray(rgb).convert("L"))
         except UnreadableImage as error:
-            raise UnreadableImage(error.reason, digest) from error
-        grey = np.asarray(Image.fromarray(rgb).convert("L"))
-        return np.where(grey > grey.max() / 2, 255, 0).astype(np.uint8), digest
+            raise UnreadableImage(error.reason, content.digest) from error
+        return (grey > int(grey.max()) / 2).view(np.uint8) * np.uint8(255), content.digest
 
 
 @contextlib.contextmanager
@@ -156,11 +170,11 @@ def damage_is_an_error() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO, str]]:
-    """An open image file at its start, and the SHA-256 of its content. Up to `_QUICK_BYTES` it is in memory, so that
-    what is decoded is what was hashed."""
+def _content(path: Path | BytesIO, root: Path | None) -> Iterator[_Content]:
+    """The content of an image file, or of one in memory. Up to `_QUICK_BYTES` it is in memory, so that what is decoded
+    is what was hashed."""
     if isinstance(path, BytesIO):
-        yield path, hashlib.sha256(path.getbuffer()).hexdigest()
+        yield _in_memory(path.getvalue())
         return
     if root is not None:
         path = inside(root, path)
@@ -168,7 +182,7 @@ def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO
         try:
             # Opening a pipe would wait for its other end.
             file = stack.enter_context(
-                os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+                os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
             )
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -176,37 +190,52 @@ def _content(path: Path | BytesIO, root: Path | None) -> Iterator[tuple[BinaryIO
             if status.st_size > MAX_BYTES:
                 raise UnreadableImage(f"more than {MAX_BYTES // 2**20} MiB")
             if status.st_size <= _QUICK_BYTES:
-                data = file.read(_QUICK_BYTES + 1)
-                content: BinaryIO = BytesIO(data)
-                digest = hashlib.sha256(data).hexdigest()
+                content = _in_memory(_all_of(file, status.st_size))
             else:
-                content, digest = file, hashlib.file_digest(file, "sha256").hexdigest()
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
                 file.seek(0)
+                large = stack.enter_context(BufferedReader(file))
+                content = _Content(large, None, status.st_size, digest)
         except IsADirectoryError:
             raise UnreadableImage("not a regular file") from None
         except (OSError, ValueError) as error:
             raise UnreadableImage(_reason(error)) from error
-        yield content, digest
+        yield content
 
 
-def _plain_jpeg(file: BinaryIO, max_pixels: int, at_least: int | None) -> _Pixels | None:
+def _in_memory(data: bytes) -> _Content:
+    return _Content(BytesIO(data), data, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _all_of(file: FileIO, size: int) -> bytes:
+    """The bytes of a file of which `size` were counted, as many as there are if that has changed since."""
+    data = file.read(size + 1)
+    if len(data) == size:  # a read may be cut short
+        return data
+    file.seek(0)
+    return BufferedReader(file).read(_QUICK_BYTES + 1)
+
+
+def _plain_jpeg(content: _Content, max_pixels: int, at_least: int | None) -> _Pixels | None:
     """Decodes an ordinary JPEG with libjpeg-turbo, which is faster and gives the same pixels as Pillow. Returns None
     for other files (CMYK, metadata that may rotate it, too large), which are left to Pillow."""
-    if not isinstance(file, BytesIO) or file.getbuffer()[:2] != _JPEG_START:
+    data = content.data
+    start = data and jpeg_start(data, content.size)
+    if not data or not start:
         return None
-    data = file.getvalue()
     try:
         height, width, colours = simplejpeg.decode_jpeg_header(data)[:3]
     except ValueError:
         return None
+    metadata = data[: start.length]
     if (
         colours not in ("YCbCr", "Gray")
-        or any(mark in data for mark in _MAY_TURN)
+        or any(mark in metadata for mark in _MAY_TURN)
         or width * height > max_pixels
     ):
         return None
     profile = None
-    if _HAS_PROFILE in data:
+    if _HAS_PROFILE in metadata:
         if colours == "Gray":
             return None
         with contextlib.suppress(Exception), Image.open(BytesIO(data), formats=("JPEG",)) as image:
@@ -219,9 +248,32 @@ def _plain_jpeg(file: BinaryIO, max_pixels: int, at_least: int | None) -> _Pixel
         _refuse_warned(data, error, size)
         return None
     if not profile:
-        return pixels, ()
+        return pixels, (), start.header
     converted = convert_profile(Image.fromarray(pixels), profile)
-    return np.asarray(converted.image), converted.notes
+    return np.asarray(converted.image), converted.notes, start.header
+
+
+def _plain_grey(content: _Content, max_pixels: int) -> np.ndarray | None:
+    """Decodes a PNG of grey pixels of 8 bits, or of one bit, without colour profile and transparency, as most masks
+    are. Returns None for other files."""
+    if content.data is None or not content.data.startswith(_PNG_START):
+        return None
+    try:
+        with Image.open(content.file, formats=("PNG",)) as image:
+            if (
+                image.mode in ("1", "L")
+                and image.width * image.height <= max_pixels
+                and not getattr(image, "is_animated", False)
+            ):
+                grey = image.convert("L")  # metadata may follow the pixels
+                if not _CHANGES_GREY & image.info.keys():
+                    return np.asarray(grey)
+            content.file.seek(0)
+            return None
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders of broken files raise nearly anything
+        raise UnreadableImage(_reason(error)) from error
 
 
 def _refuse_warned(data: bytes, error: ValueError, how: dict[str, object]) -> None:
@@ -251,13 +303,15 @@ def _scale(side: int, at_least: int | None) -> int:
     return max(scale for scale in (1, 2, 4, 8) if scale == 1 or (at_least and side // scale >= at_least))
 
 
-def _load(file: BinaryIO, max_pixels: int, at_least: int | None, background: int = WHITE) -> _Pixels:
+def _load(content: _Content, max_pixels: int, at_least: int | None, background: int = WHITE) -> _Pixels:
     """Decodes a file with Pillow; transparent pixels are put on `background`."""
+    file = content.file
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise UnreadableImage(f"{width} x {height} pixels, more than {max_pixels:,} are not decoded")
+            header = header_of(image, content.size)
             if image.format in ("JPEG", "MPO"):
                 file.seek(0)
                 _refuse_damaged_jpeg(file.read())
@@ -274,7 +328,7 @@ def _load(file: BinaryIO, max_pixels: int, at_least: int | None, background: int
                 notes.append(note)
             converted = to_srgb(plain, image.info.get("icc_profile"), background=background)
             turned = turn(converted.image) if turn and image.format != "TIFF" else converted.image
-            return np.asarray(turned), (*notes, *converted.notes)
+            return np.asarray(turned), (*notes, *converted.notes), header
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:  # decoders of broken files raise nearly anything

@@ -221,9 +221,18 @@ class MetricSpec(PluginSpec):
     `extractor`. `higher_is_better` states which direction is better; None if the best value lies in between.
 
     `create(options, task)` returns an object with `compute(labels, proba, groups, classes) -> {name: float}` or
-    `compute(real, synthetic) -> {name: float}`; real and synthetic are features float64 [N,D]. `extractor` is
-    `domain` (the reference network of the split) or an import path that is called as `extractor(options, device)`. Its
-    result maps uint8 images [N,3,H,W] to features and has a `name`.
+    `compute(real, synthetic) -> {name: float}`; real and synthetic are features float64 [N,D]. A metric of images may
+    also have `intervals(real, synthetic) -> {name: (value, low, high)}`. Where there is no value, for too few images
+    for example, both raise `NoValue` with the reason.
+
+    `extractor` is `domain` (the reference network of the split) or an import path that is called as
+    `extractor(options, device)`. Its result maps uint8 images [N,3,H,W] to features and has a `name`, which contains
+    the digest of its weights. A metric with a choice of extractors has an option `extractor` and maps its values to
+    such paths in `extractors`. Metrics with the same extractor share its features if they agree in the options that
+    `feature_options` names, apart from those that are None. Without `feature_options`, all options must agree.
+
+    `variant` names an attribute of the options, a text that tells the features from the usual ones: the metric is then
+    called `<name>_<text>` in tables, unless the matrix gives it a `label`. An empty text changes nothing.
 
     With `screen`, a metric of images compares samples with the training images of their generator and with held-out
     real images. Its object has `compute(samples, train, held_out, groups) -> {name: float}`; the first three are
@@ -234,6 +243,18 @@ class MetricSpec(PluginSpec):
     higher_is_better: bool | None
     extractor: str = ""
     screen: bool = False
+    extractors: Mapping[str, str] = field(default_factory=dict)
+    feature_options: tuple[str, ...] | None = None
+    variant: str | None = None
+
+    def extractor_of(self, options: Any) -> str:
+        """Return the extractor under these options: `domain`, an import path, or an empty text if there is none."""
+        return self.extractors[options.extractor] if self.extractors else self.extractor
+
+    def label_of(self, options: Any) -> str:
+        """Return what the metric is called in tables, under these options."""
+        text = getattr(options, self.variant) if self.variant else ""
+        return f"{self.name}_{text}" if text else self.name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ STAGE_FILE = "stage.json"
 """The file beside the outputs of every finished stage, with its identity, result, attempt and digests of files."""
 
 # Inputs with fixed names are `decode`, `fit`, `train`, `init`, `reference`, `real`, `external`, `samples`,
-# `extra` and `chosen`; the others begin with one of the names below that end in a slash.
+# `extra`, `outside` and `chosen`; the others begin with one of the names below that end in a slash.
 
 EXTERNAL = "external"
 """The decoded images of an external test set, beside `decode`."""
@@ -16,6 +16,9 @@ SAMPLES = "samples"
 
 EXTRA = "extra"
 """The decoded images without labels that a generator is fitted on as well."""
+
+OUTSIDE = "outside"
+"""The decoded images of another data set that an audit compares with those of `decode`."""
 
 CHOSEN = "chosen"
 """The choice of the snapshot that is sampled from."""

@@ -220,7 +220,7 @@ def test_the_matrix_that_it_writes_plans(mine, tmp_path, in_process):
     assert [one["name"] for one in matrix["strategies"]] == ["real-only", "geometric", "oversample", "cgan"]
     planned = in_process("plan", "deep/mine.yaml")
     assert planned.code == 0, planned.err
-    assert "8 cells" in planned.out
+    assert "12 cells" in planned.out
 
 
 def test_a_matrix_is_not_written_over(mine, tmp_path, in_process):

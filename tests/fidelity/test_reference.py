@@ -6,12 +6,10 @@ import torch
 from safetensors.torch import load, save
 
 from derm_bench.fidelity import reference
+from derm_bench.fidelity.by_network import FEATURES, NETWORKS, by_network
 from derm_bench.fidelity.distances import frechet_distance, gaussian_distance, kernel_distance
 from derm_bench.fidelity.reference import (
-    FEATURES,
-    NETWORKS,
     Reference,
-    by_network,
     distort,
     fit_reference,
 )

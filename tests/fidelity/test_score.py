@@ -53,7 +53,8 @@ def spec(name, **more):
 def test_rows_name_the_extractor_and_the_counts():
     rows = score(pictures(4, 10), pictures(3, 12), Means(), {"gap": Gap(), "gap_with_interval": Interval()})
     assert rows[0].pop("ci_low") != rows[0].pop("ci_high")  # NaN: a metric without an interval
-    shared = {"extractor": "means", "n_real": 4, "n_synthetic": 3}
+    note = "all real images have the same features; all synthetic images have the same features"
+    shared = {"extractor": "means", "n_real": 4, "n_synthetic": 3, "note": note}
     assert rows[0] == {"metric": "gap", "value": pytest.approx(6.0)} | shared
     assert rows[1] == {"metric": "gap_with_interval", "value": 1.0, "ci_low": 0.5, "ci_high": 1.5} | shared
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from derm_bench.errors import UserError
+from derm_bench.errors import NoValue, UserError
 from derm_bench.fidelity.score import Scorer
 from derm_bench.specs import Task, load_object
 from derm_bench_plugins.metrics import specs
-from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded, load_weights
+from derm_bench_plugins.metrics.extractors.options import FeatureOptions, FrechetOptions
+from derm_bench_plugins.metrics.inception import InceptionFeatures, InceptionScore, folded
 from derm_bench_plugins.metrics.inception_options import InceptionOptions
 from derm_bench_plugins.metrics.inception_weights import FILE, find_weights, places, preflight
 
@@ -31,11 +32,11 @@ def test_other_weights_at_the_same_place_are_another_identity(tmp_path, monkeypa
     path = tmp_path / FILE
     monkeypatch.setenv("DERM_BENCH_INCEPTION", str(path))
     used = load_object(SPECS["fid"].depends_on)
-    assert used(InceptionOptions()) == {}
+    assert used(FeatureOptions()) == {}
     path.write_bytes(b"one")
-    first = used(InceptionOptions())
+    first = used(FeatureOptions())
     path.write_bytes(b"other")
-    assert used(InceptionOptions()) != first != {}
+    assert used(FeatureOptions()) != first != {}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def weights(tmp_path_factory):
 def test_specs_are_those_of_the_contract_and_light():
     assert list(SPECS) == [
         *("mmd_domain", "fd_domain", "kid_domain", "sharpness", "density_domain", "coverage_domain"),
-        *("nn_accuracy_domain", "fid", "kid", "inception_score"),
+        *("nn_accuracy_domain", "fid", "kid", "fd_infinity", "inception_score"),
         *("density", "coverage", "prdc_precision", "prdc_recall"),
     ]
     assert SPECS["inception_score"].higher_is_better and not SPECS["fid"].higher_is_better
@@ -78,12 +79,12 @@ def test_specs_are_those_of_the_contract_and_light():
 
 
 def test_preflight_without_weights_says_what_to_put_where(tmp_path):
-    (problem,) = load_object(SPECS["fid"].preflight)(InceptionOptions())
+    (problem,) = load_object(SPECS["fid"].preflight)(FeatureOptions())
     place = tmp_path / "torch-home" / "hub" / "checkpoints" / FILE
     assert str(place) in problem and "https://github.com/toshas/torch-fidelity" in problem
     assert "DERM_BENCH_INCEPTION" in problem and "weights: PATH" in problem and "mmd_domain" in problem
     with pytest.raises(UserError, match="Inception weights are missing"):
-        load_object(SPECS["fid"].extractor)(InceptionOptions(), "cpu")
+        load_object(SPECS["fid"].extractor_of(FeatureOptions()))(FeatureOptions(), "cpu")
 
 
 def test_a_named_file_wins_over_the_variable_over_the_cache(tmp_path, monkeypatch):
@@ -105,8 +106,8 @@ def test_weights_that_are_code_or_another_network_are_refused(tmp_path):
             return (Path.touch, (tmp_path / "exploded",))
 
     torch.save(Bomb(), tmp_path / "bomb.pth")
-    with pytest.raises(UserError, match=r"bomb\.pth: cannot be read as weights"):
-        load_weights(tmp_path / "bomb.pth")
+    with pytest.raises(UserError, match=r"bomb\.pth: the weights cannot be read"):
+        InceptionFeatures(tmp_path / "bomb.pth", "cpu")
     assert not (tmp_path / "exploded").exists()
     torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"not the weights of torch-fidelity's InceptionV3"):
@@ -134,9 +135,13 @@ def test_values_agree_with_torch_fidelity(weights):
         feature_extractor_weights_path=str(weights), cache=False, cuda=False,
         save_cpu_ram=True, verbose=False,
     )  # fmt: skip
-    options = InceptionOptions(weights=weights)
-    names = ("fid", "kid", "inception_score")
-    scorer = Scorer([(SPECS[name], options) for name in names], Task(("a",), 32))
+    uses = [
+        (SPECS["fid"], FrechetOptions(weights=weights, min_images=10)),
+        (SPECS["kid"], FeatureOptions(weights=weights)),
+        (SPECS["inception_score"], InceptionOptions(weights=weights)),
+    ]
+    scorer = Scorer(uses, Task(("a",), 32))
+    assert len(scorer) == 1, "one pass over the images serves all three"
     rows = {row["metric"]: row for row in scorer.rows(scorer.features(real), scorer.features(fake))}
     assert min(theirs["frechet_inception_distance"], theirs["kernel_inception_distance_mean"]) > 0.01
     assert rows["fid"]["value"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
@@ -178,14 +183,17 @@ def test_inception_score_is_exp_of_the_mutual_information_by_hand():
     value, low, high = metric.intervals(features, features)["inception_score"]
     assert value == pytest.approx(np.mean(scores), rel=1e-6)
     assert high - low == pytest.approx(2 * 2.262157 * np.std(scores, ddof=1) / np.sqrt(10), rel=1e-6)
-    assert np.isnan(metric.compute(features, features[:9])["inception_score"])
+    with pytest.raises(NoValue, match="10 splits need at least 10 images, not 9"):
+        metric.compute(features, features[:9])
+    assert InceptionScore(weight, splits=5).compute(features, features[:9])["inception_score"] >= 1
 
 
 def test_distance_metrics_give_value_and_interval_under_their_own_names():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(40, 6)), rng.normal(size=(40, 6)) + 0.5
     for name in ("fd_domain", "kid_domain", "fid", "kid"):
-        metric = load_object(SPECS[name].create)(SPECS[name].options(), Task(("a",), 64))
+        own = {"min_images": 40} if name == "fid" else {}
+        metric = load_object(SPECS[name].create)(SPECS[name].options(**own), Task(("a",), 64))
         value, low, high = metric.intervals(real, fake)[name]
         assert metric.compute(real, fake) == {name: pytest.approx(value)}
         assert low < value < high

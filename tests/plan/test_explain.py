@@ -59,7 +59,7 @@ def changed(path: str, value: object) -> dict:
         ),
         ("numerics/threads", 1, "numerics.threads 2 -> 1"),
         ("numerics/versions/torch", "2.12", "torch 2.11 -> 2.12"),
-        ("protocol", "2", "protocol version 1 -> 2"),
+        ("protocol", "3", "protocol version 2 -> 3"),
     ],
 )
 def test_each_input_is_named(path, value, said):

@@ -227,7 +227,7 @@ def inputs(store, key):
 
 def test_the_nearest_of_a_copied_image_is_that_image_in_features_too():
     images = torch.randint(0, 256, (9, 3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
-    reference = Reference(Network(2))
+    reference = Reference(torch.nn.ModuleList([Network(2)]))
     where, lengths = nearest(torch.from_numpy(reference.features(images[[4, 7]])),
                              torch.from_numpy(reference.features(images)), 3)  # fmt: skip
     assert where[:, 0].tolist() == [4, 7] and where.shape == lengths.shape == (2, 3)
@@ -299,7 +299,7 @@ def test_states_of_an_image_are_in_order_and_the_last_is_what_is_kept():
     assert heads == ["as read", "negative", "at 16 px", "darker"] and len(states) == 4
     assert [state.shape[0] for state in states] == [160, 160, 16, 16]
     assert np.abs(states[0].astype(int) + states[1] - 255).max() <= 2
-    item = decode._fit(RawImage(raw), 16, "center-crop", steps)
+    item = next(decode._fitted([RawImage(raw)], 16, "center-crop", steps))
     assert np.array_equal(states[-1], item.pixels)
 
 

@@ -78,7 +78,7 @@ def test_features_of_the_reference_network_are_float32_too():
     allow_tf32(True)
     network, seen = Network(2), []
     network.register_forward_hook(lambda *_: seen.append(tf32()))
-    Reference(network).features(torch.zeros(4, 3, 64, 64, dtype=torch.uint8))
+    Reference(torch.nn.ModuleList([network])).features(torch.zeros(4, 3, 64, 64, dtype=torch.uint8))
     assert seen == [(False, False)] and tf32() == (True, True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from derm_bench.training.resize import fit_square, resize_images
+from derm_bench.training.resize import fit_square, fit_squares, resize_images
 
 
 @pytest.fixture
@@ -42,3 +42,16 @@ def test_real_images_are_resized_as_synthetic_ones_are():
     square, _ = fit_square(pixels, None, 64, "squash")
     synthetic = resize_images(torch.from_numpy(pixels).permute(2, 0, 1)[None], 64)
     assert abs(torch.from_numpy(square).permute(2, 0, 1).int() - synthetic[0].int()).max() <= 1
+
+
+def test_images_of_several_sizes_become_the_same_squares_together_as_alone():
+    sizes = [(30, 40), (50, 20), (30, 40), (16, 16), (300, 400)]
+    images = [
+        np.random.default_rng(k).integers(0, 256, (*size, 3), dtype=np.uint8) for k, size in enumerate(sizes)
+    ]
+    for how in ("center-crop", "squash", "pad"):
+        together = fit_squares(images, 16, how)
+        assert all(
+            np.array_equal(one, fit_square(image, None, 16, how)[0])
+            for one, image in zip(together, images, strict=True)
+        )

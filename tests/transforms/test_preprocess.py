@@ -23,7 +23,7 @@ from derm_bench.plan.planner import make_plan
 from derm_bench.plugins import Plugins
 from derm_bench.specs import RawImage, Task, create
 from derm_bench.stages.context import Device, StageContext
-from derm_bench.stages.decode import Steps, _fit, decode, sharpness
+from derm_bench.stages.decode import Steps, _fitted, decode, sharpness
 from derm_bench.stages.preprocessing import preprocessing
 from derm_bench.training.resize import fit_square
 from derm_bench.worker.lookup import Lookup
@@ -175,7 +175,7 @@ def test_the_mask_stays_on_the_lesion_whatever_is_enlarged(how):
     assert [len(steps.before), len(steps.after)] == [2, 1], (
         "the order stays: gamma, too, comes before resizing"
     )
-    planes, kept, *_ = _fit(RawImage(pixels, mask), 32, how, steps)
+    planes, kept, *_ = next(_fitted([RawImage(pixels, mask)], 32, how, steps))
     assert planes.shape == (32, 32, 3) and kept.shape == (32, 32, 1)
     dark = (planes[..., 0] > 30) & (planes[..., 0] < 150)
     assert (dark != (kept[..., 0] > 0)).mean() < 0.04
@@ -192,7 +192,7 @@ def test_the_bilateral_filter_runs_before_the_resize_as_in_paper_004_or_after_it
     photograph = pigment_network()
     first, last = make("bilateral"), make("bilateral", before_resize=False)
     decoded = {
-        name: _fit(RawImage(photograph, None), 64, "center-crop", Steps.of(steps)).pixels
+        name: next(_fitted([RawImage(photograph, None)], 64, "center-crop", Steps.of(steps))).pixels
         for name, steps in {"before": [first], "after": [last], "never": []}.items()
     }
     assert np.array_equal(decoded["before"], fit_square(first(photograph), None, 64, "center-crop")[0])
@@ -236,7 +236,7 @@ def test_what_a_mask_cannot_follow_is_refused():
             return pixels[:, 5:]
 
     with pytest.raises(UserError, match=r"Shift made \[60, 75, 3\] of \[60, 80, 3\]"):
-        _fit(RawImage(np.zeros((60, 80, 3), np.uint8)), 32, "pad", Steps.of([Shift()]))
+        next(_fitted([RawImage(np.zeros((60, 80, 3), np.uint8))], 32, "pad", Steps.of([Shift()])))
 
 
 STAGES = {"decode": decode, "sheet": preprocessing}

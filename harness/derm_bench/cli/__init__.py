@@ -22,6 +22,10 @@ COMMANDS = {
         "Show the cells and stages of a matrix, and which of them are cached.",
     ),
     "report": ("derm_bench.cli.report:report", "Make the figures and the report of a run directory again."),
+    "answer": (
+        "derm_bench.cli.answer:answer",
+        "Answer the questions that a finished run settles, or say what would be needed.",
+    ),
     "verify": (
         "derm_bench.cli.verify:verify_command",
         "Check the digests of a run directory, and compute its scores again.",

@@ -18,7 +18,14 @@ SHOWN = 50
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @store_option
-def report(run_dir: Path, store: Path | None) -> int:
+@click.option(
+    "--paper",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="OUT",
+    help="Also write tables (LaTeX, Markdown), figures (PDF), methods and a checklist for a paper into the folder OUT.",
+)
+def report(run_dir: Path, store: Path | None, paper: Path | None) -> int:
     """Make the figures and the report of RUN_DIR again from its own files; nothing is trained. With --store, or if
     files are missing that your store can give, the tables are rebuilt from the records first.
 
@@ -41,4 +48,10 @@ def report(run_dir: Path, store: Path | None) -> int:
     if len(done.lost) > SHOWN:
         say(f"warning: {len(done.lost) - SHOWN} more files are missing", err=True)
     say(str(run_dir / "report.html"))
+    if paper is not None:
+        from derm_bench.paper.kit import MAIN, write_kit
+        from derm_bench.report.data import ReportData
+
+        write_kit(ReportData.load(run_dir), paper)
+        say(str(paper / MAIN))
     return 0

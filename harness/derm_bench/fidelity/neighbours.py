@@ -2,7 +2,8 @@
 neighbourhoods.
 
 Features are float64 [N,D]. The neighbourhood of an image is the ball around it that reaches to its k-th nearest
-neighbour on its own side, not counting itself; k = 5, or the number of images of the side minus one if that is less.
+neighbour on its own side, not counting itself; k = 5 unless it is given, or the number of images of the side minus one
+if that is less.
 Distances are Euclidean. A point on the boundary is outside, as in the authors' code, so that equal sets have density
 1.
 
@@ -33,31 +34,33 @@ from derm_bench.fidelity.distances import GROUPS, Floats, Indices, Interval, dea
 K = 5
 # Nearest neighbours stored for each image. Leaving out a twentieth of the images rarely leaves fewer than K of them.
 KEPT = 64
+MAX_K = 32
+"""The largest k that may be asked for: half of the stored neighbours."""
 # Squared distances below this share of the largest squared length are attributed to rounding and count as 0.
 SAME = 1e-12
 # A point is inside a ball if its squared distance is smaller by more than this share, so that ties are outside.
 RIM = 1e-9
 
 
-def density(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def density(real: Floats, fake: Floats, groups: int = GROUPS, k: int = K) -> Interval:
     """Return the mean number of real balls that contain a synthetic image, divided by k: at least 0, unbounded
     above."""
-    return _measured(real, fake, groups, lambda inside: float(inside.sum()) / inside.shape[1], per_k=True)
+    return _measured(real, fake, groups, k, lambda inside: float(inside.sum()) / inside.shape[1], per_k=True)
 
 
-def coverage(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def coverage(real: Floats, fake: Floats, groups: int = GROUPS, k: int = K) -> Interval:
     """Return the share of real balls that contain a synthetic image, in [0,1]."""
-    return _measured(real, fake, groups, lambda inside: float(inside.any(dim=1).double().mean()), high=1.0)
+    return _measured(real, fake, groups, k, lambda inside: float(inside.any(dim=1).double().mean()), high=1.0)
 
 
-def precision(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def precision(real: Floats, fake: Floats, groups: int = GROUPS, k: int = K) -> Interval:
     """Return the share of synthetic images inside a real ball, in [0,1]."""
-    return _measured(real, fake, groups, lambda inside: float(inside.any(dim=0).double().mean()), high=1.0)
+    return _measured(real, fake, groups, k, lambda inside: float(inside.any(dim=0).double().mean()), high=1.0)
 
 
-def recall(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
+def recall(real: Floats, fake: Floats, groups: int = GROUPS, k: int = K) -> Interval:
     """Return the share of real images inside the ball of a synthetic image, in [0,1]."""
-    return precision(fake, real, groups)
+    return precision(fake, real, groups, k)
 
 
 def two_sample_accuracy(real: Floats, fake: Floats, groups: int = GROUPS) -> Interval:
@@ -93,6 +96,7 @@ def _measured(
     centres: Floats,
     points: Floats,
     groups: int,
+    k_wanted: int,
     measure: Callable[[torch.Tensor], float],
     *,
     per_k: bool = False,
@@ -109,7 +113,7 @@ def _measured(
 
     def value(without: tuple[Indices, Indices] | None) -> float:
         keep_x, keep_y = _kept(len(x), without and without[0]), _kept(len(y), without and without[1])
-        k = min(K, int(keep_x.sum()) - 1)
+        k = min(k_wanted, int(keep_x.sum()) - 1)
         inside = between < (balls.radii(k, keep_x) * (1 - RIM))[:, None]
         if without is not None:
             inside = inside[keep_x][:, keep_y]

@@ -22,18 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from derm_bench.fidelity.by_network import FEATURES, NETWORKS
 from derm_bench.images import ImageSet
 from derm_bench.training.precision import full_float32
 from derm_bench.training.resize import resize_images
 
-NETWORKS = 4
 SIZE = 64
 WIDTHS = (16, 32, 64)
 POOLED = 2
-FEATURES = WIDTHS[2] * POOLED**2
-"""Features per network."""
 SEED = 20_261_101
-UPDATES = 150
+UPDATES = 100
 BATCH = 64
 LR = 3e-3
 WEIGHT_DECAY = 0.05
@@ -129,14 +127,8 @@ class Reference:
         return torch.cat(found, 1)
 
 
-def by_network(features: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Return the features [N,256] of each network, given those of `Reference`. Features of another length are taken for
-    those of one network."""
-    return np.split(features, NETWORKS if features.shape[1] == NETWORKS * FEATURES else 1, axis=1)
-
-
 def fit_reference(train: ImageSet, device: str | torch.device = "cpu") -> dict[str, Tensor]:
-    """Fit the networks to the whole training split, in about 20 s on two cores. Returns their state dict on the CPU.
+    """Fit the networks to the whole training split, in under a minute on two cores. Return their state dict on the CPU.
 
     Classes are drawn equally often. On the CPU, the same images give the same state for any number of threads, of which
     each network takes one, and any memory layout of the images. TF32 is not used. Raises ValueError if there are no

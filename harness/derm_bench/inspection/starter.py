@@ -43,7 +43,7 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     yield f"name: {_value(name)}"
     yield "datasets:"
     yield from _dataset(file, reader, facts, used)
-    yield "seeds: [0, 1]                     # two runs of each arm; use at least five for a result that you report"
+    yield "seeds: [0, 1, 2]                  # intervals and verdicts need three runs of each arm; report five or more"
     yield "budget: {updates: 150}            # of every classifier, the same in every arm; a study needs 1,000 or more"
     yield "strategies:"
     yield "  - {name: real-only}"

@@ -16,6 +16,7 @@ from derm_bench.matrix.model import PERMITS, ClassifierEntry, Matrix, PerClass
 from derm_bench.matrix.names import name_problems
 from derm_bench.matrix.options import PluginLookup
 from derm_bench.matrix.provenance import lacks_statement, stated_by
+from derm_bench.matrix.questions import refusals
 from derm_bench.matrix.required_plugins import Kind, Required, Use, requirements
 from derm_bench.matrix.strategy_checks import strategy_problems
 from derm_bench.scoring.names import METRICS, PER_CLASS
@@ -274,6 +275,10 @@ def _comparisons(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:
                         (*at, key), f"no {key} is labelled '{name}'", did_you_mean(name, labels[key])
                     )
     yield from _primary(matrix, plugins)
+    if matrix.compare.questions:
+        plain = matrix.model_dump(mode="json", by_alias=True, exclude={"file"})
+        for index, message, hint in refusals(plain):
+            yield Problem(("compare", "questions", index), message, hint)
 
 
 def _primary(matrix: Matrix, plugins: PluginLookup) -> Iterator[Problem]:

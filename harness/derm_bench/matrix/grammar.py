@@ -19,7 +19,7 @@ from derm_bench.matrix.model import (
     ExecutorUse,
     GeneratorUse,
     Matrix,
-    PluginUse,
+    MetricUse,
     Seeds,
 )
 from derm_bench.matrix.options import PluginLookup, compose_options
@@ -32,7 +32,7 @@ ENTRY_KINDS: dict[type[BaseModel], str] = {
     GeneratorUse: "generator",
     ClassifierUse: "classifier",
     ClassifierEntry: "classifier",
-    PluginUse: "metric",
+    MetricUse: "metric",
     ExecutorUse: "executor",
     TransformUse: "transform",
 }

@@ -21,7 +21,7 @@ from derm_bench.matrix.model import (
     DatasetEntry,
     ExecutorUse,
     Matrix,
-    PluginUse,
+    MetricUse,
     StrategyEntry,
     TestSet,
 )
@@ -31,7 +31,7 @@ from derm_bench.matrix.overrides import apply_preset, apply_set
 from derm_bench.matrix.short_forms import expand_short_forms
 from derm_bench.matrix.sweep import Point, expand_sweep
 from derm_bench.matrix.unsupported import refuse_unsupported
-from derm_bench.specs import ClassifierSpec
+from derm_bench.specs import ClassifierSpec, MetricSpec
 from derm_bench.yamlio import load_yaml
 
 DEFAULT_METRICS = (
@@ -234,9 +234,17 @@ class _Loader(NestedEntryReader):
         use = self.classifier_use(grader, where.child("synthetic", "filter", "classifier"))
         return {"synthetic": {**synthetic, "filter": {**stated, "classifier": use}}}
 
-    def metric(self, raw: Any, where: Where) -> PluginUse | None:
-        data = self.plugin_entry(PluginUse, raw, where, {})
-        return None if data is None else self.build(PluginUse, data, raw, where)
+    def metric(self, raw: Any, where: Where) -> MetricUse | None:
+        data = self.plugin_entry(MetricUse, raw, where, {})
+        if data is None:
+            return None
+        spec: MetricSpec = self.plugins.get("metric", raw["name"])
+        if data.get("label") and spec.level != "images":
+            message = f"'{spec.name}' is a metric of predictions, and its column has its name"
+            self.report(where.child("label"), message, "leave label out")
+            return None
+        data["label"] = data.get("label") or spec.label_of(data["options"])
+        return self.build(MetricUse, data, raw, where)
 
     def executor(self, raw: Any) -> ExecutorUse | None:
         where = Where(("executor",))

@@ -67,6 +67,16 @@ class PluginUse(Options):
     options: Any = Field(None, description="options of the plugin, written beside its name")
 
 
+class MetricUse(PluginUse):
+    """A metric by name, with its validated options."""
+
+    label: str = Field(
+        "",
+        description="of a metric of images: its name in tables; default the metric's name, followed by that of its "
+        "extractor if it is not the usual one",
+    )
+
+
 class ExecutorUse(PluginUse):
     """An executor by name, with its validated options."""
 
@@ -343,7 +353,9 @@ class Compare(Options):
         description="pairs of {strategy, classifier, dataset}; the second of a pair is the baseline",
     )
     questions: tuple[int, ...] = Field(
-        (), description="numbers of the questions that `answer` answers; not supported by this version"
+        (),
+        max_length=12,
+        description="numbers of the questions that `answer` answers, 1 to 12; default all whose arms the matrix has",
     )
 
 
@@ -403,7 +415,7 @@ class Matrix(Options):
     )
     strategies: tuple[StrategyEntry, ...] = Field(description="how training sets are made")
     classifiers: tuple[ClassifierEntry, ...] = Field((), description="the classifiers to train")
-    metrics: tuple[PluginUse, ...] = Field(
+    metrics: tuple[MetricUse, ...] = Field(
         description="metrics beside the classification metrics, which are always computed; default the _domain family"
     )
     snapshots: Snapshots = Field(Snapshots(), description="which states of generators to keep and score")

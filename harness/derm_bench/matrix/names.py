@@ -31,7 +31,7 @@ def name_problems(matrix: Matrix) -> Iterator[Problem]:
     yield from _unique("strategies", [entry.name for entry in matrix.strategies], hint)
     yield from _unique("classifiers", [entry.label for entry in matrix.classifiers], label)
     yield from _unique("test_sets", [entry.name for entry in matrix.test_sets], "give one another name")
-    yield from _unique("metrics", [entry.name for entry in matrix.metrics], "name it once")
+    yield from _unique("metrics", [entry.label for entry in matrix.metrics], f"name it once, or {label}")
     for index, strategy in enumerate(matrix.strategies):
         if strategy.name == CONTROL:
             message = "a strategy cannot be called 'control': fidelity.csv lists the controls under this name"

@@ -11,8 +11,6 @@ from derm_bench.yamlio import KeyPath
 
 def refuse_unsupported(matrix: Matrix) -> Iterator[Problem]:
     """Yields one problem for each use of something that this version cannot run."""
-    if matrix.compare.questions:
-        yield _refusal(("compare", "questions"), "answering questions", "leave it out")
     if matrix.analysis.sweeps == "best_on_val":
         yield _refusal(("analysis", "sweeps"), "sweeps: best_on_val", "write all")
 

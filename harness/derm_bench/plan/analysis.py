@@ -14,7 +14,11 @@ from derm_bench.rundir.table_rows import rows_of, table_stages
 # The parts of a matrix that statistics and figures depend on: whole sections, and for other sections some fields of
 # each entry.
 USED_OF_MATRIX = ("name", "analysis", "budget", "compare", "protocol")
-USED_OF_ENTRIES = {"datasets": ("label", "size"), "strategies": ("name", "seed_offset"), "metrics": ("name",)}
+USED_OF_ENTRIES = {
+    "datasets": ("label", "size"),
+    "strategies": ("name", "seed_offset"),
+    "metrics": ("name", "label"),
+}
 
 
 def add_analysis(book: StageBook) -> None:

@@ -13,7 +13,7 @@ from derm_bench.image_list import ListedImage, write_list
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
-from derm_bench.plan.audits import enter_audit
+from derm_bench.plan.audits import Outsiders, enter_audit, enter_outside_audit
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import Selection, divided_groups, missing_classes, plan_split, select
@@ -127,6 +127,17 @@ class DataPlanner:
             view, known = self.view(label, seed, 1.0), self.known_groups[label]
             enter_audit(self.book, (label, seed), view, self.decode(label), known, self.licences[label])
         return self.plan.splits[label, seed]
+
+    def audit_outside(self, cell: Cell, label: str, use: str, split: PlannedSplit) -> None:
+        """Enters the audit of a data set that is used beside the split of a cell: as a test set, or as extra images of
+        a generator."""
+        own, seed = cell.dataset, cell.split_seed
+        self.split(own, seed)
+        others = Outsiders(label, use, split, self.cleaning(label))
+        decodes = self.decode(own), self.decode(label)
+        enter_outside_audit(
+            self.book, (own, seed), self.view(own, seed, 1.0), decodes, others, self.known_groups[own]
+        )
 
     def counts(self, cell: Cell) -> Counter[str]:
         """The number of real training images of a cell, per class."""

@@ -54,6 +54,7 @@ class ExtraData:
         if shown:
             self.plan.splits[label, 0] = split
         self.plan.data[split.digest] = split.csv
+        self.data.audit_outside(cell, label, "extra", split)
         params = {
             "split": split.digest,
             "classes": split.classes,

@@ -105,6 +105,7 @@ USED_OF_SPECS = (
     "reads",
     "level",
     "extractor",
+    "feature_options",
     "phase",
     "higher_is_better",
     "batch_option",

@@ -169,6 +169,14 @@ _BUILT_IN = (
         feeds=("audit",),
     ),
     StageKind(
+        name="audit-outside",
+        word="audit",
+        function="derm_bench.stages.audit_outside:audit_outside",
+        params=p.AuditOutside,
+        title="audit {other} beside {label} with split seed {seed_number}",
+        on_device=False,
+    ),
+    StageKind(
         name="audit-gate",
         word="audit",
         function="derm_bench.stages.audit_gate:audit_gate",

@@ -107,6 +107,15 @@ class PlannedAudit:
     gate: str
 
 
+@dataclass(frozen=True)
+class PlannedOutsideAudit:
+    """The audit of images from elsewhere beside a split. `dataset` names both data sets."""
+
+    dataset: str
+    split_seed: int
+    key: str
+
+
 @dataclass
 class Plan:
     """All the work of a run.
@@ -117,6 +126,7 @@ class Plan:
     trained on: those of `init` and of external test sets. tests: the labels of the latter, by the data set of the cells
     and the test set. analysis: the stages of statistics and figures, by kind; they run after all other stages have
     ended. audits: one per split; no stage that reads images under a split starts before the gate of its audit.
+    outside_audits: one for each external test set and all extra data beside a split; nothing waits for them.
     """
 
     matrix: Matrix
@@ -127,6 +137,7 @@ class Plan:
     fits: list[PlannedFit] = field(init=False, default_factory=list)
     required: list[PlannedRequired] = field(init=False, default_factory=list)
     audits: list[PlannedAudit] = field(init=False, default_factory=list)
+    outside_audits: list[PlannedOutsideAudit] = field(init=False, default_factory=list)
     pictures: dict[str, list[str]] = field(init=False, default_factory=dict)
     sheets: dict[str, str] = field(init=False, default_factory=dict)
     splits: dict[tuple[str, int], PlannedSplit] = field(init=False, default_factory=dict)
@@ -150,6 +161,7 @@ class Plan:
         found = itertools.chain(
             self.decodes.values(),
             *((audit.key, audit.gate) for audit in self.audits),
+            (audit.key for audit in self.outside_audits),
             *((fit.key, fit.health) for fit in self.fits),
             (required.key for required in self.required),
             *((planned.train, *planned.evaluations.values()) for planned in self.cells),

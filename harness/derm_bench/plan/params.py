@@ -83,6 +83,16 @@ class Audit(View):
 
 
 @dataclass(kw_only=True, slots=True)
+class AuditOutside(View):
+    """What the images of another data set share with a split. `use`: test or extra; `other`: the parameters of their
+    view (`split`, `classes`, `size`, `clean`, `select_on_test`); `known_groups` as in `Audit`."""
+
+    use: str
+    other: Json
+    known_groups: str | None
+
+
+@dataclass(kw_only=True, slots=True)
 class AuditGate:
     """Whether anything may be trained after an audit; `permits` are those of the matrix."""
 

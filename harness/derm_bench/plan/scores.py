@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from derm_bench.fidelity.halves import ENOUGH, MAX_IMAGES, Compared, compared_with, split_halves
-from derm_bench.matrix.model import Cell, Matrix, PluginUse, StrategyEntry
+from derm_bench.matrix.model import Cell, Matrix, MetricUse, StrategyEntry
 from derm_bench.plan import params as p
 from derm_bench.plan.amounts import ALL
 from derm_bench.plan.book import Entry, StageBook
@@ -25,16 +25,24 @@ CHOOSES = "mmd_domain"
 
 
 class Measured(NamedTuple):
-    """Image metrics, as parameters of a stage, and whether one of them needs the reference network."""
+    """Image metrics, as parameters of a stage, whether one of them needs the reference network, and the import paths of
+    the extractors that their options choose."""
 
-    uses: Sequence[PluginUse]
+    uses: Sequence[MetricUse]
     params: Sequence[Mapping[str, Any]]
     uses_reference: bool
+    extractors: tuple[str, ...]
 
     @classmethod
-    def of(cls, book: StageBook, uses: Sequence[PluginUse]) -> Measured:
-        domain = any(book.plugins.get("metric", use.name).extractor == "domain" for use in uses)
-        return cls(uses, [book.metric(use.name, use.options) for use in uses], domain)
+    def of(cls, book: StageBook, uses: Sequence[MetricUse]) -> Measured:
+        specs = [(book.plugins.get("metric", use.name), use) for use in uses]
+        domain = any(spec.extractor == "domain" for spec, _ in specs)
+        chosen = dict.fromkeys(spec.extractor_of(use.options) for spec, use in specs if spec.extractors)
+        params = [
+            book.metric(use.name, use.options) | ({} if use.label in ("", use.name) else {"label": use.label})
+            for use in uses
+        ]
+        return cls(uses, params, domain, tuple(chosen))
 
 
 class Scores:
@@ -91,7 +99,7 @@ class Scores:
         use = strategy.generator
         assert use is not None
         spec = self.book.plugins.get("metric", CHOOSES)
-        by = Measured.of(self.book, [PluginUse(name=CHOOSES, options=spec.options())])
+        by = Measured.of(self.book, [MetricUse(name=CHOOSES, options=spec.options())])
         steps = (*self.fits.snapshots[fit], None)
         inputs = {}
         for name, step in itertools.product(names, steps):
@@ -195,6 +203,7 @@ class Scores:
             plugins=[("metric", use.name) for use in by.uses],
             words=words,
             local={"metrics": [self.book.hashed(use.options).paths for use in by.uses]},
+            code=by.extractors,
         )
         return self.book.enter(kind, params, entry)
 

@@ -68,6 +68,7 @@ class CellTests:
             "clean": clean,
             "shared": "drop" if clean["duplicates"] == "drop" else "keep" if allowed else "refuse",
         }
+        self.data.audit_outside(cell, label, "test", self.plan.splits[label, 0])
         return Tested(params, {EXTERNAL: self.data.decode(label)}, f" on {test_set.name}")
 
     def _synthetic(

@@ -63,6 +63,12 @@ class ReportData:
         return [row for row in to_rows(self.frames["fidelity"]) if number(row["value"]) is not None]
 
     @cached_property
+    def without_value(self) -> list[Row]:
+        """The rows of fidelity.csv that say why they have no value."""
+        rows = to_rows(self.frames["fidelity"])
+        return [row for row in rows if number(row["value"]) is None and row.get("note")]
+
+    @cached_property
     def composition(self) -> list[Row]:
         """The rows of composition.csv."""
         return list(to_rows(self.frames["composition"]))

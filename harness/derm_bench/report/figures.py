@@ -57,7 +57,7 @@ def make_figures(data: ReportData, out: Path) -> list[FigureFile]:
     out.mkdir(parents=True, exist_ok=True)
     files: list[FigureFile] = []
     with plots.style():
-        for name, title, caption, section, figure in _draw(data):
+        for name, title, caption, section, figure in all_figures(data):
             if figure is None:
                 continue
             file = f"{len(files) + 1:02d}-{slug(name)}.svg"
@@ -88,7 +88,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9.@=]+", "-", name).strip("-.")[:80] or "figure"
 
 
-def _draw(data: ReportData) -> Iterator[Drawn]:
+def all_figures(data: ReportData) -> Iterator[Drawn]:
+    """Yields every figure of a report, inside of `plots.style`; None in place of one without values in the data."""
+    """Yields every figure of a report; None in place of one that the data have no values for."""
     classes, scored = data.scored()
     done = [
         group

@@ -40,13 +40,19 @@ _TERMS = {
     "coverage_domain": "Share of real images with a synthetic one within their 5th-neighbour distance, on the same "
     "features; higher is better, and other real images reach about 0.97.",
     "fid": "Fréchet Inception distance; lower is better. It is biased upwards for few images: compare equal counts.",
+    "fd_infinity": "The same, extrapolated to infinitely many images, which takes away most of the bias.",
     "kid": "Kernel Inception distance; lower is better. It is unbiased, which suits few images.",
-    "density": "Density as for the domain network, on Inception features; higher is better.",
-    "coverage": "Coverage as for the domain network, on Inception features; higher is better.",
+    "density": "Density as for the domain network, on Inception features, or those of the network that follows in the "
+    "name; higher is better.",
+    "coverage": "Coverage as for the domain network, on the same features; higher is better.",
     "prdc_precision": "Share of synthetic images within the 5th-neighbour distance of a real one; higher is better.",
     "prdc_recall": "Share of real images within the 5th-neighbour distance of a synthetic one; higher is better.",
     "inception_score": "Confidence and variety of ImageNet predictions; higher is better, but it says little of skin.",
 }  # fmt: skip
+
+
+_ON_NETWORKS = ("fid", "kid", "fd_infinity", "density", "coverage", "prdc_precision", "prdc_recall")
+"""Metrics that may be computed on the features of other networks; their names are followed by that of the network."""
 
 
 def glossary(metrics: Iterable[str], level: str) -> list[tuple[str, str]]:
@@ -74,4 +80,6 @@ def glossary(metrics: Iterable[str], level: str) -> list[tuple[str, str]]:
 
 
 def _of(metric: str, term: str) -> bool:
-    return term in {"precision", "recall", "f1", "auc"} and metric.startswith(f"{term}_")
+    if metric in _TERMS:
+        return False
+    return term in {"precision", "recall", "f1", "auc", *_ON_NETWORKS} and metric.startswith(f"{term}_")

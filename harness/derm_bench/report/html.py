@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import audit, comparisons, memorization, pictures, view
+from derm_bench.report import audit, comparisons, extractors, memorization, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
@@ -95,7 +95,11 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "all_metrics": [_laid_out(t) for t in view.all_metrics(data)],
         "fidelity": [
             _laid_out(t)
-            for t in (*filter(None, [view.health(data), memorization.screens(data)]), *view.fidelity(data))
+            for t in (
+                *filter(None, [view.health(data), memorization.screens(data)]),
+                *view.fidelity(data),
+                *extractors.tables(data),
+            )
         ],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
@@ -134,6 +138,11 @@ class _Layout:
 
 
 _NUMERIC = re.compile(r"[+\-–−]?[\d.,]*( .*)?$")
+
+
+def _of_images(data: ReportData) -> list[Table]:
+    health = view.health(data)
+    return [*([health] if health else []), *view.fidelity(data), *extractors.tables(data)]
 
 
 def _laid_out(table: Table) -> _Layout:

@@ -8,6 +8,7 @@ from typing import Any
 
 from derm_bench.plain_text import listed
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
+from derm_bench.report.extractors import disagreements
 
 CONTROLS = ("duplicate", "noise", "blur", "shuffled-label", "more-real", "bottleneck")
 """Generators whose images carry nothing new, so that an arm with them shows what the class balance alone does."""
@@ -43,7 +44,7 @@ def keep_in_mind(data: ReportData) -> list[str]:
         found.append(_missing(data, missing))
     if data.results and not data.baselines:
         found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
-    return unique([*found, *one_class(data), *changed_shares(data)])
+    return unique([*found, *one_class(data), *changed_shares(data), *disagreements(data)])
 
 
 def _missing(data: ReportData, cells: Collection[str]) -> str:

@@ -106,6 +106,13 @@ def save(fig: Figure, path: Path) -> None:
     FigureCanvasSVG(fig).print_svg(path, metadata={"Date": None, "Creator": "derm-bench"})
 
 
+def save_pdf(fig: Figure, path: Path) -> None:
+    """Writes a PDF without a date."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    FigureCanvasPdf(fig).print_pdf(path, metadata={"CreationDate": None, "Creator": "derm-bench"})
+
+
 def short(label: str, width: int = 26) -> str:
     """A label that fits beside an axis: it is broken after a comma, dash, bracket, slash or space, and its middle is
     omitted if it is very long."""

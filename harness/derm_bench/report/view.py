@@ -224,6 +224,8 @@ def _fidelity(data: ReportData, place: Sequence[str], metric: str, rows: Sequenc
     better = data.direction(metric)
     note = f"Mean, and range over seeds{better and f'; {better}'}. Extractor: {extractor or 'not recorded'}; "
     note += f"reference: {reference or 'not recorded'}."
+    said = unique(f"{r['class'] or 'all'}: {r['note']}" for r in rows if r.get("note"))
+    note += f" {'; '.join(said)}." if said else ""
     header = ["images of", "generator", *(c or "all" for c in classes), "images per side", "seeds"]
     return Table(f"{group_title(place)}: {plots.metric_label(metric)}", header, body, note)
 

@@ -63,12 +63,14 @@ def audits_of(stages: RunStages, records: Records) -> Iterator[tuple[dict[str, A
     folder of its contact sheets."""
     protocol = stages.matrix.get("protocol") or {}
     permits = protocol.get("allow") or () if isinstance(protocol, Mapping) else ()
-    for split in stages.splits:
-        folder = records.folder(split.audit) if split.audit else None
+    of_splits = [(split.dataset, split.seed, split.audit) for split in stages.splits if split.audit]
+    outside = [(audit.dataset, audit.seed, audit.key) for audit in stages.outside]
+    for dataset, seed, key in (*of_splits, *outside):
+        folder = records.folder(key)
         if folder is not None:
             document = read_json(folder / AUDIT_FILE)
             findings = judged(document["findings"], permits)
-            head = {"dataset": split.dataset, "split_seed": split.seed}
+            head = {"dataset": dataset, "split_seed": seed}
             yield {**head, **document, "findings": findings}, folder
 
 

@@ -54,8 +54,9 @@ class Writing:
 
     provenance: versions and machine (the keys `manifest.PROVENANCE`). statuses: status and error of each stage that is
     not done. failures: sentences about the stages that failed, which become warnings. splits: the CSV file of each
-    split, by digest. metrics: the plugin metrics that the matrix names. directions: the metric directions of an
-    existing manifest, used instead of `metrics`. compared: the tables that the statistics stage computed.
+    split, by digest. metrics: the plugin metrics that the matrix names, with their labels for names. directions: the
+    metric directions of an existing manifest, used instead of `metrics`. compared: the tables that the statistics stage
+    computed.
     """
 
     provenance: Mapping[str, Any]

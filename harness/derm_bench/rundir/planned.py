@@ -86,6 +86,15 @@ class SplitUse:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideAudit:
+    """The stage that audits images from elsewhere beside a split. `dataset` names both data sets."""
+
+    dataset: Name
+    seed: int
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class DataNote:
     """A note of a data set: its text, how many names it has, and the first `MOST_NAMES` of them."""
 
@@ -113,6 +122,7 @@ class RunStages:
     fits: list[FitStage] = field(default_factory=list)
     curves: list[CurveStage] = field(default_factory=list)
     splits: list[SplitUse] = field(default_factory=list)
+    outside: list[OutsideAudit] = field(default_factory=list)
     sheets: Mapping[Name, Key] = field(default_factory=dict)
     decodes: Mapping[Name, Key] = field(default_factory=dict)
     terms: Mapping[Name, Mapping[str, str]] = field(default_factory=dict)
@@ -150,6 +160,9 @@ class RunStages:
                     audits.get((label, seed)),
                 )
                 for (label, seed), split in plan.splits.items()
+            ],
+            outside=[
+                OutsideAudit(audit.dataset, audit.split_seed, audit.key) for audit in plan.outside_audits
             ],
             sheets=dict(plan.sheets),
             decodes=dict(plan.decodes),
@@ -203,6 +216,7 @@ class RunStages:
         keys |= {stage.key for stages in (self.scores, self.fits, self.curves) for stage in stages}
         keys |= {key for fit in self.fits for key in fit.pictures} | set(self.sheets.values())
         keys |= {split.audit for split in self.splits if split.audit is not None}
+        keys |= {audit.key for audit in self.outside}
         return keys - set(statuses)
 
 
@@ -251,7 +265,7 @@ def _cell(planned: PlannedCell) -> CellStages:
 
 
 def _metrics(plan: Plan, key: str) -> tuple[str, ...]:
-    return tuple(use["name"] for use in plan.stages[key].params.metrics)
+    return tuple(use.get("label", use["name"]) for use in plan.stages[key].params.metrics)
 
 
 def _at_class(row: ClassCoordinates) -> ClassCoordinates:

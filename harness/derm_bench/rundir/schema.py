@@ -179,13 +179,21 @@ FIDELITY = Table(
         ),
         Column("metric", "text", "", "Name of the image metric."),
         Column("step", "text", "updates", "Update of the snapshot, or `last` for the end of the fit."),
-        Column("value", "real", "", "Value of the metric; missing if the score failed."),
+        Column(
+            "value",
+            "real",
+            "",
+            "Value of the metric; missing if the score failed, or for the reason in `note`.",
+        ),
         Column("ci_low", "real", "", "Lower end of the interval; missing if the metric gives none."),
         Column("ci_high", "real", "", "Upper end of the interval; missing if the metric gives none."),
-        Column("extractor", "text", "", "Network that computes the features."),
+        Column(
+            "extractor", "text", "", "Network that computes the features, with the digest of its weights."
+        ),
         Column("reference", "text", "", "Real images that the synthetic ones are compared with."),
         Column("n_real", "integer", "images", "Real images in the comparison."),
         Column("n_synthetic", "integer", "images", "Synthetic images in the comparison."),
+        Column("note", "text", "", "Why there is no value, or what to know of it; otherwise empty."),
     ),
 )
 

@@ -42,7 +42,11 @@ def run_audits(
         store.put(content)
     execution = Execution(plan, store, retry_failed=True)
     try:
-        execution.run(executor, [audit.key for audit in plan.audits], observer)
+        execution.run(
+            executor,
+            [*(audit.key for audit in plan.audits), *(audit.key for audit in plan.outside_audits)],
+            observer,
+        )
     finally:
         executor.stop()
     records, stages = StoreRecords(execution.outcomes, store), RunStages.of(plan)

@@ -170,7 +170,7 @@ def _write(
             *failed_stages(statuses, stages.in_results()),
         ],
         splits={split.digest: split.csv for split in plan.splits.values()},
-        metrics=[plugins.get("metric", use.name) for use in plan.matrix.metrics],
+        metrics=[replace(plugins.get("metric", use.name), name=use.label) for use in plan.matrix.metrics],
         compared=read_compared(analysed["statistics"]) if "statistics" in analysed else None,
     )
     files = write_run(options.out, stages, records, writing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from derm_bench.audit.findings import Finding
 from derm_bench.audit.images import AuditedImages
 from derm_bench.audit.report import AUDIT_FILE
 from derm_bench.report.samples import Row, row_sheet
-from derm_bench.stages.decoded import Decoded, decoded_of
+from derm_bench.stages.audited import audited
+from derm_bench.stages.decoded import decoded_of
 
 if TYPE_CHECKING:
     from derm_bench.plan import params as p
@@ -64,33 +65,6 @@ def audit(context: StageContext) -> dict[str, Any]:
     return {"images": len(images)} | {
         severity: [one.code for one in found if one.severity == severity] for severity in ("stop", "warning")
     }
-
-
-def audited(decoded: Decoded, known_groups: Mapping[str, str]) -> AuditedImages:
-    """The readable images of a split that cleaning has left. known_groups: the group of each image that the data set
-    knows, where the split has others."""
-    split, index = decoded.split, decoded.index
-    where = [
-        i for i, name in enumerate(split.ids) if name in decoded.position and name not in decoded.dropped
-    ]
-    rows = [decoded.position[split.ids[i]] for i in where]
-
-    def columns(given: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        return {name: [column[row] for row in rows] for name, column in given.items()}
-
-    return AuditedImages(
-        ids=[split.ids[i] for i in where],
-        labels=[split.labels[i] for i in where],
-        groups=[known_groups.get(split.ids[i], split.groups[i]) for i in where],
-        parts=[split.parts[i] for i in where],
-        classes=split.classes,
-        pixels=np.load(decoded.folder / "images.npy", mmap_mode="r", allow_pickle=False),
-        rows=np.array(rows, dtype=np.int64),
-        pixel_digests=[index["digests"][row] for row in rows],
-        file_digests=[index["contents"][row] for row in rows],
-        attributes=columns(index["attributes"]),
-        files=columns(index["files"]),
-    )
 
 
 def _drawn(

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -21,9 +22,9 @@ from derm_bench.dataset_parts import create_dataset
 from derm_bench.errors import UserError
 from derm_bench.image_list import read_list
 from derm_bench.imageio import damage_is_an_error
-from derm_bench.protocols import Task, Unreadable
+from derm_bench.protocols import RawImage, Task, Unreadable
 from derm_bench.stages.unchanged import Unchanged, refuse_absent
-from derm_bench.training.resize import Resize, fit_square
+from derm_bench.training.resize import BYTES_TOGETHER, Resize, fit_mask, fit_squares
 
 if TYPE_CHECKING:
     from derm_bench.image_header import ImageHeader
@@ -38,6 +39,7 @@ CHUNK_BYTES = 2**23
 NAMED = 4
 """The number of images that a note names."""
 Step = Callable[[np.ndarray], np.ndarray]
+Raw = RawImage | Unreadable
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -191,10 +193,16 @@ class RowFile:
 def sharpness(images: np.ndarray) -> np.ndarray:
     """Variance of the Laplacian of the grey image (0..255): float64 [N] from uint8 [N,S,S,3]. Low for blurred
     images."""
-    three = images.sum(axis=3, dtype=np.int32)  # three times the grey
-    laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1] + three[:, 1:-1, :-2] + three[:, 1:-1, 2:]
+    three = images[..., 0].astype(np.int16)  # three times the grey
+    three += images[..., 1]
+    three += images[..., 2]
+    laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1]
+    laplacian += three[:, 1:-1, :-2]
+    laplacian += three[:, 1:-1, 2:]
     laplacian -= 4 * three[:, 1:-1, 1:-1]
-    variances: np.ndarray = laplacian.var(axis=(1, 2)) / 9
+    values = laplacian.reshape(len(images), -1).astype(np.float64)
+    squares = np.einsum("ij,ij->i", values, values) / max(1, values.shape[1])
+    variances: np.ndarray = (squares - values.mean(axis=1) ** 2) / 9
     return variances
 
 
@@ -227,7 +235,7 @@ def _read(
     size = max(1, min(CHUNK, CHUNK_BYTES // (3 * params.size**2)))
 
     def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
-        items = [_fit(raw, params.size, params.resize, steps) for raw in images.read(chunk)]
+        items = list(_fitted(images.read(chunk), params.size, params.resize, steps))
         readable = [item for item in items if isinstance(item, Item)]
         values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
         return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
@@ -264,14 +272,44 @@ def _one_thread_each(threads: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _fit(raw: Any, size: int, how: Resize, steps: Steps) -> Item | Unreadable:
-    if isinstance(raw, Unreadable):
-        return raw
-    pixels, mask = fit_square(_apply(steps.before, raw.pixels), raw.mask, size, how)
-    pixels = _apply(steps.after, pixels)
-    pixels = np.ascontiguousarray(pixels)
-    digest = hashlib.sha256(pixels.data).hexdigest()
-    return Item(pixels, None if mask is None else mask[..., None], digest, raw.notes, raw.header)
+def _fitted(raws: Iterable[Raw], size: int, how: Resize, steps: Steps) -> Iterator[Item | Unreadable]:
+    """The images at the stored size, in their order."""
+    for some in _together(_prepared(raws, steps.before)):
+        yield from _fit(some, size, how, steps.after)
+
+
+def _prepared(raws: Iterable[Raw], before: Sequence[Step]) -> Iterator[Raw]:
+    """The images after the steps that run at their original size."""
+    for raw in raws:
+        if before and isinstance(raw, RawImage):
+            yield replace(raw, pixels=_apply(before, raw.pixels))
+        else:
+            yield raw
+
+
+def _together(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
+    """Lists of images that have `BYTES_TOGETHER` at most, unless one image has more. They are resized together."""
+    some: list[Raw] = []
+    used = 0
+    for raw in raws:
+        size = 0 if isinstance(raw, Unreadable) else raw.pixels.nbytes
+        if some and used + size > BYTES_TOGETHER:
+            yield some
+            some, used = [], 0
+        some.append(raw)
+        used += size
+    yield some
+
+
+def _fit(raws: Sequence[Raw], size: int, how: Resize, after: Sequence[Step]) -> Iterator[Item | Unreadable]:
+    squares = iter(fit_squares([raw.pixels for raw in raws if isinstance(raw, RawImage)], size, how))
+    for raw in raws:
+        if isinstance(raw, Unreadable):
+            yield raw
+            continue
+        pixels = np.ascontiguousarray(_apply(after, next(squares)))
+        mask = None if raw.mask is None else fit_mask(raw.mask, size, how)[..., None]
+        yield Item(pixels, mask, hashlib.sha256(pixels.data).hexdigest(), raw.notes, raw.header)
 
 
 def _apply(steps: Sequence[Step], pixels: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def scorer_of(context: StageContext) -> Scorer:
     uses = []
     for use, local in zip(context.params.metrics, context.local["metrics"], strict=True):
         spec = context.plugins.get("metric", use["name"])
-        uses.append((spec, context.metric_options(use, local)))
+        uses.append((spec, context.metric_options(use, local), use.get("label", spec.name)))
     classes, reference = tuple(context.params.classes), None
     if "reference" in context.inputs:
         state = load_state(context.inputs["reference"] / "state.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ def figures(context: StageContext) -> dict[str, Any]:
     stages, records = run_stages(context), EndedRecords(context.optional)
     tables = build_tables(stages, records, read_compared(context.inputs["statistics"]))
     classes = dict.fromkeys(name for split in stages.splits for name in split.classes)
-    specs = [context.plugins.get("metric", use["name"]) for use in stages.matrix["metrics"]]
+    specs = [
+        replace(context.plugins.get("metric", use["name"]), name=use["label"])
+        for use in stages.matrix["metrics"]
+    ]
     logged = {
         curve.at.name: names
         for curve in stages.curves

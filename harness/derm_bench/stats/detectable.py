@@ -64,7 +64,7 @@ def smallest_difference(
     images = sum(counts) - len(counts)
     total = satterthwaite([Component(own / seeds, seeds - 1), Component(shared, max(1, images))])
     error = total.variance**0.5
-    return Detectable(_found(alpha / comparisons, power, total.df) * error, error, total.df)
+    return Detectable(shift_found(alpha / comparisons, power, total.df) * error, error, total.df)
 
 
 def over_repeated_splits(
@@ -80,11 +80,12 @@ def over_repeated_splits(
     if splits < FEWEST:
         return None
     error = ((1 / splits + ratio) * variance) ** 0.5
-    return Detectable(_found(alpha / comparisons, power, splits - 1) * error, error, splits - 1)
+    return Detectable(shift_found(alpha / comparisons, power, splits - 1) * error, error, splits - 1)
 
 
-def _found(alpha: float, power: float, df: float) -> float:
-    """The noncentrality at which a two-sided t test at the level alpha has this power."""
+def shift_found(alpha: float, power: float, df: float) -> float:
+    """Return the true difference, in standard errors, that a two-sided t test at the level alpha finds with this
+    power."""
     from scipy.optimize import brentq
     from scipy.stats import nct, t
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,6 +15,8 @@ from torch.nn import functional as F
 from derm_bench.images import ImageSet
 
 CHUNK = 256
+BYTES_TOGETHER = 2**21
+"""The largest number of bytes that are resized together, unless one image has more."""
 
 Resize = Literal["center-crop", "squash", "pad"]
 
@@ -50,37 +55,73 @@ def fit_square(
     `center-crop` keeps the central square, `squash` changes the aspect ratio, `pad` adds black borders.
     Returns uint8 [size,size,3] (bilinear, antialiased) and uint8 [size,size] (nearest neighbour) or None.
     """
-    square = _square(pixels, size, how, nearest=False)
-    return square, None if mask is None else _square(mask[..., None], size, how, nearest=True)[..., 0]
+    return fit_squares([pixels], size, how)[0], None if mask is None else fit_mask(mask, size, how)
 
 
-def _square(array: np.ndarray, size: int, how: Resize, nearest: bool) -> np.ndarray:
-    height, width, channels = array.shape
-    target = (size, size)
-    if how == "center-crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        array = array[top : top + side, left : left + side]
-    elif how == "pad":
-        scale = size / max(height, width)
-        target = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = _resize(array, target, nearest)
+def fit_squares(images: Sequence[np.ndarray], size: int, how: Resize) -> list[np.ndarray]:
+    """Convert images uint8 [H,W,3], each of its own size, to uint8 [size,size,3] as `fit_square` does. Those of one
+    size are resized together, which takes a quarter of the time for small ones."""
+    seen = [_view(pixels, how) for pixels in images]
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for place, view in enumerate(seen):
+        alike[view.shape].append(place)
+    squares = list(seen)
+    for shape, places in alike.items():
+        together = max(1, BYTES_TOGETHER // max(1, math.prod(shape)))
+        for start in range(0, len(places), together):
+            some = places[start : start + together]
+            small = _shrunk(np.stack([seen[k] for k in some]), _target(shape, size, how))
+            for place, pixels in zip(some, small, strict=True):
+                squares[place] = _padded(pixels, size)
+    return squares
+
+
+def fit_mask(mask: np.ndarray, size: int, how: Resize) -> np.ndarray:
+    """Convert a mask uint8 [h,w] to uint8 [size,size] (nearest neighbour) as `fit_square` does."""
+    view = _view(mask, how)
+    rows, columns = (
+        _nearest(old, new) for old, new in zip(view.shape, _target(view.shape, size, how), strict=True)
+    )
+    return _padded(view[rows[:, None], columns], size)
+
+
+def _view(array: np.ndarray, how: Resize) -> np.ndarray:
+    """The part of an image that is shown."""
+    if how != "center-crop":
+        return array
+    side = min(array.shape[:2])
+    top, left = ((length - side) // 2 for length in array.shape[:2])
+    return array[top : top + side, left : left + side]
+
+
+def _target(shape: Sequence[int], size: int, how: Resize) -> tuple[int, int]:
+    """The height and width to which a view of that shape is resized."""
     if how != "pad":
-        return small
-    canvas = np.zeros((size, size, channels), np.uint8)
-    top, left = (size - target[0]) // 2, (size - target[1]) // 2
-    canvas[top : top + target[0], left : left + target[1]] = small
+        return size, size
+    scale = size / max(shape[:2])
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _padded(array: np.ndarray, size: int) -> np.ndarray:
+    """A resized image with black borders that make it a square."""
+    height, width = array.shape[:2]
+    if (height, width) == (size, size):
+        return array
+    canvas = np.zeros((size, size, *array.shape[2:]), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    canvas[top : top + height, left : left + width] = array
     return canvas
 
 
-def _resize(array: np.ndarray, target: tuple[int, int], nearest: bool) -> np.ndarray:
-    """Resize uint8 [H,W,C] to [*target,C], with the vectorised byte code of torch; within 1 of `resize_images`."""
-    writeable = (
-        array if array.flags.writeable else array.copy()
-    )  # arrays of Pillow are not, and torch warns about them
-    planes = torch.from_numpy(writeable).permute(2, 0, 1)[None]
-    if nearest:
-        planes = F.interpolate(planes, target, mode="nearest-exact")
-    else:
-        planes = F.interpolate(planes, target, mode="bilinear", antialias=True)
-    return planes[0].permute(1, 2, 0).numpy()
+def _shrunk(images: np.ndarray, target: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 [N,H,W,C] to [N,*target,C], with the vectorised byte code of torch; within 1 of `resize_images`."""
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2)
+    small = F.interpolate(planes, target, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(small.permute(0, 2, 3, 1).numpy())
+
+
+def _nearest(old: int, new: int) -> np.ndarray:
+    """The nearest of `old` pixels to each of `new` ones, int64 [new], as `nearest-exact` of torch has them."""
+    scale = np.float32(old) / np.float32(new)
+    places = ((np.arange(new, dtype=np.float32) + np.float32(0.5)) * scale).astype(np.int64)
+    return np.minimum(places, old - 1)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.fingerprint import file_digests
-from derm_bench.image_header import read_header
 from derm_bench.imageio import (
     MAX_BYTES,
     SUFFIXES,
@@ -145,9 +144,9 @@ def read_files(
         except UnreadableImage as error:
             yield Unreadable(error.reason, None if masked else error.digest)
             continue
-        pixels, image, notes = decoded
+        pixels, image, notes, header = decoded
         if not masked:
-            yield RawImage(pixels, None, image, notes, read_header(Path(catalogue.images[name])))
+            yield RawImage(pixels, None, image, notes, header)
             continue
         try:
             mask, of_mask = read_mask_and_digest(catalogue.masks[name], root=root)
@@ -155,7 +154,6 @@ def read_files(
             digest = error.digest and _joint(image, error.digest)
             yield Unreadable(f"its mask: {error.reason}", digest)
             continue
-        header = read_header(Path(catalogue.images[name]))
         yield RawImage(pixels, mask, _joint(image, of_mask), notes, header)
 
 

@@ -1,4 +1,4 @@
-"""The built-in metrics of images: on features of the split's reference network and, given the weights, of Inception."""
+"""The built-in metrics of images: on features of the split's reference networks and, given weights, of others."""
 
 from __future__ import annotations
 

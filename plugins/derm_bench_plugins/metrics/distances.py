@@ -1,30 +1,18 @@
-"""Distances of features as metrics: mmd_domain, fd_domain, kid_domain, fid, kid."""
+"""Distances of features as metrics: fid, kid."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from derm_bench.fidelity.distances import frechet_distance, gaussian_distance, kernel_distance
-from derm_bench_plugins.metrics.measured import Measured, MeasuredByNetwork
+from derm_bench.fidelity.distances import frechet_distance, kernel_distance
+from derm_bench_plugins.metrics.measured import Measured
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
 
 
-def mmd_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("mmd_domain", gaussian_distance)
-
-
-def fd_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("fd_domain", frechet_distance)
-
-
-def kid_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("kid_domain", kernel_distance)
-
-
 def fid(options: Any, task: Task) -> Measured:
-    return Measured("fid", frechet_distance)
+    return Measured("fid", frechet_distance, fewest=options.min_images)
 
 
 def kid(options: Any, task: Task) -> Measured:

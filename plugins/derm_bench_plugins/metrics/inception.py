@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from scipy.special import stdtrit
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from derm_bench.errors import UserError
+from derm_bench.errors import NoValue, UserError
 from derm_bench.fidelity.distances import Interval
 from derm_bench.training.precision import full_float32
+from derm_bench.training.weights import read_weights
 from derm_bench_plugins.metrics.inception_weights import digest, find_weights, preflight
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class InceptionFeatures:
         self.device = device
         # torch-fidelity unpickles the file that it gets, so it gets a copy with the safely loaded tensors.
         safe = io.BytesIO()
-        torch.save(load_weights(path), safe)
+        torch.save(read_weights(path), safe)
         safe.seek(0)
         try:
             network = FeatureExtractorInceptionV3(self.name, ["2048"], feature_extractor_weights_path=safe)
@@ -72,31 +72,37 @@ def folded(network: nn.Module) -> nn.Module:
 
 
 class InceptionScore:
-    """exp of the mean KL divergence of p(y|x) from p(y) over 10 splits (Salimans et al. 2016, eq. 1).
+    """exp of the mean KL divergence of p(y|x) from p(y), over `splits` parts of the images (Salimans et al. 2016, eq.
+    1).
 
     p(y|x) is the softmax of the 1008 logits without bias, computed from the pool features. As in torch-fidelity, images
-    are first shuffled with a fixed seed. Real images are not used. The score is NaN for fewer than 10 images. With
-    fewer than 10 images per split, that number is an upper bound of the score.
+    are first shuffled with a fixed seed. Real images are not used. There is no score for fewer images than splits. The
+    number of images in a split is an upper bound of the score.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, splits: int = SPLITS) -> None:
         self.weight = weight.float()
+        self.splits = splits
 
     def compute(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, float]:
         """Return the mean over the splits of `synthetic` [N,2048]; `real` is not used."""
         return {"inception_score": self.intervals(real, synthetic)["inception_score"].value}
 
     def intervals(self, real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> dict[str, Interval]:
-        """Return the mean with Student's t interval over the splits (papers report a standard deviation as +-)."""
+        """Return the mean with Student's t interval over the splits (papers report a standard deviation as +-); one
+        split has none. Raises NoValue for fewer images than splits."""
         from torch_fidelity.metric_isc import isc_features_to_metric
 
-        if len(synthetic) < SPLITS:
-            return {"inception_score": Interval(math.nan, math.nan, math.nan)}
+        n = self.splits
+        if len(synthetic) < n:
+            raise NoValue(f"{n} splits need at least {n} images, not {len(synthetic)}")
         logits = torch.from_numpy(synthetic).float() @ self.weight.T
-        score = isc_features_to_metric(logits, splits=SPLITS)
+        score = isc_features_to_metric(logits, splits=n)
         value = score["inception_score_mean"]
-        half = float(stdtrit(SPLITS - 1, 0.975)) * score["inception_score_std"] / math.sqrt(SPLITS - 1)
-        return {"inception_score": Interval(value, value - half, value + half)}
+        if n == 1:
+            return {"inception_score": Interval(value, math.nan, math.nan)}
+        half = float(stdtrit(n - 1, 0.975)) * score["inception_score_std"] / math.sqrt(n - 1)
+        return {"inception_score": Interval(value, max(value - half, 1.0), value + half)}
 
 
 def extractor(options: Any, device: str) -> InceptionFeatures:
@@ -105,24 +111,10 @@ def extractor(options: Any, device: str) -> InceptionFeatures:
 
 
 def inception_score(options: Any, task: Task) -> InceptionScore:
-    weights = load_weights(_found(options))
+    weights = read_weights(_found(options))
     if "fc.weight" not in weights:
         raise UserError("not the weights of torch-fidelity's InceptionV3: no fc.weight", file=_found(options))
-    return InceptionScore(weights["fc.weight"])
-
-
-def load_weights(path: Path) -> Mapping[str, Tensor]:
-    """Return tensors by name from a torch file, read by the loader that executes no code.
-
-    Raises UserError if the file cannot be read or does not contain tensors by name.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"cannot be read as weights: {str(error).splitlines()[0]}", file=path) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError("does not contain tensors by name", file=path)
-    return state
+    return InceptionScore(weights["fc.weight"], options.splits)
 
 
 def _found(options: Any) -> Path:

@@ -1,26 +1,37 @@
-"""Measures of two sets of features as metrics, on the features of one extractor or as a mean over networks."""
+"""A measure of two sets of features as a metric."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from derm_bench.errors import NoValue
 from derm_bench.fidelity.distances import Interval
-from derm_bench.fidelity.reference import by_network
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     Floats = NDArray[np.float64]
 
 
 class Measured:
-    """A measure of the harness, as a metric called `name`."""
+    """A measure of the harness, as a metric called `name`, with options of the measure. It has no value for fewer than
+    `fewest` images per side."""
 
-    def __init__(self, name: str, measure: Callable[..., Interval]) -> None:
+    def __init__(
+        self,
+        name: str,
+        measure: Callable[..., Interval],
+        fewest: int = 2,
+        options: Mapping[str, int] | None = None,
+    ) -> None:
         self.name = name
         self.measure = measure
+        self.fewest = fewest
+        self.options = dict(options or {})
 
     def compute(self, real: Floats, synthetic: Floats) -> dict[str, float]:
         """Return the value for features [N,D] and [M,D]."""
@@ -31,14 +42,10 @@ class Measured:
         return {self.name: self._of(real, synthetic)}
 
     def _of(self, real: Floats, synthetic: Floats, **options: int) -> Interval:
-        return self.measure(real, synthetic, **options)
-
-
-class MeasuredByNetwork(Measured):
-    """The mean of a measure over the reference networks. The bounds of its interval are the means of the bounds, which
-    is right if the networks err alike, and too wide if they do not."""
-
-    def _of(self, real: Floats, synthetic: Floats, **options: int) -> Interval:
-        pairs = zip(by_network(real), by_network(synthetic), strict=True)
-        found = [self.measure(x, y, **options) for x, y in pairs]
-        return Interval(*(float(np.mean(values)) for values in zip(*found, strict=True)))
+        found = min(len(real), len(synthetic))
+        if found < self.fewest:
+            raise NoValue(f"at least {self.fewest} images per side are needed, not {found}")
+        try:
+            return self.measure(real, synthetic, **self.options, **options)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            raise NoValue(f"the features have no decomposition: {str(error).splitlines()[0]}") from error

@@ -1,40 +1,36 @@
-"""The metrics density, coverage, precision, recall and two-sample accuracy, on features of the reference networks or of
-Inception."""
+"""The metrics density, coverage, precision and recall on features of a network with weights from elsewhere."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.fidelity import neighbours
-from derm_bench_plugins.metrics.measured import Measured, MeasuredByNetwork
+from derm_bench_plugins.metrics.measured import Measured
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from derm_bench.fidelity.distances import Interval
     from derm_bench.specs import Task
 
 
-def density_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("density_domain", neighbours.density)
-
-
-def coverage_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("coverage_domain", neighbours.coverage)
-
-
-def nn_accuracy_domain(options: Any, task: Task) -> Measured:
-    return MeasuredByNetwork("nn_accuracy_domain", neighbours.two_sample_accuracy)
-
-
 def density(options: Any, task: Task) -> Measured:
-    return Measured("density", neighbours.density)
+    return _measured("density", neighbours.density, options)
 
 
 def coverage(options: Any, task: Task) -> Measured:
-    return Measured("coverage", neighbours.coverage)
+    return _measured("coverage", neighbours.coverage, options)
 
 
 def prdc_precision(options: Any, task: Task) -> Measured:
-    return Measured("prdc_precision", neighbours.precision)
+    return _measured("prdc_precision", neighbours.precision, options)
 
 
 def prdc_recall(options: Any, task: Task) -> Measured:
-    return Measured("prdc_recall", neighbours.recall)
+    return _measured("prdc_recall", neighbours.recall, options)
+
+
+def _measured(name: str, measure: Callable[..., Interval], options: Any) -> Measured:
+    """Return a metric with neighbourhoods of `options.k` images. It has no value where there are too few images for
+    them."""
+    return Measured(name, measure, fewest=options.k + 1, options={"k": options.k})

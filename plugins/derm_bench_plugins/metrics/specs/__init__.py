@@ -10,7 +10,7 @@ SPECS: list[MetricSpec] = [
     sharpness.SPEC,
     *neighbours.DOMAIN,
     *memorization.SPECS,
-    *distances.INCEPTION,
+    *distances.ON_NETWORKS,
     inception_score.SPEC,
-    *neighbours.INCEPTION,
+    *neighbours.ON_NETWORKS,
 ]

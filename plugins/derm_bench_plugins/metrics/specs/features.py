@@ -1,9 +1,12 @@
-"""Creates the specs of image metrics, by the features they use: those of the reference networks or of Inception."""
+"""Creates the specs of image metrics, by the features they use: those of the reference networks, or of a network with
+weights from elsewhere."""
 
 from __future__ import annotations
 
 from derm_bench.specs import MetricSpec
-from derm_bench_plugins.metrics.inception_options import InceptionOptions
+from derm_bench_plugins.metrics.extractors.options import EXTRACTORS, READ, FeatureOptions
+
+HERE = "derm_bench_plugins.metrics.extractors"
 
 
 def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
@@ -19,17 +22,27 @@ def on_domain(name: str, summary: str, create: str, paper: str, *, higher_is_bet
     )
 
 
-def on_inception(name: str, summary: str, create: str, paper: str, *, higher_is_better: bool) -> MetricSpec:
-    """Create the spec of a metric on Inception features, which needs the Inception weights."""
+def on_network(
+    name: str,
+    summary: str,
+    create: str,
+    paper: str,
+    *,
+    options: type[FeatureOptions],
+    higher_is_better: bool,
+) -> MetricSpec:
+    """Create the spec of a metric on the features of Inception, or of another network that its options choose."""
     return MetricSpec(
         name=name,
         summary=summary,
         create=create,
         paper=paper,
-        options=InceptionOptions,
-        preflight="derm_bench_plugins.metrics.inception_weights:preflight",
-        depends_on="derm_bench_plugins.metrics.inception_weights:used_weights",
+        options=options,
+        preflight=f"{HERE}.planning:preflight",
+        depends_on=f"{HERE}.weights:used_weights",
         level="images",
         higher_is_better=higher_is_better,
-        extractor="derm_bench_plugins.metrics.inception:extractor",
+        extractors=EXTRACTORS,
+        feature_options=READ,
+        variant="variant",
     )

@@ -1,10 +1,11 @@
-"""Specs of the nearest-neighbour metrics: density, coverage, precision and recall (k = 5), and two-sample accuracy."""
+"""Specs of the nearest-neighbour metrics: density, coverage, precision and recall, and two-sample accuracy."""
 
 from __future__ import annotations
 
-from derm_bench_plugins.metrics.specs.features import on_domain, on_inception
+from derm_bench_plugins.metrics.extractors.options import NeighbourOptions
+from derm_bench_plugins.metrics.specs.features import on_domain, on_network
 
-HERE = "derm_bench_plugins.metrics.neighbours"
+HERE = "derm_bench_plugins.metrics"
 
 # name -> summary, paper
 MEASURES = {
@@ -30,7 +31,7 @@ DOMAIN = [
     on_domain(
         f"{name}_domain",
         f"{summary}, on the reference networks",
-        f"{HERE}:{name}_domain",
+        f"{HERE}.domain:{name}_domain",
         paper,
         higher_is_better=True,
     )
@@ -42,12 +43,14 @@ DOMAIN.append(
         "nn_accuracy_domain",
         "how often a nearest neighbour tells synthetic from real images, on the reference networks; 0.5 is best, less "
         "points to copies",
-        f"{HERE}:nn_accuracy_domain",
+        f"{HERE}.domain:nn_accuracy_domain",
         "Lopez-Paz and Oquab 2017",
         higher_is_better=False,
     )
 )
-INCEPTION = [
-    on_inception(name, summary, f"{HERE}:{name}", paper, higher_is_better=True)
+ON_NETWORKS = [
+    on_network(
+        name, summary, f"{HERE}.neighbours:{name}", paper, options=NeighbourOptions, higher_is_better=True
+    )
     for name, (summary, paper) in MEASURES.items()
 ]
