@@ -28,16 +28,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from derm_bench.fidelity.distances import GROUPS, Floats, Indices, Interval, deal, jackknife
 
 PERMUTATIONS = 9_999
+RESAMPLES = 999
 BOUND = 0.05
 """1 - the coverage of intervals."""
+SAME = 1e-12
+"""Squared distances below this share of the largest squared length are due to rounding."""
 LARGEST = 1e6
 """Ratios of distances end here, where the second distance is 0 or nearly so."""
 
@@ -57,7 +61,13 @@ class Screen(NamedTuple):
 def apart(x: Floats, y: Floats) -> torch.Tensor:
     """Return the Euclidean distances float64 [N,M] between features [N,D] and [M,D]; those of equal rows are 0."""
     one, other = (torch.from_numpy(np.ascontiguousarray(side)) for side in (x, y))
-    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
+    centre = other.mean(0)
+    one, other = one - centre, other - centre
+    long, wide = one.square().sum(1), other.square().sum(1)
+    squares = torch.addmm(long[:, None] + wide, one, other.T, alpha=-2)
+    scale = float(torch.maximum(long.max(), wide.max()))
+    # What one matrix product leaves of equal rows is rounding.
+    return torch.where(squares < SAME * scale, 0.0, squares).sqrt()
 
 
 # ------------------------------------------------------------------------------------- values
@@ -69,23 +79,44 @@ def nn_ratio(
     control_to_train: torch.Tensor,
     within_control: torch.Tensor,
     control_groups: Sequence[str],
-    jackknifed: int = GROUPS,
+    rows: Sequence[int] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Interval:
-    """Return the ratio with its jackknife interval, at least 0.
+    """Return the ratio with its bootstrap interval, at least 0.
 
     Distances: of samples to training images [Q,N] and to control images [Q,M], and of control images to training images
-    [M,N] and to each other [M,M]. `jackknifed=0` omits the interval.
+    [P,N] and to each other [P,M]. `rows` are the positions of these P control images, by default all. The interval is
+    that of other samples and of other groups of control images, both looked up among the same real images (percentiles
+    of `resamples`; 0 omits it).
     """
     _, codes = np.unique(np.asarray(control_groups), return_inverse=True)
-    same = torch.from_numpy(codes[:, None] == codes[None, :])
-    among = within_control.masked_fill(same, math.inf)
-    usual = float(_ratios(control_to_train.amin(1), among.amin(1)).median())
+    own = codes if rows is None else codes[np.asarray(rows)]
+    among = within_control.masked_fill(torch.from_numpy(own[:, None] == codes[None, :]), math.inf)
+    ratios = _ratios(to_train.amin(1), to_control.amin(1)).numpy()
+    usual = _ratios(control_to_train.amin(1), among.amin(1)).numpy()
+    value = _divided(_medians(ratios, np.ones((1, len(ratios)))), _medians(usual, np.ones((1, len(usual)))))[
+        0
+    ]
+    if not resamples:
+        return Interval(float(value), math.nan, math.nan)
+    rng = np.random.default_rng(0)
+    names, where = np.unique(own, return_inverse=True)
+    drawn = rng.multinomial(len(ratios), np.full(len(ratios), 1 / len(ratios)), resamples)
+    groups = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
+    values = _divided(_medians(ratios, drawn), _medians(usual, groups[:, where]))
+    low, high = np.quantile(values, [BOUND / 2, 1 - BOUND / 2])
+    return Interval(float(value), float(low), float(high))
 
-    def value(samples: torch.Tensor, control: torch.Tensor) -> float:
-        near, far = to_train[samples].amin(1), to_control[samples][:, control].amin(1)
-        return float(_ratios(near, far).median()) / max(usual, 1 / LARGEST)
 
-    return _with_interval(value, len(to_train), to_control.shape[1], jackknifed, math.inf)
+def _medians(values: Floats, weights: NDArray[Any]) -> Floats:
+    """Return the (lower) median of values [N] under each row of the weights [B,N]."""
+    order = np.argsort(values)
+    sums = weights[:, order].cumsum(1)
+    return values[order][(sums >= sums[:, -1:] / 2).argmax(1)]
+
+
+def _divided(ratios: Floats, usual: Floats) -> Floats:
+    return ratios / np.maximum(usual, 1 / LARGEST)
 
 
 def nn_closer(to_train: torch.Tensor, to_control: torch.Tensor, jackknifed: int = GROUPS) -> Interval:

@@ -10,8 +10,14 @@ FEWEST = 10
 SAMPLES = 200
 """The number of samples that are screened, or more if more are scored."""
 
+FEATURES, PIXELS = "features", "pixels"
+
+FLAGS = (PIXELS,)
+"""The spaces whose tests flag a fit. The reference networks are fitted to the training images, so that real images that
+no one trained on need not be as near to training images as to held-out ones in their features: these are shown only."""
+
 ALPHA = 0.05
-"""A fit is flagged if a p value is below this, after Holm's correction for its classes and spaces."""
+"""A fit is flagged if a p value in a space of `FLAGS` is below this, after Holm's correction for its classes."""
 
 
 def too_few(train: Sequence[str], control: Sequence[str], samples: int) -> str:

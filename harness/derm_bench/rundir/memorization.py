@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from derm_bench.fidelity.screened import ALPHA
+from derm_bench.fidelity.screened import ALPHA, FLAGS
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.summary import CONTROL
@@ -17,7 +17,7 @@ COPYING = ("duplicate", "blur", "bottleneck", "shuffled-label", "more-real")
 
 def memorization_rows(stages: RunStages, records: Records) -> list[dict[str, Any]]:
     """Return one entry per fit and class, controls included: `tests` and `members` by space, with `p_holm` after the
-    correction for all classes and spaces of the fit, `flagged`, the numbers of images, and the `reason` if there is no
+    correction for all classes of the fit, `flagged` (in pixels), the numbers of images, and the `reason` if there is no
     test."""
     fits: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for score in stages.scores:
@@ -35,11 +35,14 @@ def memorization_rows(stages: RunStages, records: Records) -> list[dict[str, Any
     rows = [row for own in fits.values() for row in own]
     for own in fits.values():
         for kind in ("tests", "members"):
-            found = [test for row in own for test in row[kind].values()]
-            for test, p_value in zip(found, holm([test["p_value"] for test in found]), strict=True):
-                test["p_holm"] = p_value
+            for space in dict.fromkeys(name for row in own for name in row[kind]):
+                found = [row[kind][space] for row in own if space in row[kind]]
+                for test, p_value in zip(found, holm([test["p_value"] for test in found]), strict=True):
+                    test["p_holm"] = p_value
     for row in rows:
-        row["flagged"] = any(test["p_holm"] < ALPHA for test in row["tests"].values())
+        row["flagged"] = any(
+            row["tests"][space]["p_holm"] < ALPHA for space in FLAGS if space in row["tests"]
+        )
     return rows
 
 
@@ -61,7 +64,7 @@ def memorization_warnings(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _flag(what: str, rows: Sequence[Mapping[str, Any]]) -> str:
     space, row = min(
-        ((space, row) for row in rows for space in row["tests"]),
+        ((space, row) for row in rows for space in FLAGS),
         key=lambda item: (item[1]["tests"][item[0]]["p_value"], -item[1]["tests"][item[0]]["closer"]),
     )
     test = row["tests"][space]
@@ -71,6 +74,6 @@ def _flag(what: str, rows: Sequence[Mapping[str, Any]]) -> str:
         f"nearest real image, {test['expected']:.0%} are expected; {where}; p = {test['p_holm']:.2g} after Holm's "
         f"correction): they may be copies. Look at the sheets 'most like copies'. "
     )
-    if any(test["p_holm"] < ALPHA for row in rows for test in row["members"].values()):
+    if any(test["p_holm"] < ALPHA for row in rows for name, test in row["members"].items() if name in FLAGS):
         said += "A control of training images alone is flagged as well, so that the test may be at fault. "
     return said + "A fit that is not flagged may hold copies all the same: the screen does not show privacy."

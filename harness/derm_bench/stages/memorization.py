@@ -12,8 +12,8 @@ import torch
 
 from derm_bench.fidelity import memorization as measures
 from derm_bench.fidelity.copies import pixel_distances
-from derm_bench.fidelity.halves import split_halves
-from derm_bench.fidelity.screened import too_few
+from derm_bench.fidelity.halves import chosen, split_halves
+from derm_bench.fidelity.screened import FEATURES, PIXELS, SAMPLES, too_few
 from derm_bench.images import ImageSet, load_images
 from derm_bench.report.samples import Row, row_sheet
 from derm_bench.rundir.sheet_index import SheetIndex
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from derm_bench.stages.context import StageContext
 
 SHOWN = 8
-FEATURES, PIXELS = "features", "pixels"
 
 
 @dataclass(frozen=True)
@@ -135,13 +134,16 @@ def _of_class(context: StageContext, parts: tuple[str, ...]) -> ImageSet:
 def _pixel_rows(space: Space, sides: Sides) -> list[dict[str, Any]]:
     """The rows of the distances in pixels."""
     held_out = sides.held_out
+    rows = chosen(held_out.ids, SAMPLES)
+    some = held_out.images[rows]
     found = {
         "nn_ratio_pixels": measures.nn_ratio(
             space.to_train,
             space.to_held_out,
-            pixel_distances(held_out.images, sides.train.images),
-            pixel_distances(held_out.images, held_out.images),
+            pixel_distances(some, sides.train.images),
+            pixel_distances(some, held_out.images),
             held_out.groups,
+            rows,
         ),
         "nn_closer_pixels": measures.nn_closer(space.to_train, space.to_held_out),
     }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from derm_bench.fidelity import memorization
 from derm_bench.fidelity.distances import GROUPS, Interval
+from derm_bench.fidelity.memorization import RESAMPLES
 
 if TYPE_CHECKING:
     from derm_bench.specs import Task
@@ -34,7 +35,7 @@ class _Screened:
     def intervals(
         self, samples: Floats, train: Floats, held_out: Floats, groups: Sequence[str]
     ) -> dict[str, Interval]:
-        """Return the values with their jackknife intervals."""
+        """Return the values with their intervals."""
         return self._values(samples, train, held_out, groups, GROUPS)
 
     def _values(
@@ -53,7 +54,9 @@ class NearestRatio(_Screened):
         to_train, to_control = apart(samples, train), apart(samples, held_out)
         among = apart(held_out, train), apart(held_out, held_out)
         return {
-            "nn_ratio": memorization.nn_ratio(to_train, to_control, *among, groups, jackknifed),
+            "nn_ratio": memorization.nn_ratio(
+                to_train, to_control, *among, groups, resamples=RESAMPLES if jackknifed else 0
+            ),
             "nn_closer": memorization.nn_closer(to_train, to_control, jackknifed),
         }
 
