@@ -2,11 +2,11 @@
 
     python benchmarks/calibration/memorization.py HAM10000_ROOT [SEEDS] [NETWORKS]
 
-For each seed, the lesions of six classes are divided anew: 65% train, 15% held out, 20% test. In place of samples are,
-for each class, 100 images (or as many as test has) of the kinds below. A seed is flagged if one of its classes is, after
-Holm's correction. Under `members` half of the training images stand for the held-out ones. Distances are in pixels, and,
-for the first NETWORKS seeds, in features of reference networks that are fitted to the training images. Prints tables in
-Markdown.
+For each seed, the lesions of six classes are divided anew: 65% train, 15% held out, 20% test. In place of samples
+are, for each class, 100 images (or as many as test has) of the kinds below. A seed is flagged if one of its classes
+is, after Holm's correction. Under `members` half of the training images stand for the held-out ones. Distances are
+in pixels, and, for the first NETWORKS seeds, in features of reference networks that are fitted to the training
+images. Prints tables in Markdown.
 """
 
 from __future__ import annotations
