@@ -147,7 +147,7 @@ class Copier:
         from PIL import Image
 
         own = train.images[train.labels == request.label]
-        rows = torch.randint(0, len(own), (request.n,))
+        rows = torch.arange(request.n) % len(own)  # each equally often, so that halves of train have equal shares
         out = []
         for image in own[rows].flip(-1).roll((1, -1), (2, 3)):
             buffer = io.BytesIO()
@@ -207,9 +207,8 @@ def test_a_run_flags_the_generator_that_copies_and_not_the_one_that_draws_anew(
     assert rows["duplicate", "duplicate", "nv"]["flagged"]
     assert any(rows["altered", "copier", name]["tests"]["pixels"]["p_holm"] < 0.05 for name in ("nv", "bkl"))
     assert not any(rows["anew", "copier", name]["flagged"] for name in ("nv", "bkl"))
-    assert not any(row["members"]["pixels"]["p_holm"] < 0.05 for row in rows.values()), (
-        "both sides drawn from train"
-    )
+    members = [row["members"]["pixels"]["p_holm"] for row in rows.values() if row["members"]]
+    assert len(members) > 6 and min(members) >= 0.05, "both sides drawn from train"
     said = [text for text in manifest["warnings"] if "nearer to training images than chance" in text]
     assert len(said) == 1 and "samples of altered" in said[0], "a control that copies by design is not news"
     values = {
