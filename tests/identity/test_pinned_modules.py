@@ -228,8 +228,8 @@ OF_KINDS = {
         stages.decoded stages.weights training.resize
     """,
     "memorization": """
-        fidelity.copies fidelity.distances fidelity.halves fidelity.memorization fidelity.reference
-        fidelity.score fidelity.screened filenames images protocols report.samples rundir.sheet_index seeds
+        fidelity.by_network fidelity.copies fidelity.distances fidelity.halves fidelity.memorization
+        fidelity.reference fidelity.score fidelity.screened filenames images protocols report.samples rundir.sheet_index seeds
         splits stage_names stages.decoded stages.fidelity stages.weights training.resize
     """,
     "fidelity": """
