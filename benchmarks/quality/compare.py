@@ -34,9 +34,9 @@ WIDE = {"base": 32, "z_dim": 100, "batch_size": 64}
 MIRZA = WIDE | {"preset": "mirza"}
 SIDES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "textbook dcgan": ("dcgan", None),
-    "dcgan": ("dcgan", WIDE),
+    "dcgan": ("dcgan", WIDE | {"ema": 0.0}),
     "dcgan ema .99": ("dcgan", WIDE | {"ema": 0.99}),
-    "dcgan d_base 16": ("dcgan", WIDE | {"d_base": 16}),
+    "dcgan d_base 16": ("dcgan", WIDE | {"ema": 0.0, "d_base": 16}),
     "textbook cgan": ("cgan", None),
     "cgan mirza": ("cgan", MIRZA),
     "cgan mirza ema .99": ("cgan", MIRZA | {"ema": 0.99}),

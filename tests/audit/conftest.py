@@ -87,13 +87,13 @@ def audit(in_process, tmp_path, cache, monkeypatch):
 
     monkeypatch.setenv("DERM_BENCH_CACHE", str(cache))
 
-    def run(code: int, name: str, root: Path, protocol: object = "fair", **entry):
+    def run(code: int, name: str, root: Path | None, protocol: object = "fair", **entry):
         if name == "ham10000":
             entry["classes"] = {label: [label] for label in CLASSES}
         matrix = {
             "name": "audited",
             "protocol": protocol,
-            "dataset": {"name": name, "root": str(root), "size": 64} | entry,
+            "dataset": {"name": name, "size": 64} | ({"root": str(root)} if root else {}) | entry,
             "strategies": ["real-only"],
             "classifiers": ["toy-centroid"],
             "numerics": {"threads": 1},

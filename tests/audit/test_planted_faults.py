@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from tests.audit.conftest import PhantomFolder, black_corners
 
 SHORTCUTS = ("label_from", "proxy_column")
@@ -117,6 +117,46 @@ def test_black_corners_in_one_class(folder, audit):
     folder.metadata()
     found, _ = audit(0, "ham10000", folder.root)
     assert found["label_from_dark_corners"]["values"]["class"] == "mel"
+
+
+def test_hair_in_one_class(folder, audit):
+    rng = np.random.default_rng(0)
+    for name in folder.of("nv"):
+        drawn = Image.fromarray(folder.pixels[name])
+        for _ in range(6):
+            ImageDraw.Draw(drawn).line(rng.integers(0, 64, 4).tolist(), (35, 25, 20))
+        folder.pixels[name] = np.asarray(drawn)
+    for name in folder.label:
+        folder.write(name)
+    folder.metadata()
+    found, _ = audit(0, "ham10000", folder.root)
+    assert found["label_from_hair"]["values"]["class"] == "nv"
+    assert "label_from_ruler" not in found
+
+
+def test_rulers_in_one_class(folder, audit):
+    for k, name in enumerate(folder.of("mel")):
+        pixels = folder.pixels[name].copy()
+        pixels[56:, k % 4 :: 4 + k % 3] = 20
+        folder.pixels[name] = pixels if k % 2 else pixels.transpose(1, 0, 2)
+    for name in folder.label:
+        folder.write(name)
+    folder.metadata()
+    found, _ = audit(0, "ham10000", folder.root)
+    assert found["label_from_ruler"]["values"]["class"] == "mel"
+
+
+def test_images_that_parts_of_a_union_share_are_found_under_the_names_of_the_parts(folder, audit, tmp_path):
+    for name, label in folder.label.items():
+        for part in ("one", "two"):
+            folder.write(name, place=tmp_path / part / label)
+    parts = [{"name": "image-folder", "label": part, "root": str(tmp_path / part)} for part in ("one", "two")]
+    found, _ = audit(1, "union", None, of=parts, dedup=[])
+    finding = found["duplicates_across_splits"]
+    assert finding["severity"] == "stop"
+    assert all({name.partition("/")[0] for name in names} == {"one", "two"} for names in finding["images"])
+    found, failures = audit(0, "union", None, of=parts)
+    assert failures == [] and found["cleaned"]["counts"] == {"copies": len(folder.label)}
 
 
 def test_a_column_that_is_the_label_in_disguise(folder, audit):

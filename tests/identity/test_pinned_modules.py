@@ -229,8 +229,8 @@ OF_KINDS = {
     """,
     "memorization": """
         fidelity.by_network fidelity.copies fidelity.distances fidelity.halves fidelity.memorization
-        fidelity.reference fidelity.score fidelity.screened filenames images protocols report.samples rundir.sheet_index seeds
-        splits stage_names stages.decoded stages.fidelity stages.weights training.resize
+        fidelity.reference fidelity.score fidelity.screened filenames images protocols report.samples
+        rundir.sheet_index seeds splits stage_names stages.decoded stages.fidelity stages.weights training.resize
     """,
     "fidelity": """
         fidelity.by_network fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names

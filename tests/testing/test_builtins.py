@@ -122,11 +122,16 @@ class TwoPhantoms:
     }
 
 
+class Grades:
+    options: ClassVar[dict] = {"healthy": "red", "grades": ("green", "blue")}
+
+
 # By kind and name: a class with `options`, `inputs`, `size`, `limits` (see Conformance), `updates` (see InShort), or a
 # fixture `needs` that sets them.
 NEEDS = {
     ("generator", "folder"): MadeImages,
     ("generator", "command"): CopyProgram,
+    ("generator", "stylegan2-hierarchy"): Grades,
     ("dataset", "image-folder"): ClassFolders,
     ("dataset", "table"): TableOfImages,
     **{("dataset", name): folder_of(name) for name in TREES},

@@ -42,6 +42,7 @@ BROKEN = {
     "gan-reads": ("opens_no_file", "test.png for reading (generators.py:"),
     "gan-compiled-reads": ("opens_no_file", "test.png for reading (generators.py:"),
     "gan-half-logged": ("outputs_of_the_discriminator_are_declared", "logs only ['real']"),
+    "gan-grades-in-batches": ("realness_grades_each_image", "statistics of the batch"),
     "gan-picks-device": ("picks_no_device", "task.device"),
     "gan-undocumented": ("options_are_documented", "'width'"),
     "gan-no-presets": ("presets_are_valid", "tiny and smoke"),
@@ -64,6 +65,9 @@ BROKEN = {
     "data-order": ("an_image_does_not_depend_on_the_order", "by id"),
     "data-uncovered": ("fingerprint_covers_every_image", "'i9'"),
     "data-torch": ("planner_needs_no_torch", "imports torch"),
+    "data-claims-all": ("recognises_what_it_reads", "claims an empty folder"),
+    "data-other-options": ("recognises_what_it_reads", "'folder'"),
+    "data-lost-paths": ("paths_are_files_of_images", "leads to no file for 'i0'"),
     "metric-backwards": ("better_is_better", "invert higher_is_better"),
     "metric-nan": ("values_are_numbers", "f1_of_nobody"),
     "metric-changes-input": ("inputs_stay_as_they_are", "work on a copy"),
@@ -86,6 +90,7 @@ RIGHT = [
     "gan-compiled",
     "gan-pretrained",
     "gan-of-two-phases",
+    "gan-grades",
     "net-right",
     "data-right",
     "metric-right",
@@ -129,6 +134,11 @@ def test_a_wrong_plugin_fails_its_rule_and_no_other(failures, plugin):
 @pytest.mark.parametrize("plugin", RIGHT)
 def test_a_right_plugin_passes(failures, plugin):
     assert failures(plugin) == {}
+
+
+def test_grades_that_the_spec_does_not_state_are_a_warning(subjects):
+    warned = {v.rule: v.message for v in check(subjects["gan-grades-unsaid"]) if v.status == "warning"}
+    assert "write realness=True" in warned["realness_grades_each_image"]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from derm_bench.training.losses import (
     compact_and_apart,
     discriminator_loss,
     generator_loss,
+    relativistic_loss,
     soft_bce,
     soft_cross_entropy,
 )
@@ -51,3 +52,9 @@ def test_one_class_alone_has_nothing_to_be_apart_from():
     features, centres = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0]])
     loss = compact_and_apart(features, torch.ones(2, 1), centres, margin=2.0)
     assert loss.item() == pytest.approx((0 + 1) / 2)  # |f - c|^2 / 2 is 0 and 1
+
+
+def test_the_relativistic_loss_of_two_pairs_is_that_counted_by_hand():
+    leading, trailing = torch.tensor([2.0, 0.0]), torch.tensor([1.0, 3.0])
+    expected = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(3))) / 2
+    assert relativistic_loss(leading, trailing).item() == pytest.approx(expected)

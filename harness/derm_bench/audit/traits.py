@@ -98,6 +98,8 @@ def _of_pictures(measured: Mapping[str, np.ndarray]) -> Iterator[Trait]:
     for name, code, words in (
         ("dark corners", "label_from_dark_corners", "how dark the corners of the image are"),
         ("ink", "label_from_ink", "how much blue or violet (ink) the image shows"),
+        ("hair", "label_from_hair", "how much hair (thin, long, dark lines) the image shows"),
+        ("ruler", "label_from_ruler", "whether a side of the image shows the regular ticks of a ruler"),
         (
             "detail",
             "label_from_resolution",

@@ -95,7 +95,8 @@ def _problems(spec: PluginSpec, one: _Use, plugins: Plugins) -> Iterator[tuple[K
             found = [problem for options in _at_sides(one) for problem in check(options)]
         yield from (((), problem) for problem in found)
     for place, path, stated in paths_in(one.use.options):
-        problem = problem_of_path(path)
+        # What a missing folder means, the plugin itself says that states it: it may be one to be written.
+        problem = "" if stated and not path.exists() else problem_of_path(path)
         of_weights = one.kind == "classifier" and place == ("weights",)
         if not problem and (of_weights or (path.suffix == ".safetensors" and path.is_file())):
             problem = problem_of_weights(path)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from derm_bench.specs import DatasetDescription, RawImage, Unreadable
+from derm_bench.errors import UserError
+from derm_bench.lazy import load_object
+from derm_bench.specs import DatasetDescription, RawImage, Recognised, Unreadable
 from derm_bench.testing.calls import ABOUT_CALLS, CallCase
-from derm_bench.testing.rules import Rule, require
+from derm_bench.testing.rules import NotApplicable, Rule, require
 from derm_bench.testing.spec import ABOUT_SPECS, heavy_imports
 
 READ = 12  # images that a rule decodes
@@ -39,6 +44,16 @@ class DatasetCase(CallCase):
     def read(self, ids: list[str], dataset: Any = None) -> list[Any]:
         which = self.made if dataset is None else dataset
         return list(self.call("read()", lambda: list(which.read(ids))))
+
+    def recognise(self, place: Path) -> Recognised | None:
+        """What the function `recognise` of the spec says of a place."""
+        said = self.call("recognise(folder)", lambda: load_object(self.spec.recognise)(place))
+        require(
+            said is None or isinstance(said, Recognised),
+            f"{self.name}: recognise() returned {type(said).__name__}; return a derm_bench.specs.Recognised, or None "
+            "for what the data set does not read",
+        )
+        return said
 
     def use(self) -> None:
         dataset, options = self.make(), self.subject.options()
@@ -171,6 +186,84 @@ def an_image_does_not_depend_on_the_order(case: DatasetCase) -> None:
     )
 
 
+def recognises_what_it_reads(case: DatasetCase) -> str | None:
+    """`recognise`, if the spec names it, says nothing of an empty folder and of other files. What it says of the folder
+    of the option `root` are options that read it, and a confidence in (0,1]. Its module imports no torch."""
+    if case.spec.recognise is None:
+        raise NotApplicable("the spec names no function `recognise`")
+    heavy = heavy_imports(case.spec.recognise.partition(":")[0])
+    require(
+        not heavy,
+        f"{case.name}: importing the module of recognise() imports {heavy}; `data inspect` asks every data set",
+    )
+    with tempfile.TemporaryDirectory() as made:
+        for name in ("empty", "notes"):
+            (Path(made) / name).mkdir()
+        letter = Path(made) / "notes" / "letter.txt"
+        letter.write_text("Nothing in here is an image.\n")
+        for what, place in (
+            ("an empty folder", Path(made) / "empty"),
+            ("a folder with a letter", letter.parent),
+            ("a letter", letter),
+        ):
+            require(
+                case.recognise(place) is None,
+                f"{case.name}: recognise() claims {what}; return None unless what the data set reads is "
+                "there, as the most confident data set is taken",
+            )
+    root = getattr(case.subject.options(), "root", None)
+    if not isinstance(root, Path):
+        return None
+    said = case.recognise(root)
+    if said is None:
+        return (
+            f"{case.name}: recognise() returns None for {root}, which the data set reads: `data inspect` needs "
+            "--dataset for it"
+        )
+    require(
+        0 < said.confidence <= 1 and bool(said.reason) and not said.reason.endswith("."),
+        f"{case.name}: recognise() states confidence {said.confidence} and the reason {said.reason!r}; give a "
+        "confidence in (0,1] and what was found, without a full stop",
+    )
+    _reads_with(case, root, said)
+    return None
+
+
+def _reads_with(case: DatasetCase, root: Path, said: Recognised) -> None:
+    """The data set describes a folder with the options with which it recognises it."""
+    try:
+        options = case.subject.model.model_validate({"root": root, **said.options})
+        found = case.call("describe()", lambda: case.make().describe(options))
+    except (ValidationError, UserError) as error:
+        first = str(error).splitlines()[0]
+        require(
+            False, f"{case.name}: recognise() gives options {dict(said.options)} that cannot be used: {first}"
+        )
+    require(
+        len(found.ids) > 0,
+        f"{case.name}: with the options of recognise() {dict(said.options)} describe() lists no images",
+    )
+
+
+def paths_are_files_of_images(case: DatasetCase) -> None:
+    """`paths`, if the data set has it, returns the regular file of each image that has one, by id."""
+    if getattr(case.made, "paths", None) is None:
+        raise NotApplicable("the data set has no method `paths`")
+    options = case.subject.options()
+    paths = case.call("paths()", lambda: dict(case.made.paths(options)))
+    strange = sorted(set(paths) - set(case.description.ids))
+    require(
+        not strange,
+        f"{case.name}: paths() names '{(strange or [''])[0]}', which describe() does not list; use the same ids",
+    )
+    gone = [name for name in case.some if name in paths and not Path(paths[name]).is_file()]
+    require(
+        not gone,
+        f"{case.name}: paths() leads to no file for '{(gone or [''])[0]}'; return the path from which the image is "
+        "read, and leave out images that have no file of their own",
+    )
+
+
 RULES: tuple[Rule, ...] = (
     *ABOUT_SPECS,
     planner_needs_no_torch,
@@ -180,5 +273,7 @@ RULES: tuple[Rule, ...] = (
     fingerprint_covers_every_image,
     images_are_rgb,
     an_image_does_not_depend_on_the_order,
+    recognises_what_it_reads,
+    paths_are_files_of_images,
     *ABOUT_CALLS,
 )

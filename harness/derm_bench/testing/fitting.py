@@ -113,7 +113,7 @@ class FitCase(ABC):
     @cached_property
     def required(self) -> Required:
         """What the plugin requires of others."""
-        above = (f"{self.subject.kind} {self.name}",)
+        above = ((f"{self.subject.kind} {self.name}", repr(dict(self.subject.given))),)
         return Required(self.subject, self.options, phantoms(size=self.size), above)
 
     def task(self, device: str = "cpu", restored: bool = False) -> Task:

@@ -159,6 +159,48 @@ def outputs_of_the_discriminator_are_declared(case: GeneratorCase) -> str | None
     return None
 
 
+def realness_grades_each_image(case: GeneratorCase) -> str | None:
+    """`realness`, if the spec states it, gives one finite number per image that does not depend on the other images,
+    and changes neither the images nor the generator."""
+    plugin = case.fitted.plugin
+    if not case.spec.realness:
+        return UNSTATED if callable(getattr(plugin, "realness", None)) else None
+    images = case.train.images[:N].to("cpu", torch.float32).div(127.5).sub(1)
+    before = {name: tensor.clone() for name, tensor in plugin.state().items()}
+    whole, given = _grades(case, plugin, images.clone())
+    halves = torch.cat([_grades(case, plugin, part)[0] for part in images.split((1, N - 1))])
+    require(
+        torch.allclose(whole, halves, rtol=1e-3, atol=1e-5),
+        f"{case.name}: realness() of an image depends on the images that are given with it; switch the discriminator "
+        "to eval mode, and use no statistics of the batch",
+    )
+    after = plugin.state()
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]
+    changed += [] if torch.equal(given, images) else ["the images"]
+    require(
+        not changed,
+        f"{case.name}: realness() changes {', '.join(changed[:3])}; switch to eval mode and work on copies",
+    )
+    return None
+
+
+def _grades(case: GeneratorCase, plugin: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The grades of images of the first class, float64 [n], and the images as they are afterwards."""
+    with torch.inference_mode(), plugin_code(f"{case.name}: realness({len(images)} images)"):
+        found = plugin.realness(images, 0)
+    what = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    require(
+        what == [len(images)] and bool(found.isfinite().all()),
+        f"{case.name}: realness() of {len(images)} images returned {what}; return one finite float per image, such as "
+        "its logit, in a tensor [n]",
+    )
+    return found.double().cpu(), images
+
+
+UNSTATED = (
+    "the generator has a method realness(images, label), and its spec does not say so: write realness=True, and "
+    "`synthetic.filter: {by: discriminator}` can use it"
+)
 WATCHED = (
     "fit() logs d_real and d_fake, and the spec does not say what they are: if they are the mean probabilities of "
     "being real of real and of generated images, write "
@@ -175,5 +217,6 @@ RULES: tuple[Rule, ...] = (
     other_requests_give_other_samples,
     classes_differ,
     outputs_of_the_discriminator_are_declared,
+    realness_grades_each_image,
     *ABOUT_FITS,
 )

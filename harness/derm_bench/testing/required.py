@@ -56,7 +56,7 @@ class Required:
     subject: Subject
     options: Any
     train: ImageSet
-    above: tuple[str, ...] = field(default=())
+    above: tuple[tuple[str, str], ...] = field(default=())
 
     @cached_property
     def asked(self) -> Mapping[str, Ref]:
@@ -100,15 +100,17 @@ class Required:
         """Fit a requirement on `train`, by default the images that the `Ref` names, and return its state."""
         kind = "classifier" if ref.kind == "classifier" else "generator"
         me, other = self.subject.spec.name, f"{kind} {ref.plugin}"
-        if other in self.above:
-            raise ConformanceError(f"{me} requires itself: {' -> '.join([*self.above, other])}")
+        here = (other, repr(_written(ref)))  # with other options it is another network
+        if here in self.above or len(self.above) > MAX_DEPTH:
+            names = [name for name, _ in (*self.above, here)]
+            raise ConformanceError(f"{me} requires itself: {' -> '.join(names)}")
         with _explained(f"{me}: its requirement '{name}', {other}, cannot be fitted"):
             subject = installed(kind, ref.plugin, plugins=self.subject.plugins)
             subject = replace(subject, given=_options_of(ref, subject.spec))
             options = subject.options()
             train = self._data(name, ref) if train is None else train
             task = Task(train.classes, int(_side(kind, options) or train.size))
-            inputs = Required(subject, options, self.train, (*self.above, other))
+            inputs = Required(subject, options, self.train, (*self.above, here))
             task_with_inputs = inputs.task(task)
             seed_everything(0)
             with plugin_code(f"{subject.spec.name}: create(options, task)"):
@@ -178,6 +180,14 @@ def _options_of(ref: Ref, spec: Any) -> dict[str, Any]:
     budget = {"budget": Budget(updates=UPDATES)} if ref.kind != "classifier" and spec.trains else {}
     own = {name: value for name, value in values.items() if name not in NOT_OPTIONS}
     return {**preset, **own, **budget}
+
+
+MAX_DEPTH = 16
+
+
+def _written(ref: Ref) -> Any:
+    """Return the options of a `Ref`, as they were written."""
+    return ref.options if isinstance(ref.options, ClassifierUse) else dict(ref.options)
 
 
 STAND_IN = "; give a stand-in of your own as `inputs` of the test class"

@@ -31,9 +31,7 @@ class Ema:
     def update(self) -> None:
         """Add the current weights to the average, with one kernel for all of them."""
         self.updates += 1
-        weight: torch.Tensor | float = 1 - self.decay
-        if self.warm_up:
-            weight = 1 - ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
+        weight = self._weight()
         own: list[torch.Tensor] = list(self.net.parameters())
         theirs: list[torch.Tensor] = list(self.source.parameters())
         if isinstance(weight, torch.Tensor):  # average += weight * (value - average)
@@ -46,9 +44,30 @@ class Ema:
         if buffers:
             torch._foreach_copy_(buffers, list(self.source.buffers()))
 
+    def _weight(self) -> torch.Tensor | float:
+        """Return the weight of the current weights in this update; as a tensor if it changes."""
+        if self.warm_up:
+            return 1 - ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
+        return 1 - self.decay
+
     def state_dict(self) -> dict[str, Any]:
         return {"net": self.net.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.updates.copy_(state["updates"])
+
+
+class HalfLifeEma(Ema):
+    """A moving average in which a weight counts half after `half_life` updates, as in StyleGAN2 (Karras et al. 2018,
+    appendix A). With `ramp`, the half-life of update t is at most `ramp` t, so that a short fit forgets its beginning.
+    """
+
+    def __init__(self, source: nn.Module, half_life: float, *, ramp: float = 0.0) -> None:
+        super().__init__(source, 0.5 ** (1 / half_life))
+        self.half_life, self.ramp = half_life, ramp
+
+    def _weight(self) -> torch.Tensor | float:
+        if not self.ramp:
+            return 1 - self.decay
+        return 1 - 0.5 ** (1 / (self.ramp * self.updates).clamp(max=self.half_life))

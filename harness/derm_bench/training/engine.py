@@ -33,7 +33,7 @@ from derm_bench.images import ImageSet
 from derm_bench.run import Batch, Run
 from derm_bench.training.capture import CapturedStep, PlainStep, Step
 from derm_bench.training.checkpoints import TrainingState
-from derm_bench.training.ema import Ema
+from derm_bench.training.ema import Ema, HalfLifeEma
 from derm_bench.training.optim import make_adam
 from derm_bench.training.precision import autocast
 from derm_bench.training.seeding import stream
@@ -80,10 +80,23 @@ class Engine:
         self.keep(f"stream {name}", generator)
         return generator
 
-    def average(self, net: nn.Module, decay: float, warm_up: bool = False) -> Ema:
-        """Return an exponential moving average of `net`, updated after every step. Its `.net` is the averaged
-        network."""
-        average = Ema(net, decay, warm_up=warm_up)
+    def average(
+        self,
+        net: nn.Module,
+        decay: float = 0.0,
+        warm_up: bool = False,
+        *,
+        half_life: float | None = None,
+        ramp: float = 0.0,
+    ) -> Ema:
+        """Return an exponential moving average of `net`, updated after every step. Its `.net` is the averaged network.
+
+        half_life: the updates after which a weight counts half, instead of `decay`; with `ramp`, at most this fraction
+        of the updates so far.
+        """
+        average = (
+            Ema(net, decay, warm_up=warm_up) if half_life is None else HalfLifeEma(net, half_life, ramp=ramp)
+        )
         self.keep(f"average {len(self._averages)}", average)
         self._averages.append(average)
         return average

@@ -35,6 +35,12 @@ def hinge_discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Te
     return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
 
 
+def relativistic_loss(leading: torch.Tensor, trailing: torch.Tensor) -> torch.Tensor:
+    """Return mean -log sigmoid(leading - trailing) over pairs of logits [N]: the relativistic pairing loss
+    (Jolicoeur-Martineau 2019; Huang et al. 2024, eq. 2). D's loss has the logits of reals first, G's those of fakes."""
+    return F.softplus(trailing.float() - leading.float()).mean()
+
+
 def critic_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Return mean D(G(z)) - mean D(x), the negative estimate of the Wasserstein distance (Arjovsky et al. 2017, eq.
     2)."""

@@ -39,7 +39,7 @@ class SelfAttention(nn.Module):
 
 class MinibatchStd(nn.Module):
     """The minibatch standard deviation of Karras et al. 2018, section 3: appends the standard deviation over the
-    minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W]. It is computed in float32.
+    minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W], in float32 at least.
     `group` images share a value; if `group` does not divide N, the whole batch does."""
 
     def __init__(self, group: int = 4) -> None:
@@ -49,7 +49,8 @@ class MinibatchStd(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, _, height, width = x.shape
         group = self.group if n % self.group == 0 else n
-        y = x.float().reshape(group, n // group, *x.shape[1:])
+        wide = x if x.dtype == torch.float64 else x.float()
+        y = wide.reshape(group, n // group, *x.shape[1:])
         deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N/group]
         plane = deviation.repeat(group)[:, None, None, None].expand(n, 1, height, width)
         return torch.cat([x, plane.to(x.dtype)], dim=1)

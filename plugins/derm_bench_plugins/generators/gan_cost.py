@@ -17,3 +17,37 @@ def adversarial(options: Mapping[str, Any], side: int) -> float | None:
     if not isinstance(base, int) or side < 1:
         return None
     return 4.0 * base**2 * side**2 * max(1.0, math.log2(side) - 3)
+
+
+def style_based(options: Mapping[str, Any], side: int) -> float | None:
+    """Return the approximate multiply-adds of one image of `side` pixels in G and D of a StyleGAN2 together.
+
+    At each side s, G has a 3x3 to it at half the side and one at the side, and D one at the side and one at half of it:
+    2 (9 c^2 s^2 + 9 c c' s^2 / 4), with the channels c at s and c' at s / 2.
+    """
+    base, widest = options.get("base"), options.get("widest")
+    if not isinstance(base, int) or not isinstance(widest, int) or side < 8:
+        return None
+    work = 0.0
+    for k in range(3, side.bit_length()):
+        here, below = (float(min(base // 2**j, widest)) for j in (k, k - 1))
+        work += 2 * 9 * 4.0**k * here * (here + below / 4)
+    return work
+
+
+def residual(options: Mapping[str, Any], side: int) -> float | None:
+    """Return the approximate multiply-adds of one image of `side` pixels in G and D of an R3GAN together.
+
+    A block of c channels takes (2 e c + 9 g e) s^2 at side s, with e = expansion c channels inside and groups of g.
+    """
+    names = ("base", "widest", "blocks", "expansion", "group_width")
+    sizes = [options.get(name) for name in names]
+    if not all(isinstance(size, int) for size in sizes) or side < 4:
+        return None
+    base, widest, blocks, expansion, group = (int(size) for size in sizes if size is not None)
+    work = 0.0
+    for k in range(2, side.bit_length()):
+        width = min(base // 2**k, widest)
+        inner = expansion * width
+        work += 2 * blocks * 4.0**k * (2.0 * inner * width + 9.0 * min(group, inner) * inner)
+    return work

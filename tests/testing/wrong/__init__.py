@@ -1,5 +1,6 @@
 """Plugins that break one rule each, beside right ones. `spec(kind, case)` names the class in the module of its kind."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -51,6 +52,9 @@ GENERATORS = (
     "compiled-reads",
     "pretrained",
     "of-two-phases",
+    "grades",
+    "grades-in-batches",
+    "grades-unsaid",
 )
 CLASSIFIERS = (
     "right",
@@ -74,6 +78,9 @@ DATASETS = (
     "order",
     "uncovered",
     "torch",
+    "claims-all",
+    "other-options",
+    "lost-paths",
 )
 METRICS = (
     "right",
@@ -106,6 +113,16 @@ PHASES = {
     "detached": "regulariser",
     "resized": "preprocess",
 }
+
+RECOGNISE = {
+    "right": "wrong.datasets:nothing",
+    "claims-all": "wrong.datasets:anything",
+    "other-options": "wrong.datasets:its_own_folder",
+}
+
+
+class Rooted(Options):
+    root: Path = Field(Path(__file__).parent, description="the folder with the images")
 
 
 class Right(GeneratorOptions):
@@ -145,6 +162,7 @@ def derm_bench_generators():
             create=f"wrong.generators:{class_name(case)}",
             options=Undocumented if case == "undocumented" else Right,
             conditional=True,
+            realness=case in ("grades", "grades-in-batches"),
             trains=case != "pretrained",
             discriminator_outputs=("real", "fake") if case == "half-logged" else None,
             presets={}
@@ -178,6 +196,8 @@ def derm_bench_datasets():
             create=f"wrong.heavy:{class_name(case)}"
             if case == "torch"
             else f"wrong.datasets:{class_name(case)}",
+            options=Rooted if case == "other-options" else Options,
+            recognise=RECOGNISE.get(case),
         )
         for case in DATASETS
     ]

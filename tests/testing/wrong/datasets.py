@@ -1,10 +1,11 @@
 """A right data set of noise, and one wrong in each way."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 
-from derm_bench.specs import DatasetDescription, RawImage
+from derm_bench.specs import DatasetDescription, RawImage, Recognised
 
 CALLS = itertools.count()
 
@@ -62,3 +63,30 @@ class Order(Right):
 class Uncovered(Right):
     def fingerprint(self, options):
         return dict.fromkeys(self.ids()[:-1], "digest")
+
+
+class ClaimsAll(Right):
+    pass
+
+
+class OtherOptions(Right):
+    pass
+
+
+class LostPaths(Right):
+    def paths(self, options):
+        return {name: Path("gone") / name for name in self.ids()}
+
+
+def nothing(folder):
+    return None
+
+
+def anything(folder):
+    return Recognised("a folder", 1.0)
+
+
+def its_own_folder(folder):
+    if Path(folder) == Path(__file__).parent:
+        return Recognised("the folder of this file", 0.9, {"folder": folder})
+    return None

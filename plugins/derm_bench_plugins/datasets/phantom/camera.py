@@ -44,8 +44,14 @@ def photograph(rgb: np.ndarray, hairs: float, camera: Camera, shot: np.random.Ge
     )
     if shot.random() < camera.tube:
         light = light * np.clip((shot.uniform(1.02, 1.25) - np.sqrt(corner)) * side / 5, 0.03, 1)
+    return expose(rgb, light.astype(np.float32), camera, shot)
+
+
+def expose(rgb: np.ndarray, light: np.ndarray, camera: Camera, shot: np.random.Generator) -> np.ndarray:
+    """Multiply by `light` float32 [S,S] and the white balance, then blur and add sensor noise. Returns float32 [3,S,S]
+    in 0..1. Changes `rgb`."""
     white = np.array(camera.white) * (1 + shot.normal(0, 0.04, 3))
-    rgb *= light.astype(np.float32)
+    rgb *= light
     rgb *= white.astype(np.float32)[:, None, None]
     rgb = _blur(rgb, shot.uniform(0.05, 0.22))
     rgb += camera.grain * shot.standard_normal(rgb.shape, np.float32)

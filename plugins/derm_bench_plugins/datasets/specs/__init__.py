@@ -22,5 +22,6 @@ SPECS: list[DatasetSpec] = [
     *clinics.SPECS,
     *faces.SPECS,
     phantom.SPEC,
+    phantom.FACE,
     union.SPEC,
 ]

@@ -16,14 +16,18 @@ from derm_bench_plugins.generators.specs import (
     duplicate,
     efgan,
     folder,
+    graded,
+    hierarchy,
     iagan,
     lapgan,
     lesion_paste,
     more_real,
     noise,
+    r3gan,
     semi_gan,
     shuffled_label,
     spggan,
+    stylegan2,
     tedgan,
     vanilla_gan,
 )
@@ -31,10 +35,10 @@ from derm_bench_plugins.generators.specs import (
 MODULES = (
     *(dcgan, vanilla_gan, dermagan, dcgan_mutepfe),
     *(cgan, acgan, semi_gan, tedgan),
-    *(lapgan, spggan),
+    *(lapgan, spggan, stylegan2, graded, hierarchy, r3gan),
     *(iagan, efgan, dermgan, lesion_paste),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
 )
 
-SPECS: list[GeneratorSpec] = [module.SPEC for module in MODULES]
+SPECS: list[GeneratorSpec] = [*(module.SPEC for module in MODULES), *stylegan2.MORE]

@@ -23,6 +23,13 @@ class DcganOptions(TwoPlayerOptions):
     kernel: Literal[4, 5] = Field(
         4, description="side of the kernels: 4, which is divisible by the stride 2, or 5 as in Radford et al."
     )
+    ema: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of G's weights, from which samples are drawn; 0: the weights "
+        "themselves, as in the papers. The average was better in the mean of five seeds (benchmarks/quality)",
+    )
     head: Literal["flatten", "gap"] = Field(
         "flatten", description="how D reduces its last 4x4 map to a logit"
     )

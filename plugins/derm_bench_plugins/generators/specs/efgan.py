@@ -13,6 +13,9 @@ from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 class EfganOptions(DcganOptions):
     """The options of DCGAN, of the augmentation of its training images, and of the rotation of its samples."""
 
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of a moving average of G's weights; 0: none, as in the paper"
+    )
     colour: Literal["hue", "permutations"] = Field(
         "hue",
         description="how training images are recoloured: by five small shifts of hue, or, as in the paper, by the six "

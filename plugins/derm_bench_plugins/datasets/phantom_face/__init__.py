@@ -1,0 +1,1 @@
+"""Procedural photographs of faces with acne: the people, their lesions, and the rendering."""
