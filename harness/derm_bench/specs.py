@@ -171,6 +171,9 @@ class GeneratorSpec(PluginSpec):
     `unlabelled` states whether `fit` may get images without a class, labelled -1 (their rows of `Batch.targets` are
     zero), for the option `extra_data`. By default an unconditional generator may that trains and samples from noise.
 
+    `screen` states that a matrix with this generator computes `nn_ratio` and `authenticity`, for all its generators,
+    unless it lists metrics: a network that easily learns its training images by heart should have it.
+
     `realness` states that the object has a method `realness(images, label)`, so that `synthetic.filter` can keep the
     images that its discriminator takes for real (see `Generator`).
 
@@ -194,6 +197,7 @@ class GeneratorSpec(PluginSpec):
     batch_option: str = "batch_size"
     discriminator_outputs: tuple[str, str] | None = None
     realness: bool = False
+    screen: bool = False
     unlabelled: bool | None = None
     derives: str | None = None
     provenance: str | None = None

@@ -8,6 +8,8 @@ from derm_bench.fidelity import reference
 from derm_bench.fidelity.copies import pixel_distances
 from derm_bench.fidelity.memorization import apart, authenticity, nn_closer, nn_ratio, screen
 from derm_bench.fidelity.screened import too_few
+from derm_bench.matrix.load import load_matrix
+from derm_bench.plugins import Plugins
 from derm_bench.rundir.files import read_json
 from derm_bench.rundir.samples import read_index
 from tests.conftest import read_csv, toy_matrix
@@ -238,3 +240,16 @@ def test_too_few_held_out_images_are_a_reason_and_no_error(in_process, write_mat
     planned = in_process("plan", write_matrix(matrix))
     assert planned.code == 0, planned.err
     assert "are too few, 10 are needed, so that samples of mean are not screened for copies" in planned.out
+
+
+def test_a_matrix_with_a_stylegan2_is_screened_by_default(write_matrix):
+    def metrics(generator, **more):
+        strategies = [{"name": "gan", "generator": {"name": generator, "preset": "tiny"}}]
+        content = {"dataset": "phantom-dermoscopy", "strategies": strategies, "classifiers": [], **more}
+        return [use.name for use in load_matrix(write_matrix(content), Plugins()).metrics]
+
+    assert {"nn_ratio", "authenticity"} <= set(metrics("stylegan2-ada"))
+    assert not {"nn_ratio", "authenticity"} & {
+        *metrics("dcgan"),
+        *metrics("stylegan2-ada", metrics=["sharpness"]),
+    }

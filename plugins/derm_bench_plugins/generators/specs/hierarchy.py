@@ -112,6 +112,7 @@ SPEC = GeneratorSpec(
     options=HierarchyOptions,
     requires=requires,
     parts=(),
+    screen=True,
     conditional=True,
     trains=False,
     presets={
