@@ -106,6 +106,14 @@ def test_unlabelled_images_go_to_the_network_of_all_grades():
     assert "extra_data" not in found["base"].options
 
 
+def test_a_class_that_no_network_makes_is_refused_while_planning(in_process, write_matrix):
+    planned = in_process(
+        "plan", write_matrix((MATRIX % "").replace("[bkl, mel]", "[bkl, worse]")), "--store", "store"
+    )
+    assert planned.code == 2 and "'mel'" in planned.err  # which has neither real images nor a network
+    assert HierarchyOptions(grades=("mild", "severe")).classes == ("healthy", "mild", "severe")
+
+
 MATRIX = """
 name: hierarchy
 dataset: {name: phantom-dermoscopy, images: 60, side: 16, size: 16, split: {val: 0.2, test: 0.2}}
@@ -128,7 +136,7 @@ def test_a_classifier_is_trained_on_the_images_of_the_hierarchy(in_process, writ
 
 
 def test_cells_wait_for_a_person_and_go_on_when_the_folder_is_sorted(in_process, write_matrix, tmp_path):
-    matrix = write_matrix((MATRIX % ", sorted: to_sort").replace("tiny, healthy", "by-hand, healthy"))
+    matrix = write_matrix(MATRIX % ", grader: null, sorted: to_sort")
     first = in_process("run", matrix, "--store", "store")
     rows = read_csv(tmp_path / "runs" / "hierarchy" / "results.csv")
     assert [row["status"] for row in rows] == ["skipped"] and "waits for a person" in rows[0]["error"]

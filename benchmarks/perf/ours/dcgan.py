@@ -20,7 +20,7 @@ def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
     """Fit for the given updates and print the rates, or the losses with --record."""
     prepare(given.device, given.threads, given.precision)
     seed_everything(0)
-    options = DcganOptions(base=64, batch_size=given.batch, lr=given.lr)
+    options = DcganOptions(base=64, batch_size=given.batch, lr=given.lr, ema=0.0)  # as the plain loop
     gan = Dcgan(options, Task(train.classes, train.size, given.device))
     settings = {
         "seed": 0,

@@ -22,6 +22,7 @@ def matrix(given: Any, plan: dict[str, Any]) -> dict[str, Any]:
     """Return a matrix of generator option sets x classifiers x seeds, with metrics on Inception features."""
     options = {
         "name": "dcgan",
+        "ema": 0.0,  # as the plain loop
         "base": 64,
         "batch_size": given.batch,
         "budget": {"updates": given.gan_updates},

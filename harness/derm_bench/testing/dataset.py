@@ -15,7 +15,7 @@ from derm_bench.errors import UserError
 from derm_bench.lazy import load_object
 from derm_bench.specs import DatasetDescription, RawImage, Recognised, Unreadable
 from derm_bench.testing.calls import ABOUT_CALLS, CallCase
-from derm_bench.testing.rules import NotApplicable, Rule, require
+from derm_bench.testing.rules import NotApplicable, Rule, plugin_code, require
 from derm_bench.testing.spec import ABOUT_SPECS, heavy_imports
 
 READ = 12  # images that a rule decodes
@@ -46,8 +46,9 @@ class DatasetCase(CallCase):
         return list(self.call("read()", lambda: list(which.read(ids))))
 
     def recognise(self, place: Path) -> Recognised | None:
-        """What the function `recognise` of the spec says of a place."""
-        said = self.call("recognise(folder)", lambda: load_object(self.spec.recognise)(place))
+        """What the function `recognise` of the spec says of a place, which it may read, although no option names it."""
+        with plugin_code(f"{self.name}: recognise(folder)"):
+            said = load_object(self.spec.recognise)(place)
         require(
             said is None or isinstance(said, Recognised),
             f"{self.name}: recognise() returned {type(said).__name__}; return a derm_bench.specs.Recognised, or None "

@@ -108,7 +108,7 @@ class Required:
             subject = installed(kind, ref.plugin, plugins=self.subject.plugins)
             subject = replace(subject, given=_options_of(ref, subject.spec))
             options = subject.options()
-            train = self._data(name, ref) if train is None else train
+            train = _of_stated_classes(ref, self._data(name, ref) if train is None else train)
             task = Task(train.classes, int(_side(kind, options) or train.size))
             inputs = Required(subject, options, self.train, (*self.above, here))
             task_with_inputs = inputs.task(task)
@@ -132,6 +132,8 @@ class Required:
         classes, conditional = self.train.classes, spec.conditional
         made = self._fitted(name, ref, None if conditional else self.train.of_classes(classes[:1]))
         generator, _ = made.restored("cpu")
+        if conditional:
+            classes = made.task.classes
         n = min(ref.n or int((self.train.labels == 0).sum()), MOST_SAMPLES)
         given = self.train if spec.conditions_on != "none" else None
         with plugin_code(f"{spec.name}: sample()"):
@@ -142,6 +144,12 @@ class Required:
             column = torch.full_like(column, -1)
         names = tuple(f"synthetic/{k:06d}" for k in range(len(drawn)))
         return ImageSet(resize_images(drawn, self.train.size), column, classes, names, names)
+
+
+def _of_stated_classes(ref: Ref, train: ImageSet) -> ImageSet:
+    """Return the images of the classes that a `Ref` names in its options, if they are classes of `train`; else all."""
+    named = ref.options.get("classes") if isinstance(ref.options, Mapping) else None
+    return train.of_classes(tuple(named)) if named and set(named) <= set(train.classes) else train
 
 
 def fit_briefly(kind: str, spec: Any, plugin: Any, options: Any, task: Task, train: ImageSet) -> None:

@@ -40,7 +40,8 @@ class SelfAttention(nn.Module):
 class MinibatchStd(nn.Module):
     """The minibatch standard deviation of Karras et al. 2018, section 3: appends the standard deviation over the
     minibatch, averaged over features and pixels, as a channel: [N,C,H,W] -> [N,C+1,H,W], in float32 at least.
-    `group` images share a value; if `group` does not divide N, the whole batch does."""
+    `group` images share a value; if `group` does not divide N, the whole batch does. In eval mode each image is a group
+    of its own, without deviation, so that the score of an image does not depend on others."""
 
     def __init__(self, group: int = 4) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class MinibatchStd(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, _, height, width = x.shape
-        group = self.group if n % self.group == 0 else n
+        group = 1 if not self.training else self.group if n % self.group == 0 else n
         wide = x if x.dtype == torch.float64 else x.float()
         y = wide.reshape(group, n // group, *x.shape[1:])
         deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [N/group]

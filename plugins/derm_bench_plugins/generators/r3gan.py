@@ -24,8 +24,8 @@ import torch
 from torch import nn
 
 from derm_bench.training.engine import Engine, frozen, minimise
-from derm_bench.training.gan_plugin import NoiseGenerator, normal, one_hot_of
 from derm_bench.training.losses import r1_penalty, relativistic_loss
+from derm_bench_plugins.generators.averaged_gan import AveragedGan
 from derm_bench_plugins.generators.doublings import doublings
 from derm_bench_plugins.generators.r3gan_nets import Discriminator, Generator
 from derm_bench_plugins.generators.stylegan2_nets import widths
@@ -39,9 +39,13 @@ if TYPE_CHECKING:
 LEVELS = 16
 
 
-class R3gan(NoiseGenerator):
+class R3gan(AveragedGan):
     """An R3GAN for images of side `task.size`, a power of two of at least 8; conditional if the task has more than one
     class."""
+
+    options: R3ganOptions
+    trained: Generator
+    discriminator: Discriminator
 
     def __init__(self, options: R3ganOptions, task: Task) -> None:
         doublings("r3gan", task.size, 8)
@@ -81,26 +85,6 @@ class R3gan(NoiseGenerator):
         if options.burn_in_kimg is None:
             return max(1.0, budget / 5)
         return max(1.0, options.burn_in_kimg * 1000 / options.batch_size)
-
-    def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """Draw z ~ N(0,1), float32 [n,z_dim]."""
-        return normal(n, self.options.z_dim, noise)
-
-    def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
-        targets = one_hot_of(label, len(z), self.classes, z.device) if self.classes else None
-        images: torch.Tensor = self.generator(z, targets)
-        return images
-
-    @torch.inference_mode()
-    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
-        """Return D's logits, [n]. Only their differences have a meaning."""
-        targets = one_hot_of(label, len(images), self.classes, images.device) if self.classes else None
-        scores: torch.Tensor = self.discriminator.eval()(images, targets)
-        return scores
-
-    def parts(self) -> dict[str, nn.Module]:
-        """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
 
 
 def level(step: int, burn_in: float) -> int:

@@ -27,8 +27,8 @@ from torch import nn
 from derm_bench.errors import UserError
 from derm_bench.training.ada import AdaptiveAugment, AdaSettings
 from derm_bench.training.engine import Engine, frozen, minimise
-from derm_bench.training.gan_plugin import NoiseGenerator, normal, one_hot_of
 from derm_bench.training.losses import bce_fake, bce_real, r1_penalty
+from derm_bench_plugins.generators.averaged_gan import AveragedGan
 from derm_bench_plugins.generators.doublings import doublings
 from derm_bench_plugins.generators.stylegan2_nets import Discriminator, Generator, widths
 from derm_bench_plugins.generators.stylegan2_transfer import (
@@ -51,9 +51,13 @@ if TYPE_CHECKING:
 LEAST_TAKEN = 0.1
 
 
-class Stylegan2(NoiseGenerator):
+class Stylegan2(AveragedGan):
     """A StyleGAN2 for images of side `task.size`, a power of two of at least 8; conditional if the task has more than
     one class."""
+
+    options: Stylegan2Options
+    trained: Generator
+    discriminator: Discriminator
 
     labelled = True
 
@@ -129,25 +133,9 @@ class Stylegan2(NoiseGenerator):
             return self.options.gamma
         return 2e-4 * self.size**2 / self.options.batch_size
 
-    def prior(self, n: int, noise: torch.Generator) -> torch.Tensor:
-        """Draw z ~ N(0,1), float32 [n,z_dim]."""
-        return normal(n, self.options.z_dim, noise)
-
     def render(self, z: torch.Tensor, label: int | None) -> torch.Tensor:
-        targets = one_hot_of(label, len(z), self.classes, z.device) if self.classes else None
-        images: torch.Tensor = self.generator(z, targets, self.options.truncation)
+        images: torch.Tensor = self.generator(z, self.targets(label, z), self.options.truncation)
         return images
-
-    @torch.inference_mode()
-    def realness(self, images: torch.Tensor, label: int | None) -> torch.Tensor:
-        """Return D's logits, [n]."""
-        targets = one_hot_of(label, len(images), self.classes, images.device) if self.classes else None
-        scores: torch.Tensor = self.discriminator.eval()(images, targets)
-        return scores
-
-    def parts(self) -> dict[str, nn.Module]:
-        """Return the networks. `generator` is the moving average of the weights, from which samples are drawn."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
 
 
 class Unlabelled(Stylegan2):

@@ -49,11 +49,13 @@ class HierarchyOptions(SortingOptions):
 
     @model_validator(mode="after")
     def _classes_differ(self) -> HierarchyOptions:
-        names = [*self.grades, *([self.healthy] if self.healthy is not None else [])]
+        """Also sets `classes`, so that a class that no network makes is refused while planning."""
+        names = [*([self.healthy] if self.healthy is not None else []), *self.grades]
         if len(set(names)) < len(names):
             raise ValueError("healthy and grades must be different classes")
         if self.classes is not None and set(self.classes) != set(names):
             raise ValueError(f"classes must be healthy and grades: {', '.join(names)}")
+        object.__setattr__(self, "classes", self.classes or tuple(names))
         return self
 
 
@@ -115,11 +117,7 @@ SPEC = GeneratorSpec(
     screen=True,
     conditional=True,
     trains=False,
-    presets={
-        "tiny": _TINY,
-        "smoke": _TINY,
-        "by-hand": {name: value for name, value in _TINY.items() if name != "grader"},
-    },
+    presets={"tiny": _TINY, "smoke": _TINY},
     finite="derm_bench_plugins.generators.specs.graded:without_end",
     depends_on="derm_bench_plugins.generators.sorted_names:digest",
     preflight="derm_bench_plugins.generators.sorted_names:preflight",
