@@ -66,9 +66,8 @@ def test_authenticity_equals_a_count_by_hand_and_equal_values_are_not_certainty(
         near = int(lengths.argmin())
         others = np.delete(np.linalg.norm(train - train[near], axis=1), near)
         by_hand.append(lengths[near] > others.min())
-    within = apart(train, train)
-    assert authenticity(apart(samples, train), within).value == pytest.approx(np.mean(by_hand))
-    copies = authenticity(apart(train, train), within)
+    assert authenticity(apart(samples, train), train).value == pytest.approx(np.mean(by_hand))
+    copies = authenticity(apart(train, train), train)
     assert (copies.value, copies.low) == (0, 0) and 0 < copies.high < 0.2
 
 
@@ -242,14 +241,16 @@ def test_too_few_held_out_images_are_a_reason_and_no_error(in_process, write_mat
     assert "are too few, 10 are needed, so that samples of mean are not screened for copies" in planned.out
 
 
-def test_a_matrix_with_a_stylegan2_is_screened_by_default(write_matrix):
-    def metrics(generator, **more):
+def test_a_matrix_with_a_generator_that_learns_images_by_heart_is_screened_by_default(write_matrix):
+    def screened(generator, **more):
         strategies = [{"name": "gan", "generator": {"name": generator, "preset": "tiny"}}]
         content = {"dataset": "phantom-dermoscopy", "strategies": strategies, "classifiers": [], **more}
-        return [use.name for use in load_matrix(write_matrix(content), Plugins()).metrics]
+        names = [use.name for use in load_matrix(write_matrix(content), Plugins()).metrics]
+        return {"nn_ratio", "authenticity"} <= set(names)
 
-    assert {"nn_ratio", "authenticity"} <= set(metrics("stylegan2-ada"))
-    assert not {"nn_ratio", "authenticity"} & {
-        *metrics("dcgan"),
-        *metrics("stylegan2-ada", metrics=["sharpness"]),
-    }
+    for name in ("stylegan2", "stylegan2-unlabelled", "sl-stylegan", "sla-stylegan", "r3gan"):
+        assert screened(name), name
+    hierarchy = Plugins().get("generator", "stylegan2-hierarchy")
+    assert hierarchy.screen and Plugins().get("generator", "graded").screen
+    assert screened("stylegan2-ada")
+    assert not screened("dcgan") and not screened("stylegan2-ada", metrics=["sharpness"])

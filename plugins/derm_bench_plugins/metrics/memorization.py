@@ -67,6 +67,5 @@ class Authenticity(_Screened):
     def _values(
         self, samples: Floats, train: Floats, held_out: Floats, groups: Sequence[str], jackknifed: int
     ) -> dict[str, Interval]:
-        apart = memorization.apart
-        found = memorization.authenticity(apart(samples, train), apart(train, train), jackknifed)
-        return {"authenticity": found}
+        to_train = memorization.apart(samples, train)
+        return {"authenticity": memorization.authenticity(to_train, train, jackknifed)}
