@@ -206,12 +206,16 @@ def test_a_run_flags_the_generator_that_copies_and_not_the_one_that_draws_anew(
     manifest = read_json(tmp_path / "out/manifest.json")
     rows = {(row["strategy"], row["generator"], row["class"]): row for row in manifest["memorization"]}
     assert rows["duplicate", "duplicate", "nv"]["flagged"]
-    assert any(rows["altered", "copier", name]["tests"]["pixels"]["p_holm"] < 0.05 for name in ("nv", "bkl"))
-    assert not any(rows["anew", "copier", name]["flagged"] for name in ("nv", "bkl"))
+    # What is no copy has some p value between 0 and 1: one below 0.001 is no chance of the seeds.
+    tests = {key: row["tests"]["pixels"]["p_holm"] for key, row in rows.items() if row["tests"]}
+    assert all(
+        tests["altered", "copier", name] < 0.001 < tests["anew", "copier", name] for name in ("nv", "bkl")
+    )
     members = [row["members"]["pixels"]["p_holm"] for row in rows.values() if row["members"]]
-    assert len(members) > 6 and min(members) >= 0.05, "both sides drawn from train"
+    assert len(members) > 6 and min(members) > 0.001, "both sides drawn from train"
     said = [text for text in manifest["warnings"] if "nearer to training images than chance" in text]
-    assert len(said) == 1 and "samples of altered" in said[0], "a control that copies by design is not news"
+    assert "samples of altered" in said[0]
+    assert not any("duplicate" in text for text in said), "a control that copies by design is not news"
     values = {
         (row["strategy"], row["generator"], row["metric"]): row["value"]
         for row in read_csv(tmp_path / "out/fidelity.csv")

@@ -2,7 +2,7 @@
 
 Planning, `explain`, forecasts, probes, the run directory and the report read it from here; no other code compares kinds
 by name. A new kind needs a record of its parameters in `params.py`, a stage function, an entry here (or a call of
-`register`), and a planner that enters its stages.
+`register`), and a planner that enters its stages. This file is long because all kinds stand in it.
 """
 
 from __future__ import annotations
