@@ -16,7 +16,8 @@ from derm_bench.rundir.table_rows import rows_of, table_stages
 USED_OF_MATRIX = ("name", "analysis", "budget", "compare", "protocol")
 USED_OF_ENTRIES = {
     "datasets": ("label", "size"),
-    "strategies": ("name", "seed_offset"),
+    "strategies": ("name", "seed_offset", "augment", "balance"),
+    "test_sets": ("name", "synthetic", "strategy"),
     "metrics": ("name", "label"),
 }
 

@@ -65,7 +65,7 @@ class _Planner:
         self.scores = Scores(matrix, book, data, self.fits)
         self.screens = Screens(matrix, book, data, self.fits, self.scores)
         self.filters = Filters(matrix, book, data, self.fits, self.networks)
-        self.test_sets = CellTests(matrix, data)
+        self.test_sets = CellTests(matrix, data, self._drawn)
         self.pictures = Pictures(book, data, self.fits, self.scores)
         self._strategies = {entry.name: (k, entry) for k, entry in enumerate(matrix.strategies)}
         self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
@@ -94,6 +94,10 @@ class _Planner:
             cell, generator, train, evaluations, unique, samples, quota, *built_on(self.plan, train)
         )
         self.plan.cells.append(planned)
+
+    def _drawn(self, cell: Cell, strategy: StrategyEntry) -> Mapping[str, str]:
+        """The sample stages of another strategy for a cell, by class."""
+        return self._samples(cell, strategy, self.fits.quota(cell, strategy))[1]
 
     def _samples(
         self, cell: Cell, strategy: StrategyEntry, quota: Mapping[str, int]

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from derm_bench.rundir.accuracy_scores import is_score
 from derm_bench.rundir.arms import number
 from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, text, to_rows
@@ -122,7 +123,9 @@ class ReportData:
     @cached_property
     def baselines(self) -> list[str]:
         """All baselines of the comparisons in summary.csv: first those of `compare.baselines`, in this order."""
-        return self.in_order_of_matrix(row["baseline"] for row in self.summary if row.get("baseline"))
+        return self.in_order_of_matrix(
+            row["baseline"] for row in self.summary if row.get("baseline") and not is_score(row["metric"])
+        )
 
     def in_order_of_matrix(self, baselines: Iterable[str]) -> list[str]:
         """The distinct baselines, those of `compare.baselines` first and in this order."""

@@ -32,6 +32,10 @@ _TERMS = {
     "own nearest one; 0 for copies, and held-out real images show what is usual.",
     "sharpness": "Energy above 3/8 cycles per pixel relative to real images; 1 is best, less is blur, "
     "more is noise or a checkerboard.",
+    "cas": "Classification accuracy score: accuracy of a classifier that is trained on samples alone, over that of one "
+    "trained on as many real images; 1: samples stand for real images.",
+    "reverse_cas": "Balanced accuracy on samples of a classifier that is trained on real images, over that on real "
+    "test images; 1: samples look like real images of their class.",
     "fd_domain": "Fréchet distance on the same features; lower is better. It has no upper bound, so that a few images "
     "far from all others decide it, and it is not FID.",
     "kid_domain": "Kernel distance (cubic kernel) on the same features; lower is better, and equal sets give 0.",

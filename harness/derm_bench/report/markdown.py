@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from derm_bench.report import audit, comparisons, extractors, memorization, pictures, view
+from derm_bench.report import accuracy_scores, audit, comparisons, extractors, memorization, pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile
@@ -29,6 +29,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))
+    parts += _section("Classification accuracy scores", accuracy_scores.scores(data))
     parts += _section("Subgroups", comparisons.subgroups(data))
     checks = [table for table in (view.health(data), memorization.screens(data)) if table]
     parts += _section("Image metrics", checks + view.fidelity(data) + extractors.tables(data))

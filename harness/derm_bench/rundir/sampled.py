@@ -32,6 +32,16 @@ def sampled_scores(source: PredictionSource, metric: str) -> Sampled:
     return sampled
 
 
+def sampled_by(source: PredictionSource | None) -> Callable[[str], Sampled]:
+    """Return the same by metric. Without a source nothing is known of any."""
+
+    @functools.cache
+    def by(metric: str) -> Sampled:
+        return (lambda cell, test_set: None) if source is None else sampled_scores(source, metric)
+
+    return by
+
+
 def deviations_of(found: CellPredictions, metric: str) -> Deviations | None:
     """Return the deviations of a metric of these predictions; None as `sampled_scores` says."""
     predictions = found.predictions

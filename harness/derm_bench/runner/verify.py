@@ -267,11 +267,13 @@ def _of_row(
 
 
 def _compare_tables(files: RunFiles, stages: RunStages, found: Verified) -> None:
-    """Compares summary.csv and subgroups.csv with what results.csv, fidelity.csv and the predictions give."""
+    """Compares summary.csv and subgroups.csv with what results.csv, fidelity.csv, composition.csv and the predictions
+    give."""
     predictions = None
     if files.predictions is not None:
         predictions = DirectoryPredictions(stages, AllPredictions(files.predictions))
-    again = compared_tables(stages, files.tables["results"], files.tables["fidelity"], predictions)
+    tables = files.tables
+    again = compared_tables(stages, tables["results"], tables["fidelity"], tables["composition"], predictions)
     for name, frame in again.items():
         if name == "summary" or predictions is not None:
             _compare_table(name, to_rows(files.tables[name]), to_rows(frame), found)
@@ -302,7 +304,7 @@ def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: 
                 found.differences.append(_of_arm(name, place, message, theirs, ours))
 
 
-_SOURCES = "results.csv, fidelity.csv and the predictions"
+_SOURCES = "results.csv, fidelity.csv, composition.csv and the predictions"
 
 
 def _place(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:

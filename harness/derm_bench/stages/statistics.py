@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.rundir.cell_predictions import StoredPredictions
-from derm_bench.rundir.tables import COMPARED_FILES, compared_tables, fidelity_table, results_table
+from derm_bench.rundir.tables import (
+    COMPARED_FILES,
+    compared_tables,
+    composition_table,
+    fidelity_table,
+    results_table,
+)
 from derm_bench.stages.tables import EndedRecords, run_stages
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ def statistics(context: StageContext) -> dict[str, Any]:
         stages,
         results_table(stages, records),
         fidelity_table(stages, records),
+        composition_table(stages, records),
         StoredPredictions(stages, records),
     )
     for name, file in COMPARED_FILES.items():
