@@ -54,6 +54,11 @@ class ReportData:
         return list(to_rows(self.frames["summary"]))
 
     @cached_property
+    def pairs(self) -> list[Row]:
+        """The rows of pairs.csv."""
+        return list(to_rows(self.frames["pairs"])) if "pairs" in self.frames else []
+
+    @cached_property
     def subgroups(self) -> list[Row]:
         """The rows of subgroups.csv."""
         return list(to_rows(self.frames["subgroups"])) if "subgroups" in self.frames else []

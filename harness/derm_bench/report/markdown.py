@@ -22,6 +22,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
     parts += _section("Verdicts", comparisons.verdicts(data))
+    parts += _section("Pairs of trained models", comparisons.pairs(data))
     across = comparisons.data_sets(data)
     parts += _section("Data sets together", [across] if across else [])
     parts += _section("What failed, and why", [failed] if failed else [])

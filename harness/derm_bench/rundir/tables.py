@@ -13,12 +13,13 @@ from derm_bench.rundir.arms import Arms
 from derm_bench.rundir.cell_predictions import PredictionSource, StoredPredictions
 from derm_bench.rundir.comparison import Analysis
 from derm_bench.rundir.frames import make_frame, to_rows
+from derm_bench.rundir.pairs import pair_rows
 from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.records import Records, StageOutcome
 from derm_bench.rundir.sampled import sampled_by, sampled_scores
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, PAIRS, RESULTS, SUBGROUPS, SUMMARY
 from derm_bench.rundir.subgroups import subgroup_rows
-from derm_bench.rundir.summary import summarise
+from derm_bench.rundir.summary import comparisons_of, summarise
 from derm_bench.scoring.names import higher_is_better, metric_names
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 NAMED = 4
 """The largest number of generators that one warning names."""
 
-COMPARED_FILES: Mapping[str, str] = {"summary": "summary.parquet", "subgroups": "subgroups.parquet"}
+COMPARED_FILES: Mapping[str, str] = {
+    "summary": "summary.parquet",
+    "subgroups": "subgroups.parquet",
+    "pairs": "pairs.parquet",
+}
 """The output files of the statistics stage, by table."""
 
 Tables = Mapping[str, "pd.DataFrame"]
@@ -64,8 +69,26 @@ def compared_tables(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of the statistics stage by name (`COMPARED_FILES`)."""
     summary = summary_table(stages, results, fidelity, composition, predictions)
-    rows = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
-    return {"summary": summary, "subgroups": make_frame(rows, SUBGROUPS)}
+    groups = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
+    pairs = [] if predictions is None else _pairs(stages.matrix, to_rows(results), predictions)
+    return {
+        "summary": summary,
+        "subgroups": make_frame(groups, SUBGROUPS),
+        "pairs": make_frame(pairs, PAIRS),
+    }
+
+
+def _pairs(
+    matrix: Mapping[str, Any], results: Sequence[Mapping[str, Any]], predictions: PredictionSource
+) -> Iterator[dict[str, Any]]:
+    compare, offsets = matrix["compare"], _offsets(matrix)
+    arms = Arms.of(results, offsets, apart=sets_of_samples(matrix))
+    versus = comparisons_of(arms, compare["baselines"] or None, compare["across"], compare["pairs"])
+    return pair_rows(arms, versus, predictions)
+
+
+def _offsets(matrix: Mapping[str, Any]) -> dict[str, int]:
+    return {entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]}
 
 
 def results_table(stages: RunStages, records: Records) -> pd.DataFrame:
@@ -97,7 +120,7 @@ def summary_table(
     compare, stated = matrix["compare"], matrix["analysis"]
     primary = str(stated["primary"])
     classes = tuple(dict.fromkeys(name for split in stages.splits for name in split.classes))
-    offsets = {entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]}
+    offsets = _offsets(matrix)
     summary = summarise(
         rows,
         to_rows(fidelity),

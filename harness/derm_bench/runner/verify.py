@@ -25,7 +25,7 @@ from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, to_rows
 from derm_bench.rundir.manifest import MANIFEST
 from derm_bench.rundir.planned import CellStages, RunStages
-from derm_bench.rundir.schema import RESULTS, TABLES
+from derm_bench.rundir.schema import LATER, RESULTS, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import compared_tables
 from derm_bench.runner.verify_splits import wrong_images
@@ -39,6 +39,10 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "subgroups": (
         *("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric"),
         *("attribute", "subgroup"),
+    ),
+    "pairs": (
+        *("dataset", "train_fraction", "test_set", "strategy", "classifier", "test"),
+        *("baseline", "class", "cell", "baseline_cell"),
     ),
 }
 """The columns that say what a row of a compared table is about; its other columns are compared."""
@@ -267,18 +271,20 @@ def _of_row(
 
 
 def _compare_tables(files: RunFiles, stages: RunStages, found: Verified) -> None:
-    """Compares summary.csv and subgroups.csv with what results.csv, fidelity.csv, composition.csv and the predictions
-    give."""
+    """Compares summary.csv, subgroups.csv and pairs.csv with what results.csv, fidelity.csv,
+    composition.csv and the predictions give."""
     predictions = None
     if files.predictions is not None:
         predictions = DirectoryPredictions(stages, AllPredictions(files.predictions))
     tables = files.tables
     again = compared_tables(stages, tables["results"], tables["fidelity"], tables["composition"], predictions)
     for name, frame in again.items():
-        if name == "summary" or predictions is not None:
+        there = name not in LATER or (files.folder / TABLES[name].file).is_file()
+        if there and (name == "summary" or predictions is not None):
             _compare_table(name, to_rows(files.tables[name]), to_rows(frame), found)
-    if predictions is None and len(files.tables["subgroups"]):
-        found.not_recomputed["rows of subgroups.csv"] = len(files.tables["subgroups"])
+    for name in ("subgroups", "pairs") if predictions is None else ():
+        if len(tables[name]):
+            found.not_recomputed[f"rows of {TABLES[name].file}"] = len(tables[name])
 
 
 def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: Verified) -> None:

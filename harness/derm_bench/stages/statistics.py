@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def statistics(context: StageContext) -> dict[str, Any]:
-    """Writes the rows of summary.csv and subgroups.csv, as Parquet files."""
+    """Writes the rows of summary.csv, subgroups.csv and pairs.csv, as Parquet files."""
     stages, records = run_stages(context), EndedRecords(context.optional)
     tables = compared_tables(
         stages,
