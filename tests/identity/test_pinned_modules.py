@@ -273,7 +273,7 @@ OF_KINDS = {
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        rundir.accuracy_scores rundir.pairs rundir.subgroups
+        rundir.accuracy_scores rundir.pairs rundir.subgroups protocols
         stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled
         scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
         stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict

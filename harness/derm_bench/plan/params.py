@@ -284,6 +284,8 @@ class Neighbours(View):
 
 @dataclass(kw_only=True, slots=True)
 class Tables:
-    """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan."""
+    """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan. Statistics have the
+    `primary` metric if it is one of a plugin: its `name`, `higher_is_better`, and `metric`."""
 
     rows: str
+    primary: Mapping[str, Any] | None = None

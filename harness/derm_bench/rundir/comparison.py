@@ -120,8 +120,8 @@ def _compared(arms: Arms, arm: ArmName, base: ArmName, label: str, analysis: Ana
         return Compared(arm, base, label, runs, None, f"{analysis.primary} is not defined in every run")
     if any(each is None for each in arms.deviations(arm, runs)):
         problem = (
-            "what other test images would give is unknown: a class has a single lesion or patient, the metric is of a "
-            "plugin, or predictions are missing"
+            "what other test images would give is unknown: a class has a single lesion or patient, predictions are "
+            "missing, or the metric is of a plugin that gives no number for images that are drawn again"
         )
         return Compared(arm, base, label, runs, None, problem)
     found = arms.estimate(arm, runs, primary=True)

@@ -16,7 +16,7 @@ from derm_bench.rundir.frames import make_frame, to_rows
 from derm_bench.rundir.pairs import pair_rows
 from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.records import Records, StageOutcome
-from derm_bench.rundir.sampled import sampled_by, sampled_scores
+from derm_bench.rundir.sampled import PluginPrimary, sampled_by, sampled_scores
 from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, PAIRS, RESULTS, SUBGROUPS, SUMMARY
 from derm_bench.rundir.subgroups import subgroup_rows
 from derm_bench.rundir.summary import comparisons_of, summarise
@@ -66,9 +66,11 @@ def compared_tables(
     fidelity: pd.DataFrame,
     composition: pd.DataFrame,
     predictions: PredictionSource | None,
+    plugin: PluginPrimary | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of the statistics stage by name (`COMPARED_FILES`)."""
-    summary = summary_table(stages, results, fidelity, composition, predictions)
+    """Return the tables of the statistics stage by name (`COMPARED_FILES`). `plugin` is the primary metric if it is
+    that of a plugin; without it, such a metric has no verdict."""
+    summary = summary_table(stages, results, fidelity, composition, predictions, plugin)
     groups = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
     pairs = [] if predictions is None else _pairs(stages.matrix, to_rows(results), predictions)
     return {
@@ -113,6 +115,7 @@ def summary_table(
     fidelity: pd.DataFrame,
     composition: pd.DataFrame,
     predictions: PredictionSource | None = None,
+    plugin: PluginPrimary | None = None,
 ) -> pd.DataFrame:
     """Return summary.csv as a frame, computed from the frames of results.csv, fidelity.csv and composition.csv and from
     predictions. Without predictions there are no verdicts."""
@@ -132,10 +135,10 @@ def summary_table(
             primary,
             stated["margin"],
             stated["alpha"],
-            higher_is_better(primary),
+            higher_is_better(primary) if plugin is None else plugin.higher_is_better,
             classes,
         ),
-        sampled=None if predictions is None else sampled_scores(predictions, primary),
+        sampled=None if predictions is None else sampled_scores(predictions, primary, plugin),
         apart=sets_of_samples(matrix),
     )
     summary += accuracy_score_rows(
