@@ -167,10 +167,10 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
     same += ["--preset", "toy"] if toy else []
     testing = (*HARNESS, "pytest", "pytest_timeout")
     return [
-        Step("tests", "pytest -m gpu", pytest, patience * 120, testing, read_tests),
         Step("precision", "the probe of precisions", probe, patience * 40, HARNESS, read_precision),
         *(row(number) for number in ROWS if number != 9),
         Step("same", "a matrix twice: the same numbers", same, patience * 90, (*HARNESS, "timm"), read_same),
+        Step("tests", "pytest -m gpu", pytest, patience * 120, testing, read_tests),
         row(9),
     ]
 

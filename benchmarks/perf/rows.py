@@ -67,6 +67,10 @@ def _training(sizes: Sizes) -> dict[str, Any]:
     return {name: sizes[name] for name in ("batch", "updates", "warmup")}
 
 
+def _stylegan2(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    return _from_memory(bench, sizes) | {"base": sizes["base"]}
+
+
 def _classifier(bench: Bench, sizes: Sizes) -> dict[str, Any]:
     model = "resnetv2_50" if bench.kind == "cuda" else "resnet18"
     return _from_jpegs(bench, sizes) | {"model": model}
@@ -131,6 +135,24 @@ ROWS = {
             quick=_GAN_QUICK | {"updates": 16},
             full=_GAN_FULL,
             arguments=_from_memory,
+            check=parity.losses,
+        ),
+        Row(
+            4,
+            tuple(
+                Measure(f"s_per_kimg_{side}", f"StyleGAN2 at {side} px, s/kimg", {"cpu": 1.5, "cuda": cuda}, True)
+                for side, cuda in ((64, 5), (128, 4), (256, 3))
+            ),
+            # The lazy penalties come every 4th and 16th update, so the updates after the warm-up are a multiple of 16.
+            quick={
+                "images": 64, "batch": 4, "updates": 20, "warmup": 4, "base": 1024, "parity_batch": 4,
+                "parity_steps": 20, "pairs": 3,
+            },
+            full={
+                "images": 256, "batch": 8, "updates": 36, "warmup": 4, "base": 2048, "parity_batch": 8,
+                "parity_steps": 50, "pairs": 5,
+            },
+            arguments=_stylegan2,
             check=parity.losses,
         ),
         Row(
@@ -204,4 +226,4 @@ ROWS = {
         ),
     )
 }  # fmt: skip
-LATER = {4: "StyleGAN2", 5: "the 3D conditional GAN"}
+LATER = {5: "the 3D conditional GAN"}

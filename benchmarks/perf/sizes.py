@@ -15,6 +15,11 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         1: _GAN | {"updates": 80},
         2: _GAN | {"updates": 600},
         3: _GAN | {"updates": 400},
+        # All variants of the step are recorded after 49 updates.
+        4: {
+            "images": 256, "batch": 32, "updates": 128, "warmup": 64, "base": 16384, "parity_batch": 16,
+            "parity_steps": 20, "pairs": 3,
+        },
         6: _GAN | {"updates": 80},
         7: {"images": 1024, "features": 3000, "pairs": 3},
         9: {
@@ -25,6 +30,7 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         1: _TOY,
         2: _TOY,
         3: _TOY,
+        4: _TOY | {"base": 256},
         6: _TOY,
         7: {"images": 16, "features": 40, "pairs": 1},
         9: {

@@ -3,12 +3,18 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from derm_bench.cli import precision
 from derm_bench.machine import profile_file
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "derm_bench", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("derm-bench, version")
 
 
 def test_plugins_are_listed_as_the_contract_says(derm_bench):

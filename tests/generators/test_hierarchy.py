@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.conftest import read_csv
+from tests.datasets.trees.faces import acne
 
 from derm_bench.errors import UserError, Waiting
 from derm_bench_plugins.generators.graded import sort_by_confidence
@@ -147,3 +148,20 @@ def test_cells_wait_for_a_person_and_go_on_when_the_folder_is_sorted(in_process,
     assert in_process("run", matrix, "--store", "store").code == 0
     (row,) = read_csv(tmp_path / "runs" / "hierarchy" / "results.csv")
     assert row["status"] == "done"
+
+
+@pytest.mark.slow
+def test_acne04_without_healthy_skin_is_input_of_the_hierarchy(in_process, write_matrix, tmp_path):
+    acne(tmp_path / "acne04")
+    text = (
+        (MATRIX % "")
+        .replace(
+            "{name: phantom-dermoscopy, images: 60, side: 16, size: 16, split: {val: 0.2, test: 0.2}}",
+            "{name: acne04, root: acne04, size: 16, partial: true, split: {method: given}}",
+        )
+        .replace("healthy: nv, grades: [bkl, mel]", 'healthy: null, grades: ["0", "1", "2", "3"]')
+    )
+    done = in_process("run", write_matrix(text), "--store", "store")
+    assert done.code == 0, done.err
+    (row,) = read_csv(tmp_path / "runs" / "hierarchy" / "results.csv")
+    assert (row["status"], row["n_train_synthetic"], row["n_test"]) == ("done", "24", "4")

@@ -1,25 +1,65 @@
-"""Resampling with a filter keeps constants, and the quick convolutions equal the plain ones."""
+"""The filter of StyleGAN2: it equals a depthwise convolution, and its gradients are filters too."""
 
+import pytest
 import torch
 from torch.nn import functional as F
+from torch.profiler import profile
 
-from derm_bench.training.fir import conv_down, conv_up, downsample, upsample
+from derm_bench.training.fir import (
+    TAPS,
+    blur,
+    conv_down,
+    conv_up,
+    downsample,
+    filtered_along_axes,
+    upsample,
+)
+
+WEIGHT = torch.randn(4, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+RESAMPLINGS = {
+    "upsample": upsample,
+    "downsample": downsample,
+    "conv_up": lambda x: conv_up(x, WEIGHT),
+    "conv_down": lambda x: conv_down(x, WEIGHT),
+}
 
 
-def test_a_constant_stays_that_constant_up_and_down():
-    up = upsample(torch.full((1, 2, 8, 8), 3.0))
-    assert up.shape == (1, 2, 16, 16) and torch.allclose(up[..., 2:-2, 2:-2], torch.tensor(3.0))
-    down = downsample(up)
-    assert down.shape == (1, 2, 8, 8) and torch.allclose(down[..., 2:-2, 2:-2], torch.tensor(3.0))
+def features(channels=3, side=8, dtype=torch.float64):
+    draws = torch.Generator().manual_seed(0)
+    return torch.randn(2, channels, side, side, dtype=dtype, generator=draws)
 
 
-def test_convolving_while_resampling_equals_one_after_the_other():
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 8, 8, generator=draw, dtype=torch.float64)
-    weight = torch.randn(5, 3, 3, 3, generator=draw, dtype=torch.float64)
-    plain = F.conv2d(upsample(x), weight.flip(2, 3), padding=1)
-    assert torch.allclose(conv_up(x, weight)[..., 2:-2, 2:-2], plain[..., 2:-2, 2:-2])
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64) / 8
-    blurred = F.conv2d(F.pad(x, (2, 2, 2, 2)), torch.outer(taps, taps).expand(3, 1, 4, 4), groups=3)
-    assert torch.allclose(conv_down(x, weight), F.conv2d(blurred, weight, stride=2))
-    assert conv_down(x, weight).shape == (2, 5, 4, 4)
+@pytest.mark.parametrize(("padding", "stride"), [((2, 1), 1), ((1, 1), 1), ((2, 2), 1), ((1, 1), 2)])
+def test_the_filter_is_a_depthwise_convolution(padding, stride):
+    x = features()
+    taps = torch.tensor(TAPS, dtype=x.dtype) / 8
+    before, after = padding
+    plain = F.conv2d(
+        F.pad(x, (before, after) * 2), torch.outer(taps, taps).expand(3, 1, 4, 4), stride=stride, groups=3
+    )
+    torch.testing.assert_close(blur(x, padding, stride=stride), plain)
+    torch.testing.assert_close(filtered_along_axes(x, padding, 1.0, stride), plain)  # that of a GPU
+
+
+@pytest.mark.parametrize("name", RESAMPLINGS)
+def test_first_and_second_gradients_agree_with_finite_differences(name):
+    x = features().requires_grad_(True)
+    assert torch.autograd.gradcheck(RESAMPLINGS[name], (x,))
+    assert torch.autograd.gradgradcheck(RESAMPLINGS[name], (x,))
+
+
+@pytest.mark.parametrize("resample", [upsample, downsample])
+def test_the_work_of_a_second_gradient_does_not_grow_with_the_number_of_channels(resample):
+    def convolutions(channels):
+        x = features(channels).requires_grad_(True)
+        with profile() as work:
+            (slope,) = torch.autograd.grad(resample(x).square().sum(), x, create_graph=True)
+            slope.square().sum().backward()
+        return sum(event.count for event in work.key_averages() if event.key == "aten::convolution")
+
+    assert convolutions(32) == convolutions(2)
+
+
+def test_under_autocast_the_sum_of_rgb_stays_float32():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert upsample(features(dtype=torch.float32)).dtype == torch.float32

@@ -23,7 +23,7 @@ class WganGp:
 
     def __init__(self, device: str, lr: float) -> None:
         self.lr = lr
-        self.generator, self.critic = Generator(Z, 64, 4), Discriminator(32, 4, "flatten")
+        self.generator, self.critic = Generator(Z, 64, 4), Discriminator(64, 4, "flatten")
         for block in self.critic.down:
             block[1] = nn.Identity()
         for net in (self.generator, self.critic):

@@ -31,6 +31,7 @@ import torch
 from torch.nn import functional as F
 
 from derm_bench.training.augment import uniform
+from derm_bench.training.constants import constant
 
 BILINEAR, REFLECTION = 0, 2
 TRANSLATION = 0.125
@@ -152,7 +153,7 @@ class AdaptiveAugment:
         matrix[:, :3, 3] = brightness[:, None]
         contrast = torch.where(self._happens(n), torch.exp2(normal() * 0.5), 1.0)
         matrix = _linear(contrast[:, None, None] * torch.eye(3, device=device)) @ matrix
-        axis = torch.tensor(LUMA, device=device)
+        axis = constant(LUMA, device)
         along = torch.outer(axis, axis)
         if self.settings.luma_flip:
             flips = torch.where(
@@ -204,7 +205,7 @@ def _linear(matrix: torch.Tensor) -> torch.Tensor:
 def _around_grey(angle: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
     """Return float32 [n,3,3] of rotations by `angle` [n] around the axis of grey (Rodrigues)."""
     u = LUMA[0]
-    cross = torch.tensor([[0.0, -u, u], [u, 0.0, -u], [-u, u, 0.0]], device=angle.device)
+    cross = constant(((0.0, -u, u), (u, 0.0, -u), (-u, u, 0.0)), angle.device)
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     return cos * torch.eye(3, device=angle.device) + sin * cross + (1 - cos) * along
 
@@ -248,23 +249,23 @@ def _finer(x: torch.Tensor) -> torch.Tensor:
     spread = F.pad(x.reshape(n, c, height, 1, width, 1), (0, 1, 0, 0, 0, 1)).reshape(
         n, c, 2 * height, 2 * width
     )
-    taps = torch.tensor(SYM6, device=x.device).flip(0) * math.sqrt(2)
+    taps = constant(SYM6, x.device).flip(0) * math.sqrt(2)
     padded = F.pad(spread, (len(SYM6) - 1 - CENTRE, CENTRE) * 2)
     return _along_both(padded, taps, stride=1)
 
 
 def _coarser(x: torch.Tensor) -> torch.Tensor:
     """[N,C,2H,2W] -> [N,C,H,W]: SYM6 the other way round, and every second pixel. Undoes `_finer` but at borders."""
-    taps = torch.tensor(SYM6, device=x.device) / math.sqrt(2)
+    taps = constant(SYM6, x.device) / math.sqrt(2)
     return _along_both(F.pad(x, (CENTRE, len(SYM6) - 2 - CENTRE) * 2), taps, stride=2)
 
 
 def _along_both(x: torch.Tensor, taps: torch.Tensor, stride: int) -> torch.Tensor:
-    channels = x.shape[1]
+    n, c = x.shape[:2]
+    x = x.flatten(0, 1)[:, None]  # channels as images: torch takes second gradients of groups one by one
     for shape, strides in (((1, 1, -1, 1), (stride, 1)), ((1, 1, 1, -1), (1, stride))):
-        kernel = taps.view(shape).expand(channels, -1, -1, -1)
-        x = F.conv2d(x, kernel, stride=strides, groups=channels)
-    return x
+        x = F.conv2d(x, taps.view(shape), stride=strides)
+    return x.unflatten(0, (n, c)).squeeze(2)
 
 
 class _Sampled(torch.autograd.Function):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL
+from derm_bench_plugins.generators.specs.common import QUICK_POOLED, SMALL
 from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
 
 
@@ -29,5 +29,5 @@ SPEC = GeneratorSpec(
     realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
-    presets=SMALL,
+    presets={**SMALL, "quick": QUICK_POOLED},
 )

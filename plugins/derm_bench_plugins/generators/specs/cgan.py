@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from derm_bench.specs import Betas, GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL
+from derm_bench_plugins.generators.specs.common import QUICK_POOLED, SMALL
 from derm_bench_plugins.generators.specs.conditional_options import ConditionalOptions
 
 
@@ -52,6 +52,7 @@ SPEC = GeneratorSpec(
     conditional=True,
     presets={
         **SMALL,
+        "quick": {**QUICK_POOLED, "d_steps": 1},
         "mirza": {
             "loss": "bce",
             "betas": (0.5, 0.999),

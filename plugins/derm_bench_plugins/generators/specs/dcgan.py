@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL, TwoPlayerOptions
+from derm_bench_plugins.generators.specs.common import QUICK, SMALL, TwoPlayerOptions
 
 
 class DcganOptions(TwoPlayerOptions):
@@ -46,5 +46,5 @@ SPEC = GeneratorSpec(
     parts=("generator", "discriminator"),
     realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
-    presets=SMALL,
+    presets={**SMALL, "quick": QUICK},
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
+from derm_bench_plugins.generators.specs.common import QUICK
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
 
 
@@ -47,5 +48,6 @@ SPEC = GeneratorSpec(
     presets={
         "tiny": {"base": 8, "z_dim": 8, "batch_size": 8, "budget": {"updates": 4}},
         "smoke": {"base": 16, "batch_size": 16, "budget": {"updates": 20}},
+        "quick": QUICK,
     },
 )

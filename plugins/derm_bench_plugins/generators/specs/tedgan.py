@@ -8,7 +8,7 @@ from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
 from derm_bench_plugins.generators.specs.acgan import AcganOptions
-from derm_bench_plugins.generators.specs.common import SMALL
+from derm_bench_plugins.generators.specs.common import QUICK_POOLED, SMALL
 
 
 class TedganOptions(AcganOptions):
@@ -44,5 +44,5 @@ SPEC = GeneratorSpec(
     realness=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
-    presets=SMALL,
+    presets={**SMALL, "quick": QUICK_POOLED},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
-from derm_bench_plugins.generators.specs.common import SMALL, TwoPlayerOptions
+from derm_bench_plugins.generators.specs.common import QUICK, SMALL, TwoPlayerOptions
 
 
 class VanillaOptions(TwoPlayerOptions):
@@ -28,5 +28,5 @@ SPEC = GeneratorSpec(
     discriminator_outputs=("d_real", "d_fake"),
     parts=("generator", "discriminator"),
     realness=True,
-    presets=SMALL,
+    presets={**SMALL, "quick": {**QUICK, "base": 128, "lr": 4e-4, "budget": {"updates": 600}}},
 )
