@@ -54,7 +54,7 @@ def test_copies_of_real_images_score_near_one_and_noise_near_chance(in_process, 
     assert float(near["mean"]) == pytest.approx(1, abs=0.15) and float(far["mean"]) < 0.7
     assert not any(row["verdict"] or row["rank_low"] for row in summary if row["test_set"] == "copies")
     report = (tmp_path / "out/report.md").read_text()
-    assert "Trained on samples" in report.replace("trained", "Trained") and "Reverse score" in report
+    assert "Classification accuracy score: trained on samples" in report and "Reverse score" in report
     verified = in_process("verify", tmp_path / "out")
     assert verified.code == 0, verified.out + verified.err
 
