@@ -171,6 +171,9 @@ class GeneratorSpec(PluginSpec):
     `unlabelled` states whether `fit` may get images without a class, labelled -1 (their rows of `Batch.targets` are
     zero), for the option `extra_data`. By default an unconditional generator may that trains and samples from noise.
 
+    `screen` states that a matrix with this generator computes `nn_ratio` and `authenticity`, for all its generators,
+    unless it lists metrics: a network that easily learns its training images by heart should have it.
+
     `realness` states that the object has a method `realness(images, label)`, so that `synthetic.filter` can keep the
     images that its discriminator takes for real (see `Generator`).
 
@@ -194,6 +197,7 @@ class GeneratorSpec(PluginSpec):
     batch_option: str = "batch_size"
     discriminator_outputs: tuple[str, str] | None = None
     realness: bool = False
+    screen: bool = False
     unlabelled: bool | None = None
     derives: str | None = None
     provenance: str | None = None
@@ -233,11 +237,16 @@ class MetricSpec(PluginSpec):
 
     `variant` names an attribute of the options, a text that tells the features from the usual ones: the metric is then
     called `<name>_<text>` in tables, unless the matrix gives it a `label`. An empty text changes nothing.
+
+    With `screen`, a metric of images compares samples with the training images of their generator and with held-out
+    real images. Its object has `compute(samples, train, held_out, groups) -> {name: float}`; the first three are
+    features, and `groups` are the lesions or patients of the held-out images.
     """
 
     level: Literal["predictions", "images"]
     higher_is_better: bool | None
     extractor: str = ""
+    screen: bool = False
     extractors: Mapping[str, str] = field(default_factory=dict)
     feature_options: tuple[str, ...] | None = None
     variant: str | None = None

@@ -56,6 +56,13 @@ REASONS = {
     "fingerprint": "the digest of an unreadable file",
     "coordinates": "the columns that say where a row belongs",
     "dataset_parts": "which data sets one is made of",
+    "fidelity.copies": "distances of pixels",
+    "fidelity.memorization": "the formulas and the test of the screen",
+    "fidelity.screened": "how many images are needed, and when a fit is flagged",
+    "stages.fidelity": "how the metrics of a stage are made",
+    "rundir.pairs": "tests of pairs of models",
+    "rundir.accuracy_scores": "ratios of accuracies on samples and on real images",
+    "rundir.memorization": "which fits are flagged, in the manifest",
     "fidelity.distances": "the formulas of Frechet and kernel distances",
     "fidelity.halves": "which real images are compared with",
     "fidelity.likeness": "the figures that are measured of samples",
@@ -222,6 +229,11 @@ OF_KINDS = {
         fidelity.by_network fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
         stages.decoded stages.weights training.resize
     """,
+    "memorization": """
+        fidelity.by_network fidelity.copies fidelity.distances fidelity.halves fidelity.memorization
+        fidelity.reference fidelity.score fidelity.screened filenames images protocols report.samples
+        rundir.sheet_index seeds splits stage_names stages.decoded stages.fidelity stages.weights training.resize
+    """,
     "fidelity": """
         fidelity.by_network fidelity.halves fidelity.reference fidelity.score images protocols seeds splits stage_names
         stages.decoded stages.weights training.resize
@@ -261,11 +273,13 @@ OF_KINDS = {
         coordinates plain_text rundir.files rundir.frames rundir.planned rundir.records rundir.schema rundir.summary
         rundir.tables scoring.confusion_matrix scoring.intervals scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking stage_names
-        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled rundir.subgroups
+        rundir.accuracy_scores rundir.pairs rundir.subgroups protocols
+        stages.tables rundir.arms rundir.cell_predictions rundir.comparison rundir.sampled
         scoring.classification scoring.influence stats.estimate stats.false_claim stats.families
         stats.pair_of_models stats.ranks stats.seeds stats.test_images stats.verdict
     """,
     "figures": """
+        fidelity.screened rundir.accuracy_scores rundir.memorization rundir.pairs
         audit.report coordinates filenames plain_text report.across_data_sets stats.data_sets report.data report.figures
         report.plots report.score_figures report.tables report.training_figures rundir.audits rundir.directory
         rundir.files rundir.frames rundir.manifest rundir.planned rundir.predictions rundir.records rundir.samples

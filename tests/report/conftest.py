@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from derm_bench.report.samples import label_grid
+from derm_bench.rundir.arms import Arms
 from derm_bench.rundir.cell_predictions import CellPredictions
 from derm_bench.rundir.comparison import Analysis
 from derm_bench.rundir.frames import make_frame, to_rows, write_csv
+from derm_bench.rundir.pairs import pair_rows
 from derm_bench.rundir.sampled import sampled_scores
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, PAIRS, RESULTS, SUBGROUPS, SUMMARY
 from derm_bench.rundir.subgroups import subgroup_rows
-from derm_bench.rundir.summary import summarise
+from derm_bench.rundir.summary import comparisons_of, summarise
 from derm_bench.scoring import Predictions, higher_is_better
 
 CLASSES = ("mel", "nv", "bkl")
@@ -124,6 +126,8 @@ def write_run(
     summary = summarise(to_rows(made), to_rows(scored), analysis=analysis, sampled=sampled)
     write_csv(make_frame(summary, SUMMARY), folder / "summary.csv")
     write_csv(make_frame(subgroup_rows(to_rows(made), source), SUBGROUPS), folder / "subgroups.csv")
+    arms = Arms.of(list(to_rows(made)))
+    write_csv(make_frame(pair_rows(arms, comparisons_of(arms, None), source), PAIRS), folder / "pairs.csv")
     write_csv(scored, folder / "fidelity.csv")
     composition = make_frame(composition_rows(strategies, seeds, fractions), COMPOSITION)
     write_csv(composition, folder / "composition.csv")

@@ -109,6 +109,27 @@ class Scorer:
         """Return the features of uint8 images [N,3,H,W], one array per extractor."""
         return [extract(extractor, images) for extractor, _ in self._groups]
 
+    def screened(
+        self,
+        samples: Sequence[Floats],
+        train: Sequence[Floats],
+        held_out: Sequence[Floats],
+        groups: Sequence[str],
+    ) -> list[Row]:
+        """Return the rows of all metrics with `screen`, from the features of samples, of training images and of
+        held-out images with these groups."""
+        out: list[Row] = []
+        for (extractor, metrics), *sides in zip(self._groups, samples, train, held_out, strict=True):
+            shared = {"extractor": _name(extractor), "n_real": len(sides[1]), "n_synthetic": len(sides[0])}
+            for metric in metrics.values():
+                found = _measured(metric, *sides, groups)
+                out += [
+                    {"metric": name, "value": float(value), "ci_low": float(low), "ci_high": float(high)}
+                    | shared
+                    for name, (value, low, high) in found.items()
+                ]
+        return out
+
     def rows(self, real: Sequence[Floats], synthetic: Sequence[Floats]) -> list[Row]:
         """Return the rows of all metrics from the features of both sides."""
         out = []
@@ -144,8 +165,8 @@ class _Labelled:
     def __init__(self, metric: Any, name: str, label: str) -> None:
         self.metric, self.name, self.label = metric, name, label
 
-    def intervals(self, real: Floats, synthetic: Floats) -> dict[str, tuple[float, float, float]]:
-        found = _measured(self.metric, real, synthetic)
+    def intervals(self, *sides: Any) -> dict[str, tuple[float, float, float]]:
+        found = _measured(self.metric, *sides)
         return {
             self.label if name == self.name else f"{self.label}_{name}": value
             for name, value in found.items()
@@ -173,10 +194,10 @@ def _equal(features: Floats) -> bool:
     return bool(gap <= SAME * np.abs(features[0]).max(initial=0.0))
 
 
-def _measured(metric: Any, real: Floats, synthetic: Floats) -> Mapping[str, tuple[float, float, float]]:
+def _measured(metric: Any, *arguments: Any) -> Mapping[str, tuple[float, float, float]]:
     if hasattr(metric, "intervals"):
-        return metric.intervals(real, synthetic)
-    return {name: (value, math.nan, math.nan) for name, value in metric.compute(real, synthetic).items()}
+        return metric.intervals(*arguments)
+    return {name: (value, math.nan, math.nan) for name, value in metric.compute(*arguments).items()}
 
 
 def _features(side: torch.Tensor | Floats, extractor: Extractor) -> Floats:

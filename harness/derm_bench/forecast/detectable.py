@@ -35,7 +35,11 @@ def outlooks(plan: Plan, store: Store | None = None) -> list[Outlook]:
     """Return the outlook of each data set with comparisons. The variance over seeds is that of finished pairs of runs
     in the store, if there are enough, and otherwise an assumption (`derm_bench.stats.detectable.ASSUMED`)."""
     matrix = plan.matrix
-    arms = Arms.of(list(_rows(plan, store)), {entry.name: entry.seed_offset for entry in matrix.strategies})
+    arms = Arms.of(
+        list(_rows(plan, store)),
+        {entry.name: entry.seed_offset for entry in matrix.strategies},
+        apart=[one.name for one in matrix.test_sets if one.strategy is not None],
+    )
     compare = matrix.compare
     versus = comparisons_of(arms, compare.baselines or None, compare.across, compare.pairs)
     found = []

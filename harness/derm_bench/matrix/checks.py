@@ -99,7 +99,7 @@ def _leaks(matrix: Matrix, plugins: PluginLookup) -> Iterator[tuple[KeyPath, str
             message = f"its images are {stated.statement}: validation or test images are among it"
             yield at, "generator_sees_test", message
     for index, test_set in enumerate(matrix.test_sets):
-        if test_set.synthetic is not None:
+        if test_set.synthetic is not None and test_set.strategy is None:
             message = "a synthetic test set does not measure real skin"
             yield ("test_sets", index, "synthetic"), "synthetic_in_test", message
     if matrix.budget.updates is None:

@@ -34,7 +34,15 @@ from derm_bench.matrix.unsupported import refuse_unsupported
 from derm_bench.specs import ClassifierSpec, MetricSpec
 from derm_bench.yamlio import load_yaml
 
-DEFAULT_METRICS = ("mmd_domain", "coverage_domain", "density_domain", "nn_accuracy_domain", "sharpness")
+DEFAULT_METRICS = (
+    "mmd_domain",
+    "coverage_domain",
+    "density_domain",
+    "nn_accuracy_domain",
+    "sharpness",
+)
+SCREEN = ("nn_ratio", "authenticity")
+"""Metrics that are added to the default if a generator of the matrix asks for them (`GeneratorSpec.screen`)."""
 
 FILTER = "dermagan-cnn"
 """The classifier that grades samples by confidence by default: a small network, which any machine trains in minutes."""
@@ -68,6 +76,11 @@ class _Loader(NestedEntryReader):
         super().__init__(locations, plugins)
         self.places: dict[str, list[Where]] = {}
 
+    def _asks_for_screen(self, strategies: Sequence[StrategyEntry] | None) -> bool:
+        """Whether a generator of the strategies asks for the screen for copies."""
+        uses = [entry.generator for entry in strategies or () if entry.generator is not None]
+        return any(self.plugins.get("generator", use.name).screen for use in uses)
+
     def raise_errors(self) -> None:
         unique = list({str(error): error for error in self.errors}.values())
         unique.sort(key=lambda error: error.line or 0)
@@ -89,6 +102,8 @@ class _Loader(NestedEntryReader):
         data["datasets"] = self.datasets = self.section("datasets", data, self.dataset)
         data["strategies"] = self.section("strategies", data, self.strategy)
         data["classifiers"] = self.section("classifiers", data, self.classifier)
+        if "metrics" not in raw and self._asks_for_screen(data["strategies"]):
+            data["metrics"] = [*data["metrics"], *({"name": name} for name in SCREEN)]
         data["metrics"] = self.plain_list(data, "metrics", self.metric)
         if "executor" in data:
             data["executor"] = self.executor(data["executor"])

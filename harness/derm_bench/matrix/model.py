@@ -338,6 +338,11 @@ class TestSet(Options):
         description="only: score on the samples that `synthetic.holdout` keeps out of training; added: on them and on "
         "the real test set; both need the permit synthetic_in_test",
     )
+    strategy: str | None = Field(
+        None,
+        description="with synthetic: only, a strategy whose samples are the test set of every strategy without a "
+        "generator, for the score `reverse_cas`; the strategies are not compared on it, and it needs no permit",
+    )
 
 
 class Compare(Options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from derm_bench.errors import did_you_mean
 from derm_bench.matrix.locations import Problem
 from derm_bench.matrix.model import Matrix, TestSet
 from derm_bench.yamlio import KeyPath
@@ -23,10 +24,33 @@ def test_set_problems(matrix: Matrix) -> Iterator[Problem]:
         yield from _kind(test_set, at)
         if test_set.dataset is not None:
             yield from _external(test_set, at)
+        elif test_set.strategy is not None:
+            yield from _of_strategy(matrix, test_set, (*at, "strategy"))
         elif test_set.synthetic is not None and not held_out:
             message = "no strategy holds out synthetic images to score on"
             hint = "write holdout under the `synthetic` of a strategy: {ratio: 1.0, holdout: 0.2} for example"
             yield Problem((*at, "synthetic"), message, hint)
+
+
+def _of_strategy(matrix: Matrix, test_set: TestSet, at: KeyPath) -> Iterator[Problem]:
+    """The samples of a strategy as the test set of strategies without a generator."""
+    entries = {entry.name: entry for entry in matrix.strategies}
+    if test_set.synthetic != "only":
+        yield Problem(
+            at, "the samples of a strategy are a test set of their own", "write synthetic: only beside it"
+        )
+    elif test_set.strategy not in entries:
+        message, hint = (
+            f"there is no strategy '{test_set.strategy}'",
+            did_you_mean(test_set.strategy or "", entries),
+        )
+        yield Problem(at, message, hint or f"strategies: {', '.join(entries)}")
+    elif entries[test_set.strategy].synthetic is None or entries[test_set.strategy].generator is None:
+        message = f"'{test_set.strategy}' draws no samples to score on"
+        yield Problem(at, message, "it needs a `generator` and a quota, such as synthetic: {ratio: 1.0}")
+    elif not any(entry.generator is None for entry in matrix.strategies):
+        message = "no strategy trains on real images alone, and only those are scored on samples"
+        yield Problem(at, message, "add a strategy without a generator: {name: real-only}")
 
 
 def _kind(test_set: TestSet, at: KeyPath) -> Iterator[Problem]:
@@ -36,6 +60,8 @@ def _kind(test_set: TestSet, at: KeyPath) -> Iterator[Problem]:
         yield Problem(at, message, "write `dataset:` beside its name, or name: test")
     if not own and test_set.name == "test":
         yield Problem((*at, "name"), "`test` is the name of the test part of the split", "use another name")
+    if test_set.strategy is not None and test_set.dataset is not None:
+        yield Problem((*at, "strategy"), "an external data set has no strategy", "leave it out")
     if test_set.label_map is not None and test_set.dataset is None:
         yield Problem((*at, "label_map"), "there is no `dataset:` whose labels to map")
     if test_set.dataset is not None and test_set.synthetic is not None:

@@ -11,7 +11,7 @@ from derm_bench.errors import UserError
 from derm_bench.paper import latex
 from derm_bench.paper.checklist import checklist
 from derm_bench.paper.methods import methods
-from derm_bench.report import comparisons, plots, view
+from derm_bench.report import accuracy_scores, comparisons, plots, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.figures import all_figures, slug
 from derm_bench.report.tables import markdown_escape, markdown_table
@@ -71,6 +71,7 @@ def _tables(data: ReportData) -> list[tuple[str, Table]]:
         ("verdicts", [_without_reasons(table) for table in comparisons.verdicts(data)]),
         ("recalls", view.per_class(data)),
         ("images", view.fidelity(data)),
+        ("accuracy-scores", accuracy_scores.scores(data)),
         ("composition", view.composition(data)),
         ("subgroups", comparisons.subgroups(data)),
         ("costs", [costs] if costs else []),

@@ -9,14 +9,17 @@ from derm_bench.plan import params as p
 from derm_bench.plan.book import Entry, StageBook
 from derm_bench.plan.keys import canonical
 from derm_bench.plan.model import Plan
+from derm_bench.plan.primary import PrimaryMetric, Selecting
 from derm_bench.rundir.table_rows import rows_of, table_stages
+from derm_bench.scoring.names import metric_names
 
 # The parts of a matrix that statistics and figures depend on: whole sections, and for other sections some fields of
 # each entry.
 USED_OF_MATRIX = ("name", "analysis", "budget", "compare", "protocol")
 USED_OF_ENTRIES = {
     "datasets": ("label", "size"),
-    "strategies": ("name", "seed_offset"),
+    "strategies": ("name", "seed_offset", "augment", "balance"),
+    "test_sets": ("name", "synthetic", "strategy"),
     "metrics": ("name", "label"),
 }
 
@@ -30,10 +33,26 @@ def add_analysis(book: StageBook) -> None:
     plan.data[rows] = content
     read = {key: key for key in table_stages(plan)}
     words = {"matrix": plan.matrix.name}
-    summary = book.enter("statistics", p.Tables(rows=rows), Entry(optional=read, words=words))
+    primary = _of_plugin(book)
+    compared = Entry(
+        optional=read, words=words, plugins=list(primary.plugins), local={"primary": primary.local}
+    )
+    params = p.Tables(rows=rows, primary=primary.params or None)
+    summary = book.enter("statistics", params, compared)
     metrics = [("metric", use.name) for use in plan.matrix.metrics]
     drawn = Entry(inputs={"statistics": summary}, optional=read, plugins=metrics, words=words)
     plan.analysis = {"statistics": summary, "figures": book.enter("figures", p.Tables(rows=rows), drawn)}
+
+
+def _of_plugin(book: StageBook) -> Selecting:
+    """The primary metric if a plugin computes it, which statistics compute again on other test images; empty if it is
+    built in, or if the matrix trains nothing."""
+    plan = book.plan
+    classes = next((split.classes for split in plan.splits.values()), None)
+    if classes is None or not plan.cells or plan.matrix.analysis.primary in metric_names(classes):
+        return Selecting({})
+    found = PrimaryMetric(plan.matrix, book).among(classes)
+    return found if "metric" in found.params else Selecting({})
 
 
 def _used(plan: Plan) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Planning, `explain`, forecasts, probes, the run directory and the report read it from here; no other code compares kinds
 by name. A new kind needs a record of its parameters in `params.py`, a stage function, an entry here (or a call of
-`register`), and a planner that enters its stages.
+`register`), and a planner that enters its stages. This file is long because all kinds stand in it.
 """
 
 from __future__ import annotations
@@ -266,6 +266,15 @@ _BUILT_IN = (
         work=Work("images", _compared),
         shrink=probes.small_view,
         feeds=("fidelity",),
+    ),
+    StageKind(
+        name="memorization",
+        word="fidelity",
+        function="derm_bench.stages.memorization:memorization",
+        params=p.Memorization,
+        title="screen {what} [{of_class}] for copies",
+        shrink=probes.small_view,
+        feeds=("fidelity", "samples"),
     ),
     StageKind(
         name="choose",

@@ -204,6 +204,21 @@ class Fidelity(View):
 
 
 @dataclass(kw_only=True, slots=True)
+class Memorization(View):
+    """Whether samples of class `of_class` (or `all`), or images of the `control` (real-holdout or noise), are nearer to
+    the images of the part `fitted_on`, train or reserve, than to those of the parts `held_out`. `title` and `licence`
+    stand on the sheet of the most suspicious samples."""
+
+    of_class: str
+    fitted_on: str
+    held_out: Sequence[str]
+    metrics: Sequence[Json]
+    control: str | None
+    title: str
+    licence: str
+
+
+@dataclass(kw_only=True, slots=True)
 class Choose:
     """The choice of a snapshot by `metric`: `steps` are the updates, None for the end of the fit."""
 
@@ -269,6 +284,8 @@ class Neighbours(View):
 
 @dataclass(kw_only=True, slots=True)
 class Tables:
-    """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan."""
+    """Statistics and figures of a run: `rows` is the digest of the rows and the matrix of the plan. Statistics have the
+    `primary` metric if it is one of a plugin: its `name`, `higher_is_better`, and `metric`."""
 
     rows: str
+    primary: Mapping[str, Any] | None = None

@@ -23,6 +23,7 @@ from derm_bench.plan.pictures import Pictures
 from derm_bench.plan.provenance import check_provenance
 from derm_bench.plan.refusals import refuse_empty, refuse_no_state, refuse_one_class
 from derm_bench.plan.scores import Scores
+from derm_bench.plan.screens import Screens
 from derm_bench.plan.test_sets import CellTests
 from derm_bench.plan.trainings import Trainings, TrainingSet
 from derm_bench.plugins import Plugins
@@ -41,7 +42,9 @@ def make_plan(matrix: Matrix, cells: Sequence[Cell], plugins: Plugins, machine: 
                 planner.fits_of(run, strategy)
                 runs.append(run)
     planner.scores.add_controls()
+    planner.screens.add_controls()
     planner.pictures.add()
+    planner.screens.add_sheets()
     planner.plan.required = list_required(planner.plan)
     planner.warn_of_empty_quotas()
     planner.test_sets.warn_of_unscored()
@@ -60,8 +63,9 @@ class _Planner:
         self.fits, self.trainings = Fits(matrix, book, data), Trainings(matrix, book, data)
         self.networks = Networks(matrix, book, data, self.fits, self.trainings)
         self.scores = Scores(matrix, book, data, self.fits)
+        self.screens = Screens(matrix, book, data, self.fits, self.scores)
         self.filters = Filters(matrix, book, data, self.fits, self.networks)
-        self.test_sets = CellTests(matrix, data)
+        self.test_sets = CellTests(matrix, data, self._drawn)
         self.pictures = Pictures(book, data, self.fits, self.scores)
         self._strategies = {entry.name: (k, entry) for k, entry in enumerate(matrix.strategies)}
         self._classifiers = {entry.label: (k, entry) for k, entry in enumerate(matrix.classifiers)}
@@ -90,6 +94,10 @@ class _Planner:
             cell, generator, train, evaluations, unique, samples, quota, *built_on(self.plan, train)
         )
         self.plan.cells.append(planned)
+
+    def _drawn(self, cell: Cell, strategy: StrategyEntry) -> Mapping[str, str]:
+        """The sample stages of another strategy for a cell, by class."""
+        return self._samples(cell, strategy, self.fits.quota(cell, strategy))[1]
 
     def _samples(
         self, cell: Cell, strategy: StrategyEntry, quota: Mapping[str, int]
@@ -171,6 +179,7 @@ class _Planner:
                 )
             self._fits[run] = found
             self.scores.add(cell, strategy, found)
+            self.screens.add(cell, strategy, found)
         return self._fits[run]
 
 

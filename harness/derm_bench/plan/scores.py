@@ -54,9 +54,8 @@ class Scores:
         # fit -> (class, update or None) -> the sample that is scored and drawn
         self.samples: dict[str, dict[tuple[str, int | None], str]] = {}
         self._sides: dict[tuple[str, int, str], tuple[Compared, int]] = {}
-        self.metrics = [
-            use for use in matrix.metrics if book.plugins.get("metric", use.name).level == "images"
-        ]
+        specs = [(use, book.plugins.get("metric", use.name)) for use in matrix.metrics]
+        self.metrics = [use for use, spec in specs if spec.level == "images" and not spec.screen]
         self._measured = Measured.of(book, self.metrics)
         self.uses_reference = self._measured.uses_reference
 
@@ -117,6 +116,8 @@ class Scores:
     def add_controls(self) -> None:
         """Adds the controls for every split with a scored generator: held-out real images, and noise. Warns of classes
         that are compared with images of training."""
+        if not self.metrics:
+            return
         for label, seed in dict.fromkeys((row.dataset, row.split_seed) for row in self.plan.fidelity):
             names = list(self.data.split(label, seed).classes)
             if any(row.class_name == ALL and row.dataset == label for row in self.plan.fidelity):
@@ -146,6 +147,10 @@ class Scores:
         params = p.Reference(**p.as_dict(self.data.view(label, split_seed, 1.0)), reference=PROTOCOL_VERSION)
         entry = Entry(inputs={"decode": self.data.decode(label)}, words={"label": label})
         return self.book.enter("reference", params, entry)
+
+    def wanted(self, label: str, split_seed: int, name: str) -> int:
+        """The number of samples of a class that are scored."""
+        return self._side(label, split_seed, name)[1]
 
     def _side(self, label: str, split_seed: int, name: str) -> tuple[Compared, int]:
         """The real images that samples of a class are compared with, and the number of images on each side."""

@@ -1,10 +1,10 @@
-"""Plans the test sets that a cell is scored on: the test part of its split, external data sets, and synthetic images
-that its strategy holds out."""
+"""Plans the test sets that a cell is scored on: the test part of its split, external data sets, synthetic images
+that its strategy holds out, and the samples of another strategy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from derm_bench.matrix.model import Cell, Matrix, StrategyEntry, TestSet
@@ -25,13 +25,16 @@ class Tested:
 
 
 TEST_PART = Tested()
+Draw = Callable[[Cell, StrategyEntry], Mapping[str, str]]
+"""Enters the sample stages of a strategy for a cell, by class."""
 
 
 class CellTests:
     """The test sets of each cell."""
 
-    def __init__(self, matrix: Matrix, data: DataPlanner) -> None:
-        self.matrix, self.data, self.plan = matrix, data, data.plan
+    def __init__(self, matrix: Matrix, data: DataPlanner, draw: Draw) -> None:
+        self.matrix, self.data, self.plan, self.draw = matrix, data, data.plan, draw
+        self._strategies = {entry.name: entry for entry in matrix.strategies}
         self.externals = Externals(matrix, data)
         # (synthetic test set, strategies that it does not score), in order.
         self._unscored: dict[str, dict[str, None]] = {}
@@ -40,13 +43,17 @@ class CellTests:
         self, cell: Cell, strategy: StrategyEntry, samples: Mapping[str, str], quota: Mapping[str, int]
     ) -> dict[str, Tested]:
         """The test sets of a cell by name; `samples` are its sample stages by class, `quota` their numbers of images.
-        A strategy that holds out no synthetic image is not scored on synthetic test sets."""
+        A strategy that holds out no synthetic image is not scored on synthetic test sets, and one with a generator not
+        on the samples of a strategy."""
         found: dict[str, Tested] = {}
         for index, test_set in enumerate(self.matrix.test_sets):
             if test_set.dataset is not None:
                 found[test_set.name] = self._external(cell, test_set, index)
             elif test_set.synthetic is None:
                 found[test_set.name] = TEST_PART
+            elif test_set.strategy is not None:
+                if strategy.generator is None:
+                    found[test_set.name] = self._samples_of(cell, test_set)
             elif (tested := self._synthetic(cell, strategy, test_set, samples, quota)) is not None:
                 found[test_set.name] = tested
         return found
@@ -84,11 +91,36 @@ class CellTests:
         if not held:
             self._unscored.setdefault(test_set.name, {})[strategy.name] = None
             return None
-        classes = self.data.split(cell.dataset, cell.split_seed).classes
-        absent = [name for name in classes if name not in held]
-        if absent and test_set.synthetic == "only":
-            warning = f"{strategy.name}: {absent_classes(test_set.name, cell.dataset, absent)}"
-            self.plan.warnings += [warning] if warning not in self.plan.warnings else []
+        if test_set.synthetic == "only":
+            self._warn_of_absent(cell, strategy.name, test_set, held)
         inputs = {f"{SYNTHETIC}{name}": key for name, key in samples.items() if name in held}
         params = {"holdout": holdout, "real": test_set.synthetic == "added"}
         return Tested(params, inputs, f" on {test_set.name}")
+
+    def _samples_of(self, cell: Cell, test_set: TestSet) -> Tested:
+        """All samples of the strategy that a test set names, drawn with the generator seed of the cell's place among
+        the seeds."""
+        strategy = self._strategies[str(test_set.strategy)]
+        seed = self._generator_seed(cell.seed) + strategy.seed_offset
+        samples = self.draw(replace(cell, strategy=strategy.name, generator_seed=seed), strategy)
+        self._warn_of_absent(cell, strategy.name, test_set, samples)
+        inputs = {f"{SYNTHETIC}{name}": key for name, key in samples.items()}
+        return Tested({"holdout": 1.0, "real": False}, inputs, f" on {test_set.name}")
+
+    def _generator_seed(self, seed: int) -> int:
+        """The generator seed that belongs to a listed seed of a cell: the same or, where generators have seeds of their
+        own, that at the same place of their list, from the first on again where it is shorter."""
+        axes = self.matrix.seeds
+        if axes.together is not None:
+            return seed
+        listed, own = axes.classifier or (0,), axes.generator or (0,)
+        return own[(listed.index(seed) if seed in listed else 0) % len(own)]
+
+    def _warn_of_absent(
+        self, cell: Cell, strategy: str, test_set: TestSet, there: Mapping[str, object]
+    ) -> None:
+        classes = self.data.split(cell.dataset, cell.split_seed).classes
+        absent = [name for name in classes if name not in there]
+        if absent:
+            warning = f"{strategy}: {absent_classes(test_set.name, cell.dataset, absent)}"
+            self.plan.warnings += [warning] if warning not in self.plan.warnings else []

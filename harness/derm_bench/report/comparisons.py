@@ -1,4 +1,5 @@
-"""The tables of a report about comparisons: verdicts and their reasons, sources of variance, data sets, subgroups."""
+"""The tables of a report about comparisons: verdicts and their reasons, sources of variance, pairs of models,
+data sets, subgroups."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from derm_bench.report.across_data_sets import over_data_sets
 from derm_bench.report.data import ReportData, Row, group_title, number, text, unique
 from derm_bench.report.tables import difference, supported, without_columns
 from derm_bench.report.view import Table
+from derm_bench.rundir.pairs import DELONG, MCNEMAR
 from derm_bench.stats.verdict import shown
 
 SOURCES = {
@@ -66,6 +68,55 @@ def _verdicts(data: ReportData, group: Sequence[str]) -> Table | None:
     )
     unknown = dict.fromkeys(("p", "p (Holm)", "false claim", "variance from"), ("",))
     return Table(group_title(group), *without_columns([*header, "why"], body, unknown), note)
+
+
+def pairs(data: ReportData) -> list[Table]:
+    """McNemar's and DeLong's tests of pairs of trained models, one table per group; at most `MOST_ROWS` rows each."""
+    found = []
+    for group in data.groups:
+        rows = data.of_group(data.pairs, group)
+        if rows:
+            found.append(_pairs(group_title(group), rows))
+    return found
+
+
+def _pairs(title: str, rows: Sequence[Row]) -> Table:
+    models: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        models.setdefault((row["cell"], row["baseline_cell"]), []).append(row)
+    classes = unique(row["class"] for row in rows if row["test"] == DELONG)
+    body = []
+    for (cell, base), own in list(models.items())[:MOST_ROWS]:
+        tests = {(row["test"], row["class"]): row for row in own}
+        first = tests.get((MCNEMAR, ""), {})
+        areas = [_area(tests.get((DELONG, name), {})) for name in classes]
+        body.append(
+            [cell, base, str(own[0]["n_images"]), _discordant(first), *areas, first.get("note") or ""]
+        )
+    header = ["model", "baseline", "images", "McNemar", *(f"DeLong, {name}" for name in classes), "why not"]
+    note = (
+        "McNemar: the images that only the model : only the baseline gets right. DeLong: the area under the ROC curve "
+        "of the class and the baseline's, for two classes that of the last. Of each lesion or patient one image is "
+        "taken. These tests are about two trained models; they say nothing about other seeds, no verdict uses them, "
+        "and p is not corrected for their number."
+    )
+    if len(models) > MOST_ROWS:
+        note += f" The first {MOST_ROWS} of {len(models)} pairs are shown; pairs.csv has all."
+    return Table(title, *without_columns(header, body, {"why not": ("",)}), note)
+
+
+def _discordant(row: Row) -> str:
+    values = [number(row.get(name)) for name in ("value", "baseline_value", "p_value")]
+    if any(value is None for value in values):
+        return "–"
+    return f"{values[0]:.0f} : {values[1]:.0f}, p = {_p(values[2])}"
+
+
+def _area(row: Row) -> str:
+    one, two, p = (number(row.get(name)) for name in ("value", "baseline_value", "p_value"))
+    if one is None or two is None:
+        return "–"
+    return f"{one:.3f} / {two:.3f}" + ("" if p is None else f", p = {_p(p)}")
 
 
 def _p(value: object) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from derm_bench.rundir.accuracy_scores import is_score
 from derm_bench.rundir.arms import number
 from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, text, to_rows
@@ -14,6 +15,9 @@ from derm_bench.rundir.predictions import Scored, read_scored
 from derm_bench.rundir.samples import Sheet
 from derm_bench.rundir.summary import CONTROL, metric_columns
 from derm_bench.scoring import HIGHER_IS_BETTER
+
+IN_TABLES_ONLY = ("nn_closer", "nn_ratio_pixels", "nn_closer_pixels")
+"""Image metrics without figures and without a column in the terminal: the report's tables have them."""
 
 
 def unique(values: Iterable[Any]) -> list[Any]:
@@ -48,6 +52,11 @@ class ReportData:
     def summary(self) -> list[Row]:
         """The rows of summary.csv."""
         return list(to_rows(self.frames["summary"]))
+
+    @cached_property
+    def pairs(self) -> list[Row]:
+        """The rows of pairs.csv."""
+        return list(to_rows(self.frames["pairs"])) if "pairs" in self.frames else []
 
     @cached_property
     def subgroups(self) -> list[Row]:
@@ -119,7 +128,9 @@ class ReportData:
     @cached_property
     def baselines(self) -> list[str]:
         """All baselines of the comparisons in summary.csv: first those of `compare.baselines`, in this order."""
-        return self.in_order_of_matrix(row["baseline"] for row in self.summary if row.get("baseline"))
+        return self.in_order_of_matrix(
+            row["baseline"] for row in self.summary if row.get("baseline") and not is_score(row["metric"])
+        )
 
     def in_order_of_matrix(self, baselines: Iterable[str]) -> list[str]:
         """The distinct baselines, those of `compare.baselines` first and in this order."""

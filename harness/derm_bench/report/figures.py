@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 from derm_bench.errors import UserError
 from derm_bench.report import plots, score_figures, training_figures
 from derm_bench.report.across_data_sets import critical_differences
-from derm_bench.report.data import CONTROL, ReportData, Row, Scored, group_title, number, text, unique
+from derm_bench.report.data import (
+    CONTROL,
+    IN_TABLES_ONLY,
+    ReportData,
+    Row,
+    Scored,
+    group_title,
+    number,
+    text,
+    unique,
+)
 from derm_bench.rundir.files import read_json, write_text
 
 if TYPE_CHECKING:
@@ -248,7 +258,8 @@ def _prediction_figures(
 def _fidelity_figures(data: ReportData, place: Place) -> Iterator[Drawn]:
     look, rows, title = plots.looks(data), data.of_group(data.fidelity, place), group_title(place)
     last = training_figures.ends(data.of_group(data.history, place))
-    for metric in unique(row["metric"] for row in rows if row["strategy"] != CONTROL):
+    shown = (row["metric"] for row in rows if row["strategy"] != CONTROL)
+    for metric in unique(name for name in shown if name not in IN_TABLES_ONLY):
         label, stem, better = plots.metric_label(metric), f"{'-'.join(place)}-{metric}", _better(data, metric)
         yield (
             f"fidelity-{stem}",

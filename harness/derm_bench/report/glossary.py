@@ -24,8 +24,18 @@ _TERMS = {
     "Values of different splits cannot be compared.",
     "nn_accuracy_domain": "How often the nearest neighbour, on the same features, tells a synthetic from a real image; "
     "0.5 is best, 1 means that all can be told apart, and less than 0.5 points to copies.",
+    "nn_ratio": "Distance of samples to their nearest training image over that to their nearest held-out image, median "
+    "over samples, relative to the same of held-out real images; about 1 is best, and less points to copies.",
+    "nn_closer": "Share of samples that are nearer to a training image than to any held-out image, as for equal "
+    "numbers of both; 0.5 by chance, and 1 for copies. `_pixels` marks distances of pixels.",
+    "authenticity": "Share of samples that are farther from their nearest training image than that image is from its "
+    "own nearest one; 0 for copies, and held-out real images show what is usual.",
     "sharpness": "Energy above 3/8 cycles per pixel relative to real images; 1 is best, less is blur, "
     "more is noise or a checkerboard.",
+    "cas": "Classification accuracy score: accuracy of a classifier that is trained on samples alone, over that of one "
+    "trained on as many real images; 1: samples stand for real images.",
+    "reverse_cas": "Balanced accuracy on samples of a classifier that is trained on real images, over that on real "
+    "test images; 1: samples look like real images of their class.",
     "fd_domain": "Fréchet distance on the same features; lower is better. It has no upper bound, so that a few images "
     "far from all others decide it, and it is not FID.",
     "kid_domain": "Kernel distance (cubic kernel) on the same features; lower is better, and equal sets give 0.",

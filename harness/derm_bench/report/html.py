@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from derm_bench.report import audit, comparisons, extractors, pictures, view
+from derm_bench.report import accuracy_scores, audit, comparisons, extractors, memorization, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
 from derm_bench.report.facts import badges, facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile, read_figures
@@ -87,6 +87,8 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "headline": [_laid_out(t) for t in view.headline(data)],
         "verdicts": [_laid_out(t) for t in comparisons.verdicts(data)],
         "data_sets": _maybe(comparisons.data_sets(data)),
+        "pairs": [_laid_out(t) for t in comparisons.pairs(data)],
+        "accuracy_scores": [_laid_out(t) for t in accuracy_scores.scores(data)],
         "subgroups": [_laid_out(t) for t in comparisons.subgroups(data)],
         "nothing": "The matrix has no classifiers: only generators were fitted and scored.",
         "failures": _maybe(view.failures(data)),
@@ -95,7 +97,11 @@ def _tables(data: ReportData) -> dict[str, Any]:
         "all_metrics": [_laid_out(t) for t in view.all_metrics(data)],
         "fidelity": [
             _laid_out(t)
-            for t in (*filter(None, [view.health(data)]), *view.fidelity(data), *extractors.tables(data))
+            for t in (
+                *filter(None, [view.health(data), memorization.screens(data)]),
+                *view.fidelity(data),
+                *extractors.tables(data),
+            )
         ],
         "composition": [_laid_out(t) for t in view.composition(data)],
         "costs": _maybe(view.costs(data)),
@@ -183,6 +189,8 @@ def _contents(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("verdicts", "Verdicts", context["verdicts"]),
         ("scores", "Scores", has["scores"]),
         ("classes", "Classes", has["classes"] or context["per_class"]),
+        ("pairs", "Pairs of models", context["pairs"]),
+        ("accuracy_scores", "Accuracy scores of samples", context["accuracy_scores"]),
         ("subgroups", "Subgroups", context["subgroups"]),
         ("preprocessing", "Preprocessing", context["preprocessing"]),
         ("samples", "Synthetic images", context["samples"]),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from derm_bench.report import audit, comparisons, extractors, pictures, view
+from derm_bench.report import accuracy_scores, audit, comparisons, extractors, memorization, pictures, view
 from derm_bench.report.data import ReportData
 from derm_bench.report.facts import facts, notes, provenance, sources, title
 from derm_bench.report.figures import FigureFile
@@ -22,6 +22,7 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     failed = view.failures(data)
     parts += _section("Results", view.headline(data))
     parts += _section("Verdicts", comparisons.verdicts(data))
+    parts += _section("Pairs of trained models", comparisons.pairs(data))
     across = comparisons.data_sets(data)
     parts += _section("Data sets together", [across] if across else [])
     parts += _section("What failed, and why", [failed] if failed else [])
@@ -29,11 +30,10 @@ def markdown_report(data: ReportData, figures: Sequence[FigureFile], folder: Pat
     if warnings:
         parts.append("## Keep in mind\n\n" + "".join(f"- {markdown_escape(w)}\n" for w in warnings))
     parts += _section("Recall of each class", view.per_class(data))
+    parts += _section("Classification accuracy scores", accuracy_scores.scores(data))
     parts += _section("Subgroups", comparisons.subgroups(data))
-    health = view.health(data)
-    parts += _section(
-        "Image metrics", ([health] if health else []) + view.fidelity(data) + extractors.tables(data)
-    )
+    checks = [table for table in (view.health(data), memorization.screens(data)) if table]
+    parts += _section("Image metrics", checks + view.fidelity(data) + extractors.tables(data))
     parts += _section("What the classifiers were trained on", view.composition(data))
     audited = audit.findings(data)
     parts += _section("Audit of the data", [audited] if audited else [])

@@ -20,6 +20,7 @@ SHOWS = {
     "last": "end of training",
     "snapshots": "over training",
     "neighbours": "nearest real images",
+    "copies": "most like copies",
     "interpolation": "between samples",
     "preprocessing": "",
 }

@@ -229,6 +229,10 @@ def metric_label(name: str) -> str:
     known = {
         "auc_macro": "AUC, macro",
         "mmd_domain": "distance (domain)",
+        "nn_ratio": "nearest-neighbour ratio",
+        "nn_closer": "nearer to training images",
+        "nn_ratio_pixels": "nearest-neighbour ratio (pixels)",
+        "nn_closer_pixels": "nearer to training images (pixels)",
         "nn_accuracy_domain": "1-NN accuracy (domain)",
         "fd_domain": "FD (domain)",
         "kid_domain": "KID (domain)",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from derm_bench.report.data import CONTROL, ReportData, Row, group_title, number, unique
+from derm_bench.report.data import CONTROL, IN_TABLES_ONLY, ReportData, Row, group_title, number, unique
 from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, supported, verdict
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def fidelity_table(fidelity: Sequence[Row]) -> Table:
     from rich.text import Text
 
     last = [row for row in fidelity if row["step"] in ("last", "")]
-    metrics = unique(row["metric"] for row in last)
+    metrics = unique(row["metric"] for row in last if row["metric"] not in IN_TABLES_ONLY)
     values: dict[tuple[tuple[str, str, str], str], list[float]] = {}
     for row in sorted(last, key=lambda row: row["strategy"] == CONTROL):
         if (value := number(row["value"])) is not None:
             values.setdefault((_place(row), row["metric"]), []).append(value)
-    table = Table(title="synthetic images compared with real training images, mean over seeds")
+    table = Table(title="synthetic images compared with real ones, mean over seeds; more in fidelity.csv")
     for name in ("data", "strategy", "class"):
         table.add_column(name, overflow="fold")
     for name in metrics:

@@ -9,6 +9,7 @@ from derm_bench.report import plots
 from derm_bench.report.data import CONTROL, ReportData, Row, group_title, metric_columns, number, text, unique
 from derm_bench.report.tables import difference, done_of_planned, mean_of, planned, verdict, without_columns
 from derm_bench.report.training_figures import latest
+from derm_bench.rundir.accuracy_scores import is_score
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def all_metrics(data: ReportData) -> list[Table]:
     classes = {m.removeprefix("recall_") for m in metrics if m.startswith("recall_")} - {"macro", "weighted"}
 
     def overall(metric: str) -> bool:
-        return not any(
+        return not is_score(metric) and not any(
             metric == f"{stem}_{name}" for stem in ("recall", "precision", "f1", "auc") for name in classes
         )
 

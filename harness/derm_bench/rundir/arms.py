@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +59,14 @@ class Arms:
     """All arms of results.csv.
 
     rows: by arm, its rows, finished or not. offsets: `seed_offset` by strategy. sampled: a function that returns the
-    deviations of the primary metric of a cell on a test set, or None.
+    deviations of the primary metric of a cell on a test set, or None. apart: test sets that score samples and not the
+    arms, which are not compared on them.
     """
 
     rows: Mapping[ArmName, list[Row]]
     offsets: Mapping[str, int] = field(default_factory=dict)
     sampled: Callable[[str, str], Deviations | None] | None = None
+    apart: Collection[str] = ()
     _ratios: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -73,6 +75,7 @@ class Arms:
         results: Sequence[Row],
         offsets: Mapping[str, int] | None = None,
         sampled: Callable[[str, str], Deviations | None] | None = None,
+        apart: Collection[str] = (),
     ) -> Arms:
         rows: dict[ArmName, list[Row]] = {}
         for row in results:
@@ -84,7 +87,7 @@ class Arms:
                 row["classifier"],
             )
             rows.setdefault(name, []).append(row)
-        return cls(rows, offsets or {}, functools.cache(sampled) if sampled is not None else None)
+        return cls(rows, offsets or {}, functools.cache(sampled) if sampled is not None else None, apart)
 
     @functools.cached_property
     def crossed(self) -> bool:
@@ -114,6 +117,26 @@ class Arms:
     def pairs(self, arm: ArmName, base: ArmName, metric: str) -> Runs:
         """The differences of the pairs of runs that agree on the seeds which both arms depend on. A run of an arm
         without a generator is paired with every generator seed of the other arm."""
+        left, right = self.both(arm, base, metric)
+        return Runs([a - b for a, b in zip(left, right.values, strict=True)], right.levels, right.cells)
+
+    def both(self, arm: ArmName, base: ArmName, metric: str) -> tuple[list[float], Runs]:
+        """The values of the first run of these pairs, and those of the second with the levels and cells of the
+        pairs."""
+        firsts: list[float] = []
+        seconds: list[float] = []
+        levels = []
+        cells: list[tuple[str, ...]] = []
+        for row, other in self._partners(arm, base):
+            one, two = number(row.get(metric)), number(other.get(metric))
+            if row["status"] == other["status"] == "done" and one is not None and two is not None:
+                firsts.append(one)
+                seconds.append(two)
+                levels.append(self._levels([row, other]))
+                cells.append((row["cell"], other["cell"]))
+        return firsts, Runs(seconds, _columns(levels), cells)
+
+    def _partners(self, arm: ArmName, base: ArmName) -> Iterator[tuple[Row, Row]]:
         left, right = self.rows[arm], self.rows[base]
         shared = [
             axis for axis in AXES if all(number(row.get(AXES[axis])) is not None for row in (*left, *right))
@@ -121,16 +144,9 @@ class Arms:
         partners: dict[tuple[int, ...], list[Row]] = {}
         for row in right:
             partners.setdefault(self._key(row, shared), []).append(row)
-        values, levels = [], []
-        cells: list[tuple[str, ...]] = []
         for row in left:
             for other in partners.get(self._key(row, shared), ()):
-                one, two = number(row.get(metric)), number(other.get(metric))
-                if row["status"] == other["status"] == "done" and one is not None and two is not None:
-                    values.append(one - two)
-                    levels.append(self._levels([row, other]))
-                    cells.append((row["cell"], other["cell"]))
-        return Runs(values, _columns(levels), cells)
+                yield row, other
 
     def estimate(self, arm: ArmName, runs: Runs, *, primary: bool) -> Estimate | None:
         """The estimate of the mean of runs, or of pairs of runs, of an arm; None with too few of them, or if it has no

@@ -87,7 +87,7 @@ def rank_all(arms: Arms, analysis: Analysis) -> dict[ArmName, Rank]:
     """Return the rank intervals of the arms of each test set on the primary metric: of those whose runs are all done
     and that have enough of them."""
     found: dict[ArmName, Rank] = {}
-    for group in dict.fromkeys(arm[:3] for arm in arms.rows):
+    for group in dict.fromkeys(arm[:3] for arm in arms.rows if arm[2] not in arms.apart):
         own = [arm for arm in arms.rows if arm[:3] == group and arm[4] and arms.whole(arm)]
         own = [arm for arm in own if not arms.of_arm(arm, analysis.primary).few()]
         if not 2 <= len(own) <= MOST_RANKED:
@@ -120,8 +120,8 @@ def _compared(arms: Arms, arm: ArmName, base: ArmName, label: str, analysis: Ana
         return Compared(arm, base, label, runs, None, f"{analysis.primary} is not defined in every run")
     if any(each is None for each in arms.deviations(arm, runs)):
         problem = (
-            "what other test images would give is unknown: a class has a single lesion or patient, the metric is of a "
-            "plugin, or predictions are missing"
+            "what other test images would give is unknown: a class has a single lesion or patient, predictions are "
+            "missing, or the metric is of a plugin that gives no number for images that are drawn again"
         )
         return Compared(arm, base, label, runs, None, problem)
     found = arms.estimate(arm, runs, primary=True)

@@ -12,7 +12,7 @@ from derm_bench.filenames import FileNames
 from derm_bench.rundir.audits import FOLDER as AUDIT
 from derm_bench.rundir.audits import Audit, read_audits, write_audits
 from derm_bench.rundir.files import check_directory, emptied, removed, write_bytes, write_json
-from derm_bench.rundir.frames import read_csv, write_csv
+from derm_bench.rundir.frames import make_frame, read_csv, write_csv
 from derm_bench.rundir.manifest import (
     MANIFEST,
     REPORTS,
@@ -25,7 +25,7 @@ from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.predictions import write_predictions
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.samples import Sheet, read_index, write_samples
-from derm_bench.rundir.schema import PREDICTIONS, TABLES
+from derm_bench.rundir.schema import LATER, PREDICTIONS, TABLES
 from derm_bench.rundir.tables import build_tables
 from derm_bench.specs import MetricSpec
 
@@ -119,6 +119,9 @@ def read_run(folder: Path) -> RunFiles:
         try:
             tables[name] = read_csv(folder / table.file, table)
         except FileNotFoundError:
+            if name in LATER:
+                tables[name] = make_frame([], table)
+                continue
             raise UserError(
                 f"the run directory is incomplete, it has no {table.file}: {folder}",
                 hint="run the matrix again: the run was stopped before its tables were written",

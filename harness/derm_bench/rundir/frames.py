@@ -27,7 +27,9 @@ _CONVERT: Mapping[Dtype, tuple[Callable[[Any], Any], Any]] = {
     "integer": (int, None),
     "real": (float, math.nan),
 }
-LONGEST = {"cell": 2000, "error": 100_000, "reference": 2000, "extractor": 2000, "protocol": 2000}
+LONGEST = {
+    "cell": 2000, "baseline_cell": 2000, "error": 100_000, "reference": 2000, "extractor": 2000, "protocol": 2000,
+}  # fmt: skip
 LONGEST_NAME = 255
 MAX_CELLS = 50_000_000
 """The most rows times columns of a table that is read. A file of a few megabytes can have millions of short rows."""

@@ -14,6 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.rundir.audits import audit_warnings
 from derm_bench.rundir.files import digests, read_json, write_json
 from derm_bench.rundir.frames import LONGEST_NAME
+from derm_bench.rundir.memorization import memorization_rows, memorization_warnings
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.schema import MANIFEST_KEYS, PREDICTIONS, RESULTS, SCHEMA, TABLES
@@ -66,6 +67,7 @@ def make_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run directory whose other files have been written. `statuses` has the status and error
     of each stage that is not done; `failures` are sentences about them, which become warnings."""
+    screened = memorization_rows(stages, records)
     manifest = {
         "schema": SCHEMA,
         **{name: provenance[name] for name in PROVENANCE if name in provenance},
@@ -75,8 +77,14 @@ def make_manifest(
         "metrics": metrics,
         "splits": {f"{split.dataset}/{split.seed}": split.digest for split in _sorted(stages)},
         "weights": weights_of(stages, records),
-        "warnings": [*failures, *warnings_of(stages, records), *audit_warnings(stages, records)],
+        "warnings": [
+            *failures,
+            *warnings_of(stages, records),
+            *memorization_warnings(screened),
+            *audit_warnings(stages, records),
+        ],
         "health": list(health_rows(stages, records)),
+        "memorization": screened,
         "files": digests(out, [MANIFEST, *REPORTS, "figures"]),
         "plan": {"stages": stages.dump(), "statuses": statuses},
     }
@@ -184,6 +192,29 @@ class _Health(_Part):
     flags: list[str]
 
 
+class _Screen(_Part):
+    closer: float
+    expected: float
+    p_value: float
+    p_holm: float
+
+
+class _Screened(_Part):
+    dataset: Name
+    train_fraction: float
+    strategy: Name
+    generator: Name
+    generator_seed: int | None
+    class_name: Name = Field(alias="class")
+    reason: str
+    train: int
+    held_out: int
+    samples: int
+    tests: dict[Name, _Screen]
+    members: dict[Name, _Screen]
+    flagged: bool
+
+
 class _Git(_Part):
     commit: Name
     dirty: bool
@@ -196,6 +227,7 @@ class _Manifest(_Part):
     metrics: dict[Name, _Metric] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     health: list[_Health] = Field(default_factory=list)
+    memorization: list[_Screened] = Field(default_factory=list)
     files: dict[Name, Name] = Field(default_factory=dict)
     splits: dict[str, Name] = Field(default_factory=dict)
     command: list[str] = Field(default_factory=list)

@@ -1,6 +1,7 @@
 """The layout of a run directory: its files, and the columns of its tables with dtype, unit and meaning.
 
-`docs/run-directory.md` has the same content, and a test compares the two.
+`docs/run-directory.md` has the same content, and a test compares the two. This file is long because every column of
+every table stands in it.
 """
 
 from __future__ import annotations
@@ -315,6 +316,33 @@ SUBGROUPS = Table(
     ),
 )
 
+PAIRS = Table(
+    "pairs.csv",
+    "One row per comparison, pair of trained models, test and class.",
+    (
+        _DATASET,
+        _FRACTION,
+        Column("test_set", "text", "", "Name of the test set."),
+        _STRATEGY,
+        Column("classifier", "text", "", "Label of the classifier."),
+        Column("baseline", "text", "", "The baseline of the comparison."),
+        Column("cell", "text", "", "Name of the cell of the first model."),
+        Column("baseline_cell", "text", "", "Name of the cell of the baseline's model."),
+        Column("test", "text", "", "`mcnemar`, or `delong` of a class against the others."),
+        Column("class", "text", "", "The class of DeLong's test; empty for McNemar's."),
+        Column("n_images", "integer", "images", "Test images, one per lesion or patient."),
+        Column(
+            "value",
+            "real",
+            "",
+            "McNemar's test: images that only the first model gets right; DeLong's: its area under the ROC curve.",
+        ),
+        Column("baseline_value", "real", "", "The same of the baseline's model."),
+        Column("p_value", "real", "", "Two-sided p value, without a correction for the number of tests."),
+        Column("note", "text", "", "Why there is no p value; otherwise empty."),
+    ),
+)
+
 ATTRIBUTES = ("age", "sex", "site", "tone")
 """The attributes of images that subgroups are made of, as columns of the predictions."""
 
@@ -322,11 +350,15 @@ TABLES: Mapping[str, Table] = {
     "results": RESULTS,
     "summary": SUMMARY,
     "subgroups": SUBGROUPS,
+    "pairs": PAIRS,
     "fidelity": FIDELITY,
     "composition": COMPOSITION,
     "history": HISTORY,
 }
 """The tables that are CSV files, by name, in the order in which they are written."""
+
+LATER = ("pairs",)
+"""The tables that directories of earlier versions lack; they are read as empty."""
 
 OTHER_FILES: Mapping[str, str] = {
     "samples/*.png": "Sheets of images: samples of generators, their nearest real neighbours, preprocessing.",
@@ -359,6 +391,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "weights": "Source and digest of the initial weights of each classifier that did not start from random weights.",
     "warnings": "Warnings that a reader should know before relying on the tables.",
     "health": "Health of the samples at the end of each fit, one entry per class.",
+    "memorization": "The screen for copies of training images: tests and `flagged` of each fit and class.",
     "files": "SHA-256 of every file of the directory except the manifest.",
     "plan": "The stage of the store that each row comes from; `report` uses it to rebuild the tables.",
 }
@@ -366,7 +399,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
 
 INDEX_KEYS: Mapping[str, str] = {
     "file": "Name of the sheet in `samples/`.",
-    "shows": "`last` (end of training), `snapshots`, `neighbours`, `interpolation` or `preprocessing`.",
+    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation` or `preprocessing`.",
     "dataset": "Label of the data set.",
     "strategy": "Name of the strategy; null for preprocessing.",
     "generator": "Name of the generator; null for preprocessing.",

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from derm_bench.filenames import FileNames
 
 INDEX = "index.json"
-Shows = Literal["last", "snapshots", "neighbours", "interpolation", "preprocessing"]
+Shows = Literal["last", "snapshots", "neighbours", "copies", "interpolation", "preprocessing"]
 """The content of a sheet: samples at the end of the fit, samples over training, samples with their nearest real images,
-interpolations between two samples, or real images after each step of preprocessing."""
+the samples that look most like copies of training images, interpolations between two samples, or real images after each
+step of preprocessing."""
 
 
 class SheetIndex:

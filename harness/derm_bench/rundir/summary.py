@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from derm_bench.rundir.arms import COLUMNS, ArmName, Arms, number
@@ -32,6 +32,7 @@ def summarise(
     offsets: Mapping[str, int] | None = None,
     analysis: Analysis | None = None,
     sampled: Callable[[str, str], Deviations | None] | None = None,
+    apart: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the rows of summary.csv (`derm_bench.rundir.schema.SUMMARY`), one per arm, metric and baseline.
 
@@ -45,14 +46,14 @@ def summarise(
     classifier`, compared under the same strategy); None means `real-only`, if the matrix has it. pairs: (arm, baseline)
     as maps of strategy, classifier and optionally dataset. offsets: `seed_offset` by strategy, subtracted before seeds
     are matched. sampled: a function of a cell and a test set that returns how its primary score varies with the test
-    images; without it there is no verdict.
+    images; without it there is no verdict. apart: test sets on which arms are not compared (`Arms.apart`).
 
     Image metrics are computed from the rows of fidelity.csv: one row per dataset, train_fraction, strategy and metric,
     with classifier and test_set empty. The mean over classes at the last step is taken for each seed, and summarised
     over seeds. A seed that lacks a class which another seed has is left out. Control rows are not summarised.
     """
     analysis = analysis or Analysis()
-    arms = Arms.of(results, offsets, sampled)
+    arms = Arms.of(results, offsets, sampled, apart)
     position = _COMPARED[across]
     baselines = _baselines(arms, baselines, position)
     versus = comparisons_of(arms, baselines, across, pairs)
@@ -86,7 +87,10 @@ def comparisons_of(
     """Return the (label, baseline arm) of every comparison of each arm; the arguments are those of `summarise`."""
     position = _COMPARED[across]
     names = _baselines(arms, baselines, position)
-    return {arm: _comparisons(arm, arms.rows, names, position, pairs) for arm in arms.rows}
+    return {
+        arm: [] if arm[2] in arms.apart else _comparisons(arm, arms.rows, names, position, pairs)
+        for arm in arms.rows
+    }
 
 
 def _baselines(arms: Arms, stated: Sequence[str] | None, position: int) -> Sequence[str]:

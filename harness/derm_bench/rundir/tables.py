@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from derm_bench.rundir.accuracy_scores import TrainingSets, accuracy_score_rows, sets_of_samples
+from derm_bench.rundir.arms import Arms
 from derm_bench.rundir.cell_predictions import PredictionSource, StoredPredictions
 from derm_bench.rundir.comparison import Analysis
 from derm_bench.rundir.frames import make_frame, to_rows
+from derm_bench.rundir.pairs import pair_rows
 from derm_bench.rundir.planned import CellStages, RunStages
 from derm_bench.rundir.records import Records, StageOutcome
-from derm_bench.rundir.sampled import sampled_scores
-from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, RESULTS, SUBGROUPS, SUMMARY
+from derm_bench.rundir.sampled import PluginPrimary, sampled_by, sampled_scores
+from derm_bench.rundir.schema import COMPOSITION, FIDELITY, HISTORY, PAIRS, RESULTS, SUBGROUPS, SUMMARY
 from derm_bench.rundir.subgroups import subgroup_rows
-from derm_bench.rundir.summary import summarise
+from derm_bench.rundir.summary import comparisons_of, summarise
 from derm_bench.scoring.names import higher_is_better, metric_names
 
 if TYPE_CHECKING:
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
 NAMED = 4
 """The largest number of generators that one warning names."""
 
-COMPARED_FILES: Mapping[str, str] = {"summary": "summary.parquet", "subgroups": "subgroups.parquet"}
+COMPARED_FILES: Mapping[str, str] = {
+    "summary": "summary.parquet",
+    "subgroups": "subgroups.parquet",
+    "pairs": "pairs.parquet",
+}
 """The output files of the statistics stage, by table."""
 
 Tables = Mapping[str, "pd.DataFrame"]
@@ -40,30 +47,61 @@ def build_tables(
     """Return all tables except the predictions, with the dtypes of the schema. `compared` has the tables of the
     statistics stage; if it is None, they are computed here."""
     results, fidelity = results_table(stages, records), fidelity_table(stages, records)
+    composition = composition_table(stages, records)
     if compared is None:
-        compared = compared_tables(stages, results, fidelity, StoredPredictions(stages, records))
+        predictions = StoredPredictions(stages, records)
+        compared = compared_tables(stages, results, fidelity, composition, predictions)
     return {
         "results": results,
         **compared,
         "fidelity": fidelity,
-        "composition": make_frame(composition_rows(stages, records), COMPOSITION),
+        "composition": composition,
         "history": make_frame(history_rows(stages, records), HISTORY),
     }
 
 
 def compared_tables(
-    stages: RunStages, results: pd.DataFrame, fidelity: pd.DataFrame, predictions: PredictionSource | None
+    stages: RunStages,
+    results: pd.DataFrame,
+    fidelity: pd.DataFrame,
+    composition: pd.DataFrame,
+    predictions: PredictionSource | None,
+    plugin: PluginPrimary | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of the statistics stage by name (`COMPARED_FILES`)."""
-    summary = summary_table(stages, results, fidelity, predictions)
-    rows = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
-    return {"summary": summary, "subgroups": make_frame(rows, SUBGROUPS)}
+    """Return the tables of the statistics stage by name (`COMPARED_FILES`). `plugin` is the primary metric if it is
+    that of a plugin; without it, such a metric has no verdict."""
+    summary = summary_table(stages, results, fidelity, composition, predictions, plugin)
+    groups = [] if predictions is None else subgroup_rows(to_rows(results), predictions)
+    pairs = [] if predictions is None else _pairs(stages.matrix, to_rows(results), predictions)
+    return {
+        "summary": summary,
+        "subgroups": make_frame(groups, SUBGROUPS),
+        "pairs": make_frame(pairs, PAIRS),
+    }
+
+
+def _pairs(
+    matrix: Mapping[str, Any], results: Sequence[Mapping[str, Any]], predictions: PredictionSource
+) -> Iterator[dict[str, Any]]:
+    compare, offsets = matrix["compare"], _offsets(matrix)
+    arms = Arms.of(results, offsets, apart=sets_of_samples(matrix))
+    versus = comparisons_of(arms, compare["baselines"] or None, compare["across"], compare["pairs"])
+    return pair_rows(arms, versus, predictions)
+
+
+def _offsets(matrix: Mapping[str, Any]) -> dict[str, int]:
+    return {entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]}
 
 
 def results_table(stages: RunStages, records: Records) -> pd.DataFrame:
     """Return results.csv as a frame."""
     rows = list(result_rows(stages, records))
     return make_frame(rows, RESULTS, metric_columns(stages, rows))
+
+
+def composition_table(stages: RunStages, records: Records) -> pd.DataFrame:
+    """Return composition.csv as a frame."""
+    return make_frame(composition_rows(stages, records), COMPOSITION)
 
 
 def fidelity_table(stages: RunStages, records: Records) -> pd.DataFrame:
@@ -75,28 +113,40 @@ def summary_table(
     stages: RunStages,
     results: pd.DataFrame,
     fidelity: pd.DataFrame,
+    composition: pd.DataFrame,
     predictions: PredictionSource | None = None,
+    plugin: PluginPrimary | None = None,
 ) -> pd.DataFrame:
-    """Return summary.csv as a frame, computed from the frames of results.csv and fidelity.csv and from predictions.
-    Without predictions there are no verdicts."""
-    matrix = stages.matrix
+    """Return summary.csv as a frame, computed from the frames of results.csv, fidelity.csv and composition.csv and from
+    predictions. Without predictions there are no verdicts."""
+    matrix, rows = stages.matrix, to_rows(results)
     compare, stated = matrix["compare"], matrix["analysis"]
     primary = str(stated["primary"])
+    classes = tuple(dict.fromkeys(name for split in stages.splits for name in split.classes))
+    offsets = _offsets(matrix)
     summary = summarise(
-        to_rows(results),
+        rows,
         to_rows(fidelity),
         baselines=compare["baselines"] or None,
         across=compare["across"],
         pairs=compare["pairs"],
-        offsets={entry["name"]: entry["seed_offset"] for entry in matrix["strategies"]},
+        offsets=offsets,
         analysis=Analysis(
             primary,
             stated["margin"],
             stated["alpha"],
-            higher_is_better(primary),
-            tuple(dict.fromkeys(name for split in stages.splits for name in split.classes)),
+            higher_is_better(primary) if plugin is None else plugin.higher_is_better,
+            classes,
         ),
-        sampled=None if predictions is None else sampled_scores(predictions, primary),
+        sampled=None if predictions is None else sampled_scores(predictions, primary, plugin),
+        apart=sets_of_samples(matrix),
+    )
+    summary += accuracy_score_rows(
+        Arms.of(rows, offsets),
+        TrainingSets(to_rows(composition), matrix),
+        sampled_by(predictions),
+        classes,
+        stated["alpha"],
     )
     return make_frame(summary, SUMMARY)
 

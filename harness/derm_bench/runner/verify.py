@@ -25,7 +25,8 @@ from derm_bench.rundir.directory import RunFiles, read_run
 from derm_bench.rundir.frames import Row, to_rows
 from derm_bench.rundir.manifest import MANIFEST
 from derm_bench.rundir.planned import CellStages, RunStages
-from derm_bench.rundir.schema import RESULTS, TABLES
+from derm_bench.rundir.sampled import PluginPrimary
+from derm_bench.rundir.schema import LATER, RESULTS, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import compared_tables
 from derm_bench.runner.verify_splits import wrong_images
@@ -39,6 +40,10 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "subgroups": (
         *("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric"),
         *("attribute", "subgroup"),
+    ),
+    "pairs": (
+        *("dataset", "train_fraction", "test_set", "strategy", "classifier", "test"),
+        *("baseline", "class", "cell", "baseline_cell"),
     ),
 }
 """The columns that say what a row of a compared table is about; its other columns are compared."""
@@ -87,8 +92,9 @@ def verify(folder: Path, plugins: Plugins) -> Verified:
     except UserError as error:
         raise UserError(error.message, file=folder / MANIFEST, hint=error.hint) from error
     try:
-        _compare_scores(files, stages, _plugin_metrics(stages.matrix, plugins), found)
-        _compare_tables(files, stages, found)
+        metrics = _plugin_metrics(stages.matrix, plugins)
+        _compare_scores(files, stages, metrics, found)
+        _compare_tables(files, stages, metrics, found)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(
             f"the tables do not fit the matrix of the manifest: {type(error).__name__}: {error}",
@@ -266,17 +272,54 @@ def _of_row(
 # ---------------------------------------------------------------- means, comparisons, subgroups
 
 
-def _compare_tables(files: RunFiles, stages: RunStages, found: Verified) -> None:
-    """Compares summary.csv and subgroups.csv with what results.csv, fidelity.csv and the predictions give."""
+def _compare_tables(
+    files: RunFiles, stages: RunStages, metrics: Sequence[_PluginMetric], found: Verified
+) -> None:
+    """Compares summary.csv, subgroups.csv and pairs.csv with what results.csv, fidelity.csv,
+    composition.csv and the predictions give."""
     predictions = None
     if files.predictions is not None:
         predictions = DirectoryPredictions(stages, AllPredictions(files.predictions))
-    again = compared_tables(stages, files.tables["results"], files.tables["fidelity"], predictions)
+    tables = files.tables
+    primary = str(stages.matrix["analysis"]["primary"])
+    plugin = _primary_of([metric for metric in metrics if metric.spec.name == primary], stages)
+    again = compared_tables(
+        stages, tables["results"], tables["fidelity"], tables["composition"], predictions, plugin
+    )
+    # Comparisons of a plugin's metric that cannot be computed here are not compared.
+    lost = primary if plugin is None and primary in _named(stages.matrix) else None
+    if lost is not None:
+        n = sum(row["metric"] == lost for row in to_rows(tables["summary"]))
+        found.not_recomputed[f"rows of summary.csv of {lost}"] = n
     for name, frame in again.items():
-        if name == "summary" or predictions is not None:
-            _compare_table(name, to_rows(files.tables[name]), to_rows(frame), found)
-    if predictions is None and len(files.tables["subgroups"]):
-        found.not_recomputed["rows of subgroups.csv"] = len(files.tables["subgroups"])
+        there = name not in LATER or (files.folder / TABLES[name].file).is_file()
+        if there and (name == "summary" or predictions is not None):
+            _compare_table(name, _without(tables[name], lost), _without(frame, lost), found)
+    for name in ("subgroups", "pairs") if predictions is None else ():
+        if len(tables[name]):
+            found.not_recomputed[f"rows of {TABLES[name].file}"] = len(tables[name])
+
+
+def _named(matrix: Mapping[str, Any]) -> set[str]:
+    """The metrics of plugins that a matrix names."""
+    return {str(use["name"]) for use in matrix.get("metrics", ())}
+
+
+def _without(frame: Any, metric: str | None) -> list[Row]:
+    return [row for row in to_rows(frame) if metric is None or row.get("metric") != metric]
+
+
+def _primary_of(metrics: Sequence[_PluginMetric], stages: RunStages) -> PluginPrimary | None:
+    """The primary metric as comparisons compute it, if a plugin has it that can be used here."""
+    if not metrics or metrics[0].spec.higher_is_better is None:
+        return None
+    (spec, options), sizes = (metrics[0].spec, metrics[0].options), metrics[0].sizes
+    size_of = {recorded(cell.name): sizes.get(cell.at.dataset, 0) for cell in stages.cells}
+    return PluginPrimary(
+        spec.name,
+        spec.higher_is_better,
+        lambda cell, classes: create(spec, options, Task(classes, size_of[cell])),
+    )
 
 
 def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: Verified) -> None:
@@ -302,7 +345,7 @@ def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: 
                 found.differences.append(_of_arm(name, place, message, theirs, ours))
 
 
-_SOURCES = "results.csv, fidelity.csv and the predictions"
+_SOURCES = "results.csv, fidelity.csv, composition.csv and the predictions"
 
 
 def _place(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ def real_features(context: StageContext) -> dict[str, Any]:
     """Writes features-<k>.npy, float64 [N,D], of the real images, one file per extractor. They are computed once and
     used by all comparisons with them."""
     real, _ = _sides(context)
-    for k, features in enumerate(_scorer(context).features(real.images)):
+    for k, features in enumerate(scorer_of(context).features(real.images)):
         np.save(context.out / f"features-{k}.npy", features, allow_pickle=False)
     return {"n_real": len(real), "images": len(real)}
 
@@ -37,7 +37,7 @@ def real_features(context: StageContext) -> dict[str, Any]:
 def fidelity(context: StageContext) -> dict[str, Any]:
     """Writes values.json: one row per metric, `value, ci_low, ci_high, extractor, reference, n_real, n_synthetic`."""
     params: p.Fidelity = context.params
-    scorer = _scorer(context)
+    scorer = scorer_of(context)
     real = [
         np.load(context.inputs["real"] / f"features-{k}.npy", allow_pickle=False) for k in range(len(scorer))
     ]
@@ -80,7 +80,7 @@ def _of_class(context: StageContext, part: str) -> ImageSet:
     return images if name == "all" else images.of_classes([name])
 
 
-def _scorer(context: StageContext) -> Scorer:
+def scorer_of(context: StageContext) -> Scorer:
     """The scorer of all metrics of the stage, with the reference network if one of them needs it."""
     uses = []
     for use, local in zip(context.params.metrics, context.local["metrics"], strict=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,6 +85,23 @@ class Deviations:
             raise ValueError("the scores are of different test images")
         return Deviations(
             self.vector - other.vector, self.ends, self.df, self.images, max(self.least, other.least)
+        )
+
+    def times(self, factor: float) -> Deviations:
+        """Return the deviations of a multiple of the score."""
+        return replace(self, vector=factor * self.vector, least=factor**2 * self.least)
+
+    def beside(self, other: Deviations) -> Deviations:
+        """Return the deviations of the sum of two scores of different, independent test images."""
+        import numpy as np
+
+        shift = len(self.vector)
+        return Deviations(
+            np.concatenate([self.vector, other.vector]),
+            (*self.ends, *(shift + end for end in other.ends)),
+            (*self.df, *other.df),
+            f"{self.images} {other.images}",
+            self.least + other.least,
         )
 
 

@@ -42,6 +42,9 @@ class MetricCase(CallCase):
             )
             groups = tuple(f"lesion-{k // 2:03d}" for k in range(N))
             return labels, proba / proba.sum(1, keepdims=True), groups, CLASSES
+        if self.spec.screen:
+            groups = tuple(f"lesion-{k // 2:03d}" for k in range(N))
+            return *(rng.normal(size=(N, D)) for _ in range(3)), groups
         if self._has_own_features:
             return self._features
         return rng.normal(size=(N, D)), rng.normal(size=(N, D)) * (3 - 2 * quality) + 4 * (1 - quality)
@@ -116,7 +119,7 @@ def better_is_better(case: MetricCase) -> None:
     """A nearly perfect input scores better than a useless one, in the direction of the spec's `higher_is_better`."""
     if case._has_own_features:
         raise NotApplicable("the metric has its own extractor")
-    if case.spec.higher_is_better is None:
+    if case.spec.higher_is_better is None or case.spec.screen:
         raise NotApplicable("its best value lies in between")
     good, bad = (case.compute(quality).get(case.name) for quality in (0.95, 0.0))
     if good is None or bad is None:

@@ -93,6 +93,7 @@ SPEC = GeneratorSpec(
     options=GradedOptions,
     requires=requires,
     parts=(),
+    screen=True,
     conditional=True,
     trains=False,
     presets={"tiny": _SMALL, "smoke": _SMALL},

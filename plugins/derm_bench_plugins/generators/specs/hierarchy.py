@@ -114,6 +114,7 @@ SPEC = GeneratorSpec(
     options=HierarchyOptions,
     requires=requires,
     parts=(),
+    screen=True,
     conditional=True,
     trains=False,
     presets={"tiny": _TINY, "smoke": _TINY},

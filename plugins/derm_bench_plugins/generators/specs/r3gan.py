@@ -75,6 +75,7 @@ SPEC = GeneratorSpec(
     parts=("generator", "discriminator"),
     discriminator_outputs=("d_real", "d_fake"),
     realness=True,
+    screen=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets=PRESETS,

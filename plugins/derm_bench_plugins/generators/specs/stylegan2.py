@@ -204,6 +204,7 @@ def _spec(
         parts=("generator", "discriminator"),
         discriminator_outputs=("d_real", "d_fake"),
         realness=True,
+        screen=True,
         preflight="derm_bench_plugins.generators.stylegan2_planning:preflight",
         requires=requires,
         conditional=create == "Stylegan2",
