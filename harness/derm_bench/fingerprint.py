@@ -52,6 +52,8 @@ def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) ->
     run lists it later.
     A broken cache is rebuilt; without a writable folder every file is hashed each time.
     """
+    if not paths:
+        return {}
     places = [_absolute(str(path)) for path in paths.values()]
     distinct = list(dict.fromkeys(places))
     files = list(map(_status, distinct))

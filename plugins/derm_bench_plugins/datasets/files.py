@@ -141,7 +141,7 @@ def read_files(
     for name in ids:
         masked = name in catalogue.masks
         try:
-            decoded = decode_image(Path(catalogue.images[name]), at_least=at_least, root=root)
+            decoded = decode_image(catalogue.images[name], at_least=at_least, root=root)
         except UnreadableImage as error:
             yield Unreadable(error.reason, None if masked else error.digest)
             continue
