@@ -15,7 +15,7 @@ from PIL import Image
 from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.resize import fit_square
-from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy, plan_views
+from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy
 from derm_bench_plugins.datasets.specs.phantom import PhantomOptions
 
 WIDTH, HEIGHT = 600, 450
@@ -98,10 +98,10 @@ class Material:
     @functools.cached_property
     def _rendered(self) -> list[tuple[np.ndarray, str]]:
         options = PhantomOptions(images=RENDERED, side=128)
-        views = plan_views(options)
         data = PhantomDermoscopy(options, Task(options.classes, 64))
-        read = data.read([view.name for view in views])
-        return [(raw.pixels, view.diagnosis) for raw, view in zip(read, views, strict=True)]
+        listed = data.describe(options)
+        read = data.read(listed.ids)
+        return [(raw.pixels, label) for raw, label in zip(read, listed.labels, strict=True)]
 
     def _write_jpegs(self, root: Path, images: int) -> None:
         for _, label in self._rendered:

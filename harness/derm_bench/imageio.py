@@ -192,7 +192,7 @@ def _content(path: Path | str | BytesIO, root: Path | None) -> _Content:
             with open(descriptor, "rb", closefd=False) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.lseek(descriptor, 0, os.SEEK_SET)
-            return _Content(open(os.dup(descriptor), "rb"), None, size, digest)
+            return _Content(os.fdopen(os.dup(descriptor), "rb"), None, size, digest)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:

@@ -271,3 +271,11 @@ def test_the_first_epoch_is_read_from_ham10000_if_its_folder_is_given(tmp_path):
         "mel/ISIC_1.jpg",
         "nv/ISIC_2.jpg",
     ]
+
+
+def test_images_of_the_rows_are_made_in_folders_of_their_classes(bench):
+    from PIL import Image
+
+    made = sorted(bench.material.jpegs(12).glob("*/*.jpg"))
+    assert len(made) == 12 and len({path.parent for path in made}) > 1
+    assert Image.open(made[0]).size == (600, 450)
