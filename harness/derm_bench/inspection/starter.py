@@ -1,4 +1,4 @@
-"""Writes a matrix for a data set, with comments, that gives a first table within three minutes on two idle cores, and a
+"""Writes a matrix for a data set, with comments, that gives a first table within minutes on two idle cores, and a
 preset of it that makes it a study."""
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     name = _label(Path(str(reader.options.get("root", reader.name))).name) or reader.name
     yield f"# {_comment(name)}: {facts['images']:,} images of {len(facts['classes'])} classes, read as {reader.name}."
     yield f"#   derm-bench plan {_comment(file.name)}    # what would run, for how long, what it can detect"
-    yield f"#   derm-bench run {_comment(file.name)}     # a first table within three minutes on two idle cores"
+    yield f"#   derm-bench run {_comment(file.name)}     # a first table within minutes on two idle cores"
     yield f"#   derm-bench run {_comment(file.name)} --preset study    # hours: seeds and updates of a study"
     yield f"name: {_value(name)}"
     yield "datasets:"
