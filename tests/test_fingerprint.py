@@ -131,15 +131,45 @@ def test_many_at_once_agree(files):
     assert all(result == results[0] for result in results)
 
 
-def test_thousands_are_answered_from_the_cache(files, tmp_path, monkeypatch):
+@pytest.fixture
+def many(files, tmp_path):
+    """So many files that the cache has a row for all of them together."""
     paths = {}
     for i in range(1500):
         paths[str(i)] = tmp_path / f"{i}.bin"
         paths[str(i)].write_bytes(str(i).encode())
         age(paths[str(i)], 1000)
-    first = file_digests(paths)
+    return paths
+
+
+def test_thousands_are_answered_from_the_cache(many, monkeypatch):
+    first = file_digests(many)
     monkeypatch.setattr(fingerprint, "_digest", never)
-    assert file_digests(paths) == first and len(set(first.values())) == 1500
+    assert file_digests(many) == first and len(set(first.values())) == 1500
+
+
+def test_of_thousands_only_the_one_that_was_edited_is_hashed_again(many, monkeypatch):
+    first = file_digests(many)
+    many["7"].write_bytes(b"x")
+    read, digest = [], fingerprint._digest
+    monkeypatch.setattr(fingerprint, "_digest", lambda place: (read.append(place), digest(place))[1])
+    assert file_digests(many) == first | {"7": hashlib.sha256(b"x").hexdigest()}
+    assert read == [str(many["7"])]
+
+
+def test_broken_digests_of_thousands_are_not_believed(many, cache):
+    first = file_digests(many)
+    with sqlite3.connect(cache / "digests-2.sqlite") as database:
+        database.execute("UPDATE sets SET digests = zeroblob(1500 * 32)")
+    assert file_digests(many) == first
+
+
+def test_sets_of_many_files_do_not_pile_up(many, cache):
+    names = list(many)
+    for k in range(fingerprint._SETS + 3):
+        file_digests({name: many[name] for name in names[k:]})
+    with sqlite3.connect(cache / "digests-2.sqlite") as database:
+        assert database.execute("SELECT count(*) FROM sets").fetchone() == (fingerprint._SETS,)
 
 
 def test_hard_links_to_a_file_are_read_once(tmp_path, monkeypatch):

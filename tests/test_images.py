@@ -70,11 +70,11 @@ def test_images_lie_on_disk_channels_last_and_are_loaded_as_a_view_of_that(tmp_p
     save_images(tmp_path / "images.npy", images)
     stored = np.load(tmp_path / "images.npy")
     assert stored.shape == (6, 8, 8, channels) and stored.flags.c_contiguous
-    for rows in (None, [5, 0, 5], []):
+    for rows in (None, [5, 0, 5], [2, 3, 4], range(6), []):
         loaded = load_images(tmp_path / "images.npy", rows)
         assert torch.equal(loaded, images if rows is None else images[rows])
         assert loaded.dtype == torch.uint8 and loaded.permute(0, 2, 3, 1).is_contiguous()
-        loaded.fill_(0)  # a copy: what is read belongs to the reader
+        loaded.fill_(0)  # what is read belongs to the reader, in a copy or a private map
     assert np.array_equal(np.load(tmp_path / "images.npy"), stored)
 
 

@@ -35,8 +35,8 @@ class Bench:
     device: a torch device string. precision: precision of our side. size: `full`, `quick`, or one of `sizes.SIZES`.
     folder: folder for all created files. ahead: whether the processes of a row are started and have imported everything
     before the first one is measured. seconds: the time after which no pair of a row is started. partly: is called after
-    every pair with the line of the row so far. benchopt: an executable, if it is neither next to this Python nor on the
-    path.
+    every pair with the line of the row so far. data: the folder of HAM10000 that row 8 reads; None for phantoms.
+    benchopt: an executable, if it is neither next to this Python nor on the path.
     """
 
     folder: Path
@@ -45,6 +45,7 @@ class Bench:
     size: str = "full"
     threads: int = THREADS
     benchopt: Path | None = None
+    data: Path | None = None
     ahead: bool = False
     seconds: float = float("inf")
     partly: Callable[[dict[str, Any]], None] | None = None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             precision,
             given.size,
             benchopt=given.benchopt,
+            data=given.data,
             ahead=given.ahead,
             seconds=given.seconds,
             partly=(lambda line: print(json.dumps(line), flush=True)) if given.partly else None,
@@ -260,6 +262,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--precision",
         choices=["fp32", "tf32", "bf16"],
         help="precision of our side (default: the faster one in a probe)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("DERM_BENCH_DATA") or None,
+        help="folder of HAM10000, which row 8 reads instead of phantoms (default: $DERM_BENCH_DATA)",
     )
     parser.add_argument("--benchopt", type=Path, help="path of a benchopt executable in another environment")
     parser.add_argument(

@@ -85,7 +85,9 @@ def _features(bench: Bench, sizes: Sizes) -> dict[str, Any]:
 
 
 def _epoch(bench: Bench, sizes: Sizes) -> dict[str, Any]:
-    return {"folder": bench.material.jpegs(sizes["images"]), "store": bench.folder / "row8-store"}
+    count = sizes["images"]
+    folder = bench.material.ham10000(bench.data, count) if bench.data else bench.material.jpegs(count)
+    return {"folder": folder, "store": bench.folder / "row8-store"}
 
 
 def _study(bench: Bench, sizes: Sizes) -> dict[str, Any]:
@@ -182,6 +184,8 @@ ROWS = {
             (
                 Measure("rate", "first epoch served from JPEG files, img/s", {"cpu": 2.5, "cuda": 2.5}),
                 Measure("warm_seconds", "the epoch after a restart, s", {"cpu": 50, "cuda": 50}, True),
+                Measure("first_processor_seconds", "the first epoch, s of the processors", {}, True),
+                Measure("warm_processor_seconds", "the epoch after a restart, s of the processors", {}, True),
             ),
             quick={"images": 1000, "pairs": 5},
             full={"images": 10_000, "pairs": 5},

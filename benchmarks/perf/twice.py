@@ -16,4 +16,10 @@ def twice(module: str, images: int) -> None:
         json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         for _ in "12"
     )
-    report(rate=images / first["seconds"], first_seconds=first["seconds"], warm_seconds=warm["seconds"])
+    report(
+        rate=images / first["seconds"],
+        first_seconds=first["seconds"],
+        warm_seconds=warm["seconds"],
+        first_processor_seconds=first["processor_seconds"],
+        warm_processor_seconds=warm["processor_seconds"],
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,15 +82,16 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
         if length < 2 or len(body) < length - 2 or (marker == 0xE2 and body.startswith(b"MPF\0")):
             return None
         if marker == 0xDB:
-            tables |= _sums(body)
+            tables.update(_sums(body))
         elif marker in _FRAMES:
             sides = int.from_bytes(body[3:5]), int.from_bytes(body[1:3])
         place += 2 + length
     return None
 
 
-def _sums(body: bytes) -> dict[int, int]:
-    """The sum of each quantisation table of a segment, by its number."""
+@functools.lru_cache(maxsize=256)
+def _sums(body: bytes) -> Mapping[int, int]:
+    """The sum of each quantisation table of a segment, by its number. Most images of a set have the same tables."""
     found, place = {}, 0
     while place < len(body):
         wide, number = body[place] >> 4, body[place] & 15

@@ -37,7 +37,22 @@ def fields_of(line: str) -> list[str]:
 
 def write_list(images: Iterable[ListedImage]) -> bytes:
     """The list as a file."""
-    return "\n".join(map(line_of, images)).encode()
+    listed = list(images)
+    text = "\n".join(map("\t".join, listed))
+    if _is_plain(text, len(listed)):  # nearly every list
+        return text.encode()
+    return "\n".join(map(line_of, listed)).encode()
+
+
+def _is_plain(text: str, lines: int) -> bool:
+    """Whether a text consists of so many lines of joined fields that `line_of` would not write in another way."""
+    ends = max(0, lines - 1), lines * (len(ListedImage._fields) - 1)
+    return (
+        text.isascii()
+        and '"' not in text
+        and (text.count("\n"), text.count("\t")) == ends
+        and text.replace("\n", "").replace("\t", "").isprintable()
+    )
 
 
 def read_list(content: bytes) -> list[ListedImage]:

@@ -9,7 +9,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from io import BufferedReader, BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -73,13 +73,19 @@ class DecodedImage(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """An open image file at its start. `data` is its content, None if it is too large for the memory; `size` and
-    `digest` are the number of its bytes and their SHA-256 (hexadecimal)."""
+    """An image file at its start, open until it is left. `data` is its content, None if it is too large for the memory;
+    `size` and `digest` are the number of its bytes and their SHA-256 (hexadecimal)."""
 
     file: BinaryIO
     data: bytes | None
     size: int
     digest: str
+
+    def __enter__(self) -> _Content:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
 
 
 def inside(root: Path, path: Path) -> Path:
@@ -106,7 +112,7 @@ def read_image(
 
 
 def read_image_and_digest(
-    path: Path | BytesIO,
+    path: Path | str | BytesIO,
     *,
     max_pixels: int = MAX_PIXELS,
     at_least: int | None = None,
@@ -118,7 +124,7 @@ def read_image_and_digest(
 
 
 def decode_image(
-    path: Path | BytesIO,
+    path: Path | str | BytesIO,
     *,
     max_pixels: int = MAX_PIXELS,
     at_least: int | None = None,
@@ -169,59 +175,60 @@ def damage_is_an_error() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _content(path: Path | BytesIO, root: Path | None) -> Iterator[_Content]:
+def _content(path: Path | str | BytesIO, root: Path | None) -> _Content:
     """The content of an image file, or of one in memory. Up to `_QUICK_BYTES` it is in memory, so that what is decoded
     is what was hashed."""
     if isinstance(path, BytesIO):
-        yield _in_memory(path.getvalue())
-        return
+        return _in_memory(path.getvalue())
     if root is not None:
-        path = inside(root, path)
-    with contextlib.ExitStack() as stack:
+        path = inside(root, Path(path))
+    try:
+        # Opening a pipe would wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            # Opening a pipe would wait for its other end.
-            file = stack.enter_context(
-                os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
-            )
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableImage("not a regular file")
-            if status.st_size > MAX_BYTES:
-                raise UnreadableImage(f"more than {MAX_BYTES // 2**20} MiB")
-            if status.st_size <= _QUICK_BYTES:
-                content = _in_memory(_all_of(file, status.st_size))
-            else:
+            size = _size_of(descriptor)
+            if size <= _QUICK_BYTES:
+                return _in_memory(_all_of(descriptor, size))
+            with open(descriptor, "rb", closefd=False) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                file.seek(0)
-                large = stack.enter_context(BufferedReader(file))
-                content = _Content(large, None, status.st_size, digest)
-        except IsADirectoryError:
-            raise UnreadableImage("not a regular file") from None
-        except (OSError, ValueError) as error:
-            raise UnreadableImage(_reason(error)) from error
-        yield content
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return _Content(os.fdopen(os.dup(descriptor), "rb"), None, size, digest)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(_reason(error)) from error
+
+
+def _size_of(descriptor: int) -> int:
+    """The number of bytes of an open file. Raises UnreadableImage if it is no regular file, or too large."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImage("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise UnreadableImage(f"more than {MAX_BYTES // 2**20} MiB")
+    return status.st_size
 
 
 def _in_memory(data: bytes) -> _Content:
     return _Content(BytesIO(data), data, len(data), hashlib.sha256(data).hexdigest())
 
 
-def _all_of(file: FileIO, size: int) -> bytes:
+def _all_of(descriptor: int, size: int) -> bytes:
     """The bytes of a file of which `size` were counted, as many as there are if that has changed since."""
-    data = file.read(size + 1)
+    data = os.read(descriptor, size + 1)
     if len(data) == size:  # a read may be cut short
         return data
-    file.seek(0)
-    return BufferedReader(file).read(_QUICK_BYTES + 1)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(_QUICK_BYTES + 1)
 
 
 def _plain_jpeg(content: _Content, max_pixels: int, at_least: int | None) -> _Pixels | None:
     """Decodes an ordinary JPEG with libjpeg-turbo, which is faster and gives the same pixels as Pillow. Returns None
     for other files (CMYK, metadata that may rotate it, too large), which are left to Pillow."""
     data = content.data
-    start = data and jpeg_start(data, content.size)
-    if not data or not start:
+    start = jpeg_start(data, content.size) if data else None
+    if data is None or start is None:
         return None
     try:
         height, width, colours = simplejpeg.decode_jpeg_header(data)[:3]

@@ -101,15 +101,19 @@ def load_images(path: Path, rows: Sequence[int] | slice | None = None) -> torch.
     order.
 
     rows: the rows to read, in this order (default all). They are gathered once through a memory map, so that the rest
-    of the file is not read. Raises ValueError for an array of another kind, OSError for a file that cannot be read.
+    of the file is not read. Consecutive rows are not copied: they are a private map of the file, which reads them when
+    they are used and shares them with other processes; writing to them does not change the file. Raises ValueError for
+    an array of another kind, OSError for a file that cannot be read.
     """
-    array = np.load(path, mmap_mode=None if rows is None else "r", allow_pickle=False)
+    array = np.load(path, mmap_mode="c", allow_pickle=False)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3):
         raise ValueError(f"{path} must contain uint8 [N,H,W,3] or [N,H,W,1], not {array.dtype} {array.shape}")
     if isinstance(rows, slice):
         array = array[rows].copy()
     elif rows is not None:
-        array = np.take(array, np.asarray(rows, dtype=np.int64), axis=0)
+        where = np.asarray(rows, dtype=np.int64)
+        consecutive = len(where) > 0 and where[0] >= 0 and bool((np.diff(where) == 1).all())
+        array = array[where[0] : where[-1] + 1] if consecutive else np.take(array, where, axis=0)
     return torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2)
 
 

@@ -221,6 +221,9 @@ def test_the_matrix_that_it_writes_plans(mine, tmp_path, in_process):
     planned = in_process("plan", "deep/mine.yaml")
     assert planned.code == 0, planned.err
     assert "12 cells" in planned.out
+    study = in_process("plan", "deep/mine.yaml", "--preset", "study", "--json")
+    assert study.code == 0, study.err
+    assert json.loads(study.out)["estimated_seconds"] > 3600
 
 
 def test_a_matrix_is_not_written_over(mine, tmp_path, in_process):

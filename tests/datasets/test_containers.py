@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from tests.datasets.trees import TREES, isic
+from tests.datasets.trees import TREES, isic_patients
 
 from derm_bench.errors import UserError
 from derm_bench.specs import RawImage, Task, Unreadable, create
@@ -104,11 +104,11 @@ def test_labels_that_dermamnist_does_not_have_are_refused(tmp_path):
 
 def test_images_in_hdf5_that_are_none_or_lead_elsewhere_are_set_aside(tmp_path):
     h5py = pytest.importorskip("h5py")
-    tree = isic.hdf5_of_2024(tmp_path)
+    tree = isic_patients.hdf5_of_2024(tmp_path)
     names = list(tree.labels)
     (tmp_path / "secret.h5").touch()
     with h5py.File(tmp_path / "secret.h5", "w") as other:
-        other["image"] = np.void(isic.encoded(0))
+        other["image"] = np.void(isic_patients.encoded(0))
     with h5py.File(tmp_path / "train-image.hdf5", "a") as file:
         for name in names[:6]:
             del file[name]
@@ -131,7 +131,7 @@ def test_images_in_hdf5_that_are_none_or_lead_elsewhere_are_set_aside(tmp_path):
 
 def test_images_missing_in_hdf5_are_rows_without_an_image(tmp_path):
     h5py = pytest.importorskip("h5py")
-    tree = isic.hdf5_of_2024(tmp_path)
+    tree = isic_patients.hdf5_of_2024(tmp_path)
     with h5py.File(tmp_path / "train-image.hdf5", "a") as file:
         del file[next(iter(tree.labels))]
     dataset, options = opened("isic-2024", tree.options)
@@ -143,7 +143,7 @@ def test_images_missing_in_hdf5_are_rows_without_an_image(tmp_path):
 
 def test_what_is_no_hdf5_is_refused(tmp_path):
     pytest.importorskip("h5py")
-    isic.metadata_of_2024(tmp_path, list(isic.isic(1, 3)))
+    isic_patients.metadata_of_2024(tmp_path, list(isic_patients.isic(1, 3)))
     (tmp_path / "train-image.hdf5").write_text("no")
     dataset, options = opened("isic-2024", {"root": tmp_path})
     with pytest.raises(UserError, match="not a valid HDF5 file"):

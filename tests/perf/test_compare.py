@@ -249,3 +249,33 @@ def test_every_row_runs_and_agrees_with_its_baseline(bench, number):
     agreed = found["passed"] is not False or "cells; balanced accuracy" in found["parity"]
     assert agreed, found["parity"]
     assert found["ratio"] > 0 and found["ours"] > 0
+
+
+def test_the_first_epoch_is_read_from_ham10000_if_its_folder_is_given(tmp_path):
+    from bench import Bench
+    from rows import ROWS
+
+    folder = tmp_path / "ham"
+    part = folder / "HAM10000_images_part_1"
+    part.mkdir(parents=True)
+    (folder / "HAM10000_metadata.csv").write_text(
+        "image_id,dx\nISIC_2,nv\nISIC_1,mel\nISIC_3,nv\nISIC_4,df\n"
+    )
+    for name in ("ISIC_1", "ISIC_2", "ISIC_3"):
+        (part / f"{name}.jpg").write_bytes(name.encode())
+    bench = Bench(tmp_path / "bench", size="quick", data=folder)
+    row = replace(ROWS[8], quick={"images": 2, "pairs": 1})
+    flags = bench.arguments(row)
+    read = sorted(path for path in (tmp_path / "bench").rglob("*.jpg"))
+    assert [path.relative_to(flags[flags.index("--folder") + 1]).as_posix() for path in read] == [
+        "mel/ISIC_1.jpg",
+        "nv/ISIC_2.jpg",
+    ]
+
+
+def test_images_of_the_rows_are_made_in_folders_of_their_classes(bench):
+    from PIL import Image
+
+    made = sorted(bench.material.jpegs(12).glob("*/*.jpg"))
+    assert len(made) == 12 and len({path.parent for path in made}) > 1
+    assert Image.open(made[0]).size == (600, 450)

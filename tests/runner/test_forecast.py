@@ -187,8 +187,9 @@ def timm(model, side):
     ],
 )
 def test_records_of_another_network_are_scaled_by_cost(
-    in_process, write_matrix, tmp_path, known, asked, least, most
+    in_process, write_matrix, tmp_path, monkeypatch, known, asked, least, most
 ):
+    monkeypatch.setattr("derm_bench.cli.plan.slowdown", lambda: 1.0)  # of the guess in the last case
     store = Store(tmp_path / "store")
     store.prepare()
     model, side, per_update = known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ from derm_bench_plugins.datasets.specs.image_folder import ImageFolderOptions
 def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
     """Return the images of a folder at `size`, listed and fingerprinted as in a plan, and decoded unless `store` has
     them."""
+    gc.freeze()  # as the workers do, and as the command does that plans
+    gc.set_threshold(50_000, 100, 100)
     os.environ["DERM_BENCH_CACHE"] = str(store / "fingerprints")  # a new store has no file digests
     options = ImageFolderOptions(root=root)
     dataset = ImageFolder(options, Task((), size))

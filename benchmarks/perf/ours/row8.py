@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 from ours.data import decoded
-from side import arguments, now, report
+from side import arguments, now, processor_seconds, report
 from twice import twice
 
 from derm_bench.training.feed import FeedOptions
@@ -18,7 +18,7 @@ def main() -> None:
     if not given.epoch:
         shutil.rmtree(given.store, ignore_errors=True)
         return twice("ours.row8", len(list(given.folder.glob("*/*.jpg"))))
-    began = now(given.device)
+    began, spent = now(given.device), processor_seconds()
     train = decoded(given.folder, given.store, 64, given.threads)
     run = StageRun(
         seed=0,
@@ -27,10 +27,10 @@ def main() -> None:
         feed=FeedOptions(batch_size=given.batch),
     )
     served = sum(len(batch.images) for batch in run.batches(train))
-    seconds = now(given.device) - began
+    seconds, spent = now(given.device) - began, processor_seconds() - spent
     if given.pixels:
         np.save(given.pixels, train.images[:64].numpy(), allow_pickle=False)
-    return report(seconds=seconds, images=served)
+    return report(seconds=seconds, processor_seconds=spent, images=served)
 
 
 if __name__ == "__main__":

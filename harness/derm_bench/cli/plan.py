@@ -19,6 +19,7 @@ from derm_bench.forecast.detectable import Outlook, outlooks
 from derm_bench.forecast.forecast import forecast, wall_seconds
 from derm_bench.forecast.past import Past, finished_stages
 from derm_bench.forecast.probe import Probes, probe, unknown
+from derm_bench.forecast.speed import slowdown
 from derm_bench.plan.alike import CostClass
 from derm_bench.plan.kinds import WORDS, kind_of
 from derm_bench.plan.model import Plan, Stage
@@ -87,7 +88,7 @@ def plan_summary(request: Request, prober: Prober | None = None) -> dict[str, An
     programs = programs_of(planned, todo, request.plugins)
     if prober:
         refuse_programs(programs, "`run --allow-commands`; --probe never runs them, so plan without it")
-    costs = Costs(request.plugins)
+    costs = Costs(request.plugins, slowdown())
     past = Past(finished_stages(store, costs=costs))
     probes = prober(request, unknown(planned, todo, past)) if prober else Probes()
     kinds = forecast(planned, todo, past, probes.found, costs)

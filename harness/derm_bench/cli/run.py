@@ -18,6 +18,7 @@ from derm_bench.executors.base import ExecutorSettings
 from derm_bench.forecast.costs import Costs
 from derm_bench.forecast.forecast import seconds_of_stages
 from derm_bench.forecast.past import Past, finished_stages
+from derm_bench.forecast.speed import slowdown
 from derm_bench.rundir.directory import NAMES
 from derm_bench.runner.run import Done, RunOptions, execute_request
 from derm_bench.terminal import GOES_ON, PlainConsole, say
@@ -126,7 +127,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
 
 def _forecast(request: Request, keys: Sequence[str]) -> Mapping[str, float]:
     """The seconds of stages by key, from the stages in the store."""
-    costs = Costs(request.plugins)
+    costs = Costs(request.plugins, slowdown())
     return seconds_of_stages(request.plan, keys, Past(finished_stages(request.store, costs=costs)), costs)
 
 

@@ -27,10 +27,11 @@ class Specs(Protocol):
 
 
 class Costs:
-    """Multiply-adds of stages, as far as their plugins state them."""
+    """Multiply-adds of stages, as far as their plugins state them. `slowdown` is how many times as long as on two idle
+    cores guessed stages on the processor will take."""
 
-    def __init__(self, plugins: Specs | None = None) -> None:
-        self._plugins = plugins
+    def __init__(self, plugins: Specs | None = None, slowdown: float = 1.0) -> None:
+        self._plugins, self.slowdown = plugins, slowdown
 
     def per_unit(self, identity: Mapping[str, Any]) -> float | None:
         """The cost of one unit of work of a stage: of an update, or of an image. In multiply-adds if the plugin states

@@ -174,8 +174,10 @@ class _Forecaster:
         kind, (cost, is_stated) = kind_of(stage), self._cost(stage, group)
         units = kind.units(stage, self.amounts)
         if cost is None or not is_stated or not units:
-            return guessed_seconds(stage, self.amounts)
-        return guess_from_cost(kind, group.device, cost, units)
+            seconds = guessed_seconds(stage, self.amounts)
+        else:
+            seconds = guess_from_cost(kind, group.device, cost, units)
+        return seconds * (self.costs.slowdown if self.plan.machine.device == "cpu" else 1.0)
 
     def _evaluating(self, stage: Stage) -> float:
         """Seconds of the evaluations during a training, which its probe leaves out."""

@@ -1,4 +1,5 @@
-"""Writes a matrix for a data set, with comments, that runs within minutes on two cores: the first step of a study."""
+"""Writes a matrix for a data set, with comments, that gives a first table within minutes on two idle cores, and a
+preset of it that makes it a study."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from derm_bench.errors import UserError
 from derm_bench.inspection.inspection import splits_as_given
 from derm_bench.inspection.recognition import Reader
 
-IMAGES = 1_000
+IMAGES = 600
 """About the largest number of images that the matrix uses."""
 LEAST_OF_CLASS, LEAST_GROUPS = 40, 6
 BALANCED = 1.2
@@ -39,12 +40,13 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     name = _label(Path(str(reader.options.get("root", reader.name))).name) or reader.name
     yield f"# {_comment(name)}: {facts['images']:,} images of {len(facts['classes'])} classes, read as {reader.name}."
     yield f"#   derm-bench plan {_comment(file.name)}    # what would run, for how long, what it can detect"
-    yield f"#   derm-bench run {_comment(file.name)}     # within minutes on two cores; then open its report.html"
+    yield f"#   derm-bench run {_comment(file.name)}     # a first table within minutes on two idle cores"
+    yield f"#   derm-bench run {_comment(file.name)} --preset study    # hours: seeds and updates of a study"
     yield f"name: {_value(name)}"
     yield "datasets:"
     yield from _dataset(file, reader, facts, used)
     yield "seeds: [0, 1, 2]                  # intervals and verdicts need three runs of each arm; report five or more"
-    yield "budget: {updates: 150}            # of every classifier, the same in every arm; a study needs 1,000 or more"
+    yield "budget: {updates: 40}             # of every classifier, the same in every arm; a study needs 1,000 or more"
     yield "strategies:"
     yield "  - {name: real-only}"
     yield "  - {name: geometric, augment: [hflip, vflip, {rotate: 30}]}"
@@ -52,8 +54,8 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
         yield "  - {name: oversample, balance: oversample}    # fills the smaller classes with real images drawn again"
     yield "  - name: cgan                    # a small conditional GAN; `derm-bench plugins list generator` has others"
     yield "    generator:"
-    yield "      {name: cgan, base: 24, z_dim: 64, batch_size: 32, d_steps: 1, lr: 8.0e-4, ema: 0.97, balance: true,"
-    yield "       budget: {updates: 200}}"
+    yield "      {name: cgan, base: 16, z_dim: 64, batch_size: 32, d_steps: 1, lr: 8.0e-4, ema: 0.97, balance: true,"
+    yield "       budget: {updates: 80}}       # it begins to resemble the data after some thousands"
     if balanced:
         yield "    synthetic: {ratio: 0.5}       # half as many synthetic images as there are real ones, per class"
     else:
@@ -62,6 +64,12 @@ def _matrix(file: Path, reader: Reader, facts: Mapping[str, Any]) -> Iterator[st
     yield "  - {name: dermagan-cnn, pooled: true, batch_size: 32}"
     if not balanced:
         yield "compare: {baselines: [real-only, oversample]}"
+    yield "presets:"
+    yield "  study:                          # what to change for a real study; give it all images and other arms, too"
+    yield "    seeds: [0, 1, 2, 3, 4]"
+    yield "    budget.updates: 2000"
+    yield '    "strategies.*.generator.base": 64'
+    yield '    "strategies.*.generator.budget": {updates: 10000}'
 
 
 def _dataset(file: Path, reader: Reader, facts: Mapping[str, Any], used: Mapping[str, int]) -> Iterator[str]:

@@ -81,10 +81,15 @@ class Pixels:
         return images.sub(self.mean).div_(self.std)
 
     def gather_normalised(self, index: torch.Tensor) -> torch.Tensor:
-        """Return `normalise(gather(index))` up to rounding, in one pass over the pixels if the size is unchanged."""
+        """Return `normalise(gather(index))` up to rounding, without a pass for each step if the size is unchanged."""
         if self._stored_size != self.size:
             return self.normalise(self.gather(index))
-        lines = torch.addcmul(self._shift, self.rows.gather(index).flatten(2), self._scale)
+        lines = self.rows.gather(index).flatten(2)
+        if lines.device.type == "cpu":  # in a step of its own, as only operands of one dtype are vectorised
+            lines = lines.float()
+            torch.addcmul(self._shift, lines, self._scale, out=lines)
+        else:
+            lines = torch.addcmul(self._shift, lines, self._scale)
         return lines.unflatten(2, (self.size, -1)).permute(0, 3, 1, 2)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:

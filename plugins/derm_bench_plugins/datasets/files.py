@@ -57,14 +57,15 @@ def existing_folder(root: Path, what: str) -> Path:
     return place
 
 
-def entries(parent: Path) -> list[Path]:
-    """Return what is in a folder, sorted. Raises UserError if the folder cannot be opened, or if it has more than
-    `MAX_ENTRIES` entries."""
+def entries(parent: Path, ending: str | tuple[str, ...] = "") -> list[Path]:
+    """Return what is in a folder, sorted; with `ending`, only names that end so, in any case. Raises UserError if the
+    folder cannot be opened, or if it has more than `MAX_ENTRIES` entries."""
     with _listing(parent) as found:
         names = [entry.name for entry in itertools.islice(found, MAX_ENTRIES + 1)]
     if len(names) > MAX_ENTRIES:
         raise too_many(parent, MAX_ENTRIES)
-    return [parent / name for name in sorted(names)]
+    # Creating a Path takes longer than listing the file.
+    return [parent / name for name in sorted(names) if not ending or name.lower().endswith(ending)]
 
 
 def folders(parent: Path) -> list[Path]:
@@ -140,7 +141,7 @@ def read_files(
     for name in ids:
         masked = name in catalogue.masks
         try:
-            decoded = decode_image(Path(catalogue.images[name]), at_least=at_least, root=root)
+            decoded = decode_image(catalogue.images[name], at_least=at_least, root=root)
         except UnreadableImage as error:
             yield Unreadable(error.reason, None if masked else error.digest)
             continue

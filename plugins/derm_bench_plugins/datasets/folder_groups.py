@@ -23,6 +23,7 @@ GROUP_COLUMNS = ("lesion_id", "patient_id", "group", "lesion", "patient", "subje
 LABEL_COLUMNS = (
     "dx", "label", "labels", "diagnosis", "diagnostic", "class", "target", "benign_malignant", "category", "disease",
 )  # fmt: skip
+_TABLES = tuple(suffix for suffix in SUFFIXES if suffix not in ("", ".txt"))
 MOST_TABLES = 20
 """The largest number of tables beside the class folders whose header is read."""
 
@@ -185,10 +186,8 @@ def _noticed(root: Path) -> list[Note]:
 def _tables(root: Path) -> Iterable[Table]:
     seen = 0
     for place in (root, *files.folders(root)):
-        for path in files.entries(place):
-            suffix = path.suffix.lower()
-            plain = suffix in SUFFIXES and suffix not in ("", ".txt") and not path.name.startswith(".")
-            if plain and path.is_file() and seen < MOST_TABLES:
+        for path in files.entries(place, ending=_TABLES):
+            if not path.name.startswith(".") and path.is_file() and seen < MOST_TABLES:
                 seen += 1
                 try:
                     yield open_table(path)

@@ -178,6 +178,8 @@ def _with_sides(
             continue
         for parts in found:
             folders = parts[first:-1]
+            if not folders:  # nearly all
+                continue
             if any(map(holds_made, folders)):
                 made.append(parts)
             elif any(map(holds_masks, folders)):

@@ -95,15 +95,14 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
 
 
 def _by_name(found: Found) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for path in found.paths:
-        name = found.name(path)
-        if name in names:
-            raise UserError(
-                f"two images have the name {name}, one of them in bytes that are not UTF-8: {found.root}"
-            )
-        names[name] = path
-    return names
+    names = found.names()
+    path_of = dict(zip(names, found.paths, strict=True))
+    if len(path_of) < len(names):
+        name = next(name for name, n in Counter(names).items() if n > 1)
+        raise UserError(
+            f"two images have the name {name}, one of them in bytes that are not UTF-8: {found.root}"
+        )
+    return path_of
 
 
 def _chosen(parts_of: Mapping[Parts, str], layout: Layout) -> tuple[Sides, list[Parts]]:

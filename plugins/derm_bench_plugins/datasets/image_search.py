@@ -92,6 +92,13 @@ class Found:
         """Return a path below root as text, with `/` on every system. Bytes that are not UTF-8 become `\\xff`."""
         return below(self.root, path)
 
+    def names(self) -> list[str]:
+        """Return `name` of each path, in their order."""
+        top = str(self.root).rstrip(os.sep) + os.sep
+        if os.sep == "/" and all(map(str.isascii, self.paths)):
+            return [path.removeprefix(top) for path in self.paths]
+        return list(map(self.name, self.paths))
+
     @property
     def broken(self) -> list[str]:
         """Links with the name of an image that lead nowhere."""
@@ -127,6 +134,8 @@ def below(root: Path, path: str | Path) -> str:
     """Return the part of a path below `root` as text that any table can hold; the whole path if it is not below it."""
     text, top = str(path), str(root).rstrip(os.sep) + os.sep
     text = text.removeprefix(top).replace(os.sep, "/")
+    if text.isascii():
+        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -192,7 +201,9 @@ class _Search:
                     self.seen += 1
                     if self.seen > MAX_ENTRIES:
                         raise too_many(place, MAX_ENTRIES)
-                    if self._is_folder(entry):
+                    if _is_plain_image(entry):  # nearly every entry
+                        self.found.paths.append(entry.path)
+                    elif self._is_folder(entry):
                         inner.append((entry.path, entry.is_symlink()))
                         if entry.is_symlink():
                             self.found.links.append(self.found.name(entry.path))
@@ -229,8 +240,11 @@ class _Search:
 
 def _copies(paths: Sequence[str]) -> Iterator[str]:
     """The paths whose name is that of another image with `(1)` or `copy`, and whose bytes are the same."""
-    named = [path for path in paths if _LIKE_A_COPY.search(path)]  # few of hundreds of thousands of paths
-    present = {path.lower(): path for path in paths} if named else {}
+    together = "\n".join(paths).casefold()  # one search for hundreds of thousands of paths
+    if ")." not in together and " copy" not in together:
+        return
+    named = [path for path in paths if _LIKE_A_COPY.search(path)]
+    present = {path.lower(): path for path in paths}
     originals: dict[str, str] = {}
     for path in named:
         stem, dot, suffix = path.rpartition(".")
@@ -241,6 +255,15 @@ def _copies(paths: Sequence[str]) -> Iterator[str]:
     for path, original in originals.items():
         if digests[path] == digests[original] != UNREADABLE:
             yield path
+
+
+def _is_plain_image(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, and no link, with the name of an image."""
+    name = entry.name
+    dot = name.rfind(".")
+    return (
+        dot > 0 and name[0] != "." and name[dot:].lower() in SUFFIXES and entry.is_file(follow_symlinks=False)
+    )
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
