@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import io
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from derm_bench.errors import UserError
 from derm_bench.specs import Task
 from derm_bench.training.resize import fit_square
 from derm_bench_plugins.datasets.phantom.dataset import PhantomDermoscopy
@@ -31,6 +34,13 @@ class Material:
         root = self.folder / f"{name}-{images}"
         if not root.exists():
             self._write_jpegs(root, images)
+        return root
+
+    def ham10000(self, source: Path, images: int) -> Path:
+        """Return a root with one folder per class and copies of the first `images` files of HAM10000 in `source`."""
+        root = self.folder / f"ham10000-{images}"
+        if not root.exists():
+            copy_ham10000(source, root, images)
         return root
 
     def split_jpegs(self, train: int, test: int) -> Path:
@@ -89,9 +99,9 @@ class Material:
     def _rendered(self) -> list[tuple[np.ndarray, str]]:
         options = PhantomOptions(images=RENDERED, side=128)
         data = PhantomDermoscopy(options, Task(options.classes, 64))
-        described = data.describe(options)
-        read = data.read(described.ids)
-        return [(raw.pixels, label) for raw, label in zip(read, described.labels, strict=True)]
+        listed = data.describe(options)
+        read = data.read(listed.ids)
+        return [(raw.pixels, label) for raw, label in zip(read, listed.labels, strict=True)]
 
     def _write_jpegs(self, root: Path, images: int) -> None:
         for _, label in self._rendered:
@@ -107,6 +117,21 @@ class Material:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(write, range(images)))
+
+
+def copy_ham10000(source: Path, root: Path, images: int) -> None:
+    """Copy the first `images` files of HAM10000, by name, into class folders. Raises UserError if files are missing."""
+    table = source / "HAM10000_metadata.csv"
+    files = {path.stem: path for path in source.glob("HAM10000_images_part_*/*.jpg")}
+    if not table.exists() or not files:
+        hint = "the folder has HAM10000_metadata.csv, HAM10000_images_part_1/ and HAM10000_images_part_2/"
+        raise UserError(f"{source.absolute()} does not have the images of HAM10000", hint=hint)
+    with table.open(newline="") as handle:
+        label_of = {row["image_id"]: row["dx"] for row in csv.DictReader(handle)}
+    for name in sorted(label_of.keys() & files.keys())[:images]:
+        folder = root / label_of[name]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files[name], folder / f"{name}.jpg")
 
 
 def random_inception(path: Path) -> None:
