@@ -272,3 +272,9 @@ def test_both_specs_are_registered_and_fit_a_class_each_by_default():
 
 def test_a_map_needs_neither_z_nor_class():
     assert Mapping(0, 2, 4, 1)(None, torch.eye(2)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(("name", "noise"), [("stylegan2-ada", "none"), ("sl-stylegan", "half")])
+def test_short_fits_have_no_noise_but_where_noise_is_the_point(name, noise):
+    spec = Plugins().get("generator", name)
+    assert spec.options.model_validate(spec.presets["small"]).noise == noise
