@@ -64,7 +64,7 @@ def weights(tmp_path_factory):
 def test_specs_are_those_of_the_contract_and_light():
     assert list(SPECS) == [
         *("mmd_domain", "fd_domain", "kid_domain", "sharpness", "density_domain", "coverage_domain"),
-        *("nn_accuracy_domain", "fid", "kid", "fd_infinity", "inception_score"),
+        *("nn_accuracy_domain", "nn_ratio", "authenticity", "fid", "kid", "fd_infinity", "inception_score"),
         *("density", "coverage", "prdc_precision", "prdc_recall"),
     ]
     assert SPECS["inception_score"].higher_is_better and not SPECS["fid"].higher_is_better
