@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -251,7 +252,7 @@ def test_a_step_before_resizing_sees_a_jpeg_as_it_does_a_png(monkeypatch, tmp_pa
 
     def recorded(path, **how):
         pixels, *others = decode_image(path, **how)
-        read[path.suffix] = pixels.shape[:2]
+        read[Path(path).suffix] = pixels.shape[:2]
         return pixels, *others
 
     monkeypatch.setattr(files, "decode_image", recorded)
