@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.datasets.trees.folders import described, opened
 
 from derm_bench.errors import UserError
-from derm_bench.specs import RawImage, Task, Unreadable, create
-from derm_bench_plugins.datasets import image_search, specs
-
-SPEC = {spec.name: spec for spec in specs()}["image-folder"]
+from derm_bench.specs import RawImage, Unreadable
+from derm_bench_plugins.datasets import image_search
 
 
 @pytest.fixture(autouse=True)
@@ -23,16 +22,6 @@ def cache(tmp_path_factory, monkeypatch):
 def put(path, colour=100):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((20, 30, 3), colour, np.uint8)).save(path)
-
-
-def opened(root, **options):
-    options = SPEC.options(root=root, **options)
-    return create(SPEC, options, Task((), 16)), options
-
-
-def described(root, **options):
-    dataset, options = opened(root, **options)
-    return dataset.describe(options)
 
 
 @pytest.fixture

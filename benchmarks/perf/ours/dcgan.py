@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ours.recording import ClockedRun, RecordedRun, initial, write
+from ours.recording import ClockedRun, RecordedRun, initial, settings_of, write
 from side import Clock, report
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
 from derm_bench.stages.runtime import prepare
-from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything, stream
 from derm_bench_plugins.generators.dcgan import Dcgan
 from derm_bench_plugins.generators.specs.dcgan import DcganOptions
@@ -22,13 +21,7 @@ def fit(given: argparse.Namespace, train: ImageSet, clock: Clock) -> None:
     seed_everything(0)
     options = DcganOptions(base=64, batch_size=given.batch, lr=given.lr, ema=0.0)  # as the plain loop
     gan = Dcgan(options, Task(train.classes, train.size, given.device))
-    settings = {
-        "seed": 0,
-        "budget": given.updates,
-        "device": given.device,
-        "precision": given.precision,
-        "feed": FeedOptions(given.batch),
-    }
+    settings = settings_of(given)
     if given.record:
         run = RecordedRun(**settings)
         weights = initial(generator=gan.generator, discriminator=gan.discriminator)

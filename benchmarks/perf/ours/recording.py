@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from derm_bench.images import ImageSet
 from derm_bench.run import Batch
+from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import StageRun
 
 
@@ -52,6 +54,17 @@ class RecordedRun(StageRun):
             if name.startswith("loss"):
                 self.losses.setdefault(name, []).append(float(value))
         super().log(step, **values)
+
+
+def settings_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a run of seed 0 from the flags of a side."""
+    return {
+        "seed": 0,
+        "budget": given.updates,
+        "device": given.device,
+        "precision": given.precision,
+        "feed": FeedOptions(given.batch),
+    }
 
 
 def initial(**nets: nn.Module) -> dict[str, torch.Tensor]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ours.data import in_memory
-from ours.recording import ClockedRun, RecordedRun, write
+from ours.recording import ClockedRun, RecordedRun, settings_of, write
 from side import Clock, arguments, report
 from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
 from derm_bench.specs import Task
 from derm_bench.stages.runtime import prepare
-from derm_bench.training.feed import FeedOptions
 from derm_bench.training.seeding import seed_everything
 from derm_bench_plugins.generators.specs.stylegan2 import Stylegan2Options
 from derm_bench_plugins.generators.stylegan2 import Stylegan2
@@ -24,13 +23,7 @@ def main() -> None:
     given = arguments(__doc__, lr=2.5e-3, images=None, base=16384, sides=SIDES)
     prepare(given.device, given.threads, given.precision)
     sides = [int(side) for side in given.sides.split(",")]
-    settings = {
-        "seed": 0,
-        "budget": given.updates,
-        "device": given.device,
-        "precision": given.precision,
-        "feed": FeedOptions(given.batch),
-    }
+    settings = settings_of(given)
     if given.record:
         run = RecordedRun(**settings)
         train = enlarged(in_memory(given.images), sides[0])
