@@ -24,11 +24,12 @@ class Batch:
     images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after mixing
     or smoothing); weights: float32 [N], by which a fit multiplies the loss of each row, 1 unless classes are weighted.
     With class weights, the targets of a row are the shares of the classes in its weighted loss, so that targets and
-    weights together weight each label by its class. aux: soft targets by task; step: 1 for the first update; masks:
-    float32 [N,1,S,S] in [0,1], if `batches` was called with `masks=True`: the masks of the training set, transformed
-    like the images (fractions for pixels on an edge); data: the rows of `ImageSet.data` that belong to the images, by
-    name, [N,...] of their own dtype. They are as stored: transforms do not change them, and after mixing they are those
-    of the first image.
+    weights together weight each label by its class. aux: soft targets float32 [N,K'] by auxiliary task, mixed like the
+    targets, with a row of zeros for an image without a label; step: 1 for the first update; masks: float32 [N,1,S,S] in
+    [0,1], if `batches` was called with `masks=True`: the masks of the training set, transformed like the images
+    (fractions for pixels on an edge); data: the rows of `ImageSet.data` that belong to the images, by name, [N,...] of
+    their own dtype. They are as stored: transforms do not change them, and after mixing they are those of the first
+    image.
     """
 
     images: torch.Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derm_bench.specs import ClassifierSpec
 from derm_bench_plugins.classifiers.specs import (
+    ab_mtedeep,
     dermagan_cnn,
     discriminator,
     ensemble,
@@ -12,6 +13,6 @@ from derm_bench_plugins.classifiers.specs import (
     torchvision,
 )
 
-MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, discriminator, ensemble)
+MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, ab_mtedeep, discriminator, ensemble)
 
 SPECS: list[ClassifierSpec] = [module.SPEC for module in MODULES]
