@@ -107,6 +107,12 @@ class Run(Protocol):
         validation images, logs the primary metric, and keeps `state()` if that is the best so far."""
         ...
 
+    def score(self, predict: Callable[[torch.Tensor], torch.Tensor]) -> float | None:
+        """For a fit that chooses among settings of its own: the primary metric of the probabilities [N,K] that
+        `predict` returns for the validation images, normalised, with the sign at which higher is better. None if there
+        are no validation images. Nothing is logged or kept."""
+        ...
+
     def selected(self) -> Any | None:
         """The state that `evaluate` has kept with `select: best`; None if the last state is to be used."""
         ...

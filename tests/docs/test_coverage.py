@@ -23,7 +23,6 @@ NEXT = {
     "sl-stylegan",
     "sla-stylegan",
     "aagan",
-    "epolstm-pdl",
 }
 
 

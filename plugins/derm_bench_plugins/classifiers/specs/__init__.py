@@ -8,11 +8,12 @@ from derm_bench_plugins.classifiers.specs import (
     dermagan_cnn,
     discriminator,
     ensemble,
+    epolstm_pdl,
     mobilenet_lstm,
     timm,
     torchvision,
 )
 
-MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, ab_mtedeep, discriminator, ensemble)
+MODULES = (timm, torchvision, dermagan_cnn, mobilenet_lstm, ab_mtedeep, epolstm_pdl, discriminator, ensemble)
 
 SPECS: list[ClassifierSpec] = [module.SPEC for module in MODULES]
