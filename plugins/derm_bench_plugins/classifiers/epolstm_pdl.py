@@ -33,7 +33,7 @@ from derm_bench.training.module_classifier import ModuleClassifier
 from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.precision import autocast
 from derm_bench.training.seeding import stream
-from derm_bench.training.weights import load_network, origin_of
+from derm_bench.training.weights import load_network, origin_of, read_weights, without_prefix
 from derm_bench_plugins.classifiers.battle_royale import BattleRoyale
 from derm_bench_plugins.classifiers.smallest_size import check_size
 from derm_bench_plugins.classifiers.torchvision_net import IMAGENET, WITH_AUXILIARY, headless
@@ -297,7 +297,5 @@ def _load(net: Epolstm, state: Mapping[str, torch.Tensor]) -> None:
 
 def _heads_of(net: nn.Module, file: Any) -> tuple[str, ...]:
     """The entries of a weights file that a network without its last layer does not have."""
-    from derm_bench.training.weights import read_weights, without_prefix
-
     own = net.state_dict()
     return tuple(key for key in without_prefix(read_weights(file), own) if key not in own)
