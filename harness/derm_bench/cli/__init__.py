@@ -30,6 +30,10 @@ COMMANDS = {
         "derm_bench.cli.verify:verify_command",
         "Check the digests of a run directory, and compute its scores again.",
     ),
+    "leaderboard": (
+        "derm_bench.cli.leaderboard:leaderboard",
+        "Add runs to a board; build, verify, merge and publish boards.",
+    ),
     "explain": (
         "derm_bench.cli.explain:explain",
         "Show why each stage of a cell would hit or miss the cache.",
