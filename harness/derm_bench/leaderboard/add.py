@@ -72,8 +72,8 @@ class Asked:
 
 @dataclass
 class Added:
-    """The entry that was added. `problems` say why it was not. `new_board`: whether the board was made; `left_out`: what
-    of the run is not in the entry; `existed`: whether the board had this entry already."""
+    """The entry that was added. `problems` say why it was not. `new_board`: whether the board was made; `left_out`:
+    what of the run is not in the entry; `existed`: whether the board had this entry already."""
 
     entry: str = ""
     problems: list[str] = field(default_factory=list)

@@ -157,12 +157,12 @@ def _readme(board: Board, rows: Sequence[BoardRow]) -> Iterator[str]:
     yield markdown_table(header, cells)
     if len(rows) > SHOWN:
         yield f"The first {SHOWN} of {len(rows)} rows; leaderboard.csv has all.\n"
-    yield (
-        markdown_escape(
-            "Scores are computed from the predictions of the entries on the test images of split.csv. Rank: all ranks that "
-            "a row may have, and letters; rows that share one cannot be told apart. Rows with missing runs have no rank. "
-            f"The difference is to {baseline_of(task)}, paired by run, with its interval."
-        )
-        + "\n"
-    )
-    yield "`index.html` shows every row with its classes, confusion matrix, samples, costs and the run that made it.\n"
+    yield markdown_escape(_NOTE.format(baseline=baseline_of(task))) + "\n"
+    yield "`index.html` shows each row with its classes, confusion matrix, samples, costs and the run that made it.\n"
+
+
+_NOTE = (
+    "Scores are computed from the predictions of the entries on the test images of split.csv. Rank: all ranks that a "
+    "row may have, and letters; rows that share one cannot be told apart. Rows with missing runs have no rank. The "
+    "difference is to {baseline}, paired by run, with its interval."
+)

@@ -1,7 +1,7 @@
 """Calls git for publishing: no hooks, no prompts, safe protocols only, no credentials in any output, no checkout.
 
-A repository is read and written through git's objects: files of a remote are never checked out, so that neither links nor
-attributes of the remote have an effect here.
+A repository is read and written through git's objects: files of a remote are never checked out, so that neither links
+nor attributes of the remote have an effect here.
 """
 
 from __future__ import annotations

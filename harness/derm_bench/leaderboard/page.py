@@ -1,7 +1,7 @@
 """index.html of a board: one self-contained page that can be sorted and filtered, and that opens every row.
 
-Everything that entries state is escaped by the template. The only script is ours, and the page's content security policy
-names its digest: a script that got into the page all the same would not run.
+Everything that entries state is escaped by the template. The only script is ours, and the page's content security
+policy names its digest: a script that got into the page all the same would not run.
 """
 
 from __future__ import annotations

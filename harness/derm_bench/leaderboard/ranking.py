@@ -1,8 +1,8 @@
 """The rows of a board: one per entry, strategy and classifier, with means, intervals, verdicts and ranks.
 
-Only scores that were computed from predictions count. Rows are compared in pairs of runs with the same seeds on the same
-test images, as the run directory compares its arms; rows that are not complete are shown, and neither compared nor
-ranked.
+Only scores that were computed from predictions count. Rows are compared in pairs of runs with the same seeds on the
+same test images, as the run directory compares its arms; rows that are not complete are shown, and neither compared
+nor ranked.
 """
 
 from __future__ import annotations
