@@ -241,7 +241,8 @@ def _part(
     ids = [images[k][0] for k in order]
     proba = found.proba[order]
     if np.isfinite(proba).all():
-        guessed = [everything.predicted(place)[k] for k in order]
+        stated = everything.predicted(place)
+        guessed = [stated[k] for k in order]
         for name, guess, best in zip(ids, guessed, proba.argmax(1), strict=True):
             if guess != classes[best]:
                 raise ValueError(

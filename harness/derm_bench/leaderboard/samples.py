@@ -63,8 +63,8 @@ def write_sheets(sheets: Sequence[Sheet], source: Path, target: Path) -> Iterato
 
 
 def encoded(content: bytes, path: Path) -> bytes:
-    """An image as a new PNG of at most `SAMPLE_BYTES`: 256 colours, and as much smaller as it takes. Raises UserError
-    if `content` is no PNG, or has far too many pixels."""
+    """An image as a new PNG of at most `SAMPLE_BYTES`: if it takes that, with 256 colours, and smaller. Raises
+    UserError if `content` is no PNG, or has far too many pixels."""
     from PIL import Image
 
     try:
@@ -74,12 +74,14 @@ def encoded(content: bytes, path: Path) -> bytes:
             plain = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"not a sheet of images: {error}", file=path) from error
-    width = min(WIDTH, plain.width)
+    width, colours = min(WIDTH, plain.width), 0
     while True:
         height = max(1, round(plain.height * width / plain.width))
         small = plain if width == plain.width else plain.resize((width, height), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        small.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        (small.quantize(colours, dither=Image.Dither.NONE) if colours else small).save(
+            buffer, "PNG", optimize=True
+        )
         if buffer.tell() <= SAMPLE_BYTES or width <= 64:
             return buffer.getvalue()
-        width = int(width * 0.8)
+        width, colours = (int(width * 0.8), colours) if colours else (width, 256)

@@ -213,7 +213,8 @@ def _yaml(task: BoardTask) -> str:
     import yaml
 
     head = "# The task of this leaderboard. Entries are scored on the test part of split.csv, and on nothing else.\n"
-    return head + yaml.safe_dump(task.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    document = task.model_dump(mode="json") | {"splits": dict(task.splits)}
+    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _short(value: Any) -> str:
