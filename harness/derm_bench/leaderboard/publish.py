@@ -96,9 +96,8 @@ def _attempt(
     commit = _commit(
         git, tree, base, message or f"Leaderboard {board.task.name}: {len(merged.added)} entries added"
     )
-    lease = f"--force-with-lease=refs/heads/{branch}:{base or ''}"
     try:
-        git("push", "--quiet", "--no-verify", lease, "--", git.remote, f"{commit}:refs/heads/{branch}")
+        git.push(commit, branch, base)
     except GitFailed as error:
         if _was_faster(git, branch, base, error):
             return False
