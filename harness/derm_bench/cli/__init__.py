@@ -26,6 +26,10 @@ COMMANDS = {
         "derm_bench.cli.answer:answer",
         "Answer the questions that a finished run settles, or say what would be needed.",
     ),
+    "reproduce": (
+        "derm_bench.cli.reproduce:reproduce",
+        "Run the matrix of a paper, and show published values beside measured ones.",
+    ),
     "verify": (
         "derm_bench.cli.verify:verify_command",
         "Check the digests of a run directory, and compute its scores again.",

@@ -96,8 +96,10 @@ def _row(board: Board, rescored: Rescored, runs: Sequence[Row]) -> BoardRow:
     done = [row for row in runs if row["status"] == "done"]
     covered = {row["split_seed"] for row in done} == set(board.splits)
     status = FAILED if not done else COMPLETE if len(done) == len(runs) and covered else INCOMPLETE
-    names = (runs[0][column] for column in ("strategy", "generator", "classifier"))
-    found = BoardRow(rescored, *names, runs, status)
+    first = runs[0]
+    found = BoardRow(
+        rescored, first["strategy"], first["generator"], first["classifier"], runs=runs, status=status
+    )
     if done:
         own = [rescored.scores[row["cell"]] for row in done]
         names = metric_names(board.task.classes)

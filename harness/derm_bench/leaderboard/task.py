@@ -23,7 +23,7 @@ from derm_bench.scoring import higher_is_better, metric_path
 from derm_bench.splits import PARTS, PlannedSplit
 from derm_bench.yamlio import parse_yaml
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 """The version of the layout of boards and entries. It is increased when readers must change."""
 BOARD, SPLIT, ENTRIES = "board.yaml", "split.csv", "entries"
 BOARD_BYTES = 2**20
