@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from derm_bench.coordinates import Coordinates
-from derm_bench.leaderboard.add import Added, Asked, add
+from derm_bench.leaderboard.add import Added, add
 from derm_bench.leaderboard.build import build
+from derm_bench.leaderboard.taken import Asked
 from derm_bench.plugins import Plugins
 from derm_bench.report.samples import label_grid
 from derm_bench.rundir.cell_predictions import DirectoryPredictions

@@ -20,7 +20,8 @@ from derm_bench.leaderboard.verify import verify_board
 @pytest.fixture(scope="module")
 def theirs_made(plugins, tmp_path_factory):
     """A board of the same task, made from a run of somebody else; to be copied."""
-    from derm_bench.leaderboard.add import Asked, add
+    from derm_bench.leaderboard.add import add
+    from derm_bench.leaderboard.taken import Asked
 
     folder = tmp_path_factory.mktemp("theirs")
     run = make_run(folder / "run", {"mixup": 0.6}, rng=7, seeds=(0, 1, 2))

@@ -52,8 +52,9 @@ def add_command(flags: dict[str, bool], /, run_dir: Path, board: Path, **asked: 
     The entry has the rows, predictions and image metrics of one data set, and is scored again from its predictions.
     Exits with 1 if the run does not agree with itself or does not fit the board.
     """
-    from derm_bench.leaderboard.add import Asked, add
+    from derm_bench.leaderboard.add import add
     from derm_bench.leaderboard.build import build
+    from derm_bench.leaderboard.taken import Asked
 
     added = add(run_dir, board, find_plugins(flags), Asked(**asked))  # type: ignore[arg-type]
     if added.problems:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,43 +30,23 @@ from derm_bench.leaderboard.entry import (
 from derm_bench.leaderboard.names import check_id, id_of
 from derm_bench.leaderboard.problems import Verified
 from derm_bench.leaderboard.rescore import TEST, rescore
-from derm_bench.leaderboard.task import BOARD, Board, BoardData, BoardTask, read_board, write_board
+from derm_bench.leaderboard.taken import Asked, Taken, unfit
+from derm_bench.leaderboard.task import BOARD, Board, read_board, write_board
 from derm_bench.plugins import Plugins
-from derm_bench.rundir.directory import RunFiles, read_run
+from derm_bench.rundir.directory import read_run
 from derm_bench.rundir.files import (
     TABLE_BYTES,
     opened,
     overwriting,
-    read_bytes,
     read_json,
     replacing,
     write_json,
 )
 from derm_bench.rundir.frames import write_csv
-from derm_bench.rundir.planned import RunStages, SplitUse
+from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.samples import Sheet
-from derm_bench.rundir.schema import PREDICTIONS, RESULTS
+from derm_bench.rundir.schema import PREDICTIONS
 from derm_bench.runner.verify import verify
-from derm_bench.scoring import HIGHER_IS_BETTER, metric_names
-from derm_bench.splits import PlannedSplit, read_split
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a new entry, or a new board, is made with. dataset and train_fraction choose among those of the run; name
-    and metric are those of a new board. samples: whether synthetic images are passed on; None asks the licence of the
-    data."""
-
-    dataset: str | None = None
-    train_fraction: float | None = None
-    name: str | None = None
-    metric: str | None = None
-    entry: str | None = None
-    by: str = ""
-    samples: bool | None = None
 
 
 @dataclass
@@ -99,10 +78,10 @@ def add(run_dir: Path, folder: Path, plugins: Plugins, asked: Asked | None = Non
         raise UserError(
             f"is not empty, and has no {BOARD}", file=folder, hint="give another folder with --board"
         )
-    taken = _Taken.of(files, stages, asked, None if new else read_board(folder))
+    taken = Taken.of(files, stages, asked, None if new else read_board(folder))
     board = Board(folder, taken.task, taken.splits) if new else read_board(folder)
     added = Added(new_board=new, left_out=taken.left_out)
-    problems = _unfit(taken, board)
+    problems = unfit(taken, board)
     if problems:
         added.problems = problems
         return added
@@ -120,154 +99,6 @@ def add(run_dir: Path, folder: Path, plugins: Plugins, asked: Asked | None = Non
     return added
 
 
-@dataclass
-class _Taken:
-    """What is taken of a run: one data set at one training fraction, on the splits of the board."""
-
-    files: RunFiles
-    dataset: str
-    task: BoardTask
-    splits: Mapping[int, PlannedSplit]
-    left_out: list[str]
-
-    @classmethod
-    def of(cls, files: RunFiles, stages: RunStages, asked: Asked, board: Board | None) -> _Taken:
-        own = [split for split in stages.splits if split.own]
-        dataset = _dataset(own, asked.dataset, files.folder)
-        uses = [split for split in own if split.dataset == dataset]
-        fraction = _fraction(files, dataset, asked, board)
-        splits = dict(_splits(files.folder, uses))
-        task = _task(files, dataset, fraction, uses, asked, board)
-        taken = cls(files, dataset, task, splits, [])
-        if board is not None and (extra := sorted(set(splits) - set(board.splits))):
-            taken.left_out.append(
-                f"splits of the seeds {', '.join(map(str, extra))}, which the board does not have"
-            )
-        return taken
-
-    @property
-    def results(self) -> pd.DataFrame:
-        """The rows of results.csv that an entry has."""
-        frame = self.files.tables["results"]
-        at = (frame["dataset"] == self.dataset) & (frame["test_set"] == TEST)
-        at &= frame["train_fraction"] == self.task.train_fraction
-        own = {*RESULTS.names, *metric_names(self.task.classes)}
-        found = frame[at]
-        return found[[name for name in found.columns if name in own or found[name].notna().any()]]
-
-    @property
-    def fidelity(self) -> pd.DataFrame:
-        """The rows of fidelity.csv that an entry has."""
-        frame = self.files.tables["fidelity"]
-        return frame[
-            (frame["dataset"] == self.dataset) & (frame["train_fraction"] == self.task.train_fraction)
-        ]
-
-
-def _dataset(own: Sequence[SplitUse], wanted: str | None, folder: Path) -> str:
-    names = list(dict.fromkeys(split.dataset for split in own))
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted not in names:
-        what = "has several data sets" if wanted is None else f"has no data set '{wanted}'"
-        raise UserError(f"the run {what}: {', '.join(names)}", file=folder, hint="choose one with --dataset")
-    return str(wanted)
-
-
-def _fraction(files: RunFiles, dataset: str, asked: Asked, board: Board | None) -> float:
-    if board is not None:
-        return board.task.train_fraction
-    frame = files.tables["results"]
-    there = sorted(float(value) for value in set(frame.loc[frame["dataset"] == dataset, "train_fraction"]))
-    if not there:
-        raise UserError(
-            f"the run has no cells on '{dataset}'", file=files.folder, hint="a board compares classifiers"
-        )
-    if asked.train_fraction is not None and asked.train_fraction not in there:
-        listed = ", ".join(f"{value:g}" for value in there)
-        raise UserError(f"the run has no cells at the fraction {asked.train_fraction:g}; it has {listed}")
-    return asked.train_fraction if asked.train_fraction is not None else there[-1]
-
-
-def _splits(folder: Path, uses: Sequence[SplitUse]) -> Iterator[tuple[int, PlannedSplit]]:
-    """The splits of a data set by seed. `verify` has compared their files with the digests."""
-    contents = {}
-    for entry in os.scandir(folder / "splits"):
-        content = read_bytes(Path(entry.path), TABLE_BYTES)
-        contents[hashlib.sha256(content).hexdigest()] = content
-    for use in uses:
-        try:
-            yield use.seed, read_split(contents[use.digest], use.classes)
-        except (KeyError, ValueError, csv.Error) as error:
-            raise UserError(f"has no split of seed {use.seed}", file=folder / "splits") from error
-
-
-def _task(
-    files: RunFiles, label: str, fraction: float, uses: Sequence[SplitUse], asked: Asked, board: Board | None
-) -> BoardTask:
-    """The task of a run: for a new board, or to compare with that of an existing one."""
-    manifest = files.manifest
-    entry = next(each for each in manifest["matrix"]["datasets"] if each["label"] == label)
-    terms = manifest.get("datasets", {}).get(label, {})
-    stated = manifest["matrix"]["analysis"]
-    primary = stated["primary"] if stated["primary"] in HIGHER_IS_BETTER else "balanced_accuracy"
-    try:
-        return BoardTask(
-            name=asked.name or f"{label}-{entry['size']}",
-            dataset=BoardData(
-                name=entry["name"],
-                size=entry["size"],
-                resize=entry.get("resize", "center-crop"),
-                options=_without_paths(entry.get("options", {})),
-                licence=terms.get("licence", ""),
-                citation=terms.get("citation", ""),
-            ),
-            classes=uses[0].classes,
-            train_fraction=fraction,
-            splits={use.seed: use.digest for use in uses},
-            protocol_version=str(manifest.get("protocol_version", "")),
-            metric=asked.metric or (primary if board is None else board.task.metric),
-            margin=stated["margin"],
-            alpha=stated["alpha"],
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"the run gives no task of a board: {place}: {first['msg']}", file=files.folder
-        ) from error
-
-
-def _without_paths(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a data set that do not depend on where it lies."""
-    plain = {name: value for name, value in options.items() if name != "root"}
-    return {
-        name: value
-        for name, value in plain.items()
-        if not (isinstance(value, str) and ("/" in value or "\\" in value))
-    }
-
-
-def _unfit(taken: _Taken, board: Board) -> list[str]:
-    """Why a run does not fit a board, a sentence each."""
-    found = []
-    protocol = taken.files.manifest["matrix"]["protocol"]
-    if protocol["name"] != board.task.protocol:
-        permits = ", ".join(protocol.get("allow", ())) or "none"
-        found.append(
-            f"the protocol of the run is '{protocol['name']}' (permits: {permits}); boards take runs under 'fair' alone"
-        )
-    missing = sorted(set(board.splits) - set(taken.splits))
-    if missing:
-        found.append(
-            f"the run covers {len(board.splits) - len(missing)} of the {len(board.splits)} splits of the board; it "
-            f"lacks those of the seeds {', '.join(map(str, missing))}"
-        )
-    shared = {seed: taken.task.splits[seed] for seed in board.task.splits if seed in taken.splits}
-    theirs = taken.task.model_copy(update={"splits": board.task.splits | shared})
-    return found + [f"the run is of another task: {what}" for what in board.task.differences(theirs)]
-
-
 # -------------------------------------------------------------------------------------- writing
 
 
@@ -283,7 +114,7 @@ def _beside(folder: Path, new: bool) -> Iterator[Path]:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _write_entry(draft: Board, taken: _Taken, plugins: Plugins, asked: Asked) -> Path:
+def _write_entry(draft: Board, taken: Taken, plugins: Plugins, asked: Asked) -> Path:
     """Write an entry into the draft of a board, and return its folder."""
     folder = draft.entries / "entry"
     folder.mkdir()
@@ -333,7 +164,7 @@ def _write_predictions(
         pq.write_table(found.filter(chosen), file, compression="zstd")
 
 
-def _sheets(taken: _Taken, plugins: Plugins, wanted: bool | None, licence: str) -> list[Sheet]:
+def _sheets(taken: Taken, plugins: Plugins, wanted: bool | None, licence: str) -> list[Sheet]:
     """The sheets that may be passed on. Of a generator that trains nothing, samples may be real images."""
     free = samples.is_open(licence)
     if wanted is False or (wanted is None and not free):
@@ -354,7 +185,7 @@ def _sheets(taken: _Taken, plugins: Plugins, wanted: bool | None, licence: str) 
     return samples.chosen(taken.files.sheets, taken.dataset, lambda sheet: free or sheet.strategy in trained)
 
 
-def _manifest(draft: Board, taken: _Taken, name: str, by: str) -> EntryManifest:
+def _manifest(draft: Board, taken: Taken, name: str, by: str) -> EntryManifest:
     run = taken.files.manifest
     stated = {
         key: run[key]

@@ -40,6 +40,8 @@ LIMITS: Mapping[str, int] = {
 SAMPLE_BYTES = 300_000
 MOST_SAMPLES = 48
 MOST_ROWS, MOST_FIDELITY = 20_000, 400_000
+MOST_METRICS = 500
+"""The most columns of results.csv, and the most metrics of fidelity.csv."""
 UNPACKED_BYTES = 2 * 2**30
 """The most bytes of predictions after decompression."""
 
@@ -97,13 +99,14 @@ class EntryManifest(_Record):
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry that was read: its folder, its manifest, the rows of its tables and its predictions."""
+    """An entry that was read: its folder, its manifest, the rows of its tables and its predictions. The latter are None
+    once they have been joined with the split."""
 
     folder: Path
     manifest: EntryManifest
     results: Sequence[Row]
     fidelity: Sequence[Row]
-    predictions: AllPredictions
+    predictions: AllPredictions | None
 
     @property
     def id(self) -> str:
@@ -137,6 +140,9 @@ def read_entry(folder: Path, board: Board) -> Entry:
     for rows, most, name in ((results, MOST_ROWS, RESULTS_FILE), (fidelity, MOST_FIDELITY, FIDELITY_FILE)):
         if len(rows) > most:
             raise UserError(f"has {len(rows):,} rows, more than {most:,}", file=folder / name)
+    columns, metrics = len(results[0]) if results else 0, len({row["metric"] for row in fidelity})
+    if max(columns, metrics) > MOST_METRICS:
+        raise UserError(f"has more than {MOST_METRICS} metrics", file=folder)
     path = folder / PREDICTIONS_FILE
     _check_predictions(path, board, sum(row["status"] == "done" for row in results))
     return Entry(folder, manifest, results, fidelity, AllPredictions(path))

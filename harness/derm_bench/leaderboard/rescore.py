@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from derm_bench.leaderboard.task import Board
 from derm_bench.rundir.cell_predictions import CellPredictions
 from derm_bench.rundir.frames import Row
 from derm_bench.rundir.schema import RESULTS
+from derm_bench.rundir.scored_cells import AllPredictions
 from derm_bench.scoring import Predictions, metric_names, metric_of
 from derm_bench.splits import PlannedSplit
 
@@ -53,6 +54,7 @@ class _Checking:
 
     board: Board
     entry: Entry
+    predictions: AllPredictions
     found: Verified
     problems: list[Problem] = field(default_factory=list)
 
@@ -75,11 +77,12 @@ def rescore(folder: Path, board: Board, found: Verified) -> Rescored | None:
     try:
         check_id(folder.name)
         entry = read_entry(folder, board)
+        assert entry.predictions is not None
     except UserError as error:
         where = error.file.name if error.file is not None and error.file != folder else ""
         found.problems.append(Problem(name, error.message, where))
         return None
-    checking = _Checking(board, entry, found)
+    checking = _Checking(board, entry, entry.predictions, found)
     _check_task(checking)
     _check_rows(checking)
     _check_fidelity(checking)
@@ -97,7 +100,7 @@ def rescore(folder: Path, board: Board, found: Verified) -> Rescored | None:
     found.problems += checking.problems
     if checking.problems:
         return None
-    return Rescored(entry, scores, predictions, _self_reported(entry, board))
+    return Rescored(replace(entry, predictions=None), scores, predictions, _self_reported(entry, board))
 
 
 # ----------------------------------------------------------------------------- what the entry is for
@@ -188,7 +191,7 @@ def _check_fidelity(checking: _Checking) -> None:
 def _check_cells(checking: _Checking) -> None:
     """Checks that predictions are those of the finished cells, and of no others."""
     done = {row["cell"]: row["status"] == "done" for row in checking.entry.results}
-    for cell, split, test_set in checking.entry.predictions.places:
+    for cell, split, test_set in checking.predictions.places:
         known = (split, test_set) in (("val", ""), (TEST, TEST))
         if cell not in done:
             checking.problem("has predictions, and no row in results.csv", PREDICTIONS_FILE, cell[:200])
@@ -230,7 +233,7 @@ def _part(
     import numpy as np
 
     place = (cell, part, TEST if part == "test" else "")
-    everything, classes = checking.entry.predictions, checking.board.task.classes
+    everything, classes = checking.predictions, checking.board.task.classes
     found, images = everything.of(place, classes), everything.images(place)
     wanted = {split.ids[k]: k for k in split.indices(part)}
     if found is None or images is None:
