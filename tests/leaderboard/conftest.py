@@ -225,6 +225,16 @@ def made(run, plugins, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small(plugins, tmp_path_factory) -> Path:
+    """A board with an entry of two arms and one seed; to be copied."""
+    folder = tmp_path_factory.mktemp("small")
+    run = make_run(folder / "run", {"real-only": 0.5, "gan": 4.0}, seeds=(0,))
+    assert add(run, folder / "board", plugins).problems == []
+    assert build(folder / "board").problems == []
+    return folder / "board"
+
+
 @pytest.fixture
 def board(made, tmp_path) -> Path:
     """A copy of a board with one entry."""

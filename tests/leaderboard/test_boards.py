@@ -100,13 +100,13 @@ def test_incomplete_rows_are_grey_and_neither_ranked_nor_compared(board, tmp_pat
 
 
 def test_an_entry_covers_every_split_of_the_board(tmp_path, add_run):
-    both = make_run(tmp_path / "both", {"real-only": 0.5}, splits=(0, 3))
+    both = make_run(tmp_path / "both", {"real-only": 0.5}, seeds=(0,), splits=(0, 3))
     assert add_run(both, tmp_path / "board").problems == []
     assert list(read_board(tmp_path / "board").task.splits) == [0, 3]
-    one = make_run(tmp_path / "one", {"real-only": 0.5}, splits=(0,))
+    one = make_run(tmp_path / "one", {"real-only": 0.5}, seeds=(0,), splits=(0,))
     (problem,) = add_run(one, tmp_path / "board").problems
     assert "covers 1 of the 2 splits" in problem and "seeds 3" in problem
-    more = make_run(tmp_path / "more", {"real-only": 0.5}, splits=(0, 3, 6))
+    more = make_run(tmp_path / "more", {"real-only": 0.5}, seeds=(0,), splits=(0, 3, 6))
     added = add_run(more, tmp_path / "board", entry="more")
     assert added.problems == [] and added.left_out == ["splits of the seeds 6, which the board does not have"]
     assert {row["split_seed"] for row in read_csv(tmp_path / "board/entries/more/results.csv")} == {"0", "3"}
@@ -143,7 +143,7 @@ def test_a_run_that_does_not_agree_with_itself_makes_no_board(run, tmp_path, add
 
 def test_samples_are_passed_on_only_where_the_licence_lets_them(tmp_path, add_run):
     terms = {"datasets": {"moles": {"licence": "CC BY-NC 4.0"}}}
-    run = make_run(tmp_path / "run", changes=terms)
+    run = make_run(tmp_path / "run", {"gan": 4.0}, seeds=(0,), changes=terms)
     added = add_run(run, tmp_path / "quiet")
     assert (
         "samples" in added.left_out[0] and not (tmp_path / "quiet/entries" / added.entry / "samples").exists()

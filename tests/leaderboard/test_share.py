@@ -24,9 +24,14 @@ def theirs_made(plugins, tmp_path_factory):
     from derm_bench.leaderboard.taken import Asked
 
     folder = tmp_path_factory.mktemp("theirs")
-    run = make_run(folder / "run", {"mixup": 0.6}, rng=7, seeds=(0, 1, 2))
+    run = make_run(folder / "run", {"mixup": 0.6}, rng=7, seeds=(0,))
     assert add(run, folder / "board", plugins, Asked(entry="theirs")).problems == []
     return folder / "board"
+
+
+@pytest.fixture
+def board(small, tmp_path):
+    return shutil.copytree(small, tmp_path / "board")
 
 
 @pytest.fixture

@@ -8,24 +8,14 @@ import shutil
 
 import pandas as pd
 import pytest
-from tests.leaderboard.conftest import make_run, sealed
+from tests.leaderboard.conftest import sealed
 
 from derm_bench.errors import UserError
-from derm_bench.leaderboard.add import add
 from derm_bench.leaderboard.build import PAGES, build
 from derm_bench.leaderboard.names import check_id
 from derm_bench.leaderboard.verify import verify_board
 
 CELL = "moles/gan/tiny/0"
-
-
-@pytest.fixture(scope="module")
-def small(plugins, tmp_path_factory):
-    """A board with an entry of two arms and one seed; to be copied."""
-    folder = tmp_path_factory.mktemp("small")
-    run = make_run(folder / "run", {"real-only": 0.5, "gan": 4.0}, seeds=(0,))
-    assert add(run, folder / "board", plugins).problems == []
-    return folder / "board"
 
 
 @pytest.fixture

@@ -70,20 +70,18 @@ def add(run_dir: Path, folder: Path, plugins: Plugins, asked: Asked | None = Non
     asked = Asked() if asked is None else asked
     files = read_run(run_dir)
     stages = RunStages.load(files.manifest.get("plan", {}).get("stages"), files.manifest["matrix"])
-    differences = verify(run_dir, plugins).differences
-    if differences:
-        return Added(problems=[str(difference) for difference in differences])
     new = not (folder / BOARD).exists()
     if new and folder.is_dir() and any(folder.iterdir()):
         raise UserError(
             f"is not empty, and has no {BOARD}", file=folder, hint="give another folder with --board"
         )
-    taken = Taken.of(files, stages, asked, None if new else read_board(folder))
-    board = Board(folder, taken.task, taken.splits) if new else read_board(folder)
-    added = Added(new_board=new, left_out=taken.left_out)
-    problems = unfit(taken, board)
-    if problems:
-        added.problems = problems
+    there = None if new else read_board(folder)
+    taken = Taken.of(files, stages, asked, there)
+    board = Board(folder, taken.task, taken.splits) if there is None else there
+    added = Added(new_board=new, left_out=taken.left_out, problems=unfit(taken, board))
+    if not added.problems:
+        added.problems = [str(difference) for difference in verify(run_dir, plugins).differences]
+    if added.problems:
         return added
     with _beside(folder, new) as workplace:
         draft = Board(workplace, board.task, board.splits)

@@ -111,7 +111,7 @@ def _fraction(files: RunFiles, dataset: str, asked: Asked, board: Board | None) 
 
 
 def _splits(folder: Path, uses: Sequence[SplitUse]) -> Iterator[tuple[int, PlannedSplit]]:
-    """The splits of a data set by seed. `verify` has compared their files with the digests."""
+    """The splits of a data set by seed: the files whose digests the plan has."""
     contents = {}
     for entry in os.scandir(folder / "splits"):
         content = read_bytes(Path(entry.path), TABLE_BYTES)
