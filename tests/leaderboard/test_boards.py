@@ -65,6 +65,7 @@ def test_rows_are_ranked_and_compared_with_the_baseline(board):
     assert real["self_reported_fd_domain"] == "" and real["self_reported_train_seconds"] == "1.5"
 
 
+@pytest.mark.slow
 def test_the_same_run_is_added_once_and_another_beside_it(board, run, other_run, add_run):
     again = add_run(run, board)
     assert again.existed and len(list((board / "entries").iterdir())) == 1
@@ -76,6 +77,7 @@ def test_the_same_run_is_added_once_and_another_beside_it(board, run, other_run,
     assert len(rows_of(board)) == 5
 
 
+@pytest.mark.slow
 def test_an_entry_without_a_baseline_is_compared_with_that_of_another(board, tmp_path, add_run):
     run = make_run(tmp_path / "run", {"mixup": 4.0}, rng=3)
     assert add_run(run, board, entry="lone").problems == []
@@ -99,6 +101,7 @@ def test_incomplete_rows_are_grey_and_neither_ranked_nor_compared(board, tmp_pat
     assert '<tr class="incomplete"' in page and '<tr class="failed"' in page and "the loss is NaN" in page
 
 
+@pytest.mark.slow
 def test_an_entry_covers_every_split_of_the_board(tmp_path, add_run):
     both = make_run(tmp_path / "both", {"real-only": 0.5}, seeds=(0,), splits=(0, 3))
     assert add_run(both, tmp_path / "board").problems == []

@@ -98,6 +98,7 @@ def test_a_board_is_pushed_and_pushed_again(board, remote, entry):
     assert not second.pushed and git(remote, "rev-list", "--count", "main") == "1"
 
 
+@pytest.mark.slow
 def test_what_others_have_pushed_is_kept(board, theirs, remote, entry, tmp_path):
     work = tmp_path / "work"
     subprocess.run(["git", "clone", "-q", remote, work], check=True, capture_output=True)
@@ -211,6 +212,7 @@ def test_tracing_that_would_print_credentials_is_off(remote, tmp_path, monkeypat
     assert os.environ["GIT_TRACE"]
 
 
+@pytest.mark.slow
 def test_the_command_adds_builds_verifies_and_merges(run, theirs, tmp_path, in_process):
     ran = in_process("leaderboard", "add", run, "--board", "mine", "--by", "me")
     assert ran.code == 0 and "made the board mine" in ran.out, ran.err

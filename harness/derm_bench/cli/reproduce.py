@@ -78,11 +78,10 @@ def _table(rows: Sequence[Beside], title: str) -> Table:
     table = Table(title=Text(title))
     for name in ("method", "metric"):
         table.add_column(name, overflow="fold")
-    table.add_column("published", justify="right")
-    table.add_column("flag")
+    table.add_column("published", justify="right", no_wrap=True)
+    table.add_column("flag", no_wrap=True)
     table.add_column("measured", justify="right")
-    table.add_column("runs", justify="right")
-    table.add_column("differs")
+    table.add_column("differs", no_wrap=True)
     for row in rows:
         value = row.published
         metric = f"{value.metric} ({value.class_name})" if value.class_name else value.metric
@@ -92,21 +91,20 @@ def _table(rows: Sequence[Beside], title: str) -> Table:
             value.in_words(),
             value.status,
             _measured(row),
-            row.runs,
             Text(row.differs, style="bold" if row.differs == "yes" else ""),
         )
     return table
 
 
 def _measured(row: Beside) -> str:
-    """The measured mean with its interval, in the unit of the published value."""
+    """The measured mean with its interval, in the unit of the published value; `, 2 of 3` if some runs are missing."""
     if row.mean is None or math.isnan(row.mean):
         return "–"
     factor, digits, sign = (100, 2, "%") if row.published.unit == "percent" else (1, 4, "")
     shown = f"{row.mean * factor:.{digits}f}{sign}"
-    if row.low is None or row.high is None:
-        return shown
-    return f"{shown} [{row.low * factor:.{digits}f}, {row.high * factor:.{digits}f}]"
+    if row.low is not None and row.high is not None:
+        shown += f" [{row.low * factor:.{digits}f}, {row.high * factor:.{digits}f}]"
+    return f"{shown}, {row.runs}" if " of " in row.runs else shown
 
 
 def _notes(rows: Sequence[Beside]) -> None:
