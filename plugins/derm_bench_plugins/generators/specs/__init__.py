@@ -17,6 +17,7 @@ from derm_bench_plugins.generators.specs import (
     efgan,
     folder,
     graded,
+    hair_volume,
     hierarchy,
     iagan,
     lapgan,
@@ -37,6 +38,7 @@ MODULES = (
     *(cgan, acgan, semi_gan, tedgan),
     *(lapgan, spggan, stylegan2, graded, hierarchy, r3gan),
     *(iagan, efgan, dermgan, lesion_paste),
+    *(hair_volume,),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
 )
