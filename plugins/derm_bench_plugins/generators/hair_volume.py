@@ -60,7 +60,11 @@ class HairVolume(ModulePlugin):
         volumes for 100 updates."""
         g, d, options = self.generator, self.discriminator, self.options
         style_weight = options.beta * (options.alpha if options.beta_is == "ratio" else 1.0)
-        engine = Engine(run, generator=g, discriminator=d)
+        engine = Engine(run)
+        for name, net in self.parts().items():
+            engine.keep(
+                name, net.train()
+            )  # torch has no channels_last layout for a network with 3D convolutions
         adam_g = engine.adam(g, options.lr, options.betas)
         adam_d = engine.adam(d, options.lr_d, options.betas)
         mix = engine.stream("mix")
@@ -104,9 +108,12 @@ class HairVolume(ModulePlugin):
                 )
             run.snapshot(batch.step, self.state)
 
-        pairs = training_pairs(options, run)
         before = lambda number: {"pretrain": number <= options.pretrain * run.budget}  # noqa: E731
-        engine.fit(step, pairs, options.batch_size, before=before, after=after)
+        engine.fit(step, self.pairs(run), options.batch_size, before=before, after=after)
+
+    def pairs(self, run: Run) -> ImageSet:
+        """Return the training pairs (see `training_pairs`)."""
+        return training_pairs(self.options, run)
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
