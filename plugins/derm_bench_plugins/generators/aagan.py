@@ -30,7 +30,7 @@ from derm_bench.images import Samples
 from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.resize import resize_images
 from derm_bench.training.seeding import child_seed
-from derm_bench_plugins.generators.aagan_photo import Photograph
+from derm_bench_plugins.generators.aagan_photo import Photograph, bald_share
 from derm_bench_plugins.generators.aagan_render import Turn, drawn, kept_off, seeds, strands, warped
 from derm_bench_plugins.generators.aagan_volume import lift
 from derm_bench_plugins.generators.draw_order import DrawOrder
@@ -125,13 +125,13 @@ class Aagan(ModulePlugin):
         angles = [float(draws.uniform(-most, most)) for most in options.turns]
         weight = float(draws.uniform(*options.mix)) if options.mix and not options.maps_only else 0.0
         mixed = weight > 0 and other is not own and photograph.has_hair and other.photograph.has_hair
-        before = photograph.bald_share()
+        before = bald_share(photograph.hair)
         made, picture, after, turned = "photograph", photograph.pixels, before, [0.0, 0.0, 0.0]
         if photograph.has_hair:
             for name, share, scale in plans(mixed, weight):
                 tried = [scale * angle for angle in angles]
                 candidate, hair = self._drawn(own, other, share, tried, draws)
-                changed = photograph.bald_share(hair)
+                changed = bald_share(hair) if hair.any() else 1.0
                 if abs(changed - before) <= max(options.bald_change * before, SLACK):
                     made, picture, after, turned = name, candidate, changed, tried
                     mixed = mixed and share > 0

@@ -43,10 +43,10 @@ def depth_of(side: int) -> int:
 class VolumeGenerator(nn.Module):
     """Maps [N,4,S,S] in [0,1] -> volumes [N,3,3S/32,S/8,S/8], at least 0.
 
-    `width` multiplies the channels of the hidden 2D convolutions.
+    `width` multiplies the channels of the hidden 2D convolutions. `init` is as for `hair_init`.
     """
 
-    def __init__(self, side: int, width: float = 1.0) -> None:
+    def __init__(self, side: int, width: float = 1.0, init: str = "normal") -> None:
         super().__init__()
         c = widths(width)
         self.initial = nn.Sequential(
@@ -57,7 +57,7 @@ class VolumeGenerator(nn.Module):
         )
         self.x, self.y, self.z = (Axis(c(256), c(128), depth_of(side)) for _ in range(3))
         self.fusion = nn.Sequential(Residual(3, conv3), Residual(3, conv3))
-        hair_init(self)
+        hair_init(self, init)
 
     def latent(self, maps: torch.Tensor) -> torch.Tensor:
         """Return the output of the initial block, float32 [N,256 width,S/8,S/8]."""
@@ -173,13 +173,25 @@ def widths(width: float) -> Callable[[int], int]:
 
 
 @torch.no_grad()
-def hair_init(net: nn.Module) -> None:
-    """Initialise as in Hair-GAN: convolutions from a truncated normal distribution of deviation 0.02, the linear layer
-    from a normal one, biases 0."""
+def hair_init(net: nn.Module, init: str = "normal") -> None:
+    """Initialise as in Hair-GAN (`normal`): convolutions from a truncated normal distribution of deviation 0.02, the
+    linear layer from a normal one, biases 0.
+
+    With few channels the signal then fades from layer to layer. `he` starts convolutions from a normal distribution of
+    variance 2 / fan in instead (He et al. 2015), and the second one of a residual block at a fifth of that deviation,
+    so that the sums of the blocks do not grow.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
-            nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
+            if init == "he":
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
         if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    if init == "he":
+        for module in net.modules():
+            if isinstance(module, Residual):
+                module.path[2].weight.mul_(0.2)

@@ -57,11 +57,6 @@ class Photograph:
         """Where the scalp has no hair, bool [s,s]."""
         return self.scalp & ~self.hair
 
-    def bald_share(self, hair: np.ndarray | None = None) -> float:
-        """Return the share of the scalp without hair; `hair` bool [s,s] instead of that of the photograph."""
-        covered = self.hair if hair is None else hair
-        return float((self.scalp & ~covered).sum() / max(1, self.scalp.sum()))
-
 
 def closed(hair: np.ndarray) -> np.ndarray:
     """Return hair, bool [s,s], without the gaps between strands."""
@@ -79,6 +74,12 @@ def scalp_of(hair: np.ndarray) -> np.ndarray:
     closed = filled(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc(reach)))
     inside: np.ndarray = closed[2 * reach : -2 * reach, 2 * reach : -2 * reach] > 0
     return inside
+
+
+def bald_share(hair: np.ndarray) -> float:
+    """Return the share of the scalp without hair, of hair bool [s,s]; 0 without any hair."""
+    scalp = scalp_of(hair)
+    return float((scalp & ~hair).sum() / max(1, scalp.sum()))
 
 
 def hair_mask(image: np.ndarray) -> np.ndarray:

@@ -27,6 +27,11 @@ class HairVolumeOptions(GeneratorOptions):
         le=2,
         description="channels of the hidden 2D and 3D convolutions, 1 being those of the paper",
     )
+    init: Literal["normal", "he"] = Field(
+        "normal",
+        description="initial weights of G; normal: deviation 0.02 as in Hair-GAN, with which narrow networks learn "
+        "slowly; he: He et al. 2015",
+    )
     batch_size: int = Field(
         10,
         ge=2,
