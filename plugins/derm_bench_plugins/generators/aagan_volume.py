@@ -23,6 +23,7 @@ VOXELS = 0.77  # a step at most, in voxels; the same as STEP in a box of 128
 COARSEST = 0.02  # longest step, so that strands stay smooth in coarse volumes
 SHORTEST = 0.3  # of the mean length
 THICK = 0.06  # of the hair of a lifted map, in sides of the box
+SURE = 0.95  # factor by which a surely known direction may be scaled, because of rounding
 STEEP = 2.0  # largest slope of the bust
 
 
@@ -57,9 +58,20 @@ def slopes(heights: torch.Tensor) -> torch.Tensor:
 
 def directions(volumes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the unit directions [N,3,...] of encoded volumes, 0 where there is no hair, and where there is hair, bool
-    [N,1,...]. A voxel has hair if its channels sum to at least half of what they do at the least (see `volume`)."""
-    occupied = volumes.sum(dim=1, keepdim=True) > OCCUPIED
-    return F.normalize(2 * volumes.float() - 1, dim=1) * occupied, occupied
+    [N,1,...]. A voxel has hair if its channels sum to at least half of what they do at the least (see `volume`).
+
+    A direction t is encoded as v = (t + 1)/2, and a voxel without hair as 0. A network that is not sure of the hair
+    therefore gives w = p v with p < 1, which 2w - 1 would turn toward (-1, -1, -1). Since |t| = 1, the factor q = 1/p
+    is a root of 2 |w|^2 q^2 - 2 (sum w) q + 1 = 0, the smallest that is at least 1, up to rounding. For p = 1, q is 1.
+    """
+    values = volumes.float()
+    total = values.sum(dim=1, keepdim=True)
+    squares = values.square().sum(dim=1, keepdim=True).clamp(min=1e-12)
+    root = (total.square() - 2 * squares).clamp(min=0).sqrt()
+    small, large = (total - root) / (2 * squares), (total + root) / (2 * squares)
+    scale = torch.where(small >= SURE, small, large)
+    occupied = total > OCCUPIED
+    return F.normalize(2 * scale * values - 1, dim=1) * occupied, occupied
 
 
 def surface_depth(occupied: torch.Tensor) -> torch.Tensor:
