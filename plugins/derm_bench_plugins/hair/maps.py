@@ -1,16 +1,20 @@
 """The four input maps of Hair-GAN from any photograph with a hair mask, computed on the device of the images.
 
 After Zhang and Zheng (Hair-GAN, Visual Informatics 3(2), 2019) and the orientation maps of Chai et al. (ACM TOG
-31(4), 2012): a difference of Gaussians, 32 even Gabor filters, and as confidence how much the best orientation stands
-out; this is repeated on the confidence, which thins lines out. What the papers leave open is chosen as follows.
+31(4), 2012): a difference of Gaussians, 32 even Gabor filters, and as strength how much the best orientation stands
+out; this is repeated on the strength, which thins lines out. The following differs from their recipe, or is left open
+by it; each was chosen by the error on rendered strands.
 
 - Their wavelength of 4 pixels is for heads of about 1,024 pixels. Lengths shrink with the side of the picture down to
   the values in `Filters`, below which a pixel grid does not resolve a line.
+- Contrast is relative to its standard deviation nearby, so that hair in shadow counts as much as hair in light.
 - Filters have a mean of zero, and the magnitude of their response counts: a dark line between bright hairs has the same
   direction as the hairs.
-- Orientations are smoothed as tensors (weight times the double angle), so that opposite directions do not cancel out,
+- Orientations are smoothed as tensors (strength times the double angle), so that opposite directions do not cancel out,
   and only then get a sign. The papers take it from a user's strokes; here it agrees with hair that grows away from the
   crown and hangs down (`growth`).
+- Confidence is how much the orientations around a pixel agree: the norm of the smoothed tensor over the smoothed
+  strength. It tells wrong directions better than the strength of the response does.
 - The bust of a photograph is unknown. Its depth is that of an ellipsoid with the width of the hair (`fitted_depth`).
 """
 
@@ -27,6 +31,8 @@ from derm_bench_plugins.hair.head import AXES, DEPTH
 ORIENTATIONS = 32
 FULL = 1024  # the side that the lengths of the papers are for
 LUMA = (0.299, 0.587, 0.114)
+LEAST = 1e-3  # weight of an orientation without any strength
+FLAT = 0.01  # standard deviation of gray, in 0..1, below which contrast is not raised
 
 
 @dataclass(frozen=True)
@@ -34,19 +40,19 @@ class Filters:
     """Lengths at side FULL, in pixels, each with the least value at which it is used; and numbers.
 
     fine, coarse: sigmas of the difference of Gaussians; across, along: sigmas of the Gabor filters; wave: their
-    wavelength; smooth: sigma of the final smoothing; passes: how often orientations are searched; low, high: confidence
+    wavelength; smooth: sigma of the final smoothing; passes: how often orientations are searched; low, high: strength
     over the image's largest that becomes 0 and 1.
     """
 
     fine: tuple[float, float] = (0.4, 0.4)
-    coarse: tuple[float, float] = (10.0, 4.0)
-    across: tuple[float, float] = (1.8, 1.2)
+    coarse: tuple[float, float] = (10.0, 2.5)
+    across: tuple[float, float] = (1.8, 1.6)
     along: tuple[float, float] = (2.4, 3.0)
-    wave: tuple[float, float] = (4.0, 3.0)
-    smooth: tuple[float, float] = (4.0, 1.5)
+    wave: tuple[float, float] = (4.0, 4.0)
+    smooth: tuple[float, float] = (4.0, 2.5)
     passes: int = 3
     low: float = 0.01
-    high: float = 0.4
+    high: float = 0.8
 
     def at(self, name: str, side: int) -> float:
         """Return a length in pixels for pictures of `side`."""
@@ -80,18 +86,25 @@ def orientation(
 ) -> torch.Tensor:
     """Return direction x, y as (v + 1)/2, and confidence, float32 [N,3,S,S] in 0..1, 0 outside of `hair` [N,1,S,S].
     `flow` [N,2,S,S] decides which of the two directions of an orientation is meant."""
-    side = images.shape[-1]
-    gray = _gray(images)
-    fine, coarse = (_blur(gray, filters.at(name, side)) for name in ("fine", "coarse"))
-    turn, confidence = _best(fine - coarse, hair, filters)
-    weight = confidence * hair
-    doubled = torch.cat([torch.cos(2 * turn), torch.sin(2 * turn)], 1) * weight
-    doubled = _blur(doubled, filters.at("smooth", side))
+    turn, strength = _best(_contrast(_gray(images), hair, filters), hair, filters)
+    weight = (strength + LEAST) * hair
+    smooth = filters.at("smooth", images.shape[-1])
+    doubled = _blur(torch.cat([torch.cos(2 * turn), torch.sin(2 * turn)], 1) * weight, smooth)
+    confidence = doubled.norm(dim=1, keepdim=True) / _blur(weight, smooth).clamp(min=LEAST**2)
     turn = torch.atan2(doubled[:, 1:], doubled[:, :1]) / 2
     vector = torch.cat([torch.sin(turn), -torch.cos(turn)], 1)
     agrees = (vector * flow).sum(1, keepdim=True) >= 0
     vector = torch.where(agrees, vector, -vector)
-    return torch.cat([(vector + 1) / 2, confidence], 1) * hair
+    return torch.cat([(vector + 1) / 2, confidence.clamp(max=1)], 1) * hair
+
+
+def _contrast(gray: torch.Tensor, hair: torch.Tensor, filters: Filters) -> torch.Tensor:
+    """Return the difference of Gaussians in units of its standard deviation nearby, 0 outside of the hair."""
+    side = gray.shape[-1]
+    fine, coarse = (_blur(gray, filters.at(name, side)) for name in ("fine", "coarse"))
+    lines, around = (fine - coarse) * hair, 1.5 * filters.at("coarse", side)
+    share = _blur(hair, around).clamp(min=0.05)
+    return lines / (torch.sqrt(_blur(lines * lines, around) / share) + FLAT)
 
 
 def growth(hair: torch.Tensor, gravity: float = 0.6) -> torch.Tensor:

@@ -24,6 +24,7 @@ from derm_bench_plugins.hair.volume import volume_shape, voxelise
 
 if TYPE_CHECKING:
     from derm_bench_plugins.hair.patches import Patches
+    from derm_bench_plugins.hair.scene import Photograph
     from derm_bench_plugins.hair.strands import Strands
 
 TURNS = (15.0, 30.0, 20.0)  # largest rotations about X, Y and Z, degrees
@@ -103,11 +104,11 @@ class HairPairs:
         points = head.before_camera(grown.points * MIRROR if mirrored else grown.points)
         return Subject(head, patches, grown, points.astype(np.float32), mirrored)
 
-    def picture(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the picture of a pair, float32 [S,S,3] in 0..1, and the opacity of its hair, float32 [S,S]."""
+    def picture(self, index: int) -> Photograph:
+        """Return the picture that the maps of a pair are extracted from, with its hair mask."""
         return self._picture(index, self.subject(index))
 
-    def _picture(self, index: int, who: Subject) -> tuple[np.ndarray, np.ndarray]:
+    def _picture(self, index: int, who: Subject) -> Photograph:
         rng = np.random.default_rng([15, self.seed, index])
         look = Look.draw(rng)
         return photograph(who.head, who.strands, who.points, look, self.side, rng, who.patches, who.mirrored)
@@ -117,9 +118,9 @@ class HairPairs:
         if self.exact:
             oriented = torch.from_numpy(exact_maps(who, self.side))[None].to(self.device)
         else:
-            picture, cover = self._picture(index, who)
-            hair = torch.from_numpy(cover >= 0.5).float()[None, None].to(self.device)
-            image = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].to(self.device)
+            shown = self._picture(index, who)
+            hair = torch.from_numpy(shown.hair).float()[None, None].to(self.device)
+            image = torch.from_numpy(shown.picture.transpose(2, 0, 1).copy())[None].to(self.device)
             oriented = orientation(image, hair, growth(hair))
         depth = torch.from_numpy(bust_depth(who.head, self.side))[None, None].to(self.device)
         return torch.cat([oriented, depth], 1), voxelise(who.points, self.side)

@@ -49,7 +49,7 @@ def draw_patches(
 
     scalp: float64 [n,3], evenly spread points of the unit sphere that count as the whole scalp (such as those that a
     photograph shows); a patch has its middle at one of them. spread: 0 keeps the share well inside of the limits of the
-    severity, 1 lets it come close to them.
+    severity, 1 lets it come close to them. Raises KeyError for an unknown severity.
     """
     (low, high), (least, most) = SHARES[severity], LIMITS[severity]
     share = rng.uniform(low + spread * (least - low), high + spread * (most - high))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,11 +29,20 @@ SHOULDERS = ((0.50, 0.22, 0.22), (0.0, 0.62, 0.06))
 CLEARANCE = 0.004  # hair lies on the scalp, not in it
 
 
+class Photograph(NamedTuple):
+    """picture: float32 [S,S,3] in 0..1; cover: opacity of strands, float32 [S,S]; hair: where strands are, or the scalp
+    is dense with roots, bool [S,S]."""
+
+    picture: np.ndarray
+    cover: np.ndarray
+    hair: np.ndarray
+
+
 @dataclass(frozen=True)
 class Look:
     """Colours of a person and a photograph, R, G, B in 0..1. tone: Fitzpatrick type; hair: its albedo; uneven: how much
-    bundles and strands differ; coat: how dark hair makes the scalp below it, 0 to 1; offset: float64 [4], where in the
-    textures the skin lies."""
+    bundles and strands differ; coat: how dark hair makes the scalp below it, 0 to 1; regrowth: the share of that in
+    bald patches; offset: float64 [4], where in the textures the skin lies."""
 
     tone: int
     melanin: float
@@ -41,6 +50,7 @@ class Look:
     hair: tuple[float, float, float]
     uneven: float
     coat: float
+    regrowth: float
     wall: tuple[float, float, float]
     cloth: tuple[float, float, float]
     light: Light
@@ -59,6 +69,7 @@ class Look:
             hair=(float(hair[0]), float(hair[1]), float(hair[2])),
             uneven=float(rng.uniform(0.14, 0.24)),
             coat=float(rng.uniform(0.72, 0.88)),
+            regrowth=0.0,
             wall=WALLS[rng.integers(len(WALLS))],
             cloth=CLOTHES[rng.integers(len(CLOTHES))],
             light=draw_light(rng),
@@ -87,15 +98,16 @@ def photograph(
     rng: np.random.Generator,
     patches: Patches = NO_PATCHES,
     mirrored: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture, float32 [S,S,3] in 0..1, and the opacity of strands, float32 [S,S].
+) -> Photograph:
+    """Photograph a head.
 
     points: float32 [n,P,3], the strands before the camera; patches: where the scalp has no shade of hair, in the frame
     of the head, or of its mirror image; rng: colours of single strands.
     """
-    skin, depth = bare(head, look, side, patches, mirrored)
+    skin, depth, coat = bare(head, look, side, patches, mirrored)
     behind = np.repeat(np.repeat(depth, FINE, 0), FINE, 1) + np.float32(CLEARANCE)
-    return paint(points, strand_colours(strands, look, rng), skin, look.light, behind)
+    picture, cover = paint(points, strand_colours(strands, look, rng), skin, look.light, behind)
+    return Photograph(picture, cover, (cover >= 0.4) | (coat >= 0.5))
 
 
 def strand_colours(strands: Strands, look: Look, rng: np.random.Generator) -> np.ndarray:
@@ -107,8 +119,9 @@ def strand_colours(strands: Strands, look: Look, rng: np.random.Generator) -> np
 
 def bare(
     head: Head, look: Look, side: int, patches: Patches = NO_PATCHES, mirrored: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture without strands, float32 [S,S,3], and the depth of the head, infinite beside it, [S,S]."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a picture without strands, float32 [S,S,3]; the depth of the head, infinite beside it, [S,S]; and where it
+    bears hair, 0 to 1, [S,S]."""
     line = ((np.arange(side) + 0.5) / side - 0.5).astype(np.float32)
     slope = 1 + 0.25 * line[None, :] * look.light.toward[0] + 0.25 * line[:, None] * look.light.toward[1]
     picture = np.array(look.wall, np.float32) * slope[..., None]
@@ -128,13 +141,17 @@ def bare(
         picture[rows, columns] = np.where(front[..., None], colour * lit[..., None], picture[rows, columns])
         depth[rows, columns] = np.where(front, z[rows, columns], depth[rows, columns])
     z, hits = cast(head, side)
+    coat = np.zeros((side, side), np.float32)
     rows, columns = _covered(np.isfinite(z))
     if rows.start < rows.stop:
         near = hits[:, rows, columns]
-        colour = _scalp(head, look, near, patches, mirrored) * _lit(head, near, look.light)[..., None]
         front = (z < depth)[rows, columns]
+        scalp, left = _bears(head, near, patches, mirrored)
+        coated = scalp * (left + look.regrowth * (1 - left))
+        colour = _scalp(look, near, coated) * _lit(head, near, look.light)[..., None]
         picture[rows, columns] = np.where(front[..., None], colour, picture[rows, columns])
-    return picture, np.where(np.isfinite(z), z, np.float32(np.inf))
+        coat[rows, columns] = np.where(front, scalp * left, 0)
+    return picture, z, coat
 
 
 def _covered(where: np.ndarray) -> tuple[slice, slice]:
@@ -171,15 +188,22 @@ def _skin(look: Look, hits: np.ndarray) -> np.ndarray:
     return np.asarray(BARE_SKIN * np.exp(-density), np.float32)
 
 
-def _scalp(head: Head, look: Look, hits: np.ndarray, patches: Patches, mirrored: bool) -> np.ndarray:
-    """Return the albedo of the head: skin, darker where the roots of hair are, and smooth in bald patches."""
+def _bears(
+    head: Head, hits: np.ndarray, patches: Patches, mirrored: bool
+) -> tuple[np.ndarray, np.ndarray | float]:
+    """Return where the head has a scalp, and where patches leave hair on it, float32 [h,w] in 0..1, with soft edges."""
     own = np.moveaxis(hits, 0, -1)
     if mirrored:
         own = own * np.array([-1, 1, 1], np.float32)
-    bears = np.clip(margin(own, head.hairline) / 0.08, 0, 1)
-    if len(patches.radii):
-        bears = bears * np.clip(patches.distance(own) / max(0.12 * patches.level, 1e-3) + 0.3, 0, 1)
-    coat = (look.coat * bears).astype(np.float32)[..., None]
+    scalp = np.clip(margin(own, head.hairline) / 0.08, 0, 1).astype(np.float32)
+    if not len(patches.radii):
+        return scalp, 1.0
+    edge = max(0.12 * patches.level, 1e-3)
+    return scalp, np.clip(patches.distance(own) / edge + 0.3, 0, 1).astype(np.float32)
+
+
+def _scalp(look: Look, hits: np.ndarray, coat: np.ndarray) -> np.ndarray:
+    """Return the albedo of the head: skin, darker where the roots of hair are."""
     shade = 0.45 * np.array(look.hair, np.float32)
     skin = _skin(look, hits)
-    return np.asarray(skin + coat * (shade - skin), np.float32)
+    return np.asarray(skin + np.float32(look.coat) * coat[..., None] * (shade - skin), np.float32)

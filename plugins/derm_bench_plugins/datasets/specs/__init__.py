@@ -23,5 +23,6 @@ SPECS: list[DatasetSpec] = [
     *faces.SPECS,
     phantom.SPEC,
     phantom.FACE,
+    phantom.SCALP,
     union.SPEC,
 ]
