@@ -194,4 +194,4 @@ def hair_init(net: nn.Module, init: str = "normal") -> None:
     if init == "he":
         for module in net.modules():
             if isinstance(module, Residual):
-                module.path[2].weight.mul_(0.2)
+                module.path.get_parameter("2.weight").mul_(0.2)

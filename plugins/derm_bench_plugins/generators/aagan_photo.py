@@ -55,7 +55,7 @@ class Photograph:
     @property
     def bald(self) -> np.ndarray:
         """Where the scalp has no hair, bool [s,s]."""
-        return self.scalp & ~self.hair
+        return np.asarray(self.scalp & ~self.hair)
 
 
 def closed(hair: np.ndarray) -> np.ndarray:
@@ -103,8 +103,8 @@ def hair_mask(image: np.ndarray) -> np.ndarray:
     alike = np.sqrt((((lab - middle) / spread) ** 2).mean(axis=2)) < NEAR
     mask = np.where(alike & (grey > limit / 2), 255, 0).astype(np.uint8)
     kernel = disc(max(1, round(0.02 * side)))
-    mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel)
-    return np.asarray(mask > 0)
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel) > 0)
 
 
 def disc(radius: int) -> np.ndarray:

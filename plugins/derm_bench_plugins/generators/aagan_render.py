@@ -123,15 +123,16 @@ def warped(photograph: Photograph, volume: torch.Tensor, turn: Turn) -> tuple[np
     surface = surface_depth(occupied)[0].cpu().numpy()
     known = np.isfinite(surface)
     z = np.where(known, surface, surface[known].mean() if known.any() else 0).astype(np.float32)
-    z = cv2.GaussianBlur(cv2.resize(z, (side, side), interpolation=cv2.INTER_LINEAR), (0, 0), side / 16)
+    fine = cv2.resize(z, (side, side), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.GaussianBlur(fine, (0, 0), side / 16)
     y, x = np.indices((side, side), dtype=np.float32)
-    points = np.stack([(x + 0.5) / side - 0.5, (y + 0.5) / side - 0.5, z], axis=2)
+    points = np.stack([(x + 0.5) / side - 0.5, (y + 0.5) / side - 0.5, smooth], axis=2)
     # The turn back, at the depth of the surface, says where a pixel comes from.
     back = Turn(turn.matrix.T, turn.middle)(points)
-    place = [((back[..., k] + 0.5) * side - 0.5).astype(np.float32) for k in (0, 1)]
+    across, down = (((back[..., k] + 0.5) * side - 0.5).astype(np.float32) for k in (0, 1))
     hair = photograph.hair.astype(np.float32)
-    moved = cv2.remap(photograph.pixels, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    alpha = cv2.remap(hair, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    moved = cv2.remap(photograph.pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    alpha = cv2.remap(hair, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     alpha = np.where(photograph.bald, 0, alpha)
     soft = cv2.GaussianBlur(alpha, (0, 0), max(0.5, 0.005 * side))[..., None]
     return np.asarray(soft * moved + (1 - soft) * photograph.bare, np.float32), alpha >= 0.5
