@@ -22,8 +22,12 @@ NEXT = {
     "stylegan2-hierarchy",
     "sl-stylegan",
     "sla-stylegan",
+<<<<<<< HEAD
     "ab-mtedeep",
     "epolstm-pdl",
+=======
+    "aagan",
+>>>>>>> main
 }
 
 
