@@ -22,12 +22,6 @@ NEXT = {
     "stylegan2-hierarchy",
     "sl-stylegan",
     "sla-stylegan",
-<<<<<<< HEAD
-    "ab-mtedeep",
-    "epolstm-pdl",
-=======
-    "aagan",
->>>>>>> main
 }
 
 
