@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from derm_bench_plugins.hair.head import norms
+
 FINE = 2  # lines are drawn at this multiple of the size
 VIEW = np.array([0.0, 0.0, -1.0], np.float32)
 
@@ -65,9 +67,9 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
     flat = points.reshape(-1, 3)
     a, b = flat[first], flat[first + 1]
     at = a + part[:, None] * (b - a)
-    place = np.floor((at[:, :2] + 0.5) * fine).astype(np.int64)
-    seen = ((place >= 0) & (place < fine)).all(1)
-    index = np.where(seen, place[:, 1] * fine + place[:, 0], 0)
+    column, row = ((np.float32(0.5) + at[:, axis]) * fine for axis in (0, 1))
+    seen = (column >= 0) & (column < fine) & (row >= 0) & (row < fine)
+    index = np.where(seen, row.astype(np.int64) * fine + column.astype(np.int64), 0)
     if behind is not None:
         seen &= at[:, 2] < behind.ravel()[index]
     sample = np.full(fine * fine, -1)
@@ -80,8 +82,7 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
         none = np.full((fine, fine), -1)
         return Traced(none, np.zeros((fine, fine, 3), np.float32), empty, empty + np.inf)
     step = b[sample] - a[sample]
-    norm = np.sqrt((step * step).sum(1, keepdims=True))
-    tangent = np.where(hair[:, None], step / np.maximum(norm, 1e-9), 0)
+    tangent = np.where(hair[:, None], step / np.maximum(norms(step), 1e-9), 0)
     return Traced(
         strand=np.where(hair, strand[sample], -1).reshape(fine, fine),
         tangent=tangent.reshape(fine, fine, 3),
@@ -119,9 +120,11 @@ def _open(z: np.ndarray, hair: np.ndarray, occlusion: float) -> np.ndarray:
 
 def halve(fine: np.ndarray) -> np.ndarray:
     """Return the mean of blocks of FINE x FINE pixels, [S,S,...] of [F,F,...]."""
-    rest = fine.shape[2:]
-    side = fine.shape[0] // FINE
-    return fine.reshape(side, FINE, side, FINE, *rest).mean((1, 3), dtype=np.float32)
+    parts = [fine[row::FINE, column::FINE] for row in range(FINE) for column in range(FINE)]
+    total = parts[0].astype(np.float32)
+    for part in parts[1:]:
+        total += part
+    return total / np.float32(FINE * FINE)
 
 
 def paint(
