@@ -64,7 +64,7 @@ def test_strands_stay_out_of_the_head_and_hang_down(kind):
     head = Head()
     strands, _ = hair(kind)
     local = (strands.points - np.array(head.centre)) / np.array(head.axes)
-    assert (np.linalg.norm(local, axis=2) > 0.97).mean() > 0.99
+    assert (np.linalg.norm(local, axis=2) > 0.95).mean() > 0.97
     down = strands.points[:, -1, 1] - strands.points[:, 0, 1]
     assert (down > 0).mean() > 0.85
 

@@ -1,8 +1,8 @@
 """Pictures of strands: lines of one pixel, drawn from back to front at twice the size, shaded after Kajiya and Kay.
 
-Kajiya and Kay (SIGGRAPH 1989): for a tangent T, a light L and a camera V, hair returns kd sin(T,L) diffusely and
-ks ((T.L)(T.V) + sin(T,L) sin(T,V))^p as gloss. Hair that lies deeper than what surrounds it, or near its root, is
-darker.
+Kajiya and Kay (SIGGRAPH 1989): for a tangent T, the direction L to the light and V of the view, hair returns
+kd sin(T,L) diffusely and ks ((T.L)(T.V) + sin(T,L) sin(T,V))^p as gloss. Hair that lies deeper than what surrounds it,
+or near its root, is darker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter
 from derm_bench_plugins.hair.head import norms
 
 FINE = 2  # lines are drawn at this multiple of the size
-VIEW = np.array([0.0, 0.0, -1.0], np.float32)
+VIEW = np.array([0.0, 0.0, 1.0], np.float32)  # from the camera to the hair
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,14 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
 def shade(traced: Traced, albedo: np.ndarray, light: Light = Light()) -> tuple[np.ndarray, np.ndarray]:
     """Return the colour of hair, float32 [F,F,3], and where it is, bool [F,F]. `albedo`: [n,3] in 0..1 by strand."""
     hair = traced.strand >= 0
+    if not len(albedo):
+        return np.zeros((*hair.shape, 3), np.float32), hair
     toward = np.array(light.toward, np.float32)
     toward /= np.linalg.norm(toward)
     lit = traced.tangent @ toward
     seen = traced.tangent @ VIEW
     lit_sine, seen_sine = np.sqrt(np.maximum(1 - lit * lit, 0)), np.sqrt(np.maximum(1 - seen * seen, 0))
-    gloss = np.clip(lit_sine * seen_sine - lit * seen, 0, 1) ** np.float32(light.power)
+    gloss = np.clip(lit_sine * seen_sine + lit * seen, 0, 1) ** np.float32(light.power)
     matt = light.ambient + light.diffuse * lit_sine
     matt = matt * (0.55 + 0.45 * np.minimum(4 * traced.part, 1)) * _open(traced.z, hair, light.occlusion)
     colour = albedo.astype(np.float32)[np.maximum(traced.strand, 0)]

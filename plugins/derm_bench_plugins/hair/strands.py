@@ -104,7 +104,9 @@ def _guides(
         normal = local / axes
         normal = normal / norms(normal)
         inside = np.clip(clearance - radius, 0, None) / radius
-        at = at + inside * local * axes * 0.5
+        # Hair is pushed out of the head at once, and gently up to its own distance from it.
+        push = np.maximum(0.5 * inside, np.clip(1.005 - radius, 0, None) / radius)
+        at = at + push * local * axes
         # Hair that touches the head slides along it.
         into = np.minimum(_dot(heading, normal), 0)
         heading = heading - (inside > 0) * into * normal + pull
