@@ -38,7 +38,7 @@ class Head:
         points `directions` [n,3] on the unit sphere."""
         axes = np.array(self.axes)
         normals = directions / axes
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        normals /= norms(normals)
         return directions * axes + np.array(self.centre), normals
 
     def before_camera(self, points: np.ndarray) -> np.ndarray:
@@ -74,6 +74,11 @@ def sphere(count: int, turn: float = 0.0) -> np.ndarray:
     around = np.sqrt(1 - y * y)
     angle = np.pi * (1 + np.sqrt(5)) * k + turn
     return np.stack([around * np.cos(angle), y, around * np.sin(angle)], 1)
+
+
+def norms(vectors: np.ndarray) -> np.ndarray:
+    """Return the lengths of vectors [...,3], [...,1]."""
+    return np.asarray(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)))[..., None]
 
 
 def rotation(x: float, y: float, z: float) -> np.ndarray:

@@ -49,7 +49,7 @@ class Filters:
     across: tuple[float, float] = (1.8, 1.6)
     along: tuple[float, float] = (2.4, 3.0)
     wave: tuple[float, float] = (4.0, 4.0)
-    smooth: tuple[float, float] = (4.0, 2.5)
+    smooth: tuple[float, float] = (4.0, 3.0)
     passes: int = 3
     low: float = 0.01
     high: float = 0.8

@@ -1,8 +1,8 @@
 """Pictures of strands: lines of one pixel, drawn from back to front at twice the size, shaded after Kajiya and Kay.
 
-Kajiya and Kay (SIGGRAPH 1989): for a tangent T, a light L and a camera V, hair returns kd sin(T,L) diffusely and
-ks ((T.L)(T.V) + sin(T,L) sin(T,V))^p as gloss. Hair that lies deeper than what surrounds it, or near its root, is
-darker.
+Kajiya and Kay (SIGGRAPH 1989): for a tangent T, the direction L to the light and V of the view, hair returns
+kd sin(T,L) diffusely and ks ((T.L)(T.V) + sin(T,L) sin(T,V))^p as gloss. Hair that lies deeper than what surrounds it,
+or near its root, is darker.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from derm_bench_plugins.hair.head import norms
+
 FINE = 2  # lines are drawn at this multiple of the size
-VIEW = np.array([0.0, 0.0, -1.0], np.float32)
+VIEW = np.array([0.0, 0.0, 1.0], np.float32)  # from the camera to the hair
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
     flat = points.reshape(-1, 3)
     a, b = flat[first], flat[first + 1]
     at = a + part[:, None] * (b - a)
-    place = np.floor((at[:, :2] + 0.5) * fine).astype(np.int64)
-    seen = ((place >= 0) & (place < fine)).all(1)
-    index = np.where(seen, place[:, 1] * fine + place[:, 0], 0)
+    column, row = ((np.float32(0.5) + at[:, axis]) * fine for axis in (0, 1))
+    seen = (column >= 0) & (column < fine) & (row >= 0) & (row < fine)
+    index = np.where(seen, row.astype(np.int64) * fine + column.astype(np.int64), 0)
     if behind is not None:
         seen &= at[:, 2] < behind.ravel()[index]
     sample = np.full(fine * fine, -1)
@@ -80,8 +82,7 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
         none = np.full((fine, fine), -1)
         return Traced(none, np.zeros((fine, fine, 3), np.float32), empty, empty + np.inf)
     step = b[sample] - a[sample]
-    norm = np.sqrt((step * step).sum(1, keepdims=True))
-    tangent = np.where(hair[:, None], step / np.maximum(norm, 1e-9), 0)
+    tangent = np.where(hair[:, None], step / np.maximum(norms(step), 1e-9), 0)
     return Traced(
         strand=np.where(hair, strand[sample], -1).reshape(fine, fine),
         tangent=tangent.reshape(fine, fine, 3),
@@ -93,12 +94,14 @@ def trace(points: np.ndarray, side: int, behind: np.ndarray | None = None) -> Tr
 def shade(traced: Traced, albedo: np.ndarray, light: Light = Light()) -> tuple[np.ndarray, np.ndarray]:
     """Return the colour of hair, float32 [F,F,3], and where it is, bool [F,F]. `albedo`: [n,3] in 0..1 by strand."""
     hair = traced.strand >= 0
+    if not len(albedo):
+        return np.zeros((*hair.shape, 3), np.float32), hair
     toward = np.array(light.toward, np.float32)
     toward /= np.linalg.norm(toward)
     lit = traced.tangent @ toward
     seen = traced.tangent @ VIEW
     lit_sine, seen_sine = np.sqrt(np.maximum(1 - lit * lit, 0)), np.sqrt(np.maximum(1 - seen * seen, 0))
-    gloss = np.clip(lit_sine * seen_sine - lit * seen, 0, 1) ** np.float32(light.power)
+    gloss = np.clip(lit_sine * seen_sine + lit * seen, 0, 1) ** np.float32(light.power)
     matt = light.ambient + light.diffuse * lit_sine
     matt = matt * (0.55 + 0.45 * np.minimum(4 * traced.part, 1)) * _open(traced.z, hair, light.occlusion)
     colour = albedo.astype(np.float32)[np.maximum(traced.strand, 0)]
@@ -119,9 +122,11 @@ def _open(z: np.ndarray, hair: np.ndarray, occlusion: float) -> np.ndarray:
 
 def halve(fine: np.ndarray) -> np.ndarray:
     """Return the mean of blocks of FINE x FINE pixels, [S,S,...] of [F,F,...]."""
-    rest = fine.shape[2:]
-    side = fine.shape[0] // FINE
-    return fine.reshape(side, FINE, side, FINE, *rest).mean((1, 3), dtype=np.float32)
+    parts = [fine[row::FINE, column::FINE] for row in range(FINE) for column in range(FINE)]
+    total = parts[0].astype(np.float32)
+    for part in parts[1:]:
+        total += part
+    return total / np.float32(FINE * FINE)
 
 
 def paint(

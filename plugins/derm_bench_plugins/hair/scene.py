@@ -61,7 +61,7 @@ class Look:
         """Draw a person of `tone` (any, if None) and the light of a photograph."""
         tone = tone or 1 + int(rng.integers(6))
         colour = list(HAIR_COLOURS.values())[rng.choice(5, p=HAIR_SHARES[tone - 1])]
-        hair = np.array(colour) * rng.uniform(0.8, 1.25)
+        hair = (0.75 * np.array(colour) + 0.25 * np.mean(colour)) * rng.uniform(0.8, 1.15)
         return cls(
             tone=tone,
             melanin=max(0.0, TONE_MELANIN[tone - 1] * 1.05 + float(rng.normal(0, 0.02))),

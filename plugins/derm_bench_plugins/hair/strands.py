@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derm_bench_plugins.hair.head import bearing, sphere
+from derm_bench_plugins.hair.head import bearing, norms, sphere
 from derm_bench_plugins.hair.patches import NO_PATCHES
 from derm_bench_plugins.hair.styles import ROUNDNESS
 
@@ -72,7 +72,7 @@ def _roots(head: Head, style: Style, rng: np.random.Generator, effort: Effort) -
     count = max(8, round(effort.bundles * style.density))
     points = sphere(2 * count, rng.uniform(0, 2 * np.pi))  # hair grows on about half of the sphere
     points = points + rng.normal(0, 0.6 / np.sqrt(count), points.shape)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points /= norms(points)
     return points[bearing(points, head.hairline + 0.03)]
 
 
@@ -83,13 +83,13 @@ def _guides(
     at, normal = head.outward(roots)
     way = whorl(style)
     away = roots - (roots @ way)[:, None] * way
-    away /= np.linalg.norm(away, axis=1, keepdims=True) + 1e-6
+    away /= norms(away) + 1e-6
     side = np.cross(normal, away)
     flow = (
         np.cos(style.sweep) * away + np.sin(style.sweep) * side + 0.5 * DOWN + rng.normal(0, 0.1, away.shape)
     )
-    flow -= (flow * normal).sum(1, keepdims=True) * normal
-    heading = flow / (np.linalg.norm(flow, axis=1, keepdims=True) + 1e-9) + style.lift * normal
+    flow -= _dot(flow, normal) * normal
+    heading = flow / (norms(flow) + 1e-9) + style.lift * normal
     lengths = style.length * rng.uniform(0.8, 1.1, (len(roots), 1))
     step = lengths / (count - 1)
     pull = style.gravity * step * DOWN
@@ -97,16 +97,18 @@ def _guides(
     clearance = 1 + 0.07 * rng.random((len(roots), 1)) ** 2 + 0.01
     points, normals = [at], [normal]
     for _ in range(count - 1):
-        heading = heading / np.sqrt((heading * heading).sum(1, keepdims=True))
+        heading = heading / norms(heading)
         at = at + step * heading
         local = (at - middle) / axes
-        radius = np.sqrt((local * local).sum(1, keepdims=True))
+        radius = norms(local)
         normal = local / axes
-        normal = normal / np.sqrt((normal * normal).sum(1, keepdims=True))
+        normal = normal / norms(normal)
         inside = np.clip(clearance - radius, 0, None) / radius
-        at = at + inside * local * axes * 0.5
+        # Hair is pushed out of the head at once, and gently up to its own distance from it.
+        push = np.maximum(0.5 * inside, np.clip(1.005 - radius, 0, None) / radius)
+        at = at + push * local * axes
         # Hair that touches the head slides along it.
-        into = np.minimum((heading * normal).sum(1, keepdims=True), 0)
+        into = np.minimum(_dot(heading, normal), 0)
         heading = heading - (inside > 0) * into * normal + pull
         points.append(at)
         normals.append(normal)
@@ -125,9 +127,9 @@ def _bundles(
     """Return strands around guides, float64 [n,P,3], their bundles, and their roots on the unit sphere."""
     steps, count = guides.shape[:2]
     tangent = np.gradient(guides, axis=0)
-    tangent /= np.sqrt((tangent * tangent).sum(2, keepdims=True)) + 1e-12
-    out = normals - (normals * tangent).sum(2, keepdims=True) * tangent
-    out /= np.sqrt((out * out).sum(2, keepdims=True)) + 1e-6
+    tangent /= norms(tangent) + 1e-12
+    out = normals - _dot(normals, tangent) * tangent
+    out /= norms(out) + 1e-6
     across = np.cross(tangent, out)
     # Strands start around the root of their guide, in the plane that touches the head, and come closer to it.
     turn, far = rng.uniform(0, 2 * np.pi, (count, each)), np.sqrt(rng.random((count, each)))
@@ -148,6 +150,8 @@ def _bundles(
     outward = 0.4 * wide[:, None, None] * (1 + deep) * np.minimum(4 * along, 1)[:, None, None]
     outward = outward + round_ * rise * (1 + np.cos(angle))
     back = wide[0] * deep * (1 - 0.7 * along[:, None, None])
+    guides, across, out = (field.astype(np.float32) for field in (guides, across, out))
+    sideways, outward, back = (field.astype(np.float32) for field in (sideways, outward, back))
     points = (
         guides[:, :, None]
         + sideways[..., None] * across[:, :, None]
@@ -156,16 +160,20 @@ def _bundles(
     )
     points = points.transpose(1, 2, 0, 3).reshape(count * each, steps, 3)
     start = (points[:, 0] - np.array(head.centre)) / np.array(head.axes)
-    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    start /= norms(start)
     points[:, 0] = head.outward(start)[0]
     return points, np.repeat(np.arange(count), each), start
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum("...i,...i->...", a, b))[..., None]
 
 
 def _trimmed(head: Head, points: np.ndarray, patches: Patches) -> np.ndarray:
     """Cut strands where they would hang over a patch, as hair is combed aside to show it: the points behind the cut are
     all at the cut."""
     local = (points[:, 1:] - np.array(head.centre)) / np.array(head.axes)
-    local /= np.linalg.norm(local, axis=2, keepdims=True)
+    local /= norms(local)
     over = patches.distance(local) < -0.06 * patches.level
     first = np.where(over.any(1), over.argmax(1), points.shape[1] - 1)
     index = np.minimum(np.arange(points.shape[1])[None], first[:, None])

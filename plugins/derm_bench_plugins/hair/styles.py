@@ -11,7 +11,7 @@ KINDS = ("straight", "wavy", "curly")
 HELIX = {
     "straight": ((0.0, 0.002), (0.3, 0.5)),
     "wavy": ((0.007, 0.012), (0.14, 0.22)),
-    "curly": ((0.012, 0.018), (0.13, 0.18)),
+    "curly": ((0.012, 0.018), (0.15, 0.21)),
 }
 # Share of the helix's second axis: 0 is a flat wave, 1 a round curl.
 ROUNDNESS = {"straight": 0.3, "wavy": 0.3, "curly": 0.8}
@@ -54,8 +54,8 @@ def draw_style(
         lift=float(rng.uniform(0.15, 0.5)),
         radius=float(rng.uniform(*radii)),
         period=float(rng.uniform(*periods)),
-        wisp=float(rng.uniform(0.012, 0.022)),
-        frizz=float(rng.uniform(0.1, 0.3)),
+        wisp=float(rng.uniform(0.014, 0.024)),
+        frizz=float(rng.uniform(0.05, 0.2)),
         parting=float(rng.normal(0, 0.25)),
         sweep=float(rng.normal(0, 0.35)),
     )

@@ -49,7 +49,7 @@ def _posed(person: Person, shot: np.random.Generator) -> Head:
 def _effort(side: int) -> Effort:
     """More and finer strands for larger pictures."""
     return Effort(
-        bundles=int(np.clip(3.2 * side, 80, 420)),
-        strands=max(4, side // 32),
+        bundles=int(np.clip(3 * side, 80, 420)),
+        strands=max(3, side // 32),
         points=int(np.clip(side // 6, 12, 64)),
     )
