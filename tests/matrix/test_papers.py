@@ -207,11 +207,6 @@ def _isic_2020(root: Path) -> None:
         picture(root / "train" / f"{name}.jpg")
 
 
-def _acne04(root: Path) -> None:
-    for k in range(4 * N):
-        picture(root / "JPEGImages" / f"levle{k % 4}_{k}.jpg")
-
-
 def _folders(root: Path, *folders: str) -> None:
     for folder in folders:
         for k in range(N):
@@ -220,19 +215,16 @@ def _folders(root: Path, *folders: str) -> None:
 
 def _made(name: str, at: Path) -> tuple[str, ...]:
     """Makes the data set of a paper in the layout that people have, and returns the values of `--set`."""
-    one, other = f"datasets.0.of.0.root={at / 'one'}", f"datasets.0.of.1.root={at / 'other'}"
-    if name == "acne_hierarchy":
-        _acne04(at / "one")
-        _folders(at / "other", "healthy")
-        return one, other
     if name == "limeros":
         _isic_2020(at / "one")
         _isic_2019(at / "other")
-        return one, other
+        return f"datasets.0.of.0.root={at / 'one'}", f"datasets.0.of.1.root={at / 'other'}"
     if name == "mutepfe":
         _folders(at / "one", "train/benign", "train/malignant", "test/benign", "test/malignant")
-        return f"datasets.0.root={at / 'one'}", "classifiers.*.batch_size=16"
-    {"isic_dcgan": _archive, "dermagan": _ham10000}[name](at / "one")
+    elif name == "acne_hierarchy":
+        _folders(at / "one", "healthy", "mild", "moderate", "severe")
+    else:
+        {"isic_dcgan": _archive, "dermagan": _ham10000}[name](at / "one")
     return (f"datasets.0.root={at / 'one'}",)
 
 
