@@ -23,8 +23,6 @@ NEXT = {
     "sl-stylegan",
     "sla-stylegan",
     "aagan",
-    "ab-mtedeep",
-    "epolstm-pdl",
 }
 
 

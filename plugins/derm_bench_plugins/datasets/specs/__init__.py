@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
 from derm_bench_plugins.datasets.specs import (
+    alopecia,
     clinics,
     faces,
     ham10000,
@@ -24,4 +25,5 @@ SPECS: list[DatasetSpec] = [
     phantom.SPEC,
     phantom.FACE,
     union.SPEC,
+    alopecia.SPEC,
 ]
