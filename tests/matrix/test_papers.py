@@ -24,6 +24,7 @@ FILES = {path.stem: path for path in sorted((ROOT / "benchmarks/papers").glob("*
 CPU = Machine("cpu", ("cpu",), "fp32", 2)
 EACH = pytest.mark.parametrize("name", FILES)
 
+# What each paper compares. A matrix that is added gets its row here, and its data in `_made`.
 ARMS = {
     "acne_hierarchy": {
         "strategies": {"synthetic-only"},
