@@ -227,8 +227,8 @@ def test_penalties_are_updates_of_their_own_at_their_intervals():
 
 
 def test_losses_and_penalties_of_bf16_are_those_of_float32_within_stated_bounds():
-    """Over the first ten updates of networks of 16 to 32 channels, penalties included: losses differ by at most 5% (of 1
-    where they are smaller), and penalties, which are squares of gradients, by at most 20%."""
+    """Over the first ten updates of networks of 16 to 32 channels, penalties included: losses differ by at most
+    5% (of 1 where they are smaller), and penalties, which are squares of gradients, by at most 20%."""
     found = {}
 
     class Logged(StageRun):

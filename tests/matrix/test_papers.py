@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 from tests.datasets.trees.build import picture
 
 from derm_bench.cli.preflight import preflight
+from derm_bench.leaderboard.reproduced import find_matrix, read_arms
 from derm_bench.machine import Machine
 from derm_bench.matrix.cells import cells
 from derm_bench.matrix.checks import permitted_leaks
@@ -23,6 +24,7 @@ from derm_bench.plugins import Plugins
 FILES = {path.stem: path for path in sorted((ROOT / "benchmarks/papers").glob("*.yaml"))}
 CPU = Machine("cpu", ("cpu",), "fp32", 2)
 EACH = pytest.mark.parametrize("name", FILES)
+ARMS_OF = ("datasets", "strategies", "classifiers", "test_sets")
 
 # What each paper compares. A matrix that is added gets its row here, and its data in `_made`.
 ARMS = {
@@ -111,6 +113,22 @@ def test_paper_has_the_arms_of_the_tables_and_uses_what_it_permits(name, load, p
     leaks += permitted_leaks(real, plugins)
     used = {leak.split(":")[0].removeprefix("permitted by ") for leak in leaks}
     assert used == set(matrix.protocol.allow) - {"duplicates_across_splits"}
+
+
+@EACH
+def test_the_arms_beside_published_values_are_in_the_matrix(name, load):
+    arms = read_arms(name)
+    assert find_matrix(name) == FILES[name]
+    for protocol in ("paper", "fair"):
+        matrix = load(name, protocol)
+        known = {
+            section: {getattr(e, "label", None) or e.name for e in getattr(matrix, section)}
+            for section in ARMS_OF
+        }
+        for arm in arms.arms:
+            assert arm.strategy in known["strategies"] and arm.classifier in {"", *known["classifiers"]}
+            assert arm.dataset is None or arm.dataset in known["datasets"]
+            assert protocol == "fair" or arm.test_set in known["test_sets"]
 
 
 def test_the_numbers_of_the_papers_are_those_of_their_text(load):

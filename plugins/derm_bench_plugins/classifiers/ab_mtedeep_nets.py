@@ -53,7 +53,8 @@ class Cbam(nn.Module):
         channels = (self.mlp(x.mean(dim=(2, 3))) + self.mlp(x.amax(dim=(2, 3)))).sigmoid()
         x = x * channels[:, :, None, None]
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * self.places(summary).sigmoid()
+        places: torch.Tensor = self.places(summary)
+        return x * places.sigmoid()
 
 
 ATTENTION = {"se": SqueezeExcitation, "cbam": Cbam}
@@ -304,7 +305,8 @@ class AbMtedeep(nn.Module):
         self.widths = [branch.channels for branch in (self.residual, self.lstm) if branch is not None]
         self.between = nn.ModuleList()
         if len(self.widths) > 1 and options.cross_residual in ("both", "branches"):
-            self.between.extend(BranchConnections(*self.widths, init) for _ in range(tasks))
+            residual, lstm = self.widths
+            self.between.extend(BranchConnections(residual, lstm, init) for _ in range(tasks))
         self.heads = Heads(options, self.widths, classes)
         self.tasks = tasks
 

@@ -71,6 +71,9 @@ class Settings(NamedTuple):
 class Backbone(nn.Module):
     """A network of torchvision without its last layer: images [N,3,S,S], normalised to [-1,1] -> features [N,width]."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, model: str, task: Task, pretrained: bool) -> None:
         super().__init__()
         self.net, self.width = headless(model, task)
@@ -277,7 +280,7 @@ class Search:
 
 
 def _logarithmic(share: float, low: float, high: float) -> float:
-    return low * (high / low) ** share
+    return float(low * (high / low) ** share)
 
 
 def _settings(values: torch.Tensor) -> Settings:

@@ -52,10 +52,11 @@ def headless(model: str, task: Task) -> tuple[nn.Module, int]:
     """Return a network whose last layer is the identity, and the number of features [N,width] that it then returns."""
     net = _create(model, task)
     head = _head(net, len(task.classes))
-    width = head.in_features if isinstance(head, nn.Linear) else head.in_channels  # type: ignore[union-attr]
+    assert isinstance(head, nn.Linear | nn.Conv2d)
+    width = head.in_features if isinstance(head, nn.Linear) else head.in_channels
     (name,) = (name for name, module in net.named_modules() if module is head)
     net.set_submodule(name, nn.Identity())
-    return net, int(width)  # type: ignore[arg-type]
+    return net, width
 
 
 def _create(model: str, task: Task) -> nn.Module:

@@ -55,13 +55,15 @@ class Alopecia(Union):
     """The union of both data sets. The style of the hair is the auxiliary task `hair_type`, unknown for DermNet."""
 
     def __init__(self, options: AlopeciaOptions, task: Task) -> None:
-        self.options, self.parts = options, dict(task.inputs)
+        super().__init__(options, task)  # type: ignore[arg-type]
+        self.parts = dict(task.inputs)
         self.graded = Graded(self.parts["dermnet"], options)
         self.parts |= {"figaro1k": Styled(self.parts["figaro1k"]), "dermnet": self.graded}
 
     def describe(self, options: AlopeciaOptions) -> DatasetDescription:  # type: ignore[override]
         """Return the description. Raises UserError for what is wrong in the table of severities, with file and line."""
-        return replace(super().describe(options), ordinal=options.label_map is None)
+        found = super().describe(options)  # type: ignore[arg-type]  # it has the fields of UnionOptions
+        return replace(found, ordinal=options.label_map is None)
 
     def template(self, options: AlopeciaOptions) -> str:
         """Return the table of severities as CSV, with an empty severity for each photograph."""

@@ -24,6 +24,7 @@ SPECS: list[DatasetSpec] = [
     *faces.SPECS,
     phantom.SPEC,
     phantom.FACE,
+    phantom.SCALP,
     union.SPEC,
     alopecia.SPEC,
 ]

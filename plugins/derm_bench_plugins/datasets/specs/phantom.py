@@ -1,4 +1,4 @@
-"""Options and specs of `phantom-dermoscopy` and `phantom-face-acne`."""
+"""Options and specs of `phantom-dermoscopy`, `phantom-face-acne` and `phantom-scalp`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from derm_bench.specs import DatasetSpec, Options
 from derm_bench_plugins.datasets.phantom.diagnoses import PHANTOM_CLASSES
 from derm_bench_plugins.datasets.phantom_face.grades import FACE_CLASSES
+from derm_bench_plugins.datasets.phantom_scalp.severities import SCALP_CLASSES
 
 
 class Phantom(Options):
@@ -69,20 +70,12 @@ class PhantomOptions(Phantom):
     )
 
 
-class FaceOptions(Phantom):
-    """Procedural faces. Equal options give equal images."""
+class Graded(Phantom):
+    """Options of procedural photographs of people, whose classes are ordered."""
 
-    known = FACE_CLASSES
-
+    views: float = Field(1.5, ge=1, le=3, description="mean number of photographs per person")
     images: int = Field(
         900, ge=2, le=100_000, description="total number of images, counting each photograph of a person"
-    )
-    classes: tuple[str, ...] = Field(
-        FACE_CLASSES, description="2 to 4 grades of " + ", ".join(FACE_CLASSES) + ", lowest first"
-    )
-    views: float = Field(1.5, ge=1, le=3, description="mean number of photographs per person")
-    difficulty: float = Field(
-        0.5, ge=0, le=1, description="how faint lesions are, and how many moles and freckles there are"
     )
     domain: Literal["clinic-a", "clinic-b"] = Field(
         "clinic-a",
@@ -97,10 +90,39 @@ class FaceOptions(Phantom):
     @field_validator("classes")
     @classmethod
     def _ordered(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        in_order = [name for name in FACE_CLASSES if name in classes]
+        in_order = [name for name in cls.known if name in classes]
         if list(classes) != in_order:
             raise ValueError("the grades are ordered: write " + ", ".join(in_order))
         return classes
+
+
+class FaceOptions(Graded):
+    """Procedural faces. Equal options give equal images."""
+
+    known = FACE_CLASSES
+
+    classes: tuple[str, ...] = Field(
+        FACE_CLASSES, description="2 to 4 grades of " + ", ".join(FACE_CLASSES) + ", lowest first"
+    )
+    difficulty: float = Field(
+        0.5, ge=0, le=1, description="how faint lesions are, and how many moles and freckles there are"
+    )
+
+
+class ScalpOptions(Graded):
+    """Procedural scalps. Equal options give equal images."""
+
+    known = SCALP_CLASSES
+
+    classes: tuple[str, ...] = Field(
+        SCALP_CLASSES, description="2 to 4 severities of " + ", ".join(SCALP_CLASSES) + ", lowest first"
+    )
+    difficulty: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="how close areas come to the limits of a severity, how thin all hair is, and how much grows again",
+    )
 
 
 SPEC = DatasetSpec(
@@ -115,5 +137,12 @@ FACE = DatasetSpec(
     summary="procedural faces of all skin tones in four ordered grades of acne: no download, any number of images",
     create="derm_bench_plugins.datasets.phantom_face.dataset:PhantomFaceAcne",
     options=FaceOptions,
+    presets={"tiny": {"images": 48, "side": 32}, "smoke": {"images": 160, "side": 64}},
+)
+SCALP = DatasetSpec(
+    name="phantom-scalp",
+    summary="procedural scalps in four ordered severities of alopecia areata: no download, any number of images",
+    create="derm_bench_plugins.datasets.phantom_scalp.dataset:PhantomScalp",
+    options=ScalpOptions,
     presets={"tiny": {"images": 48, "side": 32}, "smoke": {"images": 160, "side": 64}},
 )

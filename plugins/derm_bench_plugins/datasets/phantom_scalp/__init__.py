@@ -1,0 +1,1 @@
+"""Procedural photographs of scalps with alopecia areata: the people, and how they are photographed."""
