@@ -27,8 +27,8 @@ def _reproduce(context: click.Context, /, paper: str, protocol: str, **options: 
     """Run the matrix of PAPER, and print the values that the paper published beside those that were measured.
 
     PAPER is the name of a matrix in benchmarks/papers, or the number of the paper. `--protocol paper` does it as it was
-    done, leaks included; `fair` under the rules of derm-bench. Both are presets of the matrix, and those of `--preset` are
-    applied after them, for example phantom and smoke. Data sets of your own are given by `--set`.
+    done, leaks included; `fair` under the rules of derm-bench. Both are presets of the matrix, and those of `--preset`
+    are applied after them, for example phantom and smoke. Data sets of your own are given by `--set`.
     """
     matrix = find_matrix(paper)
     arms = read_arms(matrix.stem)

@@ -55,8 +55,8 @@ class PaperArm(BaseModel):
 
 
 class PaperArms(BaseModel):
-    """The content of `arms/<matrix>.yaml`. classes: our class by the paper's. by_number: whether the number of the paper
-    means this matrix; false for one that is about a work that the paper quotes."""
+    """The content of `arms/<matrix>.yaml`. classes: our class by the paper's. by_number: whether the number of the
+    paper means this matrix; false for one that is about a work that the paper quotes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
