@@ -48,6 +48,10 @@ def shelves(tmp_path, monkeypatch):
 
 def test_a_matrix_is_found_by_its_name_or_the_number_of_its_paper(shelves):
     assert find_matrix("study") == find_matrix("900") == shelves / reproduced.MATRICES / "study.yaml"
+    other = shelves / published.FOLDER / "arms/quoted.yaml"
+    other.write_text(yaml.safe_dump(ARMS | {"by_number": False}))
+    (shelves / reproduced.MATRICES / "quoted.yaml").write_text(yaml.safe_dump(toy_matrix()))
+    assert find_matrix("900").stem == "study" and find_matrix("quoted").stem == "quoted"
     with pytest.raises(UserError, match="there is no matrix of a paper 'studie'") as raised:
         find_matrix("studie")
     assert "did you mean 'study'" in raised.value.hint
@@ -107,12 +111,12 @@ def test_the_command_runs_the_preset_and_prints_both_values(shelves, run, tmp_pa
     monkeypatch.setattr(command, "run", click.Command("run", callback=copy, params=command.run.params))
     ran = in_process("reproduce", "study", "--protocol", "fair", "--preset", "smoke", "--set", "seeds=[0]")
     assert ran.code == 1, "the exit code is that of the run"
-    assert (asked["preset"], asked["sets"], asked["matrix"].name) == (
-        "fair-smoke",
+    assert (asked["presets"], asked["sets"], asked["matrix"].name) == (
+        ("fair", "smoke"),
         ("seeds=[0]",),
         "study.yaml",
     )
-    assert asked["out"].name == Selection("fair-smoke", ("seeds=[0]",), ()).folder("study")
+    assert asked["out"].name == Selection(("fair", "smoke"), ("seeds=[0]",), ()).folder("study")
     assert "48.0%" in ran.out and "inconsist" in ran.out and "Too low." in ran.out and "yes" in ran.out
     said = json.loads(in_process("reproduce", "900", "--out", "there", "--json").out)
     assert [value["differs"] for value in said["values"]][1] == "yes" and said["protocol"] == "paper"

@@ -27,18 +27,18 @@ def _reproduce(context: click.Context, /, paper: str, protocol: str, **options: 
     """Run the matrix of PAPER, and print the values that the paper published beside those that were measured.
 
     PAPER is the name of a matrix in benchmarks/papers, or the number of the paper. `--protocol paper` does it as it was
-    done, leaks included; `fair` under the rules of derm-bench. Both are presets of the matrix; with `--preset NAME` the
-    preset `<protocol>-NAME` is used, for example fair-smoke. Data sets of your own are given by `--set`.
+    done, leaks included; `fair` under the rules of derm-bench. Both are presets of the matrix, and those of `--preset`
+    are applied after them, for example phantom and smoke. Data sets of your own are given by `--set`.
     """
     matrix = find_matrix(paper)
     arms = read_arms(matrix.stem)
-    preset = f"{protocol}-{options['preset']}" if options["preset"] else protocol
-    selection = Selection(preset, tuple(options["sets"]), tuple(options["only"]))
+    presets = (protocol, *options["presets"])
+    selection = Selection(presets, tuple(options["sets"]), tuple(options["only"]))
     out = options["out"] or Path("runs") / selection.folder(matrix.stem)
     as_json = options["as_json"]
     quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with quiet:
-        given = options | {"matrix": matrix, "preset": preset, "out": out, "as_json": False}
+        given = options | {"matrix": matrix, "presets": presets, "out": out, "as_json": False}
         code: int = context.invoke(run, **given)
     rows = beside(arms, read_published(arms.paper), ReportData.load(out).summary)
     if as_json:

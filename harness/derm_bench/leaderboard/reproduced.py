@@ -55,13 +55,15 @@ class PaperArm(BaseModel):
 
 
 class PaperArms(BaseModel):
-    """The content of `arms/<matrix>.yaml`. classes: our class by the paper's."""
+    """The content of `arms/<matrix>.yaml`. classes: our class by the paper's. by_number: whether the number of the
+    paper means this matrix; false for one that is about a work that the paper quotes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     paper: Annotated[str, StringConstraints(pattern="^[0-9]{3}$")]
     arms: list[PaperArm] = Field(min_length=1)
     classes: dict[Label, Label] = Field(default_factory=dict)
+    by_number: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,10 @@ def find_matrix(name: str, folder: Path | None = None) -> Path:
 
 def _number(stem: str) -> str | None:
     try:
-        return read_arms(stem).paper
+        arms = read_arms(stem)
     except UserError:
         return None
+    return arms.paper if arms.by_number else None
 
 
 def read_arms(name: str, folder: Path | None = None) -> PaperArms:
