@@ -22,7 +22,8 @@ class ImageSet:
 
     images: uint8 [N,3,H,W]; labels: int64 [N], indices into `classes`; ids: unique names, in order;
     groups: lesion or patient of each image; attributes: columns by name (age, sex, site, tone, source, licence);
-    masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task; ordinal: the classes are ordered grades;
+    masks: uint8 [N,1,H,W], 0 or 255; aux_labels: int64 [N] by task, -1 for an image without a label;
+    ordinal: the classes are ordered grades;
     data: tensors [N,...] of any other shape and dtype by name, one row per image (hair maps, volumes), which
     `run.batches` serves as `Batch.data`. Resizing the images leaves `data` unchanged.
     Raises ValueError if shapes or lengths differ from this.

@@ -184,7 +184,8 @@ class Dataset(Protocol):
     uses it.
 
     It may also have `paths(options)`, which returns the path of the file of each image by id. `derm-bench data inspect`
-    reads sizes and codecs from their headers, without decoding.
+    reads sizes and codecs from their headers, without decoding. A data set that needs labels from a person may have
+    `template(options)`, which returns the text of a table to fill in; `derm-bench data inspect --template` writes it.
     """
 
     def describe(self, options: Any) -> DatasetDescription:

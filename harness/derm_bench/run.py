@@ -24,11 +24,12 @@ class Batch:
     images: float32 [N,3,S,S], augmented, mixed and normalised; targets: float32 [N,K], rows sum to 1 (soft after mixing
     or smoothing); weights: float32 [N], by which a fit multiplies the loss of each row, 1 unless classes are weighted.
     With class weights, the targets of a row are the shares of the classes in its weighted loss, so that targets and
-    weights together weight each label by its class. aux: soft targets by task; step: 1 for the first update; masks:
-    float32 [N,1,S,S] in [0,1], if `batches` was called with `masks=True`: the masks of the training set, transformed
-    like the images (fractions for pixels on an edge); data: the rows of `ImageSet.data` that belong to the images, by
-    name, [N,...] of their own dtype. They are as stored: transforms do not change them, and after mixing they are those
-    of the first image.
+    weights together weight each label by its class. aux: soft targets float32 [N,K'] by auxiliary task, mixed like the
+    targets, with a row of zeros for an image without a label; step: 1 for the first update; masks: float32 [N,1,S,S] in
+    [0,1], if `batches` was called with `masks=True`: the masks of the training set, transformed like the images
+    (fractions for pixels on an edge); data: the rows of `ImageSet.data` that belong to the images, by name, [N,...] of
+    their own dtype. They are as stored: transforms do not change them, and after mixing they are those of the first
+    image.
     """
 
     images: torch.Tensor
@@ -104,6 +105,12 @@ class Run(Protocol):
     ) -> None:
         """Classifiers call this after every update. At fixed steps, equally many in every arm, it predicts the
         validation images, logs the primary metric, and keeps `state()` if that is the best so far."""
+        ...
+
+    def score(self, predict: Callable[[torch.Tensor], torch.Tensor]) -> float | None:
+        """For a fit that chooses among settings of its own: the primary metric of the probabilities [N,K] that
+        `predict` returns for the validation images, normalised, with the sign at which higher is better. None if there
+        are no validation images. Nothing is logged or kept."""
         ...
 
     def selected(self) -> Any | None:

@@ -212,11 +212,16 @@ class ClassifierSpec(PluginSpec):
     `trains=False` states that `fit` trains nothing. Of the options that all classifiers share, such a classifier takes
     only those that its own model declares; the harness uses the defaults of the others. `derives` is as for a
     generator.
+
+    `auxiliary(options, classes)` names the auxiliary tasks that a fit learns beside the classes: tasks of the data set
+    (`DatasetDescription.aux_labels`), or attributes whose values are used as labels. Their soft targets are then in
+    `Batch.aux`, by name. It may raise UserError if the options do not fit the classes.
     """
 
     label_option: str | None = None
     trains: bool = True
     derives: str | None = None
+    auxiliary: Callable[[Any, Sequence[str]], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

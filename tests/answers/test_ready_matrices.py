@@ -14,8 +14,8 @@ FILES = sorted(FOLDER.glob("[0-9]*.yaml"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_ready_matrix_asks_its_question_with_every_preset(path):
     plugins = Plugins(builtins_only=True)
-    for preset in (None, "smoke", "ham10000"):
-        matrix = load_matrix(path, plugins, preset=preset)
+    for presets in ((), ("smoke",), ("ham10000",), ("ham10000", "smoke")):
+        matrix = load_matrix(path, plugins, presets=presets)
         assert matrix.compare.questions == (int(path.stem[:2]),)
 
 

@@ -11,7 +11,7 @@ from derm_bench.errors import UserError
 from derm_bench.rundir.planned import RunStages, ScoreStage
 from derm_bench.rundir.selection import Selection, refuse_loss
 
-PRESETS = {"smoke": {"budget.updates": 6}, "a/b: c": {"budget.updates": 7}}
+PRESETS = {"smoke": {"budget.updates": 6}, "large": {"seeds": [5]}, "a/b: c": {"budget.updates": 7}}
 FLIPPED = {"name": "flipped", "augment": ["hflip"]}
 SMALL = {"seeds": [0], "strategies": ["real-only"], "presets": PRESETS}
 
@@ -42,12 +42,31 @@ def test_a_preset_has_a_folder_of_its_own_and_leaves_the_whole_table_alone(
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["toy", "toy@smoke"]
 
 
+def test_presets_are_combined_by_every_command_that_takes_them(in_process, write_matrix, tmp_path):
+    matrix, flags = write_matrix(**SMALL), ("--preset", "smoke", "--preset", "large")
+    planned = json.loads(in_process("plan", matrix, *flags, "--json").out)
+    assert planned["run_dir"] == "runs/toy@smoke,large"
+    assert in_process("run", matrix, *flags).code == 0
+    assert (
+        json.loads((tmp_path / "runs/toy@smoke,large/manifest.json").read_text())["selection"]
+        == "smoke,large"
+    )
+    (row,) = read_csv(tmp_path / "runs/toy@smoke,large/results.csv")
+    assert (row["updates"], row["seed"]) == ("6", "5")
+    stages = json.loads(in_process("explain", matrix, "*/5", *flags, "--json").out)["stages"]
+    assert {stage["status"] for stage in stages} == {"hit"}
+    assert in_process("data", "audit", matrix, *flags).code == 0
+    assert in_process("plan", matrix, "--preset", "smoke", "--preset", "larg").code == 2
+
+
 @pytest.mark.parametrize(
     ("flags", "begins"),
     [
         (["--only", "strategy=real*,seed=0"], "toy@strategy=real_,seed=0-"),
         (["--set", "classifiers.0.lr=0.5"], "toy@lr=0.5-"),
         (["--preset", "smoke", "--set", "seeds.0=3"], "toy@smoke,seeds.0=3-"),
+        (["--preset", "smoke", "--preset", "large"], "toy@smoke,large"),
+        (["--preset", "smoke", "--preset", "a/b: c"], "toy@smoke,a_b__c-"),
         (["--preset", "a/b: c"], "toy@a_b__c-"),
         (["--set", "dataset={name: toy-blobs, size: 8, images: 120}"], "toy@dataset=_name__toy-blobs"),
     ],
@@ -63,21 +82,27 @@ def test_the_folder_of_a_selection_can_be_read_and_goes_on(in_process, write_mat
 def test_names_of_selections_differ_and_are_bounded():
     selections = [
         Selection(),
-        Selection("smoke"),
-        Selection(""),  # a preset whose name is empty is not the whole matrix
-        Selection("", only=("seed=0",)),
+        Selection(("smoke",)),
+        Selection(("",)),  # a preset whose name is empty is not the whole matrix
+        Selection(("",), only=("seed=0",)),
         Selection(only=("seed=0",)),
         Selection(sets=("seed=0",)),
         Selection(only=("seed=0,strategy=a",)),
         Selection(only=("seed=0", "strategy=a")),
         Selection(sets=("a=1", "a=2")),
         Selection(sets=("a=2", "a=1")),
-        Selection("x" * 300),
-        Selection("x" * 301),
-        Selection("é" * 300),
-        Selection(".."),
-        Selection("a b"),
-        Selection("a_b"),
+        Selection(("x" * 300,)),
+        Selection(("x" * 301,)),
+        Selection(("é" * 300,)),
+        Selection(("..",)),
+        Selection(("a b",)),
+        Selection(("a_b",)),
+        Selection(("paper", "smoke")),
+        Selection(("smoke", "paper")),
+        Selection(("paper,smoke",)),
+        Selection(("paper", "")),
+        Selection(("paper", "smoke"), sets=("seed=0",)),
+        Selection(("smoke", "paper"), sets=("seed=0",)),
         Selection(sets=("datasets.0.root=/home/me/ham",)),
         Selection(sets=("datasets.0.root=/home/you/ham",)),
     ]
@@ -86,7 +111,7 @@ def test_names_of_selections_differ_and_are_bounded():
     assert all(len(one.folder("m" * 200).encode()) <= 255 for one in selections)
     assert not any("/" in name or "home" in name for name in names), "no path of this machine"
     assert Selection(only=("a=1", "b=2")).name == Selection(only=("b=2", "a=1", "a=1")).name
-    assert names[:2] == ["", "smoke"]
+    assert names[:2] == ["", "smoke"] and Selection(("paper", "smoke")).name == "paper,smoke"
 
 
 def test_with_out_what_another_selection_has_finished_is_not_overwritten(in_process, write_matrix, tmp_path):

@@ -10,9 +10,11 @@ from collections import defaultdict
 import pytest
 from tests.datasets.trees import TREES
 
+from derm_bench.dataset_parts import create_dataset
 from derm_bench.errors import UserError
 from derm_bench.matrix.model import DatasetEntry
-from derm_bench.specs import RawImage, Task, create
+from derm_bench.plugins import Plugins
+from derm_bench.specs import RawImage, Task
 from derm_bench_plugins.datasets import specs
 
 SPECS = {spec.name: spec for spec in specs()}
@@ -24,7 +26,7 @@ NAMES = [name for name, _ in FIRST]
 def opened(name, options):
     spec = SPECS[name]
     chosen = spec.options(**options)
-    return create(spec, chosen, Task((), 16)), chosen
+    return create_dataset(spec, chosen, Task((), 16), Plugins(builtins_only=True)), chosen
 
 
 def described(name, options):

@@ -22,9 +22,6 @@ NEXT = {
     "stylegan2-hierarchy",
     "sl-stylegan",
     "sla-stylegan",
-    "aagan",
-    "ab-mtedeep",
-    "epolstm-pdl",
 }
 
 

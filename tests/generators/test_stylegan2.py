@@ -226,6 +226,26 @@ def test_penalties_are_updates_of_their_own_at_their_intervals():
     ]
 
 
+def test_losses_and_penalties_of_bf16_are_those_of_float32_within_stated_bounds():
+    """Over the first ten updates of networks of 16 to 32 channels, penalties included: losses differ by at most
+    5% (of 1 where they are smaller), and penalties, which are squares of gradients, by at most 20%."""
+    found = {}
+
+    class Logged(StageRun):
+        def log(self, step, **values):
+            found.setdefault(self.precision, []).append({k: float(v) for k, v in values.items()})
+            super().log(step, **values)
+
+    for precision in ("fp32", "bf16"):
+        gan = tiny(base=256, widest=32, z_dim=16, w_dim=16, r1_every=3, path_every=2)
+        gan.fit(train_set(16), Logged(seed=0, budget=10, device="cpu", precision=precision))
+    for exact, rounded in zip(found["fp32"], found["bf16"], strict=True):
+        for name in ("loss_g", "loss_d"):
+            assert rounded[name] == pytest.approx(exact[name], rel=0.05, abs=0.05), name
+        for name in exact.keys() & {"r1", "path"}:
+            assert rounded[name] == pytest.approx(exact[name], rel=0.2), name
+
+
 def fitted(folder, die_at=None):
     gan = tiny(options=Stylegan2AdaOptions, ada_kimg=0.1, ada_every=2, ada_target=-1.0)
     run = StageRun(

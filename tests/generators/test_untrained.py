@@ -12,7 +12,7 @@ from derm_bench.specs import Budget
 FOUND = Plugins(builtins_only=True)
 UNTRAINED = {
     *("duplicate", "blur", "bottleneck", "shuffled-label", "more-real", "noise"),
-    *("lesion-paste", "folder", "command", "graded", "stylegan2-hierarchy"),
+    *("aagan", "lesion-paste", "folder", "command", "graded", "stylegan2-hierarchy"),
 }
 
 

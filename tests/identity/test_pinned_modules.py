@@ -59,6 +59,7 @@ REASONS = {
     "fidelity.copies": "distances of pixels",
     "fidelity.memorization": "the formulas and the test of the screen",
     "fidelity.screened": "how many images are needed, and when a fit is flagged",
+    "stages.auxiliary": "labels of auxiliary tasks, and which synthetic images have them",
     "stages.fidelity": "how the metrics of a stage are made",
     "rundir.pairs": "tests of pairs of models",
     "rundir.accuracy_scores": "ratios of accuracies on samples and on real images",
@@ -204,8 +205,8 @@ OF_KINDS = {
         images
     """,
     "fit": """
-        images protocols run seeds splits stage_names stages.decoded stages.extra stages.required stages.seen
-        stages.synthetic stages.weights training.augment training.checkpoints training.curves training.feed
+        images protocols run seeds splits stage_names stages.auxiliary stages.decoded stages.extra stages.required
+        stages.seen stages.synthetic stages.weights training.augment training.checkpoints training.curves training.feed
         training.pixels training.resize training.seeding training.selection training.stage_run training.updates
     """,
     "health": """
@@ -239,16 +240,16 @@ OF_KINDS = {
         stages.decoded stages.weights training.resize
     """,
     "train": """
-        images protocols run scoring.predictions seeds splits stage_names stages.decoded stages.required
-        stages.selecting stages.start stages.synthetic stages.weights training.augment training.checkpoints
-        training.curves training.feed training.pixels training.resize training.seeding training.selection
-        training.stage_run training.updates training.weights
+        images protocols run scoring.predictions seeds splits stage_names stages.auxiliary stages.decoded
+        stages.required stages.selecting stages.start stages.synthetic stages.weights training.augment
+        training.checkpoints training.curves training.feed training.pixels training.resize training.seeding
+        training.selection training.stage_run training.updates training.weights
     """,
     "evaluate": """
         images protocols scoring.classification scoring.confusion_matrix scoring.names
         scoring.operating_points scoring.predictions scoring.probabilities scoring.ranking splits
-        stage_names stages.decoded stages.required stages.synthetic stages.tested stages.weights training.pixels
-        training.resize
+        stage_names stages.auxiliary stages.decoded stages.required stages.synthetic stages.tested stages.weights
+        training.pixels training.resize
     """,
     "grids": """
         filenames images report.samples rundir.sheet_index stage_names

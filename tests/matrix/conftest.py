@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,10 +152,10 @@ def plugins() -> ToyPlugins:
 
 @pytest.fixture
 def load(tmp_path: Path, plugins: ToyPlugins):
-    def load(text: str, *sets: str, preset: str | None = None) -> Matrix:
+    def load(text: str, *sets: str, presets: Sequence[str] = ()) -> Matrix:
         file = tmp_path / "matrix.yaml"
         file.write_text(text, encoding="utf-8")
-        return load_matrix(file, plugins, sets=sets, preset=preset)
+        return load_matrix(file, plugins, sets=sets, presets=presets)
 
     return load
 
@@ -163,9 +164,9 @@ def load(tmp_path: Path, plugins: ToyPlugins):
 def refused(load):
     """The message with which a matrix is refused."""
 
-    def refused(text: str, *sets: str, preset: str | None = None) -> str:
+    def refused(text: str, *sets: str, presets: Sequence[str] = ()) -> str:
         with pytest.raises(UserError) as caught:
-            load(text, *sets, preset=preset)
+            load(text, *sets, presets=presets)
         return str(caught.value)
 
     return refused

@@ -35,6 +35,9 @@ classifiers:
             8,
             ["strategies.1.generator.budget.epoch", "did you mean 'epochs'?"],
         ),
+        ("base: 64", "preset: []", 8, ["strategies.1.generator.preset", "'dcgan' has no preset []"]),
+        ("base: 64", "preset: {a: 1}", 8, ["strategies.1.generator.preset", "has no preset"]),
+        ("base: 64", "preset: tinny", 8, ["strategies.1.generator.preset", "no preset 'tinny'"]),
         ("{balance: true}", "{balance: true, ratio: 1}", 9, ["strategies.1.synthetic", "exactly one of"]),
         ("{balance: true}", "{}", 9, ["exactly one of balance, ratio, per_class, total"]),
         ("{balance: true}", "{balance: false}", 9, ["strategies.1.synthetic.balance"]),
@@ -166,12 +169,13 @@ def test_a_value_from_set_is_not_blamed_on_a_line_of_the_file(refused):
 
 def test_a_value_from_a_preset_is_found_in_the_preset(refused):
     text = GOOD + 'presets:\n  smoke:\n    "datasets.*.n": 0\n'
-    assert "matrix.yaml:14: datasets.0.n" in refused(text, preset="smoke")
+    assert "matrix.yaml:14: datasets.0.n" in refused(text, presets=["smoke"])
 
 
 def test_an_unknown_preset_is_refused(refused):
-    assert "did you mean 'smoke'?" in refused(GOOD + "presets: {smoke: {}}\n", preset="smok")
-    assert "has no presets" in refused(GOOD, preset="smoke")
+    assert "did you mean 'smoke'?" in refused(GOOD + "presets: {smoke: {}}\n", presets=["smok"])
+    assert "has no presets" in refused(GOOD, presets=["smoke"])
+    assert "did you mean 'smoke'?" in refused(GOOD + "presets: {smoke: {}}\n", presets=["smoke", "smok"])
 
 
 def test_kfold_takes_only_its_folds(refused):

@@ -49,10 +49,27 @@ def test_the_contracts_example_loads(load, tmp_path):
 
 
 def test_a_preset_changes_what_is_there_and_skips_the_rest(load):
-    matrix = load(WHOLE, preset="smoke")
+    matrix = load(WHOLE, presets=["smoke"])
     assert matrix.budget.updates == 20 and matrix.datasets[0].limit.per_class == 24
     assert matrix.strategies[0].generator is None
     assert matrix.strategies[3].generator.options.budget == Budget(updates=20)
+
+
+def test_presets_are_applied_in_order(load):
+    text = SMALL + "presets: {big: {budget.updates: 9, seeds: [4]}, small: {budget.updates: 2}}\n"
+    for presets, updates in ((["big", "small"], 2), (["small", "big"], 9)):
+        matrix = load(text, presets=presets)
+        assert matrix.budget == Budget(updates=updates) and matrix.seeds.together == (4,)
+    assert load(text, "budget.updates=7", presets=["big", "small"]).budget.updates == 7
+
+
+def test_a_later_preset_changes_what_an_earlier_one_brought(load):
+    text = (
+        SMALL
+        + "presets: {gan: {strategies.0: {name: late, generator: dcgan}}, narrow: {strategies.*.generator.base: 8}}\n"
+    )
+    assert load(text, presets=["gan", "narrow"]).strategies[0].generator.options.base == 8
+    assert load(text, presets=["narrow", "gan"]).strategies[0].generator.options.base != 8
 
 
 def test_short_spellings_and_defaults(load):

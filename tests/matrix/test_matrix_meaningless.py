@@ -119,7 +119,7 @@ def test_what_is_excluded_exists(refused, entry, said):
 
 def test_a_preset_with_fewer_seeds_leaves_an_exclusion_without_effect(load):
     text = f"{GOOD}seeds: [0, 1]\nexclude: [{{strategy: gan, seed: 1}}]\npresets: {{smoke: {{seeds: [0]}}}}\n"
-    assert load(text, preset="smoke").seeds.together == (0,)
+    assert load(text, presets=["smoke"]).seeds.together == (0,)
 
 
 def test_an_included_fold_exists(refused):

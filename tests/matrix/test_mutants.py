@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def _small(matrix: dict[str, Any]) -> dict[str, Any]:
 
 
 MATRICES = [_small(yaml.safe_load(path.read_text())) for path in SHIPPED]
+# Those of the papers render their images too. They take longer to plan: tests/matrix/test_papers.py plans them.
+PAPERS = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "benchmarks/papers").glob("*.yaml"))]
 
 
 def _written(matrix: Any) -> str:
@@ -100,9 +103,9 @@ def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @st.composite
-def mutants(draw: st.DrawFn) -> str:
+def mutants(draw: st.DrawFn, matrices: Sequence[dict[str, Any]] = MATRICES) -> str:
     """The text of a shipped matrix with one to three values replaced, removed, copied elsewhere or added."""
-    matrix = copy.deepcopy(draw(st.sampled_from(MATRICES)))
+    matrix = copy.deepcopy(draw(st.sampled_from(matrices)))
     for _ in range(draw(st.integers(1, 3))):
         places = _places(matrix)[1:]
         if not places:
@@ -181,7 +184,7 @@ def test_a_mutant_is_planned_or_refused_in_words(outcome, text):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @settings(max_examples=10_000, **COMMON)
-@given(mutants())
+@given(mutants([*MATRICES, *PAPERS]))
 def test_ten_thousand_mutants_are_planned_or_refused_in_words(outcome, text):
     assert _is_short(outcome(text))
 

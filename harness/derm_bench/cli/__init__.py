@@ -26,9 +26,17 @@ COMMANDS = {
         "derm_bench.cli.answer:answer",
         "Answer the questions that a finished run settles, or say what would be needed.",
     ),
+    "reproduce": (
+        "derm_bench.cli.reproduce:reproduce",
+        "Run the matrix of a paper, and show published values beside measured ones.",
+    ),
     "verify": (
         "derm_bench.cli.verify:verify_command",
         "Check the digests of a run directory, and compute its scores again.",
+    ),
+    "leaderboard": (
+        "derm_bench.cli.leaderboard:leaderboard",
+        "Add runs to a board; build, verify, merge and publish boards.",
     ),
     "explain": (
         "derm_bench.cli.explain:explain",

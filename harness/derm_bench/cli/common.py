@@ -57,7 +57,13 @@ def selection_options(command: Command) -> Command:
     for option in reversed(
         [
             click.argument("matrix", type=click.Path(path_type=Path)),
-            click.option("--preset", default=None, help="Apply a preset of the matrix."),
+            click.option(
+                "--preset",
+                "presets",
+                multiple=True,
+                metavar="NAME",
+                help="Apply a preset of the matrix. Repeat to apply several, one after the other.",
+            ),
             click.option(
                 "--set",
                 "sets",
@@ -128,7 +134,7 @@ def plan_request(
     flags: dict[str, bool],
     matrix: Path,
     *,
-    preset: str | None,
+    presets: Sequence[str],
     sets: Sequence[str],
     only: Sequence[str],
     device: str,
@@ -145,7 +151,7 @@ def plan_request(
     opened.check()
     asked = [] if executor is None else [f"executor={json.dumps({'name': executor})}"]
     asked += [f"executor.{option}" for option in executor_options]
-    loaded = load_matrix(matrix, plugins, preset=preset, sets=[*sets, *asked])
+    loaded = load_matrix(matrix, plugins, presets=presets, sets=[*sets, *asked])
     chosen = select_cells(cells(loaded, plugins), only)
     preflight(loaded, plugins, chosen)
     machine = machine_of(loaded, plugins, device)
@@ -153,7 +159,7 @@ def plan_request(
         measure_once(machine.device, machine.threads)
         machine = machine_of(loaded, plugins, device)
     plan = make_plan(loaded, chosen, plugins, machine)
-    return Request(loaded, plugins, plan, opened, Selection(preset, tuple(sets), tuple(only)))
+    return Request(loaded, plugins, plan, opened, Selection(tuple(presets), tuple(sets), tuple(only)))
 
 
 def machine_of(matrix: Matrix, plugins: Plugins, device: str) -> Machine:

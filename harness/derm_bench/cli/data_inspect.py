@@ -13,7 +13,7 @@ from rich.table import Table
 
 from derm_bench.cli.common import find_plugins, option_values, plugin_option
 from derm_bench.errors import UserError
-from derm_bench.inspection.inspection import Inspection, entry_of, inspect_entry
+from derm_bench.inspection.inspection import Inspection, entry_of, inspect_entry, template_of
 from derm_bench.inspection.recognition import Reader, reader_of
 from derm_bench.inspection.samples import (
     CLASSES_IN_TERMINAL,
@@ -50,6 +50,13 @@ CLASSES_SHOWN, NOTES_NAMES = 40, 4
     type=click.Path(path_type=Path),
     help="Write a PNG with some images of each class.",
 )
+@click.option(
+    "--template",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the table that a person has to fill in for this data set (alopecia: severities), and nothing else. "
+    "No file is written over.",
+)
 @click.option("--dataset", metavar="NAME", help="Read the folder as this data set.")
 @click.option(
     "--set",
@@ -66,6 +73,7 @@ def inspect(
     place: Path,
     matrix: Path | None,
     sheet: Path | None,
+    template: Path | None,
     dataset: str | None,
     sets: tuple[str, ...],
     as_json: bool,
@@ -79,6 +87,10 @@ def inspect(
     """
     plugins, reader = find_plugins(flags, plugin_files), None
     is_matrix = place.suffix.lower() in MATRIX_SUFFIXES and not place.is_dir()
+    if template is not None:
+        if is_matrix:
+            raise UserError("--template is for folders; this is a matrix", file=place)
+        return _write_template(place, plugins, dataset, sets, template)
     if is_matrix:
         if matrix or dataset or sets:
             raise UserError("--write, --dataset and --set are for folders; this is a matrix", file=place)
@@ -108,20 +120,44 @@ def _write_sheets(found: Sequence[Inspection], sheet: Path) -> None:
         write_sheet(samples_of(one, PER_CLASS, MOST_CLASSES), counts, one.name, file)
 
 
+def _write_template(
+    place: Path, plugins: Plugins, name: str | None, sets: tuple[str, ...], file: Path
+) -> int:
+    """Writes the table to fill in of the data set that reads a folder. Raises UserError if the file exists."""
+    reader = _reader(place, plugins, name, sets)
+    text = template_of(entry_of(reader), reader.spec, plugins)
+    try:
+        with file.open("x", encoding="utf-8", newline="") as out:
+            out.write(text)
+    except FileExistsError:
+        raise UserError(
+            f"{file} exists and is not written over", hint="give --template another name"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror or error}") from error
+    say(f"wrote {file}; fill in the rows ({text.count(chr(10)) - 1})")
+    return 0
+
+
 def _of_place(
     place: Path, plugins: Plugins, name: str | None, sets: tuple[str, ...]
 ) -> tuple[Inspection, Reader]:
     """The data set that reads a folder, or a file that holds images. Raises UserError if there is none."""
     place = place.expanduser().absolute()
-    if not place.exists():
-        raise UserError(f"{place} does not exist", hint="give a folder of images, or a matrix (.yaml)")
-    reader = reader_of(place, plugins, name, option_values(sets))
+    reader = _reader(place, plugins, name, sets)
     say(f"read as {reader.name}: {reader.reason}", err=True)
     if reader.others:
         say(f"`--dataset` can read it as {listed(reader.others)}, too", err=True)
     found = inspect_entry(entry_of(reader), reader.spec, plugins)
     found.facts.update({"root": str(place), "reason": reader.reason, "others": list(reader.others)})
     return found, reader
+
+
+def _reader(place: Path, plugins: Plugins, name: str | None, sets: tuple[str, ...]) -> Reader:
+    place = place.expanduser().absolute()
+    if not place.exists():
+        raise UserError(f"{place} does not exist", hint="give a folder of images, or a matrix (.yaml)")
+    return reader_of(place, plugins, name, option_values(sets))
 
 
 def _of_matrix(entry: Any, plugins: Plugins) -> Inspection:

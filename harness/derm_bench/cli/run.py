@@ -75,7 +75,7 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
     request = plan_request(
         flags,
         matrix,
-        preset=options["preset"],
+        presets=options["presets"],
         sets=options["sets"],
         only=options["only"],
         device=options["device"],

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from derm_bench.dataset_parts import create_dataset
 from derm_bench.errors import UserError
 from derm_bench.inspection.files import file_facts
 from derm_bench.inspection.recognition import Reader
-from derm_bench.lazy import create
 from derm_bench.matrix.model import DatasetEntry, Split
 from derm_bench.plan.refusals import refuse_taken
 from derm_bench.plan.split import plan_split, select
@@ -39,7 +39,7 @@ class Inspection:
 def inspect_entry(entry: DatasetEntry, spec: DatasetSpec, plugins: Plugins) -> Inspection:
     """Describe a data set of a matrix, without reading pixels. Raises UserError if it cannot be described."""
     with blaming(spec, plugins, "create(options, task)"):
-        dataset = create(spec, entry.options, Task((), SIDE))
+        dataset = create_dataset(spec, entry.options, Task((), SIDE), plugins)
     with blaming(spec, plugins, "describe(options)"):
         found = dataset.describe(entry.options)
     paths: Mapping[str, Any] = {}
@@ -69,6 +69,19 @@ def inspect_entry(entry: DatasetEntry, spec: DatasetSpec, plugins: Plugins) -> I
         "problems": [*_problems(found, entry, classes), *_problems_of_files(files)],
     }
     return Inspection(entry.name, dataset, found, facts)
+
+
+def template_of(entry: DatasetEntry, spec: DatasetSpec, plugins: Plugins) -> str:
+    """The table to fill in that a data set makes by its method `template(options)`. Raises UserError if it has none."""
+    with blaming(spec, plugins, "create(options, task)"):
+        dataset = create_dataset(spec, entry.options, Task((), SIDE), plugins)
+    if (ask := getattr(dataset, "template", None)) is None:
+        raise UserError(
+            f"the data set '{entry.name}' needs no labels from a person, so there is no table to fill in",
+            hint="`alopecia` is one that does; --dataset NAME reads the folder with it",
+        )
+    with blaming(spec, plugins, "template(options)"):
+        return str(ask(entry.options))
 
 
 def _classes(found: DatasetDescription) -> dict[str, dict[str, int]]:

@@ -106,11 +106,12 @@ class EntryReader(ABC):
         """The validated options: `values` override the plugin's `preset`. None after a reported error."""
         preset: Mapping[str, Any] = {}
         if isinstance(raw, dict) and raw.get("preset") is not None:
-            if raw["preset"] not in spec.presets:
-                hint = did_you_mean(str(raw["preset"]), spec.presets) if spec.presets else "it has no presets"
-                self.report(where.child("preset"), f"'{spec.name}' has no preset '{raw['preset']}'", hint)
+            name = raw["preset"]
+            if not isinstance(name, str) or name not in spec.presets:
+                hint = did_you_mean(str(name), spec.presets) if spec.presets else "it has no presets"
+                self.report(where.child("preset"), f"'{spec.name}' has no preset {name!r}", hint)
                 return None
-            preset = spec.presets[raw["preset"]]
+            preset = spec.presets[name]
         fields = option_fields(spec)
         known = len(self.errors)
         merged = {

@@ -49,9 +49,10 @@ FILTER = "dermagan-cnn"
 
 
 def load_matrix(
-    file: Path, plugins: PluginLookup, *, preset: str | None = None, sets: Sequence[str] = ()
+    file: Path, plugins: PluginLookup, *, presets: Sequence[str] = (), sets: Sequence[str] = ()
 ) -> Matrix:
-    """Reads and resolves a matrix. `sets` are `PATH=VALUE` strings, applied after `preset` and before sweeps.
+    """Reads and resolves a matrix. `presets` are applied in order; `sets` are `PATH=VALUE` strings, applied after
+    them and before sweeps.
 
     Raises UserError, or UserErrors with all errors in the order of the file.
     """
@@ -62,7 +63,7 @@ def load_matrix(
         raise UserError("a matrix is a map with datasets, strategies and classifiers", file=file, line=1)
     raw: dict[str, Any] = {key: value for key, value in document.data.items() if key != "presets"}
     expand_short_forms(raw, locations)
-    if preset is not None:
+    for preset in presets:
         apply_preset(raw, preset, document.data.get("presets"), plugins, locations)
     for expression in sets:
         apply_set(raw, expression, plugins, locations)

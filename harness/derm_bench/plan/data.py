@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -40,6 +41,9 @@ class DataPlanner:
         self._views: dict[tuple[str, int, float], p.View] = {}
         # The licence of each data set.
         self.licences: dict[str, str] = {}
+        # The values of the auxiliary tasks and attributes of a data set, by name.
+        self._columns: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self._tasks: dict[str, tuple[str, ...]] = {}
         # The group of each image of a data set, where the data set knows it.
         self.known_groups: dict[str, Mapping[str, str]] = {}
 
@@ -96,8 +100,18 @@ class DataPlanner:
             self.plan.terms[label] = {"licence": description.licence, "citation": description.citation}
             self.plan.notes[label] = [note for note in description.notes if not note.warns]
             self.plan.warnings += [f"{label}: {note.sentence()}" for note in description.notes if note.warns]
+            self._columns[label] = {
+                name: dict(zip(description.ids, column, strict=False))
+                for name, column in {**description.attributes, **description.aux_labels}.items()
+            }
+            self._tasks[label] = tuple(description.aux_labels)
             self._selections[label] = chosen
         return self._selections[label]
+
+    def columns(self, label: str) -> Mapping[str, Mapping[str, Any]]:
+        """The values of each auxiliary task and attribute of a data set, by name and then by id."""
+        self.selection(label)
+        return self._columns[label]
 
     def split(self, label: str, seed: int) -> PlannedSplit:
         """The split of a data set under a split seed. Its CSV is added to the data of the plan."""
@@ -185,9 +199,20 @@ class DataPlanner:
             rows = zip(selection.ids, selection.groups, selection.labels, strict=True)
             listed = (ListedImage(name, group, label, digests[name]) for name, group, label in rows)
             images = self.keep(write_list(listed))
-            params = p.Decode(**self.reading(label), images=images, unreadable=entry.clean.unreadable)
+            params = p.Decode(
+                **self.reading(label),
+                images=images,
+                unreadable=entry.clean.unreadable,
+                aux_labels=self._aux_labels(label),
+            )
             self.plan.decodes[label] = self.book.enter("decode", params, self.reader(label))
         return self.plan.decodes[label]
+
+    def _aux_labels(self, label: str) -> str | None:
+        """The digest of the labels of the auxiliary tasks that the description of a data set has, if it has any."""
+        ids, columns = self.selection(label).ids, self.columns(label)
+        labels = {task: [columns[task][name] for name in ids] for task in self._tasks[label]}
+        return hashlib.sha256(json.dumps(labels).encode()).hexdigest() if labels else None
 
     def reading(self, label: str) -> dict[str, Any]:
         """The parameters of a stage that reads images of a data set and preprocesses them. They hold the digests of

@@ -12,6 +12,7 @@ from derm_bench.errors import UserError
 from derm_bench.matrix.model import Cell, ClassifierEntry, GeneratorUse, Init, Matrix, StrategyEntry
 from derm_bench.matrix.required_plugins import FROM, Kind, Required, Use, required_of
 from derm_bench.options import Budget, ClassifierUse
+from derm_bench.plan.auxiliary import AuxiliaryTasks
 from derm_bench.plan.book import StageBook
 from derm_bench.plan.data import DataPlanner
 from derm_bench.plan.extra_data import ExtraData
@@ -42,7 +43,7 @@ class Networks:
     ) -> None:
         self.matrix, self.book, self.data = matrix, book, data
         self.fits, self.trainings = fits, trainings
-        self.extra = ExtraData(matrix, data)
+        self.extra, self.auxiliary = ExtraData(matrix, data), AuxiliaryTasks(matrix, data)
         self._required: dict[tuple[str, int], tuple[Use, dict[str, Required]]] = {}
         # (data set, split) of a cell and of its `init`, if training the latter uses no held-out image of the former.
         self._unseen: set[tuple[str, int, str, int]] = set()
@@ -84,7 +85,8 @@ class Networks:
         on = setting.on or PLAIN
         needs = self._needs("classifier", use, Setting(setting.cell, setting.at, on))
         init = self._init(use, use.init, setting) if use.init is not None else None
-        return self.trainings.train(use, setting.cell, on, needs, init, budget)
+        auxiliary = self.auxiliary.of(use, setting.cell, on.reads, setting.at, required=on.needs_auxiliary)
+        return self.trainings.train(use, setting.cell, on, needs, init, budget, auxiliary)
 
     def _init(self, use: ClassifierEntry | ClassifierUse, init: Init, setting: Setting) -> str:
         """The training on real images of another data set whose network initialises this one."""
@@ -102,7 +104,7 @@ class Networks:
             )
             self._refuse_seen(setting.cell, cell, at)
         first = use.model_copy(update={"init": None})
-        where = Setting(cell, (*setting.at, "init"), TrainingSet(f"{label} for init"))
+        where = Setting(cell, (*setting.at, "init"), TrainingSet(f"{label} for init", needs_auxiliary=False))
         return self.train(first, where, init.budget)
 
     def _refuse_seen(self, cell: Cell, first: Cell, at: KeyPath) -> None:

@@ -44,10 +44,11 @@ class Reading:
 @dataclass(kw_only=True, slots=True)
 class Decode(Reading):
     """`images`: the digest of the lines `id, group, label, content digest`; `unreadable`: the largest allowed share of
-    unreadable images."""
+    unreadable images; `aux_labels`: the digest of the labels of auxiliary tasks, None without such tasks."""
 
     images: str
     unreadable: float
+    aux_labels: str | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -236,7 +237,9 @@ class TrainingFeatures(View):
 @dataclass(kw_only=True, slots=True)
 class Train(View):
     """The training of a classifier. `updates`: the budget in updates; `augment`: transforms; `primary`: the metric that
-    selects on validation, as `{name, higher_is_better, function or metric}`; `reads`: train or reserve."""
+    selects on validation, as `{name, higher_is_better, function or metric}`; `reads`: train or reserve; `auxiliary`:
+    the auxiliary tasks that the classifier asks for, `{name: {classes, labels}}`, where `labels` is the digest of a
+    JSON map from id to the index of a class."""
 
     classifier: str
     options: Json
@@ -249,6 +252,7 @@ class Train(View):
     primary: Json
     seed: int
     reads: str = "train"
+    auxiliary: Json = field(default_factory=dict)
     requires: Json = field(default_factory=dict)
     depends_on: Any = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from derm_bench.matrix.model import Cell, ClassifierEntry, Matrix
 from derm_bench.options import Budget, ClassifierUse, TransformUse
@@ -22,7 +22,8 @@ from derm_bench.stage_names import SYNTHETIC
 @dataclass(frozen=True)
 class TrainingSet:
     """The data of a training: real images, images of sample stages, and augmentation. The default is real training
-    images alone. `title` is its name in the titles of stages."""
+    images alone. `title` is its name in the titles of stages; without `needs_auxiliary`, auxiliary tasks that the data
+    set lacks are left out."""
 
     title: str = "real images"
     augment: tuple[TransformUse, ...] = ()
@@ -32,6 +33,7 @@ class TrainingSet:
     val: str = "real"
     samples: Mapping[str, str] = field(default_factory=dict)
     reads: str = "train"
+    needs_auxiliary: bool = True
 
 
 PLAIN = TrainingSet()
@@ -61,8 +63,10 @@ class Trainings:
         needs: Needs,
         init: str | None = None,
         budget: Budget | None = None,
+        auxiliary: Mapping[str, Any] | None = None,
     ) -> str:
-        """The stage that trains a classifier on a training set; `init` is the training that initialises its network."""
+        """The stage that trains a classifier on a training set; `init` is the training that initialises its network,
+        `auxiliary` are the auxiliary tasks."""
         hashed, local, _ = self.book.hashed(use.options)
         budget = budget or self.matrix.budget
         primary = self.primary.among(self.data.split(cell.dataset, cell.split_seed).classes)
@@ -79,6 +83,7 @@ class Trainings:
             primary=primary.params,
             seed=derive_seed("train", cell.classifier_seed),
             reads=on.reads,
+            auxiliary=dict(auxiliary or {}),
             requires=needs.params,
             depends_on=self.book.depends_on("classifier", use.name, use.options),
         )

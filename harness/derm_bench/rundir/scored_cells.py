@@ -50,6 +50,16 @@ class AllPredictions:
         """Whether there are test predictions of a cell."""
         return (cell, "test", test_set) in self._rows
 
+    @property
+    def places(self) -> list[Place]:
+        """All places that have predictions."""
+        return [(str(cell), str(split), str(test_set)) for cell, split, test_set in self._rows]
+
+    def predicted(self, place: Place) -> list[str]:
+        """The predicted class of each image at a place, as the file states it; empty if there are none."""
+        rows = self._rows.get(place)
+        return [] if rows is None else self._frame["predicted"].iloc[rows].astype(str).tolist()
+
     def images(self, place: Place) -> list[tuple[str, str]] | None:
         """The id and label of each predicted image at a place; None if there are none."""
         rows = self._rows.get(place)
@@ -100,7 +110,7 @@ def _read(descriptor: int) -> tuple[pd.DataFrame, list[str]]:
     with os.fdopen(descriptor, "rb", closefd=False) as source:
         file = pq.ParquetFile(source)
         classes = classes_in(file)
-        texts = ["cell", "split", "test_set", "image_id", "label", "group"]
+        texts = ["cell", "split", "test_set", "image_id", "label", "predicted", "group"]
         known = [name for name in ATTRIBUTES if name in file.schema_arrow.names]
         table = file.read(columns=[*texts, *(f"p_{name}" for name in classes), *known])
     columns = {name: table.column(name).cast(pa.string()).dictionary_encode() for name in texts}

@@ -19,7 +19,7 @@ READABLE_BYTES = 40
 class Selection:
     """The flags that select from a matrix or change it: `--preset`, `--set` and `--only`, as they were written."""
 
-    preset: str | None = None
+    presets: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
@@ -27,17 +27,18 @@ class Selection:
     def name(self) -> str:
         """The name of the selection in folders and manifests; empty for the whole matrix as it is written.
 
-        A preset alone has its own name. Other selections have the shortened flags and eight digits of a digest of the
-        whole ones, so that different selections have different names: `smoke,lr=0.5-1f2e3d4c`.
+        A preset alone has its own name, and several have theirs in the order in which they are applied: `paper,smoke`.
+        Other selections have the shortened flags and eight digits of a digest of the whole ones, so that different
+        selections have different names: `smoke,lr=0.5-1f2e3d4c`.
         """
         chosen = sorted(set(self.only))
-        words = [*([self.preset] if self.preset is not None else []), *map(_short, self.sets), *chosen]
-        readable = _plain(",".join(words))
-        if self.preset is None and not self.sets and not chosen:
+        readable = _plain(",".join([*self.presets, *map(_short, self.sets), *chosen]))
+        if not self.presets and not self.sets and not chosen:
             return ""
-        if not self.sets and not chosen and readable and readable == self.preset:
+        if not self.sets and not chosen and readable.split(",") == list(self.presets) and all(self.presets):
             return readable
-        exact = json.dumps([self.preset, self.sets, chosen])
+        first = self.presets[0] if self.presets else None
+        exact = json.dumps([first, self.sets, chosen, *self.presets[1:]])
         return f"{readable}-{hashlib.sha256(exact.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
     def folder(self, matrix: str) -> str:

@@ -46,6 +46,7 @@ def with_extra(context: StageContext, train: ImageSet) -> ImageSet:
         classes=train.classes,
         ids=named,
         groups=named,
+        aux_labels={},  # the names of another data set's labels have other numbers
     )
     return joined(train, unlabelled)
 

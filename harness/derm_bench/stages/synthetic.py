@@ -10,6 +10,7 @@ import torch
 
 from derm_bench.images import ImageSet, load_images
 from derm_bench.stage_names import SYNTHETIC
+from derm_bench.stages.auxiliary import inherited
 from derm_bench.stages.required import class_folders, derived_rows
 from derm_bench.training.resize import resize_images
 
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 def synthetic_images(context: StageContext, real: ImageSet, holdout: float) -> tuple[ImageSet, ImageSet]:
     """(synthetic training images of all classes, held-out images: the last share `holdout` of each class), with the
-    classes of `real` and at its size."""
+    classes of `real` and at its size. An image that was made from one of `real` has its auxiliary labels."""
     kept, held = [], []
     for label, folder in class_folders(context, SYNTHETIC):
         pixels = load_images(folder / "images.npy")
         images = labelled(real, resize_images(pixels, context.params.size), label)
-        images = replace(images, data=derived_rows(context, label, len(images)))
+        sources = json.loads((folder / "samples.json").read_text())["source_ids"] if real.aux_labels else ()
+        images = replace(
+            images,
+            data=derived_rows(context, label, len(images)),
+            aux_labels=inherited(real, sources, len(images)),
+        )
         cut = len(images) - int(holdout * len(images))
         kept.append(images.subset(range(cut)))
         held.append(images.subset(range(cut, len(images))))
@@ -54,9 +60,10 @@ def labelled(like: ImageSet, pixels: torch.Tensor, label: str) -> ImageSet:
 
 
 def joined(*sets: ImageSet) -> ImageSet:
-    """Several sets with the same classes, joined. Attributes, masks, auxiliary labels, and named data that not all sets
-    have are left out."""
+    """Several sets with the same classes, joined. Attributes, masks, and named data that not all sets have are left
+    out. The images of a set without an auxiliary task have the label -1 in it."""
     filled = [s for s in sets if len(s)] or sets[:1]
+    tasks = dict.fromkeys(task for s in sets for task in s.aux_labels)
     return replace(
         sets[0],
         images=torch.cat([s.images for s in sets]),
@@ -65,7 +72,10 @@ def joined(*sets: ImageSet) -> ImageSet:
         groups=tuple(name for s in sets for name in s.groups),
         attributes={},
         masks=None,
-        aux_labels={},
+        aux_labels={
+            task: torch.cat([s.aux_labels.get(task, torch.full_like(s.labels, -1)) for s in sets])
+            for task in tasks
+        },
         data={
             name: torch.cat([s.data[name] for s in filled])
             for name in filled[0].data

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from derm_bench.images import ImageSet
 from derm_bench.lazy import create
+from derm_bench.stages.auxiliary import with_auxiliary
 from derm_bench.stages.decoded import decoded_of, images_of
 from derm_bench.stages.required import normalisation, task_of
 from derm_bench.stages.selecting import primary_metric
@@ -31,7 +32,7 @@ def train(context: StageContext) -> dict[str, Any]:
     params: p.Train = context.params
     spec = context.plugins.get("classifier", params.classifier)
     options = context.options("classifier", params.classifier)
-    real = images_of(context, params.reads, fraction=params.fraction)
+    real = with_auxiliary(context, images_of(context, params.reads, fraction=params.fraction))
     synthetic, held_out = synthetic_images(context, real, params.holdout)
     images = synthetic if params.replace_real else joined(real, synthetic)
     val = images_of(context, "val") if params.val == "real" else held_out

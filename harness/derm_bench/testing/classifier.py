@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +31,12 @@ class ClassifierCase(FitCase):
 
     @cached_property
     def train(self) -> ImageSet:
-        return phantoms(size=self.size)
+        """The phantoms, with labels of the auxiliary tasks that the spec asks for; every fifth image has none."""
+        images = phantoms(size=self.size)
+        with plugin_code(f"{self.name}: auxiliary(options, classes)"):
+            names = self.spec.auxiliary(self.options, images.classes) if self.spec.auxiliary else ()
+        labels = torch.tensor([-1 if k % 5 == 4 else k % 2 for k in range(len(images))])
+        return replace(images, aux_labels=dict.fromkeys(names, labels))
 
     @property
     def side(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -19,6 +20,35 @@ from derm_bench.training.optim import make_optimizer, make_schedule
 CHUNK = 256
 
 
+class Objective(Protocol):
+    """What `fit_classifier` minimises instead of `options.loss`.
+
+    `modules` are trained with the network, by name, and `kept` are other objects with `state_dict` and
+    `load_state_dict`; both are saved in checkpoints. `forward` is called under autocast and `loss` outside of it, and
+    both may be recorded as a CUDA graph; `after` is called after every update, outside of the recording.
+    """
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def kept(self) -> Mapping[str, Any]: ...
+
+    def forward(self, net: nn.Module, images: torch.Tensor) -> Any:
+        """The outputs of the network for images [N,3,S,S] that `loss` needs."""
+        ...
+
+    def loss(
+        self, outputs: Any, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor]]:
+        """The loss, logits [N,K] of the classes, and further values to log, by name."""
+        ...
+
+    def after(self, logs: Mapping[str, torch.Tensor]) -> None:
+        """Called with everything that was logged of an update."""
+        ...
+
+
 def fit_classifier(
     net: nn.Module,
     train: ImageSet,
@@ -27,16 +57,21 @@ def fit_classifier(
     options: ClassifierOptions,
     head: nn.Module | None = None,
     feature_loss: nn.Module | None = None,
+    objective: Objective | None = None,
 ) -> None:
     """Train `net` (images [N,3,S,S] -> logits [N,K], on the run's device) for the run's budget.
 
     `options` sets loss, optimizer and schedule; with `freeze`, only `head` is trained and the rest stays in eval mode.
     `feature_loss` is called with the input of `head` and the soft targets and is added to the loss; its parameters are
-    trained too. `val` is not read here: the run holds the validation images and, under `select: best`, keeps the state
-    with the best score on them, which is restored at the end.
+    trained too. An `objective` takes the place of the loss, as for several tasks. `val` is not read here: the run holds
+    the validation images and, under `select: best`, keeps the state with the best score on them, which is restored at
+    the end.
     """
     extra = {} if feature_loss is None else {"feature_loss": feature_loss}
+    extra |= {} if objective is None else dict(objective.modules)
     engine = Engine(run, net=net, **extra)
+    for name, part in ({} if objective is None else objective.kept).items():
+        engine.keep(name, part)
     _freeze(net, head if options.freeze else None)
     optimizer = make_optimizer(options, [p for part in (net, *extra.values()) for p in part.parameters()])
     schedule = make_schedule(options.schedule, optimizer, options.lr, run.budget)
@@ -46,16 +81,23 @@ def fit_classifier(
 
     def step(batch: Batch) -> dict[str, torch.Tensor]:
         _set_mode(net, head if options.freeze else None)
+        logs: Mapping[str, torch.Tensor] = {}
         with engine.autocast(), _inputs_of(head if feature_loss else None) as features:
-            logits = net(batch.images)
-        loss = loss_of(logits, batch.targets, batch.weights) + run.extra_loss(net, batch)
+            outputs = net(batch.images) if objective is None else objective.forward(net, batch.images)
+        if objective is None:
+            logits, loss = outputs, loss_of(outputs, batch.targets, batch.weights)
+        else:
+            loss, logits, logs = objective.loss(outputs, batch)
+        loss = loss + run.extra_loss(net, batch)
         if feature_loss is not None:
             loss = loss + feature_loss(features[0], batch.targets)
         minimise(loss, optimizer)
         correct = logits.detach().argmax(dim=1) == batch.targets.argmax(dim=1)
-        return {"loss": loss, "accuracy": correct.float().mean()}
+        return {"loss": loss, "accuracy": correct.float().mean(), **logs}
 
     def after(batch: Batch, logs: Mapping[str, torch.Tensor]) -> None:
+        if objective is not None:
+            objective.after(logs)
         schedule(batch.step, logs["loss"])
         run.evaluate(batch.step, lambda images: predict_proba(net, images, options.loss), lambda: _copy(net))
 

@@ -222,6 +222,16 @@ class StageRun:
         self._curves.add_point(step, "val", "loss", log_loss(labels, proba))
         self._selector.offer(step, score, state)
 
+    def score(self, predict: Callable[[torch.Tensor], torch.Tensor]) -> float | None:
+        """Return the primary metric on the validation images, negated if lower is better; None without them."""
+        if self.val is None:
+            return None
+        proba = self._predict(predict)
+        if not np.isfinite(proba).all():
+            return -np.inf
+        value = float(self.selection.metric(self.val.labels.numpy(), proba, self.val.groups))
+        return value if self.selection.higher_is_better else -value
+
     def selected(self) -> Any | None:
         return self._selector.kept
 

@@ -48,6 +48,17 @@ def make(options: TorchvisionOptions, task: Task) -> ModuleClassifier:
     return made
 
 
+def headless(model: str, task: Task) -> tuple[nn.Module, int]:
+    """Return a network whose last layer is the identity, and the number of features [N,width] that it then returns."""
+    net = _create(model, task)
+    head = _head(net, len(task.classes))
+    assert isinstance(head, nn.Linear | nn.Conv2d)
+    width = head.in_features if isinstance(head, nn.Linear) else head.in_channels
+    (name,) = (name for name, module in net.named_modules() if module is head)
+    net.set_submodule(name, nn.Identity())
+    return net, width
+
+
 def _create(model: str, task: Task) -> nn.Module:
     extra: dict[str, Any] = {}
     if model in WITH_AUXILIARY:

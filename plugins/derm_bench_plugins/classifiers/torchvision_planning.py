@@ -13,6 +13,7 @@ from derm_bench_plugins.classifiers.known_sides import problem_of_side, smallest
 from derm_bench_plugins.classifiers.torchvision_names import published
 
 if TYPE_CHECKING:
+    from derm_bench_plugins.classifiers.specs.epolstm_pdl import EpolstmPdlOptions
     from derm_bench_plugins.classifiers.specs.torchvision import TorchvisionOptions
 
 SMALLEST = {
@@ -46,3 +47,13 @@ def preflight(options: TorchvisionOptions) -> Iterator[str]:
                 f"{options.weights} is not a file that torchvision published for {options.model}: its SHA-256 begins "
                 f"with {digest[:8]}, not with {' or '.join(known)}; write pretrained: false for weights of your own"
             )
+
+
+def preflight_epolstm(options: EpolstmPdlOptions) -> Iterator[str]:
+    """Yield the problems of the side `input_size`, if it is known, and of the tensors in `weights`, of each network."""
+    for model in options.networks:
+        if problem := problem_of_side(model, options.input_size, smallest_known(model, SMALLEST)):
+            yield problem
+    for model, file in (options.weights or {}).items():
+        if problem := problem_of_shapes(file, model, TORCHVISION.get(model, {})):
+            yield problem

@@ -22,9 +22,9 @@ from derm_bench_plugins.datasets.folder_layout import split_of
 from derm_bench_plugins.datasets.tables import SUFFIXES as TABLE_SUFFIXES
 from derm_bench_plugins.datasets.tables import open_table
 
-CERTAIN, LIKELY, LAYOUT, GUESS = 0.95, 0.8, 0.5, 0.2
-"""Confidence: names and columns of this data set alone; columns of this data set in a file of any name; a general
-layout; a guess."""
+SEVERAL, CERTAIN, LIKELY, LAYOUT, GUESS = 0.96, 0.95, 0.8, 0.5, 0.2
+"""Confidence: what shows several data sets together; names and columns of this data set alone; columns of this data set
+in a file of any name; a general layout; a guess."""
 ATTRIBUTE_COLUMNS = {
     "age": ("age", "age_approx", "patient_age"),
     "sex": ("sex", "gender"),
@@ -166,6 +166,14 @@ def dermnet(folder: Path) -> Recognised | None:
                 f"DermNet: there is {(place / named[0]).relative_to(folder).as_posix()}", CERTAIN
             )
     return None
+
+
+def alopecia(folder: Path) -> Recognised | None:
+    """Recognise a folder with both Figaro1k and DermNet."""
+    hair, conditions = figaro1k(folder), dermnet(folder)
+    if hair is None or conditions is None:
+        return None
+    return Recognised(f"{hair.reason}; {conditions.reason}", SEVERAL)
 
 
 def medmnist(place: Path) -> Recognised | None:

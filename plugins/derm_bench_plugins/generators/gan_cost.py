@@ -51,3 +51,16 @@ def residual(options: Mapping[str, Any], side: int) -> float | None:
         inner = expansion * width
         work += 2 * blocks * 4.0**k * (2.0 * inner * width + 9.0 * min(group, inner) * inner)
     return work
+
+
+def volumes(options: Mapping[str, Any], side: int) -> float | None:
+    """Return the approximate multiply-adds of one pair in G and D of AA-GAN together: the weights of each layer times
+    the pixels or voxels that it makes (`aagan_nets`). The side is that of the maps, not that of the images."""
+    maps, width = options.get("side"), options.get("width")
+    if not isinstance(maps, int) or not isinstance(width, int | float):
+        return None
+    flat = (5_600 + 3_200, 89_600 + 51_200, 1_433_600 + 3_276_800 + 3 * 7_680_000 + 512_000)
+    work = sum(weights * (maps // 2**k) ** 2 for k, weights in enumerate(flat, start=1))
+    voxels = 3 * maps // 32 * (maps // 8) ** 2
+    deep = (3_456, 55_296, 221_184, 884_736, 3_538_944)
+    return float(width**2 * (work + sum(weights * voxels / 8**k for k, weights in enumerate(deep, start=1))))

@@ -184,8 +184,8 @@ def gabor_bank(across: float, along: float, wave: float, device: torch.device) -
     window = torch.exp(-0.5 * ((u / across) ** 2 + (v / along) ** 2))
     bank = window * torch.cos(2 * math.pi * u / wave)
     bank = bank - window * (bank.sum((1, 2), keepdim=True) / window.sum((1, 2), keepdim=True))
-    norm: torch.Tensor = bank.flatten(1).norm(dim=1)[:, None, None]
-    return (bank / norm)[:, None]
+    norms: torch.Tensor = bank.flatten(1).norm(dim=1)
+    return (bank / norms[:, None, None])[:, None]
 
 
 def _best(image: torch.Tensor, hair: torch.Tensor, filters: Filters) -> tuple[torch.Tensor, torch.Tensor]:

@@ -73,7 +73,8 @@ def _roots(head: Head, style: Style, rng: np.random.Generator, effort: Effort) -
     points = sphere(2 * count, rng.uniform(0, 2 * np.pi))  # hair grows on about half of the sphere
     points = points + rng.normal(0, 0.6 / np.sqrt(count), points.shape)
     points /= norms(points)
-    return np.asarray(points[bearing(points, head.hairline + 0.03)])
+    roots: np.ndarray = points[bearing(points, head.hairline + 0.03)]
+    return roots
 
 
 def _guides(

@@ -1,6 +1,6 @@
 """Tiny trees of files for every data set that has a reader, in the layouts that people have."""
 
-from tests.datasets.trees import clinics, faces, ham, isic_archive, isic_challenges, isic_patients
+from tests.datasets.trees import alopecia, clinics, faces, ham, isic_archive, isic_challenges, isic_patients
 from tests.datasets.trees.build import Tree
 
 TREES = {
@@ -20,6 +20,7 @@ TREES = {
     "acne04": faces.ACNE04,
     "figaro1k": faces.FIGARO1K,
     "medmnist": faces.MEDMNIST,
+    "alopecia": alopecia.ALOPECIA,
 }
 
 __all__ = ["TREES", "Tree"]

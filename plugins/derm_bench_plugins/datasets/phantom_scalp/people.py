@@ -80,7 +80,8 @@ def draw_person(options: ScalpOptions, severity: str, number: int) -> Person:
 
 def view_of(turn: tuple[float, float], roll: float = 0.0) -> np.ndarray:
     """Return the pose of a head that is turned about Y, then nods about X, then rolls, float64 [3,3]."""
-    return np.asarray(rotation(0, 0, roll) @ rotation(turn[0], 0, 0) @ rotation(0, turn[1], 0))
+    pose: np.ndarray = rotation(0, 0, roll) @ rotation(turn[0], 0, 0) @ rotation(0, turn[1], 0)
+    return pose
 
 
 def seen_scalp(head: Head) -> np.ndarray:
@@ -88,7 +89,8 @@ def seen_scalp(head: Head) -> np.ndarray:
     points = sphere(SCALP)
     points = points[bearing(points, head.hairline)]
     facing = head.outward(points)[1] @ head.pose[2]
-    return np.asarray(points[facing < -0.25])  # the rim is seen too slantwise
+    seen: np.ndarray = points[facing < -0.25]  # the rim is seen too slantwise
+    return seen
 
 
 def _greyed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derm_bench.specs import DatasetSpec
 from derm_bench_plugins.datasets.specs import (
+    alopecia,
     clinics,
     faces,
     ham10000,
@@ -25,4 +26,5 @@ SPECS: list[DatasetSpec] = [
     phantom.FACE,
     phantom.SCALP,
     union.SPEC,
+    alopecia.SPEC,
 ]

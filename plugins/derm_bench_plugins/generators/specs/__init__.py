@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derm_bench.specs import GeneratorSpec
 from derm_bench_plugins.generators.specs import (
+    aagan,
     acgan,
     blur,
     bottleneck,
@@ -17,6 +18,7 @@ from derm_bench_plugins.generators.specs import (
     efgan,
     folder,
     graded,
+    hair_volume,
     hierarchy,
     iagan,
     lapgan,
@@ -37,6 +39,7 @@ MODULES = (
     *(cgan, acgan, semi_gan, tedgan),
     *(lapgan, spggan, stylegan2, graded, hierarchy, r3gan),
     *(iagan, efgan, dermgan, lesion_paste),
+    *(aagan, hair_volume),
     *(duplicate, blur, bottleneck, shuffled_label, more_real, noise),
     *(folder, command),
 )

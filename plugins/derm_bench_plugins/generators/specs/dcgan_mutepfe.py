@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from derm_bench.specs import GeneratorSpec
@@ -18,6 +20,11 @@ class MutepfeOptions(TwoPlayerOptions):
         ge=1,
         le=1024,
         description="channels of G's last hidden layer and of D's first layer; the paper has 64",
+    )
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam",
+        description="the optimizer of G and D, compared in table 4 of the paper; sgd: its momentum is the first of "
+        "`betas`",
     )
 
 

@@ -1,0 +1,87 @@
+"""Sheets of synthetic images in an entry: re-encoded, so that nothing but pixels is passed on, and small."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from derm_bench.errors import UserError
+from derm_bench.leaderboard.entry import MOST_SAMPLES, SAMPLE_BYTES, SheetOf
+from derm_bench.rundir.files import read_bytes, write_bytes
+from derm_bench.rundir.samples import Sheet
+
+SOURCE_BYTES = 64 * 2**20
+PIXELS = 100_000_000
+WIDTH = 640
+"""The width of a sheet in pixels, if it is not made smaller to fit into `SAMPLE_BYTES`."""
+
+_OPEN = re.compile(
+    r"\s*(CC0|public domain|CC[ -]BY(-SA)? [0-9]|none, the images are generated|generated)", re.IGNORECASE
+)
+
+
+def is_open(licence: str) -> bool:
+    """Whether a licence lets anyone pass images on for any purpose: CC0, CC BY, CC BY-SA, or images that were
+    rendered."""
+    return _OPEN.match(licence) is not None
+
+
+def chosen(sheets: Sequence[Sheet], dataset: str, keep: Callable[[Sheet], bool]) -> list[Sheet]:
+    """The sheets of an entry: the end of the fit of each generator and class, of its first seed. Sheets of real images
+    are never among them."""
+    found: dict[tuple[Any, ...], Sheet] = {}
+    for sheet in sorted(sheets, key=lambda sheet: (sheet.strategy or "", sheet.class_name, sheet.seed or 0)):
+        if sheet.real or sheet.shows != "last" or sheet.dataset != dataset or sheet.strategy is None:
+            continue
+        if keep(sheet):
+            found.setdefault((sheet.strategy, sheet.class_name), sheet)
+    return list(found.values())[:MOST_SAMPLES]
+
+
+def write_sheets(sheets: Sequence[Sheet], source: Path, target: Path) -> Iterator[SheetOf]:
+    """Re-encode sheets of the folder `source` into `target`, and yield what each shows. Raises UserError for a file
+    that is no PNG, is a link, or is too large."""
+    if sheets:
+        target.mkdir()
+    for number, sheet in enumerate(sheets):
+        name = f"{number:03d}.png"
+        write_bytes(
+            encoded(read_bytes(source / sheet.file, SOURCE_BYTES), source / sheet.file), target / name
+        )
+        yield SheetOf.model_validate(
+            {
+                "file": name,
+                "strategy": sheet.strategy,
+                "generator": sheet.generator or "",
+                "class": sheet.class_name,
+                "seed": sheet.seed,
+            }
+        )
+
+
+def encoded(content: bytes, path: Path) -> bytes:
+    """An image as a new PNG of at most `SAMPLE_BYTES`: if it takes that, with 256 colours, and smaller. Raises
+    UserError if `content` is no PNG, or has far too many pixels."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if image.width * image.height > PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are too many")
+            plain = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"not a sheet of images: {error}", file=path) from error
+    width, colours = min(WIDTH, plain.width), 0
+    while True:
+        height = max(1, round(plain.height * width / plain.width))
+        small = plain if width == plain.width else plain.resize((width, height), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        (small.quantize(colours, dither=Image.Dither.NONE) if colours else small).save(
+            buffer, "PNG", optimize=True
+        )
+        if buffer.tell() <= SAMPLE_BYTES or width <= 64:
+            return buffer.getvalue()
+        width, colours = (int(width * 0.8), colours) if colours else (width, 256)
