@@ -42,7 +42,7 @@ def test_hair_is_taken_to_grow_from_root_to_tip(compared):
     assert compared[2].mean() > 0.85
 
 
-def stripes(angle, side=96, wave=8.0):
+def stripes(angle, side=96, wave=5.0):
     """A picture of lines that run at `angle` degrees from x toward y."""
     y, x = np.mgrid[:side, :side]
     t = np.radians(angle)
@@ -51,13 +51,14 @@ def stripes(angle, side=96, wave=8.0):
     return torch.from_numpy((255 * gray).astype(np.uint8))[None, None].repeat(1, 3, 1, 1)
 
 
+@pytest.mark.parametrize("wave", [5.0, 8.0])
 @pytest.mark.parametrize("angle", [0, 20, 45, 77, 90, 120, 165])
-def test_lines_are_found_at_any_angle(angle):
-    maps = photo_maps(stripes(angle), torch.full((1, 1, 96, 96), 255, dtype=torch.uint8))
+def test_lines_are_found_at_any_angle(angle, wave):
+    maps = photo_maps(stripes(angle, wave=wave), torch.full((1, 1, 96, 96), 255, dtype=torch.uint8))
     vector = 2 * maps[0, :2, 20:76, 20:76] - 1
     along = torch.tensor([np.cos(np.radians(angle)), np.sin(np.radians(angle))])[:, None, None]
     error = torch.rad2deg(torch.arccos((vector * along).sum(0).abs().clamp(max=1)))
-    assert error.median() < 6 and maps[0, 2, 20:76, 20:76].median() > 0.9
+    assert error.median() < 3.5 and maps[0, 2, 20:76, 20:76].median() > 0.9
 
 
 def test_maps_are_in_range_and_zero_outside_of_the_hair():
@@ -76,11 +77,11 @@ def test_maps_are_in_range_and_zero_outside_of_the_hair():
 
 def test_pictures_of_a_batch_do_not_change_each_other():
     noise = torch.Generator().manual_seed(1)
-    images = torch.rand(2, 3, 96, 96, generator=noise)
-    masks = torch.ones(2, 1, 96, 96)
-    together = photo_maps(images, masks)
-    alone = torch.cat([photo_maps(images[k : k + 1], masks[:1]) for k in (0, 1)])
-    assert ((together - alone).abs() < 1e-3).float().mean() > 0.95  # ties of filters apart
+    images = torch.rand(3, 3, 96, 96, generator=noise)
+    masks = torch.ones(3, 1, 96, 96)
+    masks[2, :, 40:] = 0
+    with_one, with_other = (photo_maps(images[[0, k]], masks[[0, k]]) for k in (1, 2))
+    assert torch.equal(with_one[0], with_other[0]) and not torch.equal(with_one[1], with_other[1])
 
 
 def test_flat_pictures_and_empty_masks_give_finite_maps():
