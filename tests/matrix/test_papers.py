@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
+from tests.datasets.trees.alopecia import FOLDER, GRADES, both
 from tests.datasets.trees.build import picture
 
 from derm_bench.cli.preflight import preflight
@@ -28,6 +29,10 @@ ARMS_OF = ("datasets", "strategies", "classifiers", "test_sets")
 
 # What each paper compares. A matrix that is added gets its row here, and its data in `_made`.
 ARMS = {
+    "aagan_alopecia": {
+        "strategies": {"real-only", "ricap", "efgan", "iagan", "aagan", "warp", "maps-only"},
+        "classifiers": {"cnn", "vgg16", "ab-mtedeep", "no-attention", "no-cross-residual", "single-task"},
+    },
     "acne_hierarchy": {
         "strategies": {"synthetic-only"},
         "classifiers": {"inception-resnet-v2", "resnet152v2", "resnet50v2"},
@@ -226,6 +231,15 @@ def _isic_2020(root: Path) -> None:
         picture(root / "train" / f"{name}.jpg")
 
 
+def _alopecia(root: Path) -> None:
+    both(root)
+    names = [f"dermnet/train/{FOLDER}/alopecia-areata-more{k}.jpg" for k in range(3 * N)]
+    with (root / "severity.csv").open("a") as table:
+        table.writelines(f"{name},{GRADES[k % 3]}\n" for k, name in enumerate(names))
+    for name in names:
+        picture(root / name)
+
+
 def _folders(root: Path, *folders: str) -> None:
     for folder in folders:
         for k in range(N):
@@ -243,7 +257,7 @@ def _made(name: str, at: Path) -> tuple[str, ...]:
     elif name == "acne_hierarchy":
         _folders(at / "one", "healthy", "mild", "moderate", "severe")
     else:
-        {"isic_dcgan": _archive, "dermagan": _ham10000}[name](at / "one")
+        {"isic_dcgan": _archive, "dermagan": _ham10000, "aagan_alopecia": _alopecia}[name](at / "one")
     return (f"datasets.0.root={at / 'one'}",)
 
 
