@@ -7,6 +7,7 @@ import pytest
 PAIRS = [["ISIC_0024366", "ISIC_0029861"], ["ISIC_0024777", "ISIC_0029938"]]
 
 
+@pytest.mark.slow
 @pytest.mark.ham
 def test_the_two_pairs_of_equal_images_of_one_lesion_are_warnings(audit):
     found, failures = audit(0, "ham10000", os.environ["DERM_BENCH_DATA"])

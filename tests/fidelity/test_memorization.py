@@ -180,6 +180,7 @@ class Copier:
 """
 
 
+@pytest.mark.slow
 def test_a_run_flags_the_generator_that_copies_and_not_the_one_that_draws_anew(
     in_process, write_matrix, tmp_path, monkeypatch
 ):

@@ -115,6 +115,7 @@ def test_the_lowest_mean_over_classes_is_chosen_the_earliest_of_equals(tmp_path,
     assert choose(Context(tmp_path, scores))["step"] == chosen
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_the_chosen_snapshot_and_the_report_names_it(in_process, write_matrix, tmp_path):
     made = best(filter={"by": "discriminator", "keep": 0.5})
     write_matrix(toy_matrix(strategies=[made], seeds=[0], snapshots={"every": 2}, metrics=["mmd_domain"]))

@@ -29,6 +29,7 @@ PHANTOM = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_copies_of_real_images_score_near_one_and_noise_near_chance(in_process, write_matrix, tmp_path):
     matrix = toy_matrix(
         dataset=PHANTOM, strategies=STRATEGIES, seeds=[0, 1, 2], budget={"updates": 50},

@@ -17,7 +17,7 @@ from derm_bench.training.selection import Selection
 def planned(toys, write_matrix):
     def plan(**changes):
         flags = {"no_plugins": False, "strict_plugins": False}
-        chosen = {"preset": None, "sets": (), "only": (), "device": "cpu", "store": None}
+        chosen = {"presets": (), "sets": (), "only": (), "device": "cpu", "store": None}
         return plan_request(flags, write_matrix(**changes), **chosen).plan
 
     return plan
