@@ -2,61 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
-
-from derm_bench.specs import DatasetDescription, RawImage
-from derm_bench_plugins.datasets.phantom.views import View, digests, plan_views
+from derm_bench_plugins.datasets.phantom.rendered import Rendered
 from derm_bench_plugins.datasets.phantom_face.grades import FACE_CLASSES
 from derm_bench_plugins.datasets.phantom_face.people import draw_person
 from derm_bench_plugins.datasets.phantom_face.render import render
 
-if TYPE_CHECKING:
-    from derm_bench.specs import Task
-    from derm_bench_plugins.datasets.specs.phantom import FaceOptions
 
-ATTRIBUTES = ("tone", "age", "sex")
+class PhantomFaceAcne(Rendered):
+    """Groups are the people. The photographs of a person are of one visit: face, tone, hair, clothes and lesions are
+    the same, and with them the grade; pose, light, gaze and background are not.
 
-
-class PhantomFaceAcne:
-    """Ids are `face_<person>_v<view>`, and groups are the people. The photographs of a person are of one visit: face,
-    tone, hair, clothes and lesions are the same, and with them the grade; pose, light, gaze and background are not.
-
-    Every image has a mask of its lesions, which is empty for a healthy face without a comedone. An image depends only
-    on its person, its view and the options, not on the images read before.
+    Masks are those of the lesions, empty for a healthy face without a comedone. Attributes: tone (Fitzpatrick type 1 to
+    6), age (years), sex.
     """
 
-    def __init__(self, options: FaceOptions, task: Task) -> None:
-        self.options = options
-        self._views = {view.name: view for view in _views(options)}
-
-    def describe(self, options: FaceOptions) -> DatasetDescription:
-        """Return the description. Attributes: tone (Fitzpatrick type 1 to 6), age (years), sex."""
-        views = _views(options)
-        bearers = {view.group: (view.label, view.number) for view in views}
-        people = {group: draw_person(options, *which) for group, which in bearers.items()}
-        return DatasetDescription(
-            ids=[view.name for view in views],
-            labels=[view.label for view in views],
-            classes=options.classes,
-            groups=[view.group for view in views],
-            attributes={name: [getattr(people[view.group], name) for view in views] for name in ATTRIBUTES},
-            masks=True,
-            licence="CC0 1.0",
-            citation="Rendered by derm-bench; no person was photographed.",
-            ordinal=True,
-        )
-
-    def fingerprint(self, options: FaceOptions) -> Mapping[str, str]:
-        """Return a digest of options and id per image. The renderer's code is covered by its source digest."""
-        return digests(options, _views(options))
-
-    def read(self, ids: Sequence[str]) -> Iterator[RawImage]:
-        for name in ids:
-            view = self._views[name]
-            person = draw_person(self.options, view.label, view.number)
-            yield RawImage(*render(person, view.view, self.options.domain, self.options.side))
-
-
-def _views(options: FaceOptions) -> list[View]:
-    return plan_views(options, "face", FACE_CLASSES)
+    prefix = "face"
+    by_prevalence = FACE_CLASSES
+    draw = staticmethod(draw_person)
+    render = staticmethod(render)
+    attributes = ("tone", "age", "sex")
+    ordinal = True
