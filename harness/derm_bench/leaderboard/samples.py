@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from derm_bench.errors import UserError
 from derm_bench.leaderboard.entry import MOST_SAMPLES, SAMPLE_BYTES, SheetOf
 from derm_bench.rundir.files import read_bytes, write_bytes
-from derm_bench.rundir.samples import Sheet
+from derm_bench.rundir.samples import Sheet, read_sheet
 
 SOURCE_BYTES = 64 * 2**20
-PIXELS = 100_000_000
 WIDTH = 640
 """The width of a sheet in pixels, if it is not made smaller to fit into `SAMPLE_BYTES`."""
 
@@ -67,13 +65,7 @@ def encoded(content: bytes, path: Path) -> bytes:
     UserError if `content` is no PNG, or has far too many pixels."""
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.width * image.height > PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are too many")
-            plain = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"not a sheet of images: {error}", file=path) from error
+    plain = read_sheet(content, path)
     width, colours = min(WIDTH, plain.width), 0
     while True:
         height = max(1, round(plain.height * width / plain.width))

@@ -14,7 +14,7 @@ from pathlib import Path
 from derm_bench.errors import UserError
 from derm_bench.report.data import ReportData, unique
 from derm_bench.rundir.files import read_bytes
-from derm_bench.rundir.samples import Sheet
+from derm_bench.rundir.samples import Sheet, read_sheet
 
 SHOWS = {
     "last": "end of training",
@@ -29,7 +29,6 @@ SHOWS = {
 SHEET_WIDTH = 900
 PAGE_BYTES = 24_000_000  # maximum size of all sheets in report.html
 FILE_BYTES = 64 * 2**20
-PIXELS = 100_000_000  # maximum number of pixels of one sheet
 
 
 @dataclass(frozen=True)
@@ -117,16 +116,11 @@ def grouped(uris: Mapping[Picture, str]) -> list[dict[str, object]]:
 
 
 def _uri(path: Path) -> str:
-    from PIL import Image
-
     try:
         content = read_bytes(path, FILE_BYTES)
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.width * image.height > PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are too many")
-            sheet = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"not a sheet of images: {error}", file=path) from error
+    sheet = read_sheet(content, path)
     if sheet.width > SHEET_WIDTH:
         sheet = sheet.resize((SHEET_WIDTH, max(1, round(sheet.height * SHEET_WIDTH / sheet.width))))
     buffer = io.BytesIO()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
@@ -18,8 +19,13 @@ from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.records import Records
 from derm_bench.rundir.sheet_index import INDEX, Shows
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 SHEETS = 50_000
 """The maximum number of sheets in an index."""
+PIXELS = 100_000_000
+"""The maximum number of pixels of a sheet."""
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 File = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=r"^[^/\\\x00]+\.png$")]
@@ -121,3 +127,17 @@ def read_index(folder: Path) -> list[Sheet]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise UserError(f"entry {first['loc'][0]}: {first['msg']}", file=path) from error
+
+
+def read_sheet(content: bytes, path: Path) -> Image.Image:
+    """Return the picture of a sheet, RGB. Raises UserError, which names `path`, if `content` is no PNG or has more than
+    `PIXELS` pixels."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if image.width * image.height > PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are too many")
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"not a sheet of images: {error}", file=path) from error
