@@ -19,6 +19,7 @@ from derm_bench.options.paths import paths_in
 from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
+from derm_bench.rundir.archive import run_folder
 from derm_bench.rundir.cell_predictions import DirectoryPredictions
 from derm_bench.rundir.digests import check_files
 from derm_bench.rundir.directory import RunFiles, read_run
@@ -79,11 +80,17 @@ class Verified:
     not_recomputed: dict[str, int] = field(default_factory=dict)
 
 
-def verify(folder: Path, plugins: Plugins) -> Verified:
-    """Verify a run directory from its own files alone: neither a store nor data are read, nothing is written.
+def verify(run: Path, plugins: Plugins) -> Verified:
+    """Verify a run directory, or the archive of one, from its own files alone: neither a store nor data are read,
+    nothing is written.
 
     Raises UserError if it is not a run directory, or has another form than `docs/run-directory.md` describes.
     """
+    with run_folder(run) as folder:
+        return _verify(folder, plugins)
+
+
+def _verify(folder: Path, plugins: Plugins) -> Verified:
     files = read_run(folder)
     found = Verified()
     _compare_files(files, found)
