@@ -37,7 +37,10 @@ class Rounded(TorchFunctionMode):
             args = tuple(_rounded(x) if isinstance(x, torch.Tensor) else x for x in args)
             kwargs = {k: _rounded(x) if isinstance(x, torch.Tensor) else x for k, x in kwargs.items()}
         out = func(*args, **kwargs)
-        return _rounded(out) if name in FACTORS | FOLLOWING else out
+        if name in FACTORS | FOLLOWING:
+            out = _Round.apply(out) if out.dtype == torch.float32 else out  # type: ignore[no-untyped-call]
+            out.rounded = True  # and its gradient, too: not again at the next layer
+        return out
 
 
 class _Round(torch.autograd.Function):
@@ -51,4 +54,6 @@ class _Round(torch.autograd.Function):
 
 
 def _rounded(x: torch.Tensor) -> torch.Tensor:
-    return _Round.apply(x) if x.dtype == torch.float32 else x  # type: ignore[no-untyped-call,no-any-return]
+    if x.dtype != torch.float32 or getattr(x, "rounded", False):
+        return x
+    return _Round.apply(x)  # type: ignore[no-untyped-call,no-any-return]
