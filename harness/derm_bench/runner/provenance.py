@@ -30,6 +30,7 @@ def provenance_of(plan: Plan, command: Sequence[str], selection: str = "") -> di
             "device": plan.machine.device,
             "precision": plan.machine.precision,
             "precision_from": plan.machine.precision_from,
+            **({"precision_of_other_generators": plan.machine.careful} if plan.machine.careful else {}),
             "threads": plan.machine.threads,
             "python": platform.python_version(),
             "system": platform.platform(),
