@@ -4,6 +4,7 @@
 Playwright drives the Chromium of the system. All tests share one browser and one tab.
 """
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -19,8 +20,6 @@ from derm_bench.leaderboard.rescore import rescore_all
 from derm_bench.leaderboard.taken import Asked
 from derm_bench.leaderboard.task import read_board
 from derm_bench.plugins import Plugins
-from derm_bench.report.data import ReportData
-from derm_bench.report.figures import make_figures
 from derm_bench.report.html import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,22 +37,30 @@ SERIOUS = ("serious", "critical")
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """The pages: a board of two people, the same with 2,000 rows, and the report of a run."""
+    """The pages: a board, the same with 2,000 rows, and the report of a run."""
     folder = tmp_path_factory.mktemp("pages")
-    arms = {"real-only": 0.5, "flipped": 0.55, "gan": 4.0}
-    failed = ("moles/flipped/tiny/1",)
-    plugins = Plugins(builtins_only=True)
-    for name, run in (("mine", make_run(folder / "mine", arms, failed=failed)),
-                      ("theirs", make_run(folder / "theirs", {"real-only": 0.5, "mixup": 0.6}, rng=7))):  # fmt: skip
-        assert add(run, folder / "board", plugins, Asked(entry=name, by=name.title())).problems == []
+    arms = {"real-only": 0.5, "flipped": 0.55, "gan": 4.0, "mixup": 0.6}
+    run = make_run(folder / "run", arms, failed=("moles/flipped/tiny/1",))
+    added = add(run, folder / "board", Plugins(builtins_only=True), Asked(entry="mine", by="A. Tester"))
+    assert added.problems == []
     board, found = read_board(folder / "board"), Verified()
     rows = board_rows(board, rescore_all(board, found))
     (folder / "board.html").write_text(page_of_board(board, rows, found))
     (folder / "many.html").write_text(page_of_board(board, list(many(rows)), found))
-    report = write_run(folder / "report", seeds=(0, 1, 2), fractions=(1.0,), classifiers=("tiny",))
-    make_figures(ReportData.load(report), folder / "figures")
-    write_report(report, folder / "figures")
+    report = write_run(folder / "report", fractions=(1.0,), classifiers=("tiny",))
+    write_figure(report / "figures")
+    write_report(report)
     return {"board": folder / "board.html", "many": folder / "many.html", "report": report / "report.html"}
+
+
+def write_figure(folder):
+    """One figure of a report."""
+    folder.mkdir()
+    (folder / "a.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="700" height="90"><circle cx="45" cy="45" r="40"/></svg>'
+    )
+    words = {"name": "a", "title": "Scores", "caption": "A figure.", "section": "scores", "file": "a.svg"}
+    (folder / "figures.json").write_text(json.dumps([words]))
 
 
 def many(rows):
@@ -150,15 +157,16 @@ def test_a_board_is_sorted_by_its_columns(visit):
 def test_a_board_is_filtered(visit):
     tab = visit("board")
     shown = tab.locator("#shown")
-    assert shown.text_content() == "5 of 5 rows"
+    assert shown.text_content() == "4 of 4 rows"
     tab.get_by_label("Complete rows only").check()
-    assert shown.text_content() == "4 of 5 rows" and "flipped" not in column(tab, "strategy")
-    tab.get_by_label("Search").fill("THEIRS")
-    assert shown.text_content() == "2 of 5 rows" and set(column(tab, "entry")) == {"theirs"}
-    tab.get_by_label("Strategy").select_option("mixup")
-    assert column(tab, "strategy") == ["mixup"]
+    assert shown.text_content() == "3 of 4 rows" and "flipped" not in column(tab, "strategy")
+    tab.get_by_label("Search").fill(" MIXup ")
+    assert shown.text_content() == "1 of 4 rows" and column(tab, "strategy") == ["mixup"]
+    tab.get_by_label("Search").fill("")
     tab.get_by_label("Generator").select_option("dcgan")
-    assert shown.text_content() == "0 of 5 rows"
+    assert column(tab, "strategy") == ["gan"]
+    tab.get_by_label("Strategy").select_option("mixup")
+    assert shown.text_content() == "0 of 4 rows"
 
 
 def test_a_row_opens_by_keyboard_alone_and_shows_what_is_behind_it(visit):
@@ -199,9 +207,10 @@ def test_two_thousand_rows_are_sorted_filtered_and_opened(visit):
     assert shown.text_content() == "2000 of 2000 rows"
     tab.get_by_role("button", name="strategy", exact=True).click()
     assert column(tab, "strategy") == sorted(column(tab, "strategy"))
-    tab.get_by_label("Search").fill("mixup-1004")
-    assert column(tab, "strategy") == ["mixup-1004"]
-    details(tab, "mixup-1004").click()
+    name = next(name for name in column(tab, "strategy") if name.startswith("mixup-1"))
+    tab.get_by_label("Search").fill(name)
+    assert column(tab, "strategy") == [name]
+    details(tab, name).click()
     assert tab.get_by_role("heading", name="Confusion matrix").is_visible()
     tab.get_by_label("Search").fill("")
     assert shown.text_content() == "2000 of 2000 rows" and tab.locator("tr.opened").count() == 1
@@ -228,4 +237,4 @@ def test_axe_finds_no_serious_fault_of_a_report(visit, viewport, scheme):
     assert faults(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     sizes = tab.eval_on_selector_all("img", "images => images.map(image => image.naturalWidth)")
-    assert len(sizes) > 10 and min(sizes) > 0, "every picture is one that the browser can draw"
+    assert len(sizes) > 5 and min(sizes) > 0, "every picture is one that the browser can draw"
