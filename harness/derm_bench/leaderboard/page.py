@@ -24,7 +24,7 @@ from derm_bench.rundir.files import read_bytes
 from derm_bench.scoring import PER_CLASS, higher_is_better, metric_names
 
 SHOWN = 250
-"""The rows that the page shows at once, until somebody asks for all: a browser lays out thousands of rows for seconds."""
+"""The rows that the page shows until somebody asks for all: a browser lays out thousands of rows for seconds."""
 PAGE_BYTES = 24_000_000
 """The most bytes of all samples on the page."""
 
