@@ -185,7 +185,7 @@ def test_a_row_opens_by_keyboard_alone_and_shows_what_is_behind_it(visit):
     for heading in ("Against the baseline", "Classes", "Confusion matrix", "Provenance", "Samples"):
         assert opened.get_by_role("heading", name=heading).is_visible(), heading
     assert opened.get_by_role("img", name="Difference").is_visible()
-    assert opened.locator("img").first.evaluate("image => image.naturalWidth") > 100
+    assert opened.locator("img").first.evaluate("one => one.decode().then(() => one.naturalWidth)") > 100
     assert "derm-bench run matrix.yaml" in opened.text_content()
     assert details(tab, "gan").get_attribute("aria-expanded") == "true"
     tab.keyboard.press("Space")
