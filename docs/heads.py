@@ -54,8 +54,8 @@ def readme_heads() -> Lines:
     doubtful = sum(value.status in ("inconsistent", "suspect-copy") for value in total)
     yield ""
     yield (
-        f"The first accuracies of each paper, of {len(total)} values in all; {doubtful} of them do not agree with "
-        "other numbers of their paper, and say which."
+        f"The first accuracies of each paper, of {len(total)} values in all. {doubtful} are marked as inconsistent "
+        "with other numbers of their paper or as suspected copies, with the reason in their note."
     )
     for folder in boards():
         yield from board_head(folder)

@@ -24,7 +24,7 @@ def test_the_board_is_described_with_its_licence_and_citation(document):
     assert document["@context"]["@vocab"] == "https://schema.org/"
     assert document["name"] == "moles-32" and "mel, nv, bkl" in document["description"]
     assert document["license"] == "https://creativecommons.org/publicdomain/zero/1.0/"
-    assert document["citeAs"] == "Moles, 2024"
+    assert document["citeAs"] == "Moles, 2024" and document["version"] == "1.1.0"
 
 
 def test_every_table_manifest_and_file_of_predictions_has_its_digest(document, made):

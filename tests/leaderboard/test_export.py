@@ -10,12 +10,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import read_csv
+from tests.conftest import ROOT, read_csv
 from tests.leaderboard.conftest import make_run
 
 from derm_bench.errors import UserError
 from derm_bench.leaderboard.merge import merge
-from derm_bench.leaderboard.verify import verify_board
 from derm_bench.licences import is_open, page_of
 from derm_bench.report.html import write_report
 from derm_bench.rundir import archive
@@ -348,19 +347,21 @@ def test_errors_about_an_archive_name_the_archive(archived, plugins, tmp_path):
 # --------------------------------------------------------------------------------- two people
 
 
-def test_runs_of_two_people_from_different_machines_merge_into_one_board(run, plugins, tmp_path, add_run):
-    """Each exports a run; a third person has the archives alone, and puts them on boards that are merged."""
-    other_run = make_run(tmp_path / "other", {"mixup": 0.6}, seeds=(0,), rng=7)
-    for name, source in (("ann", run), ("bob", other_run)):
-        export(source, tmp_path / f"{name}.zip", plugins)
-        assert add_run(tmp_path / f"{name}.zip", tmp_path / name, by=name, entry=name).problems == []
-    merged = merge(tmp_path / "ann", [tmp_path / "bob"])
-    assert (merged.added, merged.same, merged.problems) == (["bob"], 0, [])
-    assert verify_board(tmp_path / "ann").problems == []
-    rows = {(row["by"], row["strategy"]) for row in read_csv(tmp_path / "ann/leaderboard.csv")}
-    assert {("ann", "gan"), ("bob", "mixup")} <= rows
-    assert add_run(tmp_path / "ann.zip", tmp_path / "third", entry="bob").problems == []
-    (problem,) = merge(tmp_path / "ann", [tmp_path / "third"]).problems
+def test_runs_of_two_people_from_different_machines_merge_into_one_board(
+    run, tmp_path, monkeypatch, capsys, add_run
+):
+    """As docs/leaderboards.md does it in Python: each exports a run, and their boards are merged."""
+    shutil.copytree(run, tmp_path / "runs/ann")
+    make_run(tmp_path / "runs/bob", {"mixup": 0.6}, seeds=(0,), rng=7)
+    (tmp_path / "boards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    section = (ROOT / "docs" / "leaderboards.md").read_text().partition("\n## From Python\n")[2]
+    exec(section.partition("```python\n")[2].partition("```")[0], {})
+    assert "2 entries, 87 scores, 0 problems" in capsys.readouterr().out
+    rows = {(row["by"], row["strategy"]) for row in read_csv(tmp_path / "boards/ann/leaderboard.csv")}
+    assert rows == {("ann", "real-only"), ("ann", "gan"), ("bob", "mixup")}
+    assert add_run(tmp_path / "ann.zip", tmp_path / "boards/third", entry="bob").problems == []
+    (problem,) = merge(tmp_path / "boards/ann", [tmp_path / "boards/third"]).problems
     assert problem.startswith("bob: ") and "different entries of this id" in problem
 
 

@@ -30,10 +30,9 @@ CONTEXT: Mapping[str, Any] = {
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
-    "dataBiasesDescription": "cr:dataBiasesDescription",
-    "dataCollection": "cr:dataCollection",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -48,12 +47,13 @@ CONTEXT: Mapping[str, Any] = {
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
-    "personalSensitiveInformation": "cr:personalSensitiveInformation",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -82,7 +82,8 @@ _SPLIT_COLUMNS = (
 def metadata(board: Board, found: Verified, columns: Sequence[Column], table: str) -> dict[str, Any]:
     """Return the content of croissant.json of a built board.
 
-    table: the name of its table of rows. columns: the columns of that table in order. found: what was verified.
+    table: the name of its table of rows. columns: the columns of that table in order. found: what was verified. The
+    version is that of the layout of boards, then the number of entries.
     """
     task = board.task
     files = (table, SPLIT, BOARD, *_entry_files(board))
@@ -92,6 +93,7 @@ def metadata(board: Board, found: Verified, columns: Sequence[Column], table: st
         "conformsTo": CONFORMS_TO,
         "name": task.name,
         "description": _description(board, found),
+        "version": f"{task.board}.{found.entries}.0",
         "inLanguage": "en",
         "isLiveDataset": True,
         "keywords": ["leaderboard", "skin lesions", "synthetic images", "classification", task.dataset.name],

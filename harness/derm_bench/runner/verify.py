@@ -5,7 +5,6 @@ This detects files that do not agree with each other, not results that were inve
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,11 +29,9 @@ from derm_bench.rundir.sampled import PluginPrimary
 from derm_bench.rundir.schema import LATER, RESULTS, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import compared_tables
+from derm_bench.runner.close_numbers import equal, finite, same, shown
 from derm_bench.runner.verify_splits import wrong_images
 from derm_bench.scoring import classification_metrics
-
-CLOSE = 1e-9
-"""Two numbers are equal up to this relative difference: another version of numpy may sum in another order."""
 
 _PLACES: Mapping[str, tuple[str, ...]] = {
     "summary": ("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline"),
@@ -260,8 +257,8 @@ def _compare_row(row: Row, scores: Mapping[str, float], found: Verified) -> None
         if metric in scores:
             found.scores += 1
             value = scores[metric]
-            if not _equal(stated, value):
-                message = f"{metric} is {_shown(stated)}, and its predictions give {_shown(value)}"
+            if not equal(stated, value):
+                message = f"{metric} is {shown(stated)}, and its predictions give {shown(value)}"
                 found.differences.append(_of_row(row, message, metric, stated, value))
         elif stated is not None:
             name = f"values of {metric}"
@@ -272,7 +269,7 @@ def _of_row(
     row: Row, message: str, metric: str = "", stated: float | None = None, value: float | None = None
 ) -> Difference:
     return Difference(
-        TABLES["results"].file, message, row["cell"], row["test_set"], metric, _finite(stated), _finite(value)
+        TABLES["results"].file, message, row["cell"], row["test_set"], metric, finite(stated), finite(value)
     )
 
 
@@ -347,8 +344,8 @@ def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: 
         found.means += 1
         for column in (column.name for column in TABLES[name].columns if column.name not in columns):
             ours, theirs = expected[place][column], stated[place][column]
-            if not _same(theirs, ours):
-                message = f"{column} of {place[5]} is {_shown(theirs)}, and the tables give {_shown(ours)}"
+            if not same(theirs, ours):
+                message = f"{column} of {place[5]} is {shown(theirs)}, and the tables give {shown(ours)}"
                 found.differences.append(_of_arm(name, place, message, theirs, ours))
 
 
@@ -369,36 +366,7 @@ def _of_arm(
         arm += f" in {more[0]} {more[1]}"
     elif more[0]:
         arm += f" against {more[0]}"
-    return Difference(TABLES[name].file, message, arm, test_set, metric, _finite(stated), _finite(value))
-
-
-# ---------------------------------------------------------------------------------- numbers
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two values of a table are equal: texts exactly, numbers up to `CLOSE`."""
-    return a == b if isinstance(a, str) or isinstance(b, str) else _equal(a, b)
-
-
-def _equal(a: float | None, b: float | None) -> bool:
-    left, right = _number(a), _number(b)
-    if left is None or right is None:
-        return left is right
-    return math.isclose(left, right, rel_tol=CLOSE, abs_tol=CLOSE)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f"'{value[:100]}'" if value else "empty"
-    return "missing" if _number(value) is None else f"{value:.12g}"
+    return Difference(TABLES[name].file, message, arm, test_set, metric, finite(stated), finite(value))
 
 
 def not_recomputed(found: Verified) -> list[str]:
