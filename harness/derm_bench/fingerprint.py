@@ -111,7 +111,7 @@ class _Set:
         """The set, unless a file is unreadable or there are so few that it has no row."""
         if len(places) < _SET or None in files:
             return None
-        _, _, inodes, *others = zip(*files, strict=True)  # type: ignore[misc]
+        _, _, inodes, *others = zip(*files, strict=True)
         try:
             stamps = [array("Q", inodes), *(array("q", column) for column in others)]
         except OverflowError:  # a time in another century
@@ -182,8 +182,8 @@ def _status(place: str) -> _Status | None:
 
 
 def _stamp(status: _Status) -> _Stamp:
-    inode, *others = status[2:]
-    return (inode if inode < 2**63 else inode - 2**64, *others)  # the integers of SQLite have a sign
+    _, _, inode, size, changed, moved = status
+    return inode if inode < 2**63 else inode - 2**64, size, changed, moved  # the integers of SQLite have a sign
 
 
 def _digest(place: str) -> str:
