@@ -381,6 +381,7 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "command": "The command line of the run.",
     "selection": "Name of the selection (`--preset`, `--set`, `--only`), as in the folder; empty for the whole matrix.",
     "distributions": "Version of every distribution that was used, by name.",
+    "environment": "The same with every distribution that these require; `export` makes a list for pip of it.",
     "machine": "Device, precision and where it is from (and that of generators that `auto` does not fit in bf16), "
     "threads, Python and system.",
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
