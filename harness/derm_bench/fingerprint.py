@@ -183,7 +183,8 @@ def _status(place: str) -> _Status | None:
 
 def _stamp(status: _Status) -> _Stamp:
     _, _, inode, size, changed, moved = status
-    return inode if inode < 2**63 else inode - 2**64, size, changed, moved  # the integers of SQLite have a sign
+    signed = inode if inode < 2**63 else inode - 2**64  # as the integers of SQLite are
+    return signed, size, changed, moved
 
 
 def _digest(place: str) -> str:
