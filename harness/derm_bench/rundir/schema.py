@@ -401,7 +401,8 @@ MANIFEST_KEYS: Mapping[str, str] = {
 
 INDEX_KEYS: Mapping[str, str] = {
     "file": "Name of the sheet in `samples/`.",
-    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation` or `preprocessing`.",
+    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation`, `fitted_on` (samples of "
+    "another generator that a network of this one was fitted on) or `preprocessing`.",
     "dataset": "Label of the data set.",
     "strategy": "Name of the strategy; null for preprocessing.",
     "generator": "Name of the generator; null for preprocessing.",
