@@ -1,6 +1,6 @@
 """Writes the reference pages (hooks, matrix, plugins, command line) from the code, as Markdown. Needs no Sphinx.
 
-python docs/generate.py           # writes docs/reference/matrix.md and api.md, which are committed
+python docs/generate.py           # writes docs/reference/matrix.md and api.md, and the heads of tables in README.md
 python docs/generate.py FOLDER    # writes all pages into FOLDER
 """
 
@@ -13,6 +13,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import heads
 from cli_page import cli_page
 from markup import Lines, code, markdown, page_text, prose, row, sentence, write_if_changed
 from pydantic import BaseModel
@@ -359,3 +360,4 @@ if __name__ == "__main__":
     else:
         write_if_changed(MATRIX_PAGE, page_text(matrix_page(Plugins(builtins_only=True))))
         write_if_changed(API_PAGE, page_text(api_page()))
+        heads.write()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,26 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory):
+    """A cache that the tests of a process share: it has the digests of files, by all that shows a change, and what was
+    read in source files, by their content. Reading the source again takes seconds in each process that a test starts.
+    Tests of the cache, and of data that they change, have one of their own."""
+    return tmp_path_factory.mktemp("parsed")
+
+
+@pytest.fixture(scope="session")
+def _configurations(tmp_path_factory):
+    return tmp_path_factory.mktemp("configurations")
+
+
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path, tmp_path_factory, monkeypatch):
+def _own_places(tmp_path, parsed, _configurations, monkeypatch):
     """No test touches the user's store, cache or configuration, nor measures precision (fp32 is what was measured)."""
     monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("DERM_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("DERM_BENCH_CACHE", str(parsed))
+    # Numbered folders of pytest would be slow: for each, it looks at those of all tests before.
+    monkeypatch.setenv("XDG_CONFIG_HOME", tempfile.mkdtemp(dir=_configurations))
     for kind in ("cpu", "cuda"):
         save_profile(device_model(kind), Measured("fp32", {"fp32": 100.0}))
 

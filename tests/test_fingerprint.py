@@ -75,6 +75,32 @@ def test_a_file_renamed_over_another_has_another_digest(files, tmp_path):
     assert file_digests(files)["a"] != first["a"]
 
 
+@pytest.mark.parametrize("number", ["inode", "size", "modification time", "change time"])
+@pytest.mark.parametrize("count", [3, 300])
+def test_a_file_of_which_one_number_differs_is_hashed_again(files, tmp_path, monkeypatch, number, count):
+    """With a row of its own, and among so many that they have one row together."""
+    paths = dict(files)
+    for i in range(3, count):
+        paths[str(i)] = tmp_path / f"{i}.bin"
+        paths[str(i)].write_bytes(str(i).encode())
+    first = file_digests(paths)
+    assert first == file_digests(paths)
+    position = ["mode", "device", "inode", "size", "modification time", "change time"].index(number)
+    status, read, digest = fingerprint._STATUS, [], fingerprint._digest
+    changed = files["b"].stat().st_ino
+
+    def other(found):
+        numbers = list(status(found))
+        if numbers[2] == changed:
+            numbers[position] -= 1
+        return tuple(numbers)
+
+    monkeypatch.setattr(fingerprint, "_STATUS", other)
+    monkeypatch.setattr(fingerprint, "_digest", lambda place: (read.append(place), digest(place))[1])
+    assert file_digests(paths) == first
+    assert read == [str(files["b"])]
+
+
 def test_a_file_that_may_still_change_is_not_cached(files, monkeypatch):
     monkeypatch.setattr(fingerprint, "SETTLED_SECONDS", 2.0)
     files["a"].write_bytes(b"1" * 100)
@@ -88,7 +114,7 @@ def test_a_file_that_may_still_change_is_not_cached(files, monkeypatch):
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"", b"SQLite format 3\0" + b"\xff" * 3000])
 def test_a_corrupt_cache_is_rebuilt(files, cache, monkeypatch, content):
     first = file_digests(files)
-    (cache / "digests-2.sqlite").write_bytes(content)
+    (cache / "digests-3.sqlite").write_bytes(content)
     assert file_digests(files) == first
     monkeypatch.setattr(fingerprint, "_digest", never)
     assert file_digests(files) == first
@@ -96,7 +122,7 @@ def test_a_corrupt_cache_is_rebuilt(files, cache, monkeypatch, content):
 
 def test_a_broken_entry_is_not_believed(files, cache):
     first = file_digests(files)
-    with sqlite3.connect(cache / "digests-2.sqlite") as database:
+    with sqlite3.connect(cache / "digests-3.sqlite") as database:
         database.execute("UPDATE digests SET sha256 = 'nonsense'")
     assert file_digests(files) == first
 
@@ -159,7 +185,7 @@ def test_of_thousands_only_the_one_that_was_edited_is_hashed_again(many, monkeyp
 
 def test_broken_digests_of_thousands_are_not_believed(many, cache):
     first = file_digests(many)
-    with sqlite3.connect(cache / "digests-2.sqlite") as database:
+    with sqlite3.connect(cache / "digests-3.sqlite") as database:
         database.execute("UPDATE sets SET digests = zeroblob(1500 * 32)")
     assert file_digests(many) == first
 
@@ -168,7 +194,7 @@ def test_sets_of_many_files_do_not_pile_up(many, cache):
     names = list(many)
     for k in range(fingerprint._SETS + 3):
         file_digests({name: many[name] for name in names[k:]})
-    with sqlite3.connect(cache / "digests-2.sqlite") as database:
+    with sqlite3.connect(cache / "digests-3.sqlite") as database:
         assert database.execute("SELECT count(*) FROM sets").fetchone() == (fingerprint._SETS,)
 
 

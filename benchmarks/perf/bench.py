@@ -32,7 +32,8 @@ THREADS = 2
 class Bench:
     """The settings of a run.
 
-    device: a torch device string. precision: precision of our side. size: `full`, `quick`, or one of `sizes.SIZES`.
+    device: a torch device string. precision: precision of our side. careful: precision of our side in rows whose
+    generator is not trained in bf16 by default, if it differs. size: `full`, `quick`, or one of `sizes.SIZES`.
     folder: folder for all created files. ahead: whether the processes of a row are started and have imported everything
     before the first one is measured. seconds: the time after which no pair of a row is started. partly: is called after
     every pair with the line of the row so far. data: the folder of HAM10000 that row 8 reads; None for phantoms.
@@ -42,6 +43,7 @@ class Bench:
     folder: Path
     device: str = "cpu"
     precision: str = "fp32"
+    careful: str = ""
     size: str = "full"
     threads: int = THREADS
     benchopt: Path | None = None
@@ -71,7 +73,11 @@ class Bench:
 
     def ours(self, row: Row, arguments: Sequence[str]) -> Side:
         """Run our side, with the memory allocator and the waiting threads of the workers of derm-bench."""
-        return self._run(f"ours.row{row.number}", [*arguments, "--precision", self.precision])
+        return self._run(f"ours.row{row.number}", [*arguments, "--precision", self.precision_of(row)])
+
+    def precision_of(self, row: Row) -> str:
+        """The precision of our side."""
+        return self.careful if self.careful and not row.bf16 else self.precision
 
     def baseline(self, row: Row, arguments: Sequence[str]) -> Side:
         return self._run(f"baselines.row{row.number}", arguments)
@@ -150,6 +156,7 @@ def machine(bench: Bench) -> dict[str, Any]:
         "threads": bench.threads,
         "device": card(bench.device) if bench.kind == "cuda" else "cpu",
         "precision": bench.precision,
+        **({"precision of StyleGAN2": bench.careful} if bench.careful else {}),
         "python": platform.python_version(),
         "torch": importlib.metadata.version("torch"),
         "load": round(os.getloadavg()[0], 1),

@@ -32,7 +32,7 @@ from sizes import SIZES
 
 from derm_bench.cli.precision import measure_precision
 from derm_bench.errors import UserError
-from derm_bench.machine import cuda_devices
+from derm_bench.machine import cuda_devices, without_bf16
 
 MEMORY_TARGET = 1.2  # our peak memory relative to the baseline, on the CPU
 
@@ -45,11 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.folder:
             given.folder.mkdir(parents=True, exist_ok=True)
         folder = given.folder or stack.enter_context(tempfile.TemporaryDirectory())
-        precision = given.precision or measure_precision(device.partition(":")[0], Bench.threads).precision
+        kind = device.partition(":")[0]
+        precision = given.precision or measure_precision(kind, Bench.threads).precision
+        careful = without_bf16(kind) if precision == "bf16" and not given.precision else ""
         bench = Bench(
             Path(folder).absolute(),
             device,
             precision,
+            careful,
             given.size,
             benchopt=given.benchopt,
             data=given.data,

@@ -51,7 +51,7 @@ def losses(bench: Bench, row: Row) -> Parity:
     ours = bench.ours(row, [*arguments, "--record", str(record)]).values["losses"]
     plain = bench.baseline(row, [*arguments, "--replay", str(record)]).values["losses"]
     record.unlink()
-    return judge_losses(ours, plain, LOSS_BOUND[bench.precision], bench.precision)
+    return judge_losses(ours, plain, LOSS_BOUND[bench.precision_of(row)], bench.precision_of(row))
 
 
 def judge_losses(

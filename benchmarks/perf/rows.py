@@ -30,7 +30,8 @@ class Row:
 
     measures: the first one gives the ratio of the row. arguments: flags for both sides. check: parity check with
     separate runs. judge: parity check on the values of the last pair. needs: modules or executables of the baseline.
-    itself: whether both sides do their work themselves, without further processes that import torch.
+    itself: whether both sides do their work themselves, without further processes that import torch. bf16: whether
+    `precision: auto` may train it in bf16.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Row:
     needs: tuple[str, ...] = ()
     on_gpu: bool = True
     itself: bool = True
+    bf16: bool = True
 
 
 def _rate(name: str, key: str, cpu: float, cuda: float) -> tuple[Measure, ...]:
@@ -161,6 +163,7 @@ ROWS = {
             },
             arguments=_stylegan2,
             check=parity.losses,
+            bf16=False,
         ),
         Row(
             5,

@@ -17,17 +17,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import measures
+import rounded
 import textbook
 
 CLASSES = ("bkl", "nv")
+PRECISIONS = ("fp32", "bf16", "bf16-rounded")
 SAMPLES = 300
 # What is compared: the name of a side -> the method and the options of ours (None: the textbook's).
 WIDE = {"base": 32, "z_dim": 100, "batch_size": 64}
@@ -139,9 +143,16 @@ def _textbook(fit: Fit) -> Draw:
         updates=fit.updates,
         seed=fit.seed,
         device=fit.device,
-        bf16=fit.precision == "bf16",
+        autocast=lambda: _forward(fit.device, fit.precision),
     )
     return lambda label, n: textbook.sample(g, n, label, fit.seed, fit.device)
+
+
+def _forward(device: str, precision: str) -> AbstractContextManager[object]:
+    """The context of a forward pass."""
+    if precision == "bf16-rounded":
+        return rounded.Rounded()
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
@@ -160,7 +171,9 @@ def _ours(fit: Fit, options: Mapping[str, Any]) -> Draw:
     )
     ids = tuple(map(str, range(len(fit.images))))
     train = ImageSet(fit.images, fit.labels, fit.names, ids, ids)
-    gan.fit(train, StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision))
+    run = StageRun(seed=fit.seed, budget=fit.updates, device=fit.device, precision=fit.precision)
+    with mock.patch("derm_bench.training.engine.autocast", _forward):
+        gan.fit(train, run)
     return lambda label, n: gan.sample(SampleRequest(label, n, fit.seed), train).images
 
 
@@ -227,7 +240,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--updates", type=int, default=1000, help="updates per class")
     parser.add_argument("--size", type=int, default=64, choices=[16, 32, 64], help="side of the images")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=PRECISIONS)
     parser.add_argument("--sides", nargs="+", choices=list(SIDES))
     parser.add_argument("--jobs", type=int, default=1, help="fits at the same time")
     parser.add_argument("--threads", type=int, default=2, help="threads of each fit")

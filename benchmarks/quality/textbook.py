@@ -8,6 +8,9 @@ that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -82,12 +85,13 @@ def fit(
     updates: int,
     seed: int,
     device: str,
-    bf16: bool,
+    autocast: Callable[[], AbstractContextManager[object]],
     width: int = 32,
     batch: int = 64,
     lr: float = 2e-4,
 ) -> Generator:
-    """Train on images uint8 [N,3,S,S], S a power of two; `classes` is 0 for the unconditional GAN."""
+    """Train on images uint8 [N,3,S,S], S a power of two; `classes` is 0 for the unconditional GAN. `autocast`
+    returns the context of a forward pass."""
     torch.manual_seed(seed)
     side = images.shape[-1]
     g, d = Generator(side, width, classes).to(device), Discriminator(side, width, classes).to(device)
@@ -105,7 +109,7 @@ def fit(
             order = [rows for rows in order if len(rows) == batch]
         rows = order.pop()
         real, y = data[rows], labels[rows]
-        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
+        with autocast():
             fake = g(torch.randn(batch, Z, device=device), y)
             on_real, on_fake = d(real, y), d(fake.detach(), y)
         d.zero_grad()
@@ -114,7 +118,7 @@ def fit(
         loss.backward()
         adam_d.step()
         g.zero_grad()
-        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
+        with autocast():
             on_fake = d(fake, y)
         criterion(on_fake.float(), torch.ones(batch, device=device)).backward()
         adam_g.step()

@@ -1,5 +1,5 @@
-"""Content digests of many files, cached by path, size, modification time and change time to keep planning fast, and a
-cache of small texts.
+"""Content digests of many files, cached by path, inode, size, modification time and change time to keep planning fast,
+and a cache of small texts.
 
 The cache has a row per file, and a row per set of files that were asked for together: if no file of a set has changed,
 its digests are read at once, in a tenth of the time.
@@ -17,6 +17,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +36,15 @@ _SET, _SETS = 256, 32
 _DIGEST_BYTES = 32
 
 _T = TypeVar("_T")
-# Size, modification time and change time. A program can set the modification time of a file, but not its change time.
-_Stamp = tuple[int, int, int]
-_Row = tuple[str, int, int, int, str]
+# Mode, device, inode, size, modification time and change time of a file.
+_Status = tuple[int, int, int, int, int, int]
+_STATUS: Callable[[os.stat_result], _Status] = attrgetter(
+    "st_mode", "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
+# Inode, size, modification time and change time. A program can set the modification time of a file, but not its change
+# time.
+_Stamp = tuple[int, int, int, int]
+_Row = tuple[str, int, int, int, int, str]
 
 
 def cache_folder() -> Path:
@@ -54,9 +61,9 @@ def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) ->
     """
     if not paths:
         return {}
-    places = [_absolute(str(path)) for path in paths.values()]
+    places = _absolute(list(map(str, paths.values())))
     distinct = list(dict.fromkeys(places))
-    files = list(map(_status, distinct))
+    files = _statuses(distinct)
     whole = _Set.of(distinct, files, largest)
     found = whole and _cached(whole.recall)
     if not found:
@@ -69,20 +76,14 @@ def file_digests(paths: Mapping[str, Path | str], largest: int | None = None) ->
     return {name: digest_of[place] for name, place in zip(paths, places, strict=True)}
 
 
-def _one_by_one(
-    places: Sequence[str], files: Sequence[os.stat_result | None], largest: int | None
-) -> list[str]:
+def _one_by_one(places: Sequence[str], files: Sequence[_Status | None], largest: int | None) -> list[str]:
     """The digest of each file, from its row or from its content, which is read once for all names of one file."""
     stamps = {place: _stamp(file) if file else None for place, file in zip(places, files, strict=True)}
     storable = [place for place in stamps if _is_text(place)]
     known = _cached(lambda database: _look_up(database, storable, stamps)) or {}
     if largest is not None:
-        known |= {place: UNREADABLE for place, stamp in stamps.items() if stamp and stamp[0] > largest}
-    same = {
-        place: (file.st_dev, file.st_ino, _stamp(file)) if file else None
-        for place, file in zip(places, files, strict=True)
-        if place not in known
-    }
+        known |= {place: UNREADABLE for place, stamp in stamps.items() if stamp and stamp[1] > largest}
+    same = {place: file for place, file in zip(places, files, strict=True) if place not in known}
     if same:
         once = {file: place for place, file in same.items() if file is not None}
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -99,26 +100,28 @@ def _one_by_one(
 
 class _Set:
     """Files that were asked for together, none of which is unreadable for its kind or size: a digest of their paths in
-    their order, and their stamps."""
+    their order, and their stamps, as one array for each of the four numbers."""
 
-    def __init__(self, name: str, stamps: Sequence[_Stamp]) -> None:
-        self.name, self.stamps = name, stamps
+    def __init__(self, places: Sequence[str], stamps: Sequence[array[int]]) -> None:
+        self.name = hashlib.sha256(os.fsencode("\0".join(places))).hexdigest()
+        self.stamps = stamps
 
     @classmethod
-    def of(
-        cls, places: Sequence[str], files: Sequence[os.stat_result | None], largest: int | None
-    ) -> _Set | None:
+    def of(cls, places: Sequence[str], files: Sequence[_Status | None], largest: int | None) -> _Set | None:
         """The set, unless a file is unreadable or there are so few that it has no row."""
-        if len(places) < _SET:
+        if len(places) < _SET or None in files:
             return None
-        stamps = [_stamp(file) for file in files if file]
-        if len(stamps) < len(files) or (largest is not None and max(stamps)[0] > largest):
+        _, _, inodes, *others = zip(*files, strict=True)
+        try:
+            stamps = [array("Q", inodes), *(array("q", column) for column in others)]
+        except OverflowError:  # a time in another century
             return None
-        return cls(hashlib.sha256(os.fsencode("\0".join(places))).hexdigest(), stamps)
+        if largest is not None and max(stamps[1]) > largest:
+            return None
+        return cls(places, stamps)
 
     def settled(self) -> bool:
-        latest = (time.time() - SETTLED_SECONDS) * 1e9
-        return all(changed < latest and moved < latest for _, changed, moved in self.stamps)
+        return max(map(max, self.stamps[2:])) < (time.time() - SETTLED_SECONDS) * 1e9
 
     def recall(self, database: sqlite3.Connection) -> list[str] | None:
         """The digests in their order, if no file has changed since."""
@@ -140,8 +143,11 @@ class _Set:
 
     def _check(self, digests: bytes) -> str:
         """A digest of the stamps and the digests: those of other stamps, or broken ones, are not believed."""
-        stamps = array("q", itertools.chain.from_iterable(self.stamps))
-        return hashlib.sha256(stamps.tobytes() + digests).hexdigest()
+        check = hashlib.sha256()
+        for column in self.stamps:
+            check.update(column)
+        check.update(digests)
+        return check.hexdigest()
 
 
 def _is_text(place: str) -> bool:
@@ -149,24 +155,36 @@ def _is_text(place: str) -> bool:
     return place.isascii() or not any("\ud800" <= char <= "\udfff" for char in place)
 
 
-def _absolute(path: str) -> str:
-    """The path from the root, without `.` and `..`. Most have neither, and many are looked at."""
-    if path.startswith(os.sep) and "/." not in path and "//" not in path and not path.endswith("/"):
-        return path
-    return os.path.abspath(path)  # noqa: PTH100  (10 times faster)
+def _absolute(paths: list[str]) -> list[str]:
+    """The paths from the root, without `.` and `..`. Most have neither, which is found out of all together."""
+    together = "\0".join(paths) + "\0"
+    plain = together.startswith(os.sep) and together.count("\0/") == len(paths) - 1
+    if plain and not any(odd in together for odd in ("/.", "//", "/\0")):
+        return paths
+    return list(map(os.path.abspath, paths))
 
 
-def _status(place: str) -> os.stat_result | None:
-    """The status of a regular file, None for others."""
+def _statuses(places: Sequence[str]) -> list[_Status | None]:
+    """The status of each regular file, None for others."""
+    found: list[_Status | None]
     try:
-        status = os.stat(place)  # noqa: PTH116
+        found = list(map(_STATUS, map(os.stat, places)))  # no loop in Python, for hundreds of thousands
+    except (OSError, ValueError):
+        found = list(map(_status, places))
+    return [file if file and stat.S_ISREG(file[0]) else None for file in found]
+
+
+def _status(place: str) -> _Status | None:
+    try:
+        return _STATUS(os.stat(place))  # noqa: PTH116
     except (OSError, ValueError):  # ValueError: a path with NUL
         return None
-    return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _stamp(status: os.stat_result) -> _Stamp:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _stamp(status: _Status) -> _Stamp:
+    _, _, inode, size, changed, moved = status
+    signed = inode if inode < 2**63 else inode - 2**64  # as the integers of SQLite are
+    return signed, size, changed, moved
 
 
 def _digest(place: str) -> str:
@@ -196,7 +214,7 @@ def _settled(fresh: Mapping[str, str], stamps: Mapping[str, _Stamp | None]) -> I
     latest = (time.time() - SETTLED_SECONDS) * 1e9
     for place, digest in sorted(fresh.items()):  # the table is in this order
         stamp = stamps[place]
-        settled = stamp is not None and max(stamp[1:]) < latest
+        settled = stamp is not None and max(stamp[2:]) < latest
         if stamp is not None and settled and digest != UNREADABLE and _is_text(place):
             yield (place, *stamp, digest)
 
@@ -225,15 +243,15 @@ def remember(name: str, text: str) -> None:
 def _cached(work: Callable[[sqlite3.Connection], _T]) -> _T | None:
     """Calls `work` with the open cache and returns its result; None if there is no usable cache. Replaces a broken
     file."""
-    file = cache_folder() / "digests-2.sqlite"
+    file = cache_folder() / "digests-3.sqlite"
     for _ in range(2):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(file, timeout=5.0)) as database:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS digests"
-                    " (place TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT)"
-                    " WITHOUT ROWID"
+                    " (place TEXT PRIMARY KEY, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,"
+                    " sha256 TEXT) WITHOUT ROWID"
                 )
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS texts (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID"
@@ -258,7 +276,7 @@ def _look_up(
     found = {}
     for chunk in _chunks(sorted(places), 500):
         marks = ",".join("?" * len(chunk))
-        query = f"SELECT place, size, mtime_ns, ctime_ns, sha256 FROM digests WHERE place IN ({marks})"
+        query = f"SELECT place, inode, size, mtime_ns, ctime_ns, sha256 FROM digests WHERE place IN ({marks})"
         for place, *stamp, digest in database.execute(query, chunk):
             if stamps[place] == tuple(stamp) and isinstance(digest, str) and len(digest) == 64:
                 found[place] = digest
@@ -267,7 +285,7 @@ def _look_up(
 
 def _remember(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
     with database:
-        database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _chunks(items: list[str], size: int) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 # Control characters would end a field or a line, and lone surrogates (names that are not UTF-8) cannot be encoded.
 _NOT_PLAIN = re.compile('^"|[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]')
+_PLAIN = bytes(k for k in range(0x20, 0x7F) if k != ord('"')) + b"\n\t"
 
 
 class ListedImage(NamedTuple):
@@ -35,24 +36,19 @@ def fields_of(line: str) -> list[str]:
     return [json.loads(field) if field.startswith('"') else field for field in line.split("\t")]
 
 
-def write_list(images: Iterable[ListedImage]) -> bytes:
-    """The list as a file."""
+def write_list(images: Iterable[ListedImage | tuple[str, str, str, str]]) -> bytes:
+    """The list as a file. Plain tuples of the four fields are made faster, where there are hundreds of thousands."""
     listed = list(images)
     text = "\n".join(map("\t".join, listed))
-    if _is_plain(text, len(listed)):  # nearly every list
-        return text.encode()
+    if text.isascii() and _is_plain(content := text.encode(), len(listed)):  # nearly every list
+        return content
     return "\n".join(map(line_of, listed)).encode()
 
 
-def _is_plain(text: str, lines: int) -> bool:
+def _is_plain(content: bytes, lines: int) -> bool:
     """Whether a text consists of so many lines of joined fields that `line_of` would not write in another way."""
     ends = max(0, lines - 1), lines * (len(ListedImage._fields) - 1)
-    return (
-        text.isascii()
-        and '"' not in text
-        and (text.count("\n"), text.count("\t")) == ends
-        and text.replace("\n", "").replace("\t", "").isprintable()
-    )
+    return (content.count(b"\n"), content.count(b"\t")) == ends and not content.translate(None, _PLAIN)
 
 
 def read_list(content: bytes) -> list[ListedImage]:

@@ -31,7 +31,8 @@ class Machine:
     """The machine that stages run on: `device` is the device type (cpu, cuda), `devices` are the devices of that type,
     `precision` and `threads` are those of a worker, and `memory` is the memory of each device in MB, if known.
     `precision_from` says in words where the precision is from. `unmeasured` is true if it was left to a measurement
-    that has not been made on this machine yet."""
+    that has not been made on this machine yet. `careful` is the precision of generators that `auto` does not train in
+    bf16 (`GeneratorSpec.bf16`); empty if all stages have `precision`."""
 
     device: str
     devices: tuple[str, ...]
@@ -40,6 +41,7 @@ class Machine:
     memory: Mapping[str, float] = field(default_factory=dict)
     precision_from: str = "the matrix"
     unmeasured: bool = False
+    careful: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
             f"numerics.threads: {wanted.threads} threads per worker, but this machine has {cores} cores",
             hint=f"write at most {max(FEW_THREADS, cores)}; 2 is the default",
         )
-    precision, source, unmeasured = wanted.precision, Machine.precision_from, False
+    precision, source, unmeasured, careful = wanted.precision, Machine.precision_from, False, ""
     if precision == "auto":
         measured = saved_profile().get(device_model(kind))
         if measured is not None and measured.precision == "tf32" and kind != "cuda":  # not by a measurement
@@ -70,6 +72,8 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
         precision = measured.precision if measured else "fp32"
         source = measured.words() if measured else "auto, not measured on this machine"
         unmeasured = measured is None
+        if precision == "bf16":
+            careful = without_bf16(kind)
     return Machine(
         kind,
         devices,
@@ -78,7 +82,13 @@ def this_machine(options: object, wanted: Wanted) -> Machine:
         device_megabytes(devices),
         source,
         unmeasured,
+        careful,
     )
+
+
+def without_bf16(device: str) -> str:
+    """The precision on that type of device of generators that `auto` does not train in bf16."""
+    return "tf32" if device == "cuda" else "fp32"
 
 
 def checked_precision(precision: str, device: str) -> str:

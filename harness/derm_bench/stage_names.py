@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 STAGE_FILE = "stage.json"
 """The file beside the outputs of every finished stage, with its identity, result, attempt and digests of files."""
 
@@ -44,3 +46,6 @@ SYNTHETIC = "synthetic/"
 
 SAMPLE = "sample/"
 """`sample/<class>`: samples that are shown in sheets of images."""
+
+FITTED_ON: Final = "fitted_on"
+"""In the place of an update: samples of another generator that a network of this one was fitted on."""

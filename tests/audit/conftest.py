@@ -75,17 +75,9 @@ def folder(tmp_path):
     return PhantomFolder(tmp_path / "data")
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """What planning remembers of source code, kept from test to test."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def audit(in_process, tmp_path, cache, monkeypatch):
+def audit(in_process, tmp_path):
     """Runs `data audit` on a data set in this process. Returns its exit code and the findings by code."""
-
-    monkeypatch.setenv("DERM_BENCH_CACHE", str(cache))
 
     def run(code: int, name: str, root: Path | None, protocol: object = "fair", **entry):
         if name == "ham10000":

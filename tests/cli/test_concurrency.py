@@ -10,11 +10,12 @@ from tests.cli.test_run import without_times
 
 
 def test_two_runs_at_once_execute_each_stage_once_and_end_alike(write_matrix, tmp_path, toys):
+    """Each in its own process, stages and all: workers would take the same locks."""
     matrix = write_matrix(seeds=[0])
     code = [sys.executable, "-c", "from derm_bench.cli import main; main()"]
     runs = [
         subprocess.Popen(
-            [*code, "run", str(matrix), "--out", name, "--workers", "1"],
+            [*code, "run", str(matrix), "--out", name, "--executor", "inline"],
             cwd=tmp_path,
             env=os.environ,
             stdout=subprocess.PIPE,

@@ -35,14 +35,14 @@ def without_times(path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, parsed):
     """Folder of a whole run of the toy matrix (matrix.yaml, out, store), which several tests read and none changes."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "matrix.yaml").write_text(yaml.safe_dump(toy_matrix()))
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.syspath_prepend(str(TOYS))
-        patched.setenv("DERM_BENCH_CACHE", str(folder / "cache"))
+        patched.setenv("DERM_BENCH_CACHE", str(parsed))
         run = ["run", "matrix.yaml", "--out", "out", "--store", "store"]
         assert main_here(run, figures=True) == 0
     return folder
@@ -55,7 +55,7 @@ def finished(whole, monkeypatch):
     return whole / "out"
 
 
-def test_a_run_fills_its_directory(finished, whole, derm_bench, in_process, tmp_path):
+def test_a_run_fills_its_directory(finished, whole, in_process, tmp_path):
     rows = read_csv(finished / "results.csv")
     assert [row["status"] for row in rows] == ["done"] * 6
     assert rows[0]["cell"] == "toy-blobs/real-only/toy-centroid/0"
@@ -87,7 +87,7 @@ def test_a_run_fills_its_directory(finished, whole, derm_bench, in_process, tmp_
     assert len(set(totals.values())) == 1, "balance fills every class to the largest"
 
     # A second run into another folder executes nothing and says the same.
-    again = derm_bench("run", whole / "matrix.yaml", "--out", "again")
+    again = in_process("run", whole / "matrix.yaml", "--out", "again")
     assert again.code == 0
     assert "0 stages run" in again.out
     assert (tmp_path / "again/results.csv").read_bytes() == (finished / "results.csv").read_bytes()

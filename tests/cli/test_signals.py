@@ -42,6 +42,17 @@ def test_a_signal_that_is_ignored_stays_so():
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
+def test_a_run_that_ctrl_c_cannot_end_says_what_does(in_process, write_matrix):
+    """Where the shell has Ctrl-C ignored. Whoever sends it, and then ends a worker, sees the stage start again."""
+    matrix = write_matrix(seeds=[0], strategies=["real-only"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ran = in_process("run", matrix)
+    assert ran.code == 0
+    assert f"Ctrl-C is ignored, as in the background of a script; `kill {os.getpid()}` ends" in ran.err
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert "Ctrl-C" not in in_process("run", matrix).err
+
+
 @pytest.mark.parametrize(
     ("number", "status"),
     [

@@ -22,7 +22,7 @@ CELL = "toy-blobs/real-only/toy-centroid/0"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, parsed):
     """A run directory, without its store: tests copy it and change the copy."""
     folder = tmp_path_factory.mktemp("verified")
     (folder / "costs.json").write_text('{"red": 1, "green": 1, "blue": 1}')
@@ -34,7 +34,7 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.syspath_prepend(str(TOYS))
-        patched.setenv("DERM_BENCH_CACHE", str(folder / "cache"))
+        patched.setenv("DERM_BENCH_CACHE", str(parsed))
         assert main_here(["run", "matrix.yaml", "--out", "out", "--store", "store"]) == 0
     return folder
 

@@ -178,6 +178,12 @@ def test_a_committed_page_of_the_reference_is_up_to_date(pages, name):
     assert (ROOT / "docs" / "reference" / f"{name}.md").read_text() == pages[name]
 
 
+def test_the_heads_of_published_tables_and_boards_are_up_to_date():
+    """`python docs/generate.py` writes them."""
+    for page, text in load_generator("heads").pages():
+        assert page.read_text() == text, page
+
+
 def test_the_reference_has_every_name_of_the_public_interface(pages):
     headings = re.findall(r"^### (\w+)$", pages["api"], flags=re.MULTILINE)
     assert sorted(headings) == sorted(api.__all__)

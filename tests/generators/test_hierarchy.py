@@ -9,6 +9,7 @@ from tests.conftest import read_csv
 from tests.datasets.trees.faces import acne
 
 from derm_bench.errors import UserError, Waiting
+from derm_bench.rundir.samples import read_index
 from derm_bench_plugins.generators.graded import sort_by_confidence
 from derm_bench_plugins.generators.sorted_folder import SortedFolder
 from derm_bench_plugins.generators.sorted_names import digest, preflight
@@ -134,6 +135,9 @@ def test_a_classifier_is_trained_on_the_images_of_the_hierarchy(in_process, writ
     assert done.code == 0, done.err
     (row,) = read_csv(tmp_path / "runs" / "hierarchy" / "results.csv")
     assert (row["status"], row["n_train_real"], row["n_train_synthetic"]) == ("done", "0", "18")
+    sheets = read_index(tmp_path / "runs" / "hierarchy" / "samples")
+    shown = {sheet.class_name for sheet in sheets if sheet.shows == "fitted_on"}  # the sorted samples of A
+    assert shown == {"bkl", "mel"}
 
 
 def test_cells_wait_for_a_person_and_go_on_when_the_folder_is_sorted(in_process, write_matrix, tmp_path):

@@ -11,6 +11,7 @@ from derm_bench_plugins.generators.gan_cost import residual
 from derm_bench_plugins.generators.r3gan import LEVELS, R3gan, between, level
 from derm_bench_plugins.generators.r3gan_nets import Discriminator, Generator, ResidualBlock
 from derm_bench_plugins.generators.specs.r3gan import PRESETS, SPEC, R3ganOptions
+from derm_bench_plugins.generators.stylegan2_nets import widths
 
 SIZES = {"blocks": 1, "expansion": 2, "group_width": 4}
 
@@ -96,6 +97,22 @@ def test_the_class_changes_images_and_logits():
     assert images.shape == (2, 3, 8, 8) and not torch.allclose(images[0], images[1])
     scores = d(images[:1].double().expand(2, -1, -1, -1), both.double())
     assert scores.shape == (2,) and scores[0] != scores[1]
+
+
+@pytest.mark.parametrize(
+    ("preset", "side", "channels"),
+    [
+        ("cifar", 32, [768] * 4),
+        ("ffhq64", 64, [768] * 4 + [384]),
+        ("ffhq256", 256, [768] * 4 + [384, 192, 96]),
+    ],
+)
+def test_presets_of_the_authors_have_their_channels_and_groups(preset, side, channels):
+    options = SPEC.options(**PRESETS[preset])
+    assert widths(side, options.base, options.widest) == channels
+    groups = [width * options.expansion // options.group_width for width in channels]
+    assert groups == [width // 8 for width in channels]  # 96 at 768 channels
+    assert options.burn_in_kimg == 20_000 and options.gamma[0] == pytest.approx(10 * options.gamma[1])
 
 
 def test_presets_are_valid_and_cost_follows_them():

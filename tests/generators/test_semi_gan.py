@@ -76,7 +76,7 @@ def trained(steps=2, **options):
 def test_feature_matching_adds_the_squared_distance_of_mean_features(gan):
     real = torch.tensor([[1.0, 4.0], [3.0, 0.0]])  # means 2, 2
     fake = torch.tensor([[5.0, 1.0], [5.0, 2.0]], requires_grad=True)  # means 5, 1.5
-    distance = feature_distance(real, fake)
+    distance = feature_distance(real, fake, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
     assert distance.item() == pytest.approx(3.0**2 + 0.5**2)
     distance.backward()
     assert fake.grad.tolist() == [[pytest.approx(3.0), pytest.approx(-0.5)]] * 2
@@ -93,7 +93,16 @@ def test_feature_matching_adds_the_squared_distance_of_mean_features(gan):
     gan.options = SemiGanOptions(base=4, z_dim=4, feature_matching=0.5)
     features = [gan.discriminator.features(images) for images in (reals, fakes)]
     with_it = gan.judge(engine, reals, fakes, targets).item()
-    assert with_it == pytest.approx(without + 0.5 * feature_distance(*features).item(), rel=1e-5)
+    assert with_it == pytest.approx(without + 0.5 * feature_distance(*features, targets).item(), rel=1e-5)
+
+
+def test_features_are_matched_within_classes():
+    """The means of the whole batch are equal if the images of two classes are exchanged."""
+    real = torch.tensor([[0.0], [0.0], [4.0]])
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert feature_distance(real, real, targets).item() == 0
+    exchanged = torch.tensor([[2.0], [2.0], [0.0]])  # the same mean
+    assert feature_distance(real, exchanged, targets).item() == pytest.approx((2 * 2.0**2 + 4.0**2) / 3)
 
 
 def test_feature_matching_trains_g_towards_the_features_of_reals_and_is_off_by_default():

@@ -64,15 +64,8 @@ def forget() -> None:
         function.cache_clear()
 
 
-@pytest.fixture(scope="session")
-def parsed(tmp_path_factory):
-    """A cache of parsed source texts, by their content, for all tests of this folder."""
-    return tmp_path_factory.mktemp("parsed")
-
-
 @pytest.fixture
-def source(tmp_path, monkeypatch, parsed):
-    monkeypatch.setenv("DERM_BENCH_CACHE", str(parsed))
+def source(tmp_path, monkeypatch):
     for folder in ("harness/derm_bench", "plugins/derm_bench_plugins"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / "source" / Path(folder).name, ignore=ignored)

@@ -1,11 +1,13 @@
 """`reproduce` runs the matrix of a paper, and shows published values beside measured ones."""
 
+import io
 import json
 import shutil
 
 import click
 import pytest
 import yaml
+from rich.console import Console
 from tests.conftest import toy_matrix
 
 from derm_bench.cli import reproduce as command
@@ -98,6 +100,16 @@ def test_differs_means_outside_of_our_interval_by_more_than_the_rounding(shelves
     assert differs(0.47, 0.49)[1][1:] == [None, None], "an arm that was not run has no value"
 
 
+def test_two_published_values_of_one_metric_are_told_apart_by_their_source(shelves):
+    twice = shelves / published.FOLDER / "900.csv"
+    twice.write_text(f"{twice.read_text()}900,moles,96,,CNN,accuracy,,51.0,percent,Fig. 3,recomputed,\n")
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(command._table(beside(read_arms("study"), read_published("900"), []), "title"))
+    text = console.export_text()
+    assert "accuracy, Table 1" in text and "accuracy, Fig. 3" in text
+    assert "recall (malignant) " in text
+
+
 def test_the_command_runs_the_preset_and_prints_both_values(shelves, run, tmp_path, in_process, monkeypatch):
     asked = {}
 
@@ -118,6 +130,9 @@ def test_the_command_runs_the_preset_and_prints_both_values(shelves, run, tmp_pa
     )
     assert asked["out"].name == Selection(("fair", "smoke"), ("seeds=[0]",), ()).folder("study")
     assert "48.0%" in ran.out and "inconsist" in ran.out and "Too low." in ran.out and "yes" in ran.out
+    table = ran.out.partition("Paper 900")[2].partition("differs:")[0]
+    assert table.count("CNN + GAN") == 1, "the method of several values is named once"
+    assert "Table" not in table, "no metric has two values of a method"
     said = json.loads(in_process("reproduce", "900", "--out", "there", "--json").out)
     assert [value["differs"] for value in said["values"]][1] == "yes" and said["protocol"] == "paper"
     assert len(said["values"]) == 3, "times have no counterpart"

@@ -175,7 +175,7 @@ def _is_short(message: str) -> bool:
     return len(message) < 20_000 and "refused without a word" not in message
 
 
-@settings(max_examples=200, **COMMON)
+@settings(max_examples=100, **COMMON)
 @given(mutants())
 def test_a_mutant_is_planned_or_refused_in_words(outcome, text):
     assert _is_short(outcome(text))

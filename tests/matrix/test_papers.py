@@ -270,6 +270,12 @@ def test_a_paper_can_be_planned_on_its_data(name, plan, tmp_path):
         assert all({"train", "test"} <= set(split.parts) for split in planned.splits.values())
 
 
+def test_dermagan_can_be_planned_with_two_classifiers_and_little_time(plan):
+    planned = plan("dermagan", "fair", "reduced", "phantom")
+    assert {cell.cell.classifier for cell in planned.cells} == {"dermagan-cnn", "mobilenetv2"}
+    assert {cell.cell.seed for cell in planned.cells} == {0, 1, 2}
+
+
 def test_dermagan_can_be_planned_on_both_of_its_data_sets(plan, tmp_path):
     _ham10000(tmp_path / "one")
     _isic_2019(tmp_path / "other")

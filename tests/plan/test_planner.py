@@ -316,3 +316,30 @@ def test_a_precision_that_the_cpu_does_not_have_was_not_measured_on_it(tmp_path,
     save_profile(device_model("cpu"), Measured("tf32", {"fp32": 1.0, "tf32": 9.0}))
     machine = this_machine(None, Wanted("cpu"))
     assert (machine.precision, machine.unmeasured) == ("fp32", True)
+
+
+def precisions(plan) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for stage in plan.stages.values():
+        numerics = stage.shared["numerics"]
+        if "precision" in numerics:
+            found.setdefault(stage.kind, set()).add(numerics["precision"])
+    return found
+
+
+def test_auto_uses_bf16_for_generators_that_were_compared_in_it_only(plan, plugins, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    save_profile(device_model("cpu"), Measured("bf16", {"fp32": 100.0, "bf16": 230.0}))
+    auto = this_machine(None, Wanted("cpu"))
+    found = precisions(plan(auto))
+    assert found["fit"] == {"fp32"}, "its author does not say so"
+    assert found["train"] == {"bf16"}
+    compared = replace(plugins.get("generator", "toy-mean"), bf16=True)
+    get = plugins.get
+    monkeypatch.setattr(
+        plugins, "get", lambda kind, name: compared if name == compared.name else get(kind, name)
+    )
+    assert precisions(plan(auto))["fit"] == {"bf16"}
+    monkeypatch.undo()
+    asked = this_machine(None, Wanted("cpu", "bf16"))
+    assert precisions(plan(asked))["fit"] == {"bf16"}, "a precision that is written is that of all stages"

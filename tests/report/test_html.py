@@ -3,12 +3,9 @@
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from derm_bench.errors import UserError
 from derm_bench.report import pictures, view
@@ -158,27 +155,6 @@ def test_many_sheets_are_bounded_and_counted(make_run, monkeypatch):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no manifest\.json"):
         write_report(tmp_path)
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
-def test_page_renders_in_a_browser(report, tmp_path):
-    shot = tmp_path / "shot.png"
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    )
-    flags += "--disable-component-update --disable-sync --hide-scrollbars --window-size=1200,2000 "
-    flags += f"--user-data-dir={tmp_path}/profile"
-    page = (report / "report.html").as_uri()
-    subprocess.run(
-        ["chromium", *flags.split(), f"--screenshot={shot}", page],
-        check=True,
-        timeout=90,
-        capture_output=True,
-    )
-    with Image.open(shot) as image:
-        pixels = np.asarray(image.convert("L"), dtype=float)
-    assert pixels.std() > 8 and len(np.unique(pixels)) > 50
 
 
 def test_provenance_is_a_table_of_single_values(make_run, whole_figures):

@@ -10,8 +10,8 @@ from derm_bench.store import Store
 from derm_bench_plugins.generators.gan_cost import adversarial
 
 
-def planned(derm_bench, matrix, *flags):
-    ran = derm_bench("plan", matrix, "--json", *flags)
+def planned(in_process, matrix, *flags):
+    ran = in_process("plan", matrix, "--json", *flags)
     assert ran.code == 0, ran.err
     return json.loads(ran.out)
 
@@ -25,13 +25,13 @@ def publish(store, key, kind, params, result, seconds, peak):
     )
 
 
-def test_without_records_a_forecast_is_a_guess_and_says_so(derm_bench, write_matrix):
+def test_without_records_a_forecast_is_a_guess_and_says_so(in_process, write_matrix):
     matrix = write_matrix()
-    assert all(one["known"] == 0 for one in planned(derm_bench, matrix)["estimates"].values())
-    assert "a guess" in derm_bench("plan", matrix).out
+    assert all(one["known"] == 0 for one in planned(in_process, matrix)["estimates"].values())
+    assert "a guess" in in_process("plan", matrix).out
 
 
-def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, write_matrix, tmp_path):
+def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(in_process, write_matrix, tmp_path):
     store = Store(tmp_path / "store")
     store.prepare()
     for k, (seconds, peak) in enumerate([(6.0, 700), (6.0, 900), (60.0, 800)]):
@@ -39,7 +39,7 @@ def test_time_is_scaled_by_budget_and_memory_is_the_largest_seen(derm_bench, wri
             store, f"{k:02d}" * 20, "train", {"classifier": "toy-centroid"}, {"updates": 6}, seconds, peak
         )
     publish(store, "ff" * 20, "train", {"classifier": "other"}, {"updates": 6}, 9999.0, 9999)
-    plan = planned(derm_bench, write_matrix(), "--only", "strategy=real-only,seed=0")
+    plan = planned(in_process, write_matrix(), "--only", "strategy=real-only,seed=0")
     # 12 updates, of which 6 took 6 s in the median.
     assert plan["estimates"]["train"] == pytest.approx(
         {
@@ -226,8 +226,8 @@ def test_few_stages_of_a_large_store_are_read(tmp_path):
     assert finished_stages(Store(tmp_path / "nowhere")) == {}
 
 
-def test_the_dag_names_each_stage_after_what_it_is_made_from(derm_bench, write_matrix):
-    lines = derm_bench("plan", write_matrix(seeds=[0]), "--dag").out.splitlines()
+def test_the_dag_names_each_stage_after_what_it_is_made_from(in_process, write_matrix):
+    lines = in_process("plan", write_matrix(seeds=[0]), "--dag").out.splitlines()
     seen = set()
     for line in lines:
         key, _, made_from = line.partition("  <- ")

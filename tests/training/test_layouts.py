@@ -66,7 +66,8 @@ def test_batches_with_augmentation_and_masks(size):
 
 
 def test_the_reference_network_and_its_features(monkeypatch):
-    monkeypatch.setattr(reference, "UPDATES", 6)
+    monkeypatch.setattr(reference, "UPDATES", 3)
+    monkeypatch.setattr(reference, "NETWORKS", 2)
     for size in (64, 40):
         plain, laid = both_layouts(size)
         one, other = reference.fit_reference(plain), reference.fit_reference(laid)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from derm_bench.image_list import ListedImage, write_list
+from derm_bench.image_list import write_list
 from derm_bench.images import ImageSet, load_images
 from derm_bench.plan import params as p
 from derm_bench.plugins import Plugins
@@ -33,19 +33,20 @@ def decoded(root: Path, store: Path, size: int, threads: int) -> ImageSet:
     dataset = ImageFolder(options, Task((), size))
     description = dataset.describe(options)
     digests = dataset.fingerprint(options)
-    rows = zip(description.ids, description.ids, description.labels, strict=True)
-    listed = write_list(ListedImage(name, group, label, digests[name]) for name, group, label in rows)
+    contents = [digests[name] for name in description.ids]
+    listed = write_list(zip(description.ids, description.ids, description.labels, contents, strict=True))
     digest = hashlib.sha256(listed).hexdigest()
     out = store / digest
     if not (out / "index.json").exists():
         out.mkdir(parents=True)
         (out / digest).write_bytes(listed)
         decode(_context(root, out, digest, tuple(description.classes), size, threads))
-    label_of = dict(zip(description.ids, description.labels, strict=True))
+    classes = tuple(description.classes)
+    code = {name: k for k, name in enumerate(classes)}
+    label_of = dict(zip(description.ids, map(code.__getitem__, description.labels), strict=True))
     ids = tuple(json.loads((out / "index.json").read_text())["ids"])
     images = load_images(out / "images.npy", range(len(ids)))  # gathered once, as in a stage
-    classes = tuple(description.classes)
-    return ImageSet(images, torch.tensor([classes.index(label_of[name]) for name in ids]), classes, ids, ids)
+    return ImageSet(images, torch.tensor([label_of[name] for name in ids]), classes, ids, ids)
 
 
 def in_memory(path: Path) -> ImageSet:

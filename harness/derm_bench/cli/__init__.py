@@ -34,6 +34,10 @@ COMMANDS = {
         "derm_bench.cli.verify:verify_command",
         "Check the digests of a run directory, and compute its scores again.",
     ),
+    "export": (
+        "derm_bench.cli.export:export_command",
+        "Write a run directory into one archive that can be handed on.",
+    ),
     "leaderboard": (
         "derm_bench.cli.leaderboard:leaderboard",
         "Add runs to a board; build, verify, merge and publish boards.",

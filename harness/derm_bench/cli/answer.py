@@ -10,8 +10,8 @@ import click
 
 from derm_bench.answers.answer import answers
 from derm_bench.answers.model import SETTLED, Answer
-from derm_bench.errors import UserError
 from derm_bench.report.data import ReportData
+from derm_bench.rundir.archive import run_folder
 from derm_bench.terminal import say
 
 SHOWN = 12
@@ -23,14 +23,13 @@ SHOWN = 12
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON, with every number.")
 def answer(run_dir: Path, as_json: bool) -> int:
     """Answer the questions that the finished run in RUN_DIR settles, a sentence for each comparison with its numbers,
-    or say what would be needed.
+    or say what would be needed. RUN_DIR may be the archive of a run.
 
     The questions are those of `compare.questions` in the matrix, else all whose arms it has. Only the tables of the run
     are read; nothing is trained.
     """
-    if run_dir.is_file():
-        raise UserError(f"{run_dir.absolute()} is a file", hint="give the folder that `derm-bench run` wrote")
-    found = answers(ReportData.load(run_dir))
+    with run_folder(run_dir) as folder:
+        found = answers(ReportData.load(folder))
     if as_json:
         shown = {"run_dir": str(run_dir), "answers": [one.as_json() for one in found]}
         click.echo(json.dumps(shown, allow_nan=False))

@@ -47,7 +47,7 @@ def leaderboard() -> None:
 )
 @click.pass_obj
 def add_command(flags: dict[str, bool], /, run_dir: Path, board: Path, **asked: object) -> int:
-    """Verify RUN_DIR and add it to a board, which is made from the run if it is not there.
+    """Verify RUN_DIR, or the archive of one, and add it to a board, which is made from the run if it is not there.
 
     The entry has the rows, predictions and image metrics of one data set, and is scored again from its predictions.
     Exits with 1 if the run does not agree with itself or does not fit the board.
@@ -73,8 +73,8 @@ def add_command(flags: dict[str, bool], /, run_dir: Path, board: Path, **asked: 
 @leaderboard.command("build")
 @board_argument
 def build_command(board: Path) -> int:
-    """Verify BOARD and write leaderboard.csv, README.md and index.html. Exits with 1, and writes nothing, if an entry
-    is wrong."""
+    """Verify BOARD and write leaderboard.csv, README.md, index.html and croissant.json. Exits with 1, and writes
+    nothing, if an entry is wrong."""
     from derm_bench.leaderboard.build import PAGES, build
 
     found = build(board)

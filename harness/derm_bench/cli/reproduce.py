@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,25 +76,38 @@ reproduce = click.Command(
 
 
 def _table(rows: Sequence[Beside], title: str) -> Table:
+    """One row per value. A method is named at its first value; where it has several values of one metric, the source
+    tells them apart."""
     table = Table(title=Text(title))
+    several = Counter(_metric(row) for row in rows)
     for name in ("method", "metric"):
         table.add_column(name, overflow="fold")
     table.add_column("published", justify="right", no_wrap=True)
     table.add_column("flag", no_wrap=True)
     table.add_column("measured", justify="right")
     table.add_column("differs", no_wrap=True)
+    named = None
     for row in rows:
         value = row.published
-        metric = f"{value.metric} ({value.class_name})" if value.class_name else value.metric
+        metric = " ".join(filter(None, _metric(row)[1:]))
+        if named not in (None, value.method):
+            table.add_section()
         table.add_row(
-            value.method,
-            metric,
+            "" if value.method == named else value.method,
+            f"{metric}, {value.source}" if several[_metric(row)] > 1 else metric,
             value.in_words(),
             value.status,
             _measured(row),
             Text(row.differs, style="bold" if row.differs == "yes" else ""),
         )
+        named = value.method
     return table
+
+
+def _metric(row: Beside) -> tuple[str, str, str]:
+    """What a value is of: the method, the metric, and the class in brackets, or an empty text."""
+    value = row.published
+    return value.method, value.metric, f"({value.class_name})" if value.class_name else ""
 
 
 def _measured(row: Beside) -> str:

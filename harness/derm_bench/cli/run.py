@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from derm_bench.cli.common import Request, plan_request, selection_options
+from derm_bench.cli.signals import how_to_end
 from derm_bench.executors.base import ExecutorSettings
 from derm_bench.forecast.costs import Costs
 from derm_bench.forecast.forecast import seconds_of_stages
@@ -95,6 +96,8 @@ def run(flags: dict[str, bool], /, matrix: Path, **options: Any) -> int:
         builtins_only=flags["no_plugins"],
         plugin_files=request.plugins.files,
     )
+    if sentence := how_to_end():
+        say(sentence, err=True)
     done = execute_request(
         request.plan,
         request.store,

@@ -21,6 +21,14 @@ def interrupt_when_signalled() -> None:
             signal.signal(number, _interrupt)
 
 
+def how_to_end() -> str:
+    """A sentence for a command that Ctrl-C does not end, because the shell that started it asks for that: a script that
+    puts a command into the background does. Empty for others."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        return ""
+    return f"Ctrl-C is ignored, as in the background of a script; `kill {os.getpid()}` ends this run in the same way"
+
+
 def _interrupt(number: int, frame: Any) -> None:
     if number == getattr(signal, "SIGHUP", None):
         _leave_terminal()

@@ -21,8 +21,8 @@ SHOWN = 50
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def verify_command(flags: dict[str, bool], /, run_dir: Path, as_json: bool) -> int:
-    """Verify RUN_DIR, which may be somebody else's, from its own files: the digests of all files, every score that
-    follows from the predictions, and the summary.
+    """Verify RUN_DIR, or the archive of one, which may be somebody else's, from its own files: the digests of all
+    files, every score that follows from the predictions, and the summary.
 
     Exits with 0 if everything agrees and with 1 if something differs, naming cell, test set, metric and both values.
     It detects files that do not agree with each other, not results that were invented.

@@ -94,6 +94,6 @@ def message_of(job: Job, settings: ExecutorSettings) -> dict[str, Any]:
         "local": stage.local,
         "optional": job.optional,
         "store": str(settings.store),
-        "precision": settings.machine.precision,
+        "precision": stage.shared["numerics"].get("precision", settings.machine.precision),
         "threads": settings.machine.threads,
     }

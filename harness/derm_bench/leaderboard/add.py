@@ -32,7 +32,9 @@ from derm_bench.leaderboard.problems import Verified
 from derm_bench.leaderboard.rescore import TEST, rescore
 from derm_bench.leaderboard.taken import Asked, Taken, unfit
 from derm_bench.leaderboard.task import BOARD, Board, read_board, write_board
+from derm_bench.licences import is_open
 from derm_bench.plugins import Plugins
+from derm_bench.rundir.archive import run_folder
 from derm_bench.rundir.directory import read_run
 from derm_bench.rundir.files import (
     TABLE_BYTES,
@@ -46,6 +48,7 @@ from derm_bench.rundir.frames import write_csv
 from derm_bench.rundir.planned import RunStages
 from derm_bench.rundir.samples import Sheet
 from derm_bench.rundir.schema import PREDICTIONS
+from derm_bench.runner.sharing import Sharing
 from derm_bench.runner.verify import verify
 
 
@@ -62,12 +65,17 @@ class Added:
 
 
 def add(run_dir: Path, folder: Path, plugins: Plugins, asked: Asked | None = None) -> Added:
-    """Verify a run directory and add it to the board in `folder`, which is made from the run if it is not there.
+    """Verify a run directory, or the archive of one, and add it to the board in `folder`, which is made from the run if
+    it is not there.
 
     Nothing is changed if the run does not agree with itself, or does not fit the board: `problems` of the result say
     why. Raises UserError if `run_dir` is no run directory, `folder` is no board, or the run has no such data set.
     """
-    asked = Asked() if asked is None else asked
+    with run_folder(run_dir) as opened_run:
+        return _add(opened_run, folder, plugins, Asked() if asked is None else asked)
+
+
+def _add(run_dir: Path, folder: Path, plugins: Plugins, asked: Asked) -> Added:
     files = read_run(run_dir)
     stages = RunStages.load(files.manifest.get("plan", {}).get("stages"), files.manifest["matrix"])
     new = not (folder / BOARD).exists()
@@ -163,24 +171,14 @@ def _write_predictions(
 
 
 def _sheets(taken: Taken, plugins: Plugins, wanted: bool | None, licence: str) -> list[Sheet]:
-    """The sheets that may be passed on. Of a generator that trains nothing, samples may be real images."""
-    free = samples.is_open(licence)
-    if wanted is False or (wanted is None and not free):
-        if wanted is None and taken.files.sheets:
-            taken.left_out.append(
-                f"samples, since the licence of the data ({licence or 'none stated'}) may not let them be passed on; "
-                "--samples adds those of generators that were trained"
-            )
-        return []
-    trained = set()
-    for strategy in taken.files.manifest["matrix"]["strategies"]:
-        use = strategy.get("generator") or {}
-        try:
-            if use and plugins.get("generator", use["name"]).trains:
-                trained.add(strategy["name"])
-        except UserError:  # not installed here
-            continue
-    return samples.chosen(taken.files.sheets, taken.dataset, lambda sheet: free or sheet.strategy in trained)
+    """The sheets of an entry: those of synthetic images that may be passed on."""
+    if wanted is None and taken.files.sheets and not is_open(licence):
+        taken.left_out.append(
+            f"samples, since the licence of the data ({licence or 'none stated'}) may not let them be passed on; "
+            "--samples adds those of generators that were trained"
+        )
+    sharing = Sharing(taken.files, plugins, wanted)
+    return samples.chosen(taken.files.sheets, taken.dataset, sharing.may_share)
 
 
 def _manifest(draft: Board, taken: Taken, name: str, by: str) -> EntryManifest:

@@ -1,5 +1,6 @@
 "use strict";
-// Sorts and filters the rows of a board, shows another metric, and opens rows. All text is put in as text.
+// Sorts and filters the rows of a board, shows another metric, and opens rows. All text is put in as text. Of many rows
+// the first are in the table, and all once somebody asks for them.
 (() => {
   const table = document.getElementById("rows"), body = table.tBodies[0], form = document.getElementById("filters");
   const primary = table.dataset.primary;
@@ -7,6 +8,8 @@
     tr, place, opened: null, scores: JSON.parse(tr.dataset.scores), cell: tr.querySelector("td.score"),
     words: tr.textContent.toLowerCase(),
   }));
+  const more = document.getElementById("more"), inOrder = new Intl.Collator().compare;
+  let most = Number(table.dataset.atOnce);
   const heads = Array.from(table.tHead.rows[0].cells);
   let sorted = { key: "", up: true };
 
@@ -21,7 +24,7 @@
     const x = value(a, sorted.key), y = value(b, sorted.key);
     const missing = (v) => v === undefined || v === "";
     if (missing(x) || missing(y)) return missing(x) - missing(y) || a.place - b.place;
-    const order = typeof x === "number" ? x - y : x.localeCompare(y);
+    const order = typeof x === "number" ? x - y : inOrder(x, y);
     return (sorted.up ? order : -order) || a.place - b.place;
   };
   const matches = (row) => {
@@ -32,9 +35,16 @@
   };
   const show = () => {
     const found = rows.filter(matches).sort(compare), parts = document.createDocumentFragment();
-    for (const row of found) { parts.append(row.tr); if (row.opened) parts.append(row.opened); }
+    for (const row of found.slice(0, most)) {
+      row.tr.hidden = false;
+      parts.append(row.tr);
+      if (row.opened) parts.append(row.opened);
+    }
     body.replaceChildren(parts);
-    document.getElementById("shown").textContent = `${found.length} of ${rows.length} rows`;
+    more.hidden = found.length <= most;
+    more.firstElementChild.textContent = `Show all ${found.length} rows`;
+    const first = more.hidden ? "" : `; the first ${most} are shown`;
+    document.getElementById("shown").textContent = `${found.length} of ${rows.length} rows${first}`;
     for (const head of heads) {
       if (!head.dataset.key) continue;
       if (head.dataset.key === sorted.key) head.setAttribute("aria-sort", sorted.up ? "ascending" : "descending");
@@ -83,6 +93,7 @@
     button.hidden = false;
     button.addEventListener("click", () => toggle(row, button));
   }
+  more.firstElementChild.addEventListener("click", () => { most = Infinity; show(); });
   form.addEventListener("input", (event) => (event.target.name === "metric" ? showMetric() : show()));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;

@@ -1,12 +1,14 @@
-"""Builds a board: verifies its entries, and writes leaderboard.csv, README.md and index.html."""
+"""Builds a board: verifies its entries, and writes leaderboard.csv, README.md, index.html and croissant.json."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from derm_bench.leaderboard import croissant
 from derm_bench.leaderboard.page import page
 from derm_bench.leaderboard.problems import Verified
 from derm_bench.leaderboard.ranking import BoardRow, board_rows, costs_of, fidelity_of
@@ -14,12 +16,12 @@ from derm_bench.leaderboard.task import Board, BoardTask, read_board
 from derm_bench.leaderboard.verify import verified
 from derm_bench.leaderboard.words import baseline_of, delta_of, license_line, mean_of, rank_of, runs_of
 from derm_bench.report.tables import markdown_escape, markdown_table
-from derm_bench.rundir.files import write_text
+from derm_bench.rundir.files import write_json, write_text
 from derm_bench.rundir.frames import make_frame, write_csv
 from derm_bench.rundir.schema import Column, Table
 from derm_bench.scoring import metric_names
 
-PAGES = ("leaderboard.csv", "README.md", "index.html")
+PAGES = ("leaderboard.csv", "README.md", "index.html", croissant.FILE)
 SHOWN = 50
 """The most rows in README.md."""
 SELF_REPORTED = "self_reported_"
@@ -75,10 +77,22 @@ def build(folder: Path) -> Verified:
     csv_rows = [_csv_row(row, board.task) for row in rows]
     named = list(dict.fromkeys(name for row in csv_rows for name in row if name.startswith(SELF_REPORTED)))
     more = [*metric_names(board.task.classes), *sorted(named)]
-    write_csv(make_frame(csv_rows, LEADERBOARD, more), folder / PAGES[0])
+    table = make_frame(csv_rows, LEADERBOARD, more)
+    write_csv(table, folder / PAGES[0])
     write_text(readme(board, rows), folder / PAGES[1])
     write_text(page(board, rows, found), folder / PAGES[2])
+    columns = [_column(name) for name in table.columns]
+    write_json(croissant.metadata(board, found, columns, PAGES[0]), folder / PAGES[3])
     return found
+
+
+def _column(name: str) -> Column:
+    """A column of leaderboard.csv: one that every board has, or one that its metrics give."""
+    known = {column.name: column for column in LEADERBOARD.columns}
+    if name in known:
+        return known[name]
+    computed, stated = LEADERBOARD.more
+    return replace(stated if name.startswith(SELF_REPORTED) else computed, name=name)
 
 
 def _csv_row(row: BoardRow, task: BoardTask) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from derm_bench.report.plots import metric_label
 from derm_bench.rundir.files import read_bytes
 from derm_bench.scoring import PER_CLASS, higher_is_better, metric_names
 
+SHOWN = 250
+"""The rows that the page shows until somebody asks for all: a browser lays out thousands of rows for seconds."""
 PAGE_BYTES = 24_000_000
 """The most bytes of all samples on the page."""
 
@@ -42,6 +44,7 @@ def page(board: Board, rows: Sequence[BoardRow], found: Verified) -> str:
         task=task,
         facts=_facts(board, rows, found),
         rows=shown,
+        at_once=SHOWN,
         metrics=[(name, metric_label(name), higher_is_better(name)) for name in metric_names(task.classes)],
         choices={key: sorted({row[key] for row in shown}) for key in ("generator", "classifier", "strategy")},
         self_reported=sorted(found.self_reported),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,6 @@ from derm_bench.rundir.samples import Sheet, read_sheet
 SOURCE_BYTES = 64 * 2**20
 WIDTH = 640
 """The width of a sheet in pixels, if it is not made smaller to fit into `SAMPLE_BYTES`."""
-
-_OPEN = re.compile(
-    r"\s*(CC0|public domain|CC[ -]BY(-SA)? [0-9]|none, the images are generated|generated)", re.IGNORECASE
-)
-
-
-def is_open(licence: str) -> bool:
-    """Whether a licence lets anyone pass images on for any purpose: CC0, CC BY, CC BY-SA, or images that were
-    rendered."""
-    return _OPEN.match(licence) is not None
 
 
 def chosen(sheets: Sequence[Sheet], dataset: str, keep: Callable[[Sheet], bool]) -> list[Sheet]:

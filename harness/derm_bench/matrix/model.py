@@ -386,8 +386,8 @@ class Limits(Options):
 class Numerics(Options):
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
         "auto",
-        description="auto: the fastest on this machine, which the first `run` or `doctor --probe` measures and saves; "
-        "tf32 needs a CUDA device",
+        description="auto: the fastest on this machine, which the first `run` or `doctor --probe` measures and saves, "
+        "bf16 only for generators that were compared in it; tf32 needs a CUDA device",
     )
     threads: int = Field(2, ge=1, le=MAX_THREADS, description="threads per worker")
 

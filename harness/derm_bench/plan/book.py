@@ -212,7 +212,15 @@ class StageBook:
             machine = self.plan.machine
             block |= {
                 "device": machine.device,
-                "precision": machine.precision,
+                "precision": self._precision(plugins),
                 "threads": machine.threads,
             }
         return block
+
+    def _precision(self, plugins: Used) -> str:
+        """The precision of a stage that runs these plugins."""
+        machine = self.plan.machine
+        if not machine.careful:
+            return machine.precision
+        generators = [self.plugins.get("generator", name) for of, name in plugins if of == "generator"]
+        return machine.precision if all(spec.bf16 for spec in generators) else machine.careful

@@ -21,6 +21,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -246,10 +247,10 @@ def file_of(module: str) -> Path | None:
         return None
     if root.is_file():
         return root if not rest else None
-    base = root.joinpath(*rest)
-    for candidate in (base.with_suffix(".py") if rest else None, base / "__init__.py"):
-        if candidate is not None and candidate.is_file():
-            return candidate
+    base = os.path.join(root, *rest)  # noqa: PTH118  (asked for tens of thousands of names, most of them no modules)
+    for candidate in (f"{base}.py" if rest else "", os.path.join(base, "__init__.py")):  # noqa: PTH118
+        if candidate and os.path.isfile(candidate):  # noqa: PTH113
+            return Path(candidate)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from derm_bench.dataset_parts import create_dataset, parts_of
 from derm_bench.errors import UserError
-from derm_bench.image_list import ListedImage, write_list
+from derm_bench.image_list import write_list
 from derm_bench.lazy import load_object
 from derm_bench.matrix.model import Cell, DatasetEntry, Matrix
 from derm_bench.plan import params as p
@@ -196,8 +196,8 @@ class DataPlanner:
         if label not in self.plan.decodes:
             entry, selection = self.entries[label], self.selection(label)
             digests = self.fingerprints[label]
-            rows = zip(selection.ids, selection.groups, selection.labels, strict=True)
-            listed = (ListedImage(name, group, label, digests[name]) for name, group, label in rows)
+            contents = [digests[name] for name in selection.ids]
+            listed = zip(selection.ids, selection.groups, selection.labels, contents, strict=True)
             images = self.keep(write_list(listed))
             params = p.Decode(
                 **self.reading(label),

@@ -12,7 +12,7 @@ from derm_bench.plan.fits import Fits
 from derm_bench.plan.model import PlannedFit
 from derm_bench.plan.scores import Scores, drawn_as
 from derm_bench.seeds import derive_seed
-from derm_bench.stage_names import SAMPLE
+from derm_bench.stage_names import DATA, FITTED_ON, SAMPLE
 
 SHOWN = 4  # number of images per class in pictures of preprocessing
 
@@ -32,11 +32,13 @@ class Pictures:
         self._add_preprocessing()
 
     def _of_fit(self, run: PlannedFit, samples: Mapping[tuple[str, int | None], str]) -> list[str]:
-        """The stages that draw the samples of a fit: labelled grids for each snapshot, samples with their nearest real
-        neighbours, and, for generators that sample from noise, interpolations between samples."""
+        """The stages that draw the samples of a fit: labelled grids for each snapshot and of the samples that networks
+        below it were fitted on, samples with their nearest real neighbours, and, for generators that sample from noise,
+        interpolations between samples."""
         last = {name: key for (name, step), key in samples.items() if step is None}
         title = self.plan.stages[run.key].title.removeprefix("fit ")
         inputs = {drawn_as(name, step): key for (name, step), key in samples.items()}
+        inputs |= {f"{SAMPLE}{FITTED_ON}/{name}": key for name, key in self._fitted_on(run.key).items()}
         found = [
             self.book.enter("grids", p.Grids(title=title), Entry(inputs=inputs)),
             self._neighbours(run, title, last),
@@ -47,6 +49,16 @@ class Pictures:
             more = {"title": title, "labels": tuple(last), "seed": seed}
             found.append(self.fits.from_fit("interpolation", p.Interpolation, run.key, more, {}))
         return found
+
+    def _fitted_on(self, fit: str) -> dict[str, str]:
+        """The stages, by class, that draw the samples that a fit, or one that it is made of, was fitted on."""
+        inputs = [self.plan.stages[key].inputs for key in (*self.plan.upstream(fit), fit)]
+        return {
+            name.removeprefix(DATA): key
+            for each in inputs
+            for name, key in each.items()
+            if name.startswith(DATA)
+        }
 
     def _neighbours(self, run: PlannedFit, title: str, samples: Mapping[str, str]) -> str:
         """The stage that draws the nearest real neighbours of a fit's `samples`: in features of the reference network

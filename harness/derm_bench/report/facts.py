@@ -98,7 +98,9 @@ def _sentence(note: Mapping[str, Any]) -> str:
     return Note(note["text"], note.get("names") or []).sentence(MOST_NAMES, note.get("count"))
 
 
-NOT_SHOWN = ("matrix", "warnings", "command", "plan", "health", "datasets", "notes", "metrics")
+NOT_SHOWN = (
+    *("matrix", "warnings", "command", "plan", "health", "datasets", "notes", "metrics", "environment"),
+)
 """Keys of the manifest that the section on provenance omits: other sections show them, or only programs read them."""
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derm_bench.report import accuracy_scores, audit, comparisons, extractors, memorization, pictures, view
 from derm_bench.report.data import ReportData, metric_columns, unique
@@ -19,6 +20,9 @@ from derm_bench.report.keep_in_mind import keep_in_mind
 from derm_bench.report.markdown import markdown_report
 from derm_bench.report.view import Table
 from derm_bench.rundir.files import copy, emptied, read_bytes, write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FIGURE_BYTES = 16_000_000
 
@@ -48,6 +52,16 @@ def _copy_figures(source: Path, target: Path) -> None:
 
 def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path) -> str:
     """The text of report.html."""
+    context = _head(data) | _tables(data) | _images(data)
+    context["figures"] = list(_embedded(figures, figures_dir))
+    sections = {figure.section for figure in figures}
+    context["has"] = {name: name in sections for name in ("scores", "classes", "training")}
+    context["contents"] = list(_contents(context))
+    return _template().render(context)
+
+
+@functools.cache
+def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -56,12 +70,7 @@ def render(data: ReportData, figures: Sequence[FigureFile], figures_dir: Path) -
         undefined=StrictUndefined,
         trim_blocks=False,
     )
-    context = _head(data) | _tables(data) | _images(data)
-    context["figures"] = list(_embedded(figures, figures_dir))
-    sections = {figure.section for figure in figures}
-    context["has"] = {name: name in sections for name in ("scores", "classes", "training")}
-    context["contents"] = list(_contents(context))
-    return environment.get_template("report.html.j2").render(context)
+    return environment.get_template("report.html.j2")
 
 
 def _head(data: ReportData) -> dict[str, Any]:

@@ -22,6 +22,7 @@ SHOWS = {
     "neighbours": "nearest real images",
     "copies": "most like copies",
     "interpolation": "between samples",
+    "fitted_on": "what its network was fitted on",
     "preprocessing": "",
 }
 """The content of sheets in words, the most informative first."""

@@ -141,14 +141,24 @@ def overwriting(path: Path) -> BinaryIO:
 
 
 def write_text(content: str, path: Path) -> None:
-    """Write a text file (UTF-8) atomically. Lone surrogates, which UTF-8 does not have, are written as `\\udcff`, which
-    JSON reads as the same character."""
-    write_bytes(content.encode(errors="backslashreplace"), path)
+    """Write a text file atomically, as `text_bytes` encodes it."""
+    write_bytes(text_bytes(content), path)
+
+
+def text_bytes(content: str) -> bytes:
+    """A text in UTF-8. Lone surrogates, which UTF-8 does not have, are written as `\\udcff`, which JSON reads as the
+    same character."""
+    return content.encode(errors="backslashreplace")
 
 
 def write_json(value: Any, path: Path) -> None:
     """Write a JSON file atomically."""
-    write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", path)
+    write_bytes(json_bytes(value), path)
+
+
+def json_bytes(value: Any) -> bytes:
+    """The content of a JSON file as `write_json` writes it."""
+    return text_bytes(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def emptied(folder: Path) -> Path:

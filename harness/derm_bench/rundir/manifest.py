@@ -24,7 +24,10 @@ from derm_bench.specs import MetricSpec
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.md", "report.html")
-PROVENANCE = ("derm_bench", "protocol_version", "command", "selection", "distributions", "machine", "git")
+PROVENANCE = (
+    *("derm_bench", "protocol_version", "command", "selection", "distributions", "environment", "machine"),
+    "git",
+)
 """The manifest keys that are known before a run starts, and that are kept when tables are rebuilt."""
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]

@@ -381,7 +381,9 @@ MANIFEST_KEYS: Mapping[str, str] = {
     "command": "The command line of the run.",
     "selection": "Name of the selection (`--preset`, `--set`, `--only`), as in the folder; empty for the whole matrix.",
     "distributions": "Version of every distribution that was used, by name.",
-    "machine": "Device, precision and where it is from, threads, Python and system.",
+    "environment": "The same with every distribution that these require; `export` makes a list for pip of it.",
+    "machine": "Device, precision and where it is from (and that of generators that `auto` does not fit in bf16), "
+    "threads, Python and system.",
     "git": "Commit and dirty flag of the repository that holds the matrix; null if there is none.",
     "matrix": "The resolved matrix; `file` is its file name without the folder.",
     "datasets": "Licence and citation of each data set, by label.",
@@ -399,7 +401,8 @@ MANIFEST_KEYS: Mapping[str, str] = {
 
 INDEX_KEYS: Mapping[str, str] = {
     "file": "Name of the sheet in `samples/`.",
-    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation` or `preprocessing`.",
+    "shows": "`last` (end of training), `snapshots`, `neighbours`, `copies`, `interpolation`, `fitted_on` (samples of "
+    "another generator that a network of this one was fitted on) or `preprocessing`.",
     "dataset": "Label of the data set.",
     "strategy": "Name of the strategy; null for preprocessing.",
     "generator": "Name of the generator; null for preprocessing.",

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from derm_bench.filenames import FileNames
 
 INDEX = "index.json"
-Shows = Literal["last", "snapshots", "neighbours", "copies", "interpolation", "preprocessing"]
+Shows = Literal["last", "snapshots", "neighbours", "copies", "interpolation", "fitted_on", "preprocessing"]
 """The content of a sheet: samples at the end of the fit, samples over training, samples with their nearest real images,
-the samples that look most like copies of training images, interpolations between two samples, or real images after each
-step of preprocessing."""
+the samples that look most like copies of training images, interpolations between two samples, samples of another
+generator that a network of this one was fitted on, or real images after each step of preprocessing."""
 
 
 class SheetIndex:

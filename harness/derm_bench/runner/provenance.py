@@ -13,20 +13,24 @@ from derm_bench.plan.distributions import distribution_of, version_of
 from derm_bench.plan.keys import PROTOCOL_VERSION
 from derm_bench.plan.model import Plan
 from derm_bench.plugins.local_files import LOCAL
+from derm_bench.runner.environment import with_required
 
 
 def provenance_of(plan: Plan, command: Sequence[str], selection: str = "") -> dict[str, Any]:
     """Command, selection, versions, machine and commit of a run, as in the manifest."""
+    used = _distributions(plan)
     return {
         "derm_bench": __version__,
         "protocol_version": PROTOCOL_VERSION,
         "command": list(command),
         "selection": selection,
-        "distributions": _distributions(plan),
+        "distributions": used,
+        "environment": with_required(used),
         "machine": {
             "device": plan.machine.device,
             "precision": plan.machine.precision,
             "precision_from": plan.machine.precision_from,
+            **({"precision_of_other_generators": plan.machine.careful} if plan.machine.careful else {}),
             "threads": plan.machine.threads,
             "python": platform.python_version(),
             "system": platform.platform(),

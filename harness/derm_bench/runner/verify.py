@@ -5,7 +5,6 @@ This detects files that do not agree with each other, not results that were inve
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from derm_bench.options.paths import paths_in
 from derm_bench.plain_text import recorded
 from derm_bench.plugins import Plugins
 from derm_bench.protocols import Task
+from derm_bench.rundir.archive import run_folder
 from derm_bench.rundir.cell_predictions import DirectoryPredictions
 from derm_bench.rundir.digests import check_files
 from derm_bench.rundir.directory import RunFiles, read_run
@@ -29,11 +29,9 @@ from derm_bench.rundir.sampled import PluginPrimary
 from derm_bench.rundir.schema import LATER, RESULTS, TABLES
 from derm_bench.rundir.scored_cells import AllPredictions, Predicted
 from derm_bench.rundir.tables import compared_tables
+from derm_bench.runner.close_numbers import equal, finite, same, shown
 from derm_bench.runner.verify_splits import wrong_images
 from derm_bench.scoring import classification_metrics
-
-CLOSE = 1e-9
-"""Two numbers are equal up to this relative difference: another version of numpy may sum in another order."""
 
 _PLACES: Mapping[str, tuple[str, ...]] = {
     "summary": ("dataset", "train_fraction", "test_set", "strategy", "classifier", "metric", "baseline"),
@@ -79,11 +77,17 @@ class Verified:
     not_recomputed: dict[str, int] = field(default_factory=dict)
 
 
-def verify(folder: Path, plugins: Plugins) -> Verified:
-    """Verify a run directory from its own files alone: neither a store nor data are read, nothing is written.
+def verify(run: Path, plugins: Plugins) -> Verified:
+    """Verify a run directory, or the archive of one, from its own files alone: neither a store nor data are read,
+    nothing is written.
 
     Raises UserError if it is not a run directory, or has another form than `docs/run-directory.md` describes.
     """
+    with run_folder(run) as folder:
+        return _verify(folder, plugins)
+
+
+def _verify(folder: Path, plugins: Plugins) -> Verified:
     files = read_run(folder)
     found = Verified()
     _compare_files(files, found)
@@ -253,8 +257,8 @@ def _compare_row(row: Row, scores: Mapping[str, float], found: Verified) -> None
         if metric in scores:
             found.scores += 1
             value = scores[metric]
-            if not _equal(stated, value):
-                message = f"{metric} is {_shown(stated)}, and its predictions give {_shown(value)}"
+            if not equal(stated, value):
+                message = f"{metric} is {shown(stated)}, and its predictions give {shown(value)}"
                 found.differences.append(_of_row(row, message, metric, stated, value))
         elif stated is not None:
             name = f"values of {metric}"
@@ -265,7 +269,7 @@ def _of_row(
     row: Row, message: str, metric: str = "", stated: float | None = None, value: float | None = None
 ) -> Difference:
     return Difference(
-        TABLES["results"].file, message, row["cell"], row["test_set"], metric, _finite(stated), _finite(value)
+        TABLES["results"].file, message, row["cell"], row["test_set"], metric, finite(stated), finite(value)
     )
 
 
@@ -340,8 +344,8 @@ def _compare_table(name: str, rows: Sequence[Row], again: Sequence[Row], found: 
         found.means += 1
         for column in (column.name for column in TABLES[name].columns if column.name not in columns):
             ours, theirs = expected[place][column], stated[place][column]
-            if not _same(theirs, ours):
-                message = f"{column} of {place[5]} is {_shown(theirs)}, and the tables give {_shown(ours)}"
+            if not same(theirs, ours):
+                message = f"{column} of {place[5]} is {shown(theirs)}, and the tables give {shown(ours)}"
                 found.differences.append(_of_arm(name, place, message, theirs, ours))
 
 
@@ -362,36 +366,7 @@ def _of_arm(
         arm += f" in {more[0]} {more[1]}"
     elif more[0]:
         arm += f" against {more[0]}"
-    return Difference(TABLES[name].file, message, arm, test_set, metric, _finite(stated), _finite(value))
-
-
-# ---------------------------------------------------------------------------------- numbers
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two values of a table are equal: texts exactly, numbers up to `CLOSE`."""
-    return a == b if isinstance(a, str) or isinstance(b, str) else _equal(a, b)
-
-
-def _equal(a: float | None, b: float | None) -> bool:
-    left, right = _number(a), _number(b)
-    if left is None or right is None:
-        return left is right
-    return math.isclose(left, right, rel_tol=CLOSE, abs_tol=CLOSE)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return f"'{value[:100]}'" if value else "empty"
-    return "missing" if _number(value) is None else f"{value:.12g}"
+    return Difference(TABLES[name].file, message, arm, test_set, metric, finite(stated), finite(value))
 
 
 def not_recomputed(found: Verified) -> list[str]:

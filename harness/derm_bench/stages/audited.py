@@ -14,7 +14,7 @@ from derm_bench.stages.decoded import Decoded
 def audited(decoded: Decoded, known_groups: Mapping[str, str]) -> AuditedImages:
     """The readable images of a split that cleaning has left. known_groups: the group of each image that the data set
     knows, where the split has others."""
-    split, index = decoded.split, decoded.index
+    split, files = decoded.split, decoded.files
     where = [
         i for i, name in enumerate(split.ids) if name in decoded.position and name not in decoded.dropped
     ]
@@ -31,8 +31,8 @@ def audited(decoded: Decoded, known_groups: Mapping[str, str]) -> AuditedImages:
         classes=split.classes,
         pixels=np.load(decoded.folder / "images.npy", mmap_mode="r", allow_pickle=False),
         rows=np.array(rows, dtype=np.int64),
-        pixel_digests=[index["digests"][row] for row in rows],
-        file_digests=[index["contents"][row] for row in rows],
-        attributes=columns(index["attributes"]),
-        files=columns(index["files"]),
+        pixel_digests=[files["digests"][row] for row in rows],
+        file_digests=[files["contents"][row] for row in rows],
+        attributes=columns(decoded.index["attributes"]),
+        files=columns(files["headers"]),
     )

@@ -97,7 +97,8 @@ class Steps(NamedTuple):
 
 
 def decode(context: StageContext) -> dict[str, Any]:
-    """Writes images.npy, masks.npy if every image has a mask, and index.json."""
+    """Writes images.npy, masks.npy if every image has a mask, index.json, and files.json with what only audits and
+    cleaning read."""
     params: p.Decode = context.params
     listed = read_list(context.planned(params.images))
     ids = [image.id for image in listed]
@@ -137,14 +138,17 @@ def decode(context: StageContext) -> dict[str, Any]:
             for task, column in description.aux_labels.items()
         },
         "ordinal": description.ordinal,
-        "digests": kept.digests,
-        "contents": [listed[i].digest for i in kept.positions],
-        "sharpness": kept.sharpness,
-        "files": _columns(kept.headers),
         "unreadable": [{"id": name, "reason": why} for name, why in unreadable],
         "notes": kept.notes(ids),
     }
+    files = {
+        "digests": kept.digests,
+        "contents": [listed[i].digest for i in kept.positions],
+        "sharpness": kept.sharpness,
+        "headers": _columns(kept.headers),
+    }
     (context.out / "index.json").write_text(json.dumps(index))
+    (context.out / "files.json").write_text(json.dumps(files))
     result = {"images": images.count, "unreadable": len(unreadable), "masks": has_masks}
     return result | {"notes": index["notes"]}
 

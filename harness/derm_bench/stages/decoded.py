@@ -49,19 +49,30 @@ def decoded_of(context: StageContext) -> Decoded:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The output of a decode stage with a split. `dropped` gives the reason for each image that cleaning removed."""
+    """The output of a decode stage with a split and the rules of cleaning. `position` is the row of each image."""
 
     folder: Path
     split: PlannedSplit
+    clean: Mapping[str, Any]
     index: Mapping[str, Any]
     position: Mapping[str, int]
-    dropped: Mapping[str, str]
 
     @classmethod
     def load(cls, folder: Path, split: PlannedSplit, clean: Mapping[str, Any]) -> Decoded:
         index = json.loads((folder / "index.json").read_text())
-        position = {name: i for i, name in enumerate(index["ids"])}
-        return cls(folder, split, index, position, set_aside(split, index, position, clean))
+        return cls(folder, split, clean, index, {name: i for i, name in enumerate(index["ids"])})
+
+    @functools.cached_property
+    def files(self) -> Mapping[str, Any]:
+        """Columns with a row per image: `digests` of pixels, `contents` (digests of files), `sharpness`; `headers` are
+        columns themselves. Most stages need none of them, and they take most of the time of reading."""
+        found: dict[str, Any] = json.loads((self.folder / "files.json").read_text())
+        return found
+
+    @functools.cached_property
+    def dropped(self) -> Mapping[str, str]:
+        """The reason for each image that cleaning removed, by id."""
+        return set_aside(self)
 
     def image_set(
         self,
@@ -119,16 +130,15 @@ def _decoded(folder: Path, split: bytes, classes: tuple[str, ...], clean: str) -
     return Decoded.load(folder, read_split(split, classes), json.loads(clean))
 
 
-def set_aside(
-    split: PlannedSplit, index: Mapping[str, Any], position: Mapping[str, int], clean: Mapping[str, Any]
-) -> dict[str, str]:
+def set_aside(decoded: Decoded) -> dict[str, str]:
     """The images that cleaning drops after the split, with the reason, by id: blurred images, and all but one of
     several equal images. The image in test is kept, or else the one in val, or else the first id. The split is not
     changed."""
+    split, position, clean = decoded.split, decoded.position, decoded.clean
     dropped: dict[str, str] = {}
     blurred = clean.get("blurred")
     if blurred is not None:
-        sharpness = index["sharpness"]
+        sharpness = decoded.files["sharpness"]
         dropped |= {name: "blurred" for name, row in position.items() if sharpness[row] < blurred}
     if clean.get("duplicates") == "drop":
         priority = {"test": 0, "val": 1}
@@ -138,7 +148,7 @@ def set_aside(
         )
         for name, _ in order:
             if name in position and name not in dropped:
-                kept = first.setdefault(index["digests"][position[name]], name)
+                kept = first.setdefault(decoded.files["digests"][position[name]], name)
                 if kept != name:
                     dropped[name] = f"copy of {kept}"
     return dropped

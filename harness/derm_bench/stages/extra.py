@@ -54,11 +54,11 @@ def with_extra(context: StageContext, train: ImageSet) -> ImageSet:
 def _refuse_seen(context: StageContext, theirs: StageContext, images: ImageSet) -> None:
     own, other = decoded_of(context), decoded_of(theirs)
     held = {
-        own.index["digests"][own.position[name]]: name
+        own.files["digests"][own.position[name]]: name
         for name, part in zip(own.split.ids, own.split.parts, strict=True)
         if part in HELD_OUT and name in own.position
     }
-    pixels = {name: other.index["digests"][other.position[name]] for name in images.ids}
+    pixels = {name: other.files["digests"][other.position[name]] for name in images.ids}
     seen = [name for name, digest in pixels.items() if digest in held]
     if seen:
         raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 from derm_bench.images import load_images
 from derm_bench.report.samples import Row, label_grid, row_sheet
 from derm_bench.rundir.sheet_index import SheetIndex
-from derm_bench.stage_names import SAMPLE
+from derm_bench.stage_names import FITTED_ON, SAMPLE
 
 if TYPE_CHECKING:
     from derm_bench.plan import params as p
@@ -20,7 +20,8 @@ ROWS, COLUMNS = 4, 8
 
 def grids(context: StageContext) -> dict[str, Any]:
     """Writes one sheet per class with samples at the end of the fit, a second one over training if the fit has
-    snapshots, and index.json, which describes the sheets."""
+    snapshots, one with the samples that a network was fitted on if there are any, and index.json, which describes the
+    sheets."""
     params: p.Grids = context.params
     drawn: dict[str, dict[str, np.ndarray]] = {}
     for name, folder in context.inputs.items():
@@ -31,7 +32,12 @@ def grids(context: StageContext) -> dict[str, Any]:
     for label, steps in drawn.items():
         title = f"class {label}"
         subtitle = f"synthetic, {params.title}"
-        label_grid(steps["last"], title, subtitle, sheets.add(label, "last"), columns=COLUMNS)
+        source = steps.pop(FITTED_ON, None)
+        if source is not None:
+            words = f"synthetic, what a network of {params.title} was fitted on"
+            label_grid(source, title, words, sheets.add(label, FITTED_ON), columns=COLUMNS)
+        if "last" in steps:
+            label_grid(steps["last"], title, subtitle, sheets.add(label, "last"), columns=COLUMNS)
         if len(steps) > 1:
             order = sorted(steps, key=lambda step: (step == "last", int(step) if step.isdigit() else 0))
             shown = {"last": "last"}

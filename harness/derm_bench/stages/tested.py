@@ -52,8 +52,8 @@ def _external(context: StageContext) -> tuple[ImageSet, Mapping[str, int]]:
     if stated["shared"] == "keep":
         return images, left_out
     own, other = decoded_of(context), decoded_of(theirs)
-    known = {own.index["digests"][own.position[name]]: name for name in own.split.ids if name in own.position}
-    pixels = [other.index["digests"][other.position[name]] for name in images.ids]
+    known = {own.files["digests"][own.position[name]]: name for name in own.split.ids if name in own.position}
+    pixels = [other.files["digests"][other.position[name]] for name in images.ids]
     shared = {name: known[digest] for name, digest in zip(images.ids, pixels, strict=True) if digest in known}
     if shared and stated["shared"] == "refuse":
         some = ", ".join(f"{name} ({shared[name]})" for name in sorted(shared)[:NAMED])

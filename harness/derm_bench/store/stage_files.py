@@ -23,6 +23,7 @@ READ_FILES = (
     "history.csv",
     "predictions.arrow",
     "index.json",
+    "files.json",
     "audit.json",
     "summary.parquet",
     "figures.json",

@@ -75,6 +75,8 @@ class Feed:
         self.labels, self.n_classes = train.labels, len(train.classes)
         self.onehot = _onehot(train.labels, self.n_classes).to(device)
         self.class_weights = self._class_weights().to(device)
+        # Of unmixed images, the same in every epoch.
+        self._final = None if options.batch_transforms else self._finished(self.onehot)
         self.aux = {task: _onehot(column).to(device) for task, column in train.aux_labels.items()}
         self.image_transforms = compose(options.image_transforms)
         self.order, self.augmentation = stream(seed, "order"), stream(seed, "augment", device)
@@ -94,7 +96,7 @@ class Feed:
                 self._waiting = torch.cat([self._waiting, shuffled])
             # Rows are removed before the yield, so that `state` between two batches describes the next batch.
             size = self.options.batch_size
-            shown, self._waiting = self._waiting.split([size, len(self._waiting) - size])
+            shown, self._waiting = self._waiting[:size], self._waiting[size:]
             yield shown
 
     def batches(self, updates: int, after: int = 0) -> Iterator[Batch]:
@@ -120,7 +122,6 @@ class Feed:
         """Return the batch of the rows `index` (int64, on the CPU), augmented, normalised, then mixed."""
         rows, index = index, index.to(self.device, non_blocking=True)
         images = self.pixels.gather(rows) if self.image_transforms else self.pixels.gather_normalised(rows)
-        targets = self.onehot.index_select(0, index)
         masks = None
         if self.masks is not None:
             masks = self.masks.gather(index if self.masks.rows.resident else rows)
@@ -132,15 +133,22 @@ class Feed:
         if self.image_transforms:
             images = self.pixels.normalise(images)
         aux = {task: columns.index_select(0, index) for task, columns in self.aux.items()}
-        if self.options.batch_transforms:
-            images, targets, aux = self._mixed(images, targets, aux)
+        if self._final is not None:
+            targets, weights = (kept.index_select(0, index) for kept in self._final)
+        else:
+            images, targets, aux = self._mixed(images, self.onehot.index_select(0, index), aux)
+            targets, weights = self._finished(targets)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(images, targets, weights, aux, step, masks, data)
+
+    def _finished(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Smooth targets [N,K] and weight them; return them with the weight of each row."""
         weights = targets @ self.class_weights
         smoothing = self.options.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / self.n_classes
         if self.options.balance == "class-weights":
-            targets, weights = weighted(targets, self.class_weights)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return Batch(images, targets, weights, aux, step, masks, data)
+            return weighted(targets, self.class_weights)
+        return targets, weights
 
     def _mixed(
         self, images: torch.Tensor, targets: torch.Tensor, aux: Mapping[str, torch.Tensor]

@@ -144,10 +144,13 @@ def k_plus_one_generator_loss(fake: torch.Tensor, targets: torch.Tensor) -> torc
     return soft_cross_entropy(fake, F.pad(targets, (0, 1)))
 
 
-def feature_distance(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Return the squared distance between the mean features of reals and of fakes, [N,D] each: feature matching
-    (Salimans et al. 2016, section 3.1). The features of reals get no gradient."""
-    return (real.detach().float().mean(dim=0) - fake.float().mean(dim=0)).square().sum()
+def feature_distance(real: torch.Tensor, fake: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance between the mean features of reals and of fakes, [N,D] each, of one class, averaged
+    over classes by their share: feature matching (Salimans et al. 2016, section 3.1) within classes. `targets` [N,K]
+    are the classes of both. The features of reals get no gradient."""
+    images = targets.sum(dim=0)
+    means = targets.T @ (real.detach().float() - fake.float()) / images.clamp(min=1e-6)[:, None]
+    return images @ means.square().sum(dim=1) / images.sum()
 
 
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:

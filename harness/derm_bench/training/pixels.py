@@ -64,6 +64,7 @@ class Pixels:
         scale, shift = 1 / (255 * self.std), -self.mean / self.std
         self._scale, self._shift = (one.flatten().repeat(width) for one in (scale, shift))
         self._stored_size = images.shape[-2]
+        self._gathered = self.rows.data[:0]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,13 +85,16 @@ class Pixels:
         """Return `normalise(gather(index))` up to rounding, without a pass for each step if the size is unchanged."""
         if self._stored_size != self.size:
             return self.normalise(self.gather(index))
-        lines = self.rows.gather(index).flatten(2)
-        if lines.device.type == "cpu":  # in a step of its own, as only operands of one dtype are vectorised
-            lines = lines.float()
+        if self.rows.data.device.type == "cpu" and self.rows.resident:
+            # In steps of their own, as only operands of one dtype are vectorised, the first into memory that is kept.
+            if len(self._gathered) != len(index):
+                with torch.inference_mode(False):  # a later call may be outside of that mode
+                    self._gathered = self.rows.data.new_empty(len(index), *self.rows.data.shape[1:])
+            lines = torch.index_select(self.rows.data, 0, index, out=self._gathered).flatten(2).float()
             torch.addcmul(self._shift, lines, self._scale, out=lines)
         else:
-            lines = torch.addcmul(self._shift, lines, self._scale)
-        return lines.unflatten(2, (self.size, -1)).permute(0, 3, 1, 2)
+            lines = torch.addcmul(self._shift, self.rows.gather(index).flatten(2), self._scale)
+        return lines.view(len(lines), self.size, self.size, -1).permute(0, 3, 1, 2)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
         """Yield all images in order, normalised, `n` at a time."""

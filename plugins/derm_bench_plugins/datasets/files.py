@@ -121,6 +121,8 @@ def decoded_side(task: Task) -> int | None:
 def digests(catalogue: Catalogue) -> dict[str, str]:
     """Return the content digest of every image, by id. For an image with a mask, the digest covers both."""
     image = file_digests(catalogue.images, MAX_BYTES)
+    if not catalogue.masks:
+        return image
     mask = file_digests(catalogue.masks, MAX_BYTES)
     return {name: _joint(value, mask[name]) if name in mask else value for name, value in image.items()}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derm_bench.errors import UserError
 from derm_bench.specs import Note
 from derm_bench_plugins.datasets import files
+from derm_bench_plugins.datasets.image_search import below
 from derm_bench_plugins.datasets.matching import allow
 from derm_bench_plugins.datasets.tables import SUFFIXES, Rows, Table, open_table
 
@@ -29,10 +30,14 @@ MOST_TABLES = 20
 
 
 def find_groups(
-    options: ImageFolderOptions, root: Path, ids: Sequence[str], sources: Mapping[str, str]
+    options: ImageFolderOptions,
+    root: Path,
+    ids: Sequence[str],
+    sources: Mapping[str, str],
+    others: Sequence[str],
 ) -> tuple[list[str] | None, list[Path], list[Note]]:
     """Return the group of each image, the files that were read for it, and notes; None instead of groups if nothing is
-    known. An augmented copy is in the group of its source.
+    known. An augmented copy is in the group of its source. `others` are the files below the root that are no images.
 
     Raises UserError if the table is invalid or ambiguous, or if more images have no row than `options` allows.
     """
@@ -40,7 +45,7 @@ def find_groups(
     notes: list[Note] = []
     if file is None:
         group_of: dict[str, str] = {}
-        notes += _noticed(root)
+        notes += _noticed(root, {name.rpartition("/")[0] for name in others})
     else:
         group_of, notes = _from_table(options, file, image, group, ids, sources)
     if file is None and not sources:
@@ -165,14 +170,16 @@ def tables_beside(root: Path) -> list[tuple[Path, str | None, str | None]]:
     the label of a row. Files that are no tables are left out."""
     return [
         (table.file, table.optional(*IMAGE_COLUMNS), table.optional(*LABEL_COLUMNS))
-        for table in _tables(root)
+        for table in _tables([root, *files.folders(root)])
     ]
 
 
-def _noticed(root: Path) -> list[Note]:
-    """Warnings about tables beside the class folders that have columns of images and of groups."""
+def _noticed(root: Path, places: Container[str]) -> list[Note]:
+    """Warnings about tables beside the class folders that have columns of images and of groups. `places` are the
+    folders below the root in which there are files besides images: the others are not listed again."""
     notes = []
-    for table in _tables(root):
+    inner = [place for place in files.folders(root) if below(root, place) in places]
+    for table in _tables([root, *inner] if "" in places else inner):
         image, group = table.optional(*IMAGE_COLUMNS), table.optional(*GROUP_COLUMNS)
         if image and group:
             written = f"{{file: {table.file}, image: {image}, group: {group}}}"
@@ -183,9 +190,9 @@ def _noticed(root: Path) -> list[Note]:
     return notes
 
 
-def _tables(root: Path) -> Iterable[Table]:
+def _tables(places: Iterable[Path]) -> Iterable[Table]:
     seen = 0
-    for place in (root, *files.folders(root)):
+    for place in places:
         for path in files.entries(place, ending=_TABLES):
             if not path.name.startswith(".") and path.is_file() and seen < MOST_TABLES:
                 seen += 1

@@ -103,9 +103,8 @@ def find_layout(images: Sequence[Parts], where: str, splits: Mapping[str, str] |
 
     Raises UserError if folders look like splits, but not surely, and if splits and classes are side by side.
     """
-    prefix, outside, of_masks = _descend(images, splits)
+    prefix, below, outside, of_masks = _descend(images, splits)
     depth = len(prefix)
-    below = _by_folder([parts for parts in images if parts[:depth] == prefix], depth)
     inner = {
         name: {parts[depth + 1] for parts in found if len(parts) > depth + 2} for name, found in below.items()
     }
@@ -176,10 +175,8 @@ def _with_sides(
         if layout.split == len(layout.prefix) and name not in layout.splits:
             made += [parts for parts in found if holds_made(name)]
             continue
-        for parts in found:
+        for parts in [parts for parts in found if len(parts) > first + 1]:  # hardly any
             folders = parts[first:-1]
-            if not folders:  # nearly all
-                continue
             if any(map(holds_made, folders)):
                 made.append(parts)
             elif any(map(holds_masks, folders)):
@@ -189,9 +186,9 @@ def _with_sides(
 
 def _descend(
     images: Sequence[Parts], splits: Mapping[str, str] | None
-) -> tuple[Parts, list[Parts], list[Parts]]:
-    """The folder below which the tree branches, the images that are directly in a folder on the way, and the masks in
-    folders on the way."""
+) -> tuple[Parts, dict[str, list[Parts]], list[Parts], list[Parts]]:
+    """The folder below which the tree branches, the images in each of its folders, the images that are directly in a
+    folder on the way, and the masks in folders on the way."""
     prefix: Parts = ()
     outside: list[Parts] = []
     of_masks: list[Parts] = []
@@ -205,7 +202,7 @@ def _descend(
         top = tops[0] if tops else ""
         is_split = (top in splits) if splits is not None else bool(split_of(top))
         if len(tops) != 1 or is_split or not any(len(parts) > depth + 2 for parts in below[top]):
-            return prefix, outside, of_masks
+            return prefix, below, outside, of_masks
         of_masks += [parts for name in masks for parts in below[name]]
         prefix, inside = (*prefix, top), below[top]
 

@@ -76,7 +76,7 @@ def scan(options: ImageFolderOptions) -> files.Catalogue:
     ids = [parts_of[parts] for parts in kept]
     classes = sorted(set(labels))
     _refuse_classes(root, found, layout, classes)
-    groups, used, group_notes = find_groups(options, root, ids, sides.sources)
+    groups, used, group_notes = find_groups(options, root, ids, sides.sources, found.ignored.get(OTHER, ()))
     description = DatasetDescription(
         ids=ids,
         labels=labels,
@@ -108,10 +108,11 @@ def _by_name(found: Found) -> dict[str, str]:
 def _chosen(parts_of: Mapping[Parts, str], layout: Layout) -> tuple[Sides, list[Parts]]:
     """What the names say of masks and copies, and the images that are left, in their order."""
     aside = {*layout.outside, *layout.made}
-    inside = [parts for parts in parts_of if parts not in aside]
-    sides = find_sides([parts_of[parts] for parts in inside], [parts_of[parts] for parts in layout.masks])
-    not_images = {*sides.masks.values(), *sides.spare, *(parts_of[parts] for parts in layout.masks)}
-    return sides, [parts for parts in inside if parts_of[parts] not in not_images]
+    inside = [parts for parts in parts_of if parts not in aside] if aside else list(parts_of)
+    masks = [parts_of[parts] for parts in layout.masks]
+    sides = find_sides([parts_of[parts] for parts in inside] if aside else list(parts_of.values()), masks)
+    not_images = {*sides.masks.values(), *sides.spare, *masks}
+    return sides, [parts for parts in inside if parts_of[parts] not in not_images] if not_images else inside
 
 
 def _splits(kept: Sequence[Parts], layout: Layout) -> list[str] | None:

@@ -65,6 +65,7 @@ _NOT_READ = frozenset(
         ".arw",
     }
 )
+_ENDINGS = tuple(sorted(SUFFIXES))
 _COPY = re.compile(r"(?: ?\(\d+\)| - copy(?: \(\d+\))?| copy(?: \d+)?)$", re.IGNORECASE)
 _LIKE_A_COPY = re.compile(r"(?:\)| copy(?: \d+)?)\.[^./]*$", re.IGNORECASE)
 NARROWER = "`root` must be the folder of the images and not one far above it"
@@ -197,16 +198,17 @@ class _Search:
         inner = []
         try:
             with os.scandir(place) as listing:
-                for entry in listing:
-                    self.seen += 1
-                    if self.seen > MAX_ENTRIES:
+                paths, seen = self.found.paths, self.seen
+                for seen, entry in enumerate(listing, self.seen + 1):
+                    if seen > MAX_ENTRIES:
                         raise too_many(place, MAX_ENTRIES)
                     if _is_plain_image(entry):  # nearly every entry
-                        self.found.paths.append(entry.path)
+                        paths.append(entry.path)
                     elif self._is_folder(entry):
                         inner.append((entry.path, entry.is_symlink()))
                         if entry.is_symlink():
                             self.found.links.append(self.found.name(entry.path))
+                self.seen = seen
         except OSError as error:
             self.closed.append(error)
         return inner
@@ -260,10 +262,7 @@ def _copies(paths: Sequence[str]) -> Iterator[str]:
 def _is_plain_image(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a file, and no link, with the name of an image."""
     name = entry.name
-    dot = name.rfind(".")
-    return (
-        dot > 0 and name[0] != "." and name[dot:].lower() in SUFFIXES and entry.is_file(follow_symlinks=False)
-    )
+    return name[0] != "." and name.lower().endswith(_ENDINGS) and entry.is_file(follow_symlinks=False)
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -53,7 +53,7 @@ class Union:
             attributes={**attributes, SOURCE: column(lambda each, label: [label] * len(each.ids))},
             given_split=[part or "" for part in column(lambda each, _: each.given_split)] if given else None,
             masks=all(each.masks for each in found.values()),
-            licence="; ".join(dict.fromkeys(each.licence for each in found.values() if each.licence)),
+            licence=_licences([each.licence for each in found.values()]),
             citation="; ".join(dict.fromkeys(each.citation for each in found.values() if each.citation)),
             aux_labels={task: [word or "" for word in column(partial(_aux_label, task))] for task in tasks},
             ordinal=all(each.ordinal for each in found.values()),
@@ -109,6 +109,11 @@ class Union:
                 text = f"{twice} images of {label} have ids of earlier data sets and are left out"
                 notes.append(Note(text, warns=True))
         return kept, notes
+
+
+def _licences(stated: Sequence[str]) -> str:
+    """The licences of all parts: one that states none counts, since its images may not be passed on."""
+    return "; ".join(dict.fromkeys(licence or "none stated" for licence in stated)) if any(stated) else ""
 
 
 def _of_part(label: str, note: Note) -> Note:

@@ -10,8 +10,9 @@ networks are in `r3gan_nets`.
 There is no minibatch deviation, path length, style, noise, mixing or normalisation.
 
 Choices. The cosine is followed in 16 levels, so that an update can be recorded once per level. The half-life of the
-average grows with the images shown, up to `ema_kimg` at the end of the burn-in. The adaptive augmentation of the paper,
-whose strength also follows the burn-in, is not part of it.
+average grows with the images shown, up to `ema_kimg` at the end of the burn-in. The augmentation of D's images in the
+authors' configurations, with a probability that follows the burn-in from 0 to .3 (FFHQ) or .55 (CIFAR-10), is not part
+of it. G and D embed the class in equally many numbers; the authors' D has as many as channels at 4 px, 768.
 """
 
 from __future__ import annotations

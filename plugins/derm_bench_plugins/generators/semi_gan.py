@@ -8,10 +8,12 @@
 
 The loss of G is low if D assigns a fake of class y to class y. It does not saturate, and it teaches G the class.
 (Odena 2016 accepts any class but "fake", and Salimans et al. match features; neither alone makes G generate images of
-class y.) `feature_matching` w adds the loss of Salimans et al. 2016, section 3.1, over a batch of reals x and of fakes,
-which have the same classes:
+class y.) `feature_matching` w adds the loss of Salimans et al. 2016, section 3.1, over those reals x and fakes of a
+batch that have the same class y, and averages it over the classes of the batch:
 
     w || mean f(x) - mean f(G(z,y)) ||^2                 f: the inputs of D's last layer
+
+Over all classes together it would be as low for a G that exchanges them.
 
 Choices. The layers of Rashid et al. were not available: the backbone, the initialisation and Adam 2e-4 (.5,.999) are
 DCGAN's, z ~ N(0,1), and e is initialised from N(0,.1). G gets the class, because samples are requested by class. A
@@ -72,7 +74,7 @@ class SemiGan(ConditionalGan):
             with torch.no_grad():
                 wanted = self.discriminator.features(self.augment(images))
         return self.loss_g(logits, targets) + self.options.feature_matching * feature_distance(
-            wanted, features
+            wanted, features, targets
         )
 
     def prob_real(self, logits: torch.Tensor) -> torch.Tensor:

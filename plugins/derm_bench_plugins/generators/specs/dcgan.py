@@ -45,6 +45,7 @@ SPEC = GeneratorSpec(
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     realness=True,
+    bf16=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     presets={**SMALL, "quick": QUICK},
 )

@@ -17,7 +17,7 @@ class SemiGanOptions(ConditionalOptions):
         ge=0,
         le=1e6,
         description="weight, in the loss of G, of the squared distance between D's mean features of reals and of fakes "
-        "(Salimans et al. 2016, section 3.1)",
+        "of a class (Salimans et al. 2016, section 3.1)",
     )
 
     @field_validator("smoothing")
