@@ -5,9 +5,9 @@
 
 The grader is a ResNet-18, fitted to photographs of `phantom-scalp` alone. The photographs that `aagan` augments are of
 other people. For them and for what is made of them: the share that the grader gives the class of the photograph, with
-the interval of Wilson at 95%, and the same per class. OUT gets `labels.md` and `labels.png`: for each
-class a row of photographs, and below it a row of images of `aagan`, which are made of others of them. It takes about ten
-minutes on one core, of which the grader takes half.
+the interval of Wilson at 95%, and the same per class. OUT gets `labels.md` and `labels.png`: for each class a row of
+photographs, and below it a row of images of `aagan`, which are made of others of them. The second command takes more
+than ten minutes on one core.
 """
 
 from __future__ import annotations
