@@ -1,17 +1,22 @@
 """Do the networks of AA-GAN learn the volume of hair? Fits them to made hairstyles and measures them on others.
 
-    python benchmarks/hair/volumes.py OUT [--preset small] [--updates 400] [--seconds 100]
+    python benchmarks/hair/volumes.py OUT [--preset small] [--updates 400] [--on validation] [--seconds 100]
 
 Measured is the angle in degrees between the direction of a volume and the true one, at the voxels that truly have hair,
-on 60 hairstyles that no network has seen. A voxel without a direction counts as 90 degrees, which is what a guess is
-worth on average. `seen` are voxels that are the first with hair from the front, `hidden` the others. Compared are
+on pairs of hairstyles that no network has seen: 60 for validation, with which settings are chosen, or 100 for the test
+(`--on test`), which is for the settings that were chosen. A voxel without a direction counts as 90 degrees, which is
+what a guess is worth on average. `seen` are voxels that are the first with hair from the front, `hidden` the others.
+`deviation` is that of the mean angle over hairstyles, `better` the share of hairstyles in which it is smaller than that
+of the mean volume. Compared are
 
     maps-only   the maps, lifted to the depth of the bust
     extruded    the maps, the same through the whole depth
     mean        the mean direction at each voxel over the training pairs
 
 With `--seconds` a fit pauses after that long; the same command continues it. OUT gets `pairs.safetensors`, the state of
-the networks, `volumes.md` and, from `--picture` hairstyles, `volumes.png`.
+the networks, `validation.md` or `test.md` and, of `--picture` hairstyles, `validation.png` or `test.png`: from left to
+right a photograph and the strands that grow in the true volume, in that of the networks, in the mean one and in the
+lifted maps.
 """
 
 from __future__ import annotations
@@ -20,8 +25,9 @@ import argparse
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
@@ -29,17 +35,24 @@ from torchvision.utils import save_image
 
 from derm_bench.images import ImageSet
 from derm_bench.matrix.options import compose_options
-from derm_bench.specs import SampleRequest, Task
+from derm_bench.specs import Task
 from derm_bench.training.checkpoints import Checkpoints
 from derm_bench.training.feed import FeedOptions
 from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
-from derm_bench_plugins.generators.aagan_volume import directions, lift
+from derm_bench_plugins.generators.aagan_volume import Field as HairField
+from derm_bench_plugins.generators.aagan_volume import directions, grow, lift
 from derm_bench_plugins.generators.hair_volume import HairVolume, unpacked
-from derm_bench_plugins.generators.specs.hair_volume import SPEC
+from derm_bench_plugins.generators.specs.hair_volume import SPEC, HairVolumeOptions
+from derm_bench_plugins.hair.head import DEPTH, bust_depth
 from derm_bench_plugins.hair.pairs import HairPairs
+from derm_bench_plugins.hair.render import FINE, paint
 
-HELD_OUT = 60
-HELD_OUT_SEED = 987_654_321  # of other hairstyles than any fit's
+HELD_OUT = {
+    "validation": (60, 987_654_321),
+    "test": (100, 246_813_579),
+}  # pairs, and the seed of their hairstyles
+DRAWN = 256  # side of a picture of strands
+ROOTS = 3000  # strands of it
 
 
 class Paused(BaseException):
@@ -89,7 +102,8 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=1e9, help="pause the fit after this long")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--picture", type=int, default=12, help="hairstyles in volumes.png")
+    parser.add_argument("--on", choices=HELD_OUT, default="validation", help="the hairstyles to measure on")
+    parser.add_argument("--picture", type=int, default=8, help="hairstyles in the picture")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     given = dict(SPEC.presets[asked.preset])
@@ -120,11 +134,17 @@ def main() -> None:
         (asked.out / "history.csv").write_text("\n".join(["step,metric,value", *curves]) + "\n")
         save_file(network.state(), state)
     network.load_state(load_file(state))
-    table = measured(network, network.pairs(None), asked.device)
-    (asked.out / "volumes.md").write_text(table)
+    held_out = hairstyles_of(options, asked.on)
+    maps, real = held_out.batch(range(len(held_out)))
+    pairs = network.pairs(None)
+    made = made_of(network, maps, pairs)
+    table = heading(options, len(pairs), asked) + measured(made, real)
+    (asked.out / f"{asked.on}.md").write_text(table)
     print(table)
-    picture = network.sample(SampleRequest(None, asked.picture, HELD_OUT_SEED)).images
-    save_image(picture.float() / 255, asked.out / "volumes.png", nrow=4, padding=2)
+    # Two pairs in a row are of one hairstyle.
+    shown = list(range(0, len(held_out), 2))[: asked.picture]
+    tiles = [tile for k in shown for tile in strands_of(held_out, real, made, k)]
+    save_image(torch.stack(tiles), asked.out / f"{asked.on}.png", nrow=len(tiles) // len(shown), padding=2)
 
 
 def number(text: str) -> Any:
@@ -137,50 +157,112 @@ def number(text: str) -> Any:
     return text
 
 
-def measured(network: HairVolume, pairs: ImageSet, device: str) -> str:
-    """The table of angles, in Markdown."""
-    options = network.options
-    held_out = HairPairs(HELD_OUT, options.side, HELD_OUT_SEED, options.exact)
-    maps, real = held_out.batch(range(HELD_OUT))
-    mean = mean_volume(pairs)
-    made = {
+def hairstyles_of(options: HairVolumeOptions, name: str) -> HairPairs:
+    """Return the pairs of validation or test, drawn from the same distribution as the training pairs."""
+    count, seed = HELD_OUT[name]
+    return HairPairs(count, options.side, seed, options.exact, combed=options.combed)
+
+
+def made_of(network: HairVolume, maps: torch.Tensor, pairs: ImageSet) -> dict[str, torch.Tensor]:
+    """Return the volumes [N,3,D,H,W] of all methods for maps [N,4,S,S]."""
+    return {
         "AA-GAN": torch.cat([network.volumes(some).cpu() for some in maps.split(10)]),
-        "maps-only": lift(maps),
+        "mean": mean_volume(pairs).expand(len(maps), -1, -1, -1, -1),
         "extruded": extruded(maps),
-        "mean": mean.expand(len(real), -1, -1, -1, -1),
+        "maps-only": lift(maps),
     }
+
+
+def heading(options: HairVolumeOptions, pairs: int, asked: argparse.Namespace) -> str:
+    count = HELD_OUT[asked.on][0]
+    return (
+        f"Side {options.side}, width {options.width:g}, {options.budget.updates} updates, {pairs} pairs, on "
+        f"{asked.device}; {count} pairs of the {asked.on}.\n\n"
+    )
+
+
+def measured(made: Mapping[str, torch.Tensor], real: torch.Tensor) -> str:
+    """Return the table of angles, in Markdown."""
+    found = {name: angles(volumes, real) for name, volumes in made.items()}
     lines = [
-        f"Side {options.side}, width {options.width:g}, {options.budget.updates} updates, {len(pairs)} pairs, on "
-        f"{device}; {HELD_OUT} held-out hairstyles.",
-        "",
-        "| volume | mean angle | median | seen | hidden | without sign | has a direction | IoU of hair |",
-        "|---|---|---|---|---|---|---|---|",
+        "| volume | mean angle | deviation | better | median | seen | hidden | without sign | has a direction | "
+        "IoU of hair |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, volumes in made.items():
-        values = " | ".join(
-            f"{value:.2f}" if value < 1.5 else f"{value:.1f}" for value in figures(volumes, real)
-        )
-        lines.append(f"| {name} | {values} |")
+    baseline = by_hairstyle(found["mean"])
+    for name, one in found.items():
+        own = by_hairstyle(one)
+        values = [
+            *(
+                f"{one.all[one.hair].mean():.1f}",
+                f"{own.std():.1f}",
+                f"{(own < baseline).float().mean():.2f}",
+            ),
+            f"{one.all[one.hair].median():.1f}",
+            *(f"{one.all[where].mean():.1f}" for where in (one.seen, one.hair & ~one.seen)),
+            f"{one.unsigned[one.hair].mean():.1f}",
+            f"{one.has[one.hair].float().mean():.2f}",
+            f"{(one.has & one.hair).sum() / (one.has | one.hair).sum():.2f}",
+        ]
+        lines.append(f"| {name} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 
 
-def figures(made: torch.Tensor, real: torch.Tensor) -> list[float]:
-    """Return mean, median, mean of seen and of hidden voxels, mean without the sign, share of voxels that have a
-    direction, and the intersection over union of the voxels with hair."""
+class Angles(NamedTuple):
+    """Angles in degrees at all voxels, [N,1,D,H,W], signed or not; where there is a direction, where there truly is
+    hair, and where it is seen from the front, bool."""
+
+    all: torch.Tensor
+    unsigned: torch.Tensor
+    has: torch.Tensor
+    hair: torch.Tensor
+    seen: torch.Tensor
+
+
+def angles(made: torch.Tensor, real: torch.Tensor) -> Angles:
+    """Return the angles between volumes [N,3,D,H,W]."""
     (ours, has), (theirs, hair) = directions(made), directions(real)
-    cosine = (ours * theirs).sum(dim=1, keepdim=True).clamp(-1, 1)
-    angles = torch.rad2deg(torch.acos(cosine))  # 90 degrees for a vector of 0
+    cosine = (
+        (ours * theirs).sum(dim=1, keepdim=True).clamp(-1, 1)
+    )  # 0, and so 90 degrees, without a direction
     seen = hair & (hair.int().cumsum(dim=2) == 1)
-    turned = torch.rad2deg(torch.acos(cosine.abs()))
-    return [
-        float(angles[hair].mean()),
-        float(angles[hair].median()),
-        float(angles[seen].mean()),
-        float(angles[hair & ~seen].mean()),
-        float(turned[hair].mean()),
-        float(has[hair].float().mean()),
-        float((has & hair).sum() / (has | hair).sum()),
-    ]
+    return Angles(*(torch.rad2deg(torch.acos(c)) for c in (cosine, cosine.abs())), has, hair, seen)
+
+
+def by_hairstyle(found: Angles) -> torch.Tensor:
+    """Return the mean angle of each pair, [N]."""
+    weight = found.hair.flatten(1).float()
+    return (found.all.flatten(1) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def strands_of(
+    pairs: HairPairs, real: torch.Tensor, made: Mapping[str, torch.Tensor], index: int
+) -> list[torch.Tensor]:
+    """Return pictures [3,DRAWN,DRAWN] of a pair: the photograph, and strands in the true volume and in those made."""
+    photograph = torch.from_numpy(pairs.picture(index).picture.transpose(2, 0, 1).copy())
+    large = F.interpolate(photograph[None], DRAWN, mode="bilinear")[0].clamp(0, 1)
+    volumes = [real[index], *(made[name][index] for name in ("AA-GAN", "mean", "maps-only"))]
+    return [large, *(grown(volume, bust_depth(pairs.subject(index).head, DRAWN)) for volume in volumes)]
+
+
+def grown(volume: torch.Tensor, bust: np.ndarray) -> torch.Tensor:
+    """Return a picture [3,DRAWN,DRAWN] of the strands that grow in a volume [3,D,H,W] through points spread over all of
+    its hair, in front of the head of depth `bust`. Their colour is their direction: x, y, z as red, green and blue."""
+    draws = torch.Generator().manual_seed(0)
+    _, hair = directions(volume[None])
+    places = hair[0, 0].nonzero()
+    head = np.where(bust > 0, 0.75 - 0.5 * bust, 0.15)
+    picture = np.repeat(head[..., None], 3, axis=2).astype(np.float32)
+    if len(places):
+        chosen = places[torch.randint(len(places), (ROOTS,), generator=draws)]
+        at = (chosen + torch.rand(chosen.shape, generator=draws)) / volume.shape[-1]
+        seeds = at.flip(1) - torch.tensor([0.5, 0.5, DEPTH / 2])
+        points = grow(HairField.of(volume), seeds).numpy()
+        along = points[:, -1] - points[:, 0]
+        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+        behind = np.where(bust > 0, (bust - 0.5) * DEPTH + 0.02, np.inf).repeat(FINE, 0).repeat(FINE, 1)
+        picture, _ = paint(points, (along + 1) / 2, picture, behind=behind)
+    return torch.from_numpy(picture.transpose(2, 0, 1).copy())
 
 
 def extruded(maps: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,7 @@ from pairs import Side, SideFailed, alternate, compare, fallen
 from parity import NOT_YET, NOTHING, Parity
 from rich.console import Console
 from rich.table import Table
-from rows import LATER, ROWS, Measure, Row
+from rows import ROWS, Measure, Row
 from sizes import SIZES
 
 from derm_bench.cli.precision import measure_precision
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         where = machine(bench)
         say(", ".join(f"{name} {value}" for name, value in where.items()))
-        lines, complete = measure_all(bench, given.row or sorted([*ROWS, *LATER]), given.pairs, given.json)
+        lines, complete = measure_all(bench, given.row or sorted(ROWS), given.pairs, given.json)
     if not given.json:
         Console(width=None if sys.stdout.isatty() else 150).print(table(lines))
     ratios = {str(line["row"]): line["ratio"] for line in lines if line["ratio"]}
@@ -101,8 +101,6 @@ def measure_all(
 
 def left_out(bench: Bench, number: int) -> str:
     """Return why a row cannot be measured on this machine, or an empty string."""
-    if number in LATER:
-        return f"its generator is not available yet: {LATER[number]}"
     row = ROWS[number]
     if bench.kind == "cuda" and not row.on_gpu:
         return "it is not measured on a GPU; use --device cpu"
@@ -237,7 +235,7 @@ def _save_ratios(path: Path, kind: str, ratios: dict[str, float], where: dict[st
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    known = sorted([*ROWS, *LATER])
+    known = sorted(ROWS)
     parser.add_argument("--row", type=int, action="append", choices=known, help="the row to run; repeatable")
     parser.add_argument(
         "--quick",

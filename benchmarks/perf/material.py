@@ -82,6 +82,16 @@ class Material:
             random_inception(path)
         return path
 
+    def hair_pairs(self, count: int, side: int) -> tuple[Path, Path]:
+        """Return two .npy files with the maps uint8 [count,4,side,side] and the volumes uint8
+        [count,3,3*side/32,side/8,side/8] of made hairstyles."""
+        files = tuple(self.folder / f"{name}-{count}-{side}.npy" for name in ("maps", "volumes"))
+        if not files[1].exists():
+            parts = zip(*(_hair_pair(k, count, side) for k in range(count)), strict=True)
+            for path, part in zip(files, parts, strict=True):
+                np.save(path, np.concatenate(part), allow_pickle=False)
+        return files[0], files[1]
+
     def features(self, count: int) -> Path:
         """Return a .npy file with float32 [2,count,2048]: two slightly different sets with correlated columns."""
         path = self.folder / f"features-{count}.npy"
@@ -117,6 +127,15 @@ class Material:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(write, range(images)))
+
+
+def _hair_pair(index: int, count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return maps and volume of one hairstyle as bytes."""
+    from derm_bench_plugins.generators.hair_volume import packed
+    from derm_bench_plugins.hair.pairs import HairPairs
+
+    maps, volumes = (packed(part).numpy() for part in HairPairs(count, side, seed=0).batch([index]))
+    return maps, volumes
 
 
 def copy_ham10000(source: Path, root: Path, images: int) -> None:

@@ -73,6 +73,11 @@ def _stylegan2(bench: Bench, sizes: Sizes) -> dict[str, Any]:
     return _from_memory(bench, sizes) | {"base": sizes["base"]}
 
 
+def _volumes(bench: Bench, sizes: Sizes) -> dict[str, Any]:
+    maps, volumes = bench.material.hair_pairs(sizes["images"], sizes.get("side", 128))
+    return {"maps": maps, "volumes": volumes, "base": sizes.get("base", 16), **_training(sizes)}
+
+
 def _classifier(bench: Bench, sizes: Sizes) -> dict[str, Any]:
     model = "resnetv2_50" if bench.kind == "cuda" else "resnet18"
     return _from_jpegs(bench, sizes) | {"model": model}
@@ -161,6 +166,20 @@ ROWS = {
             bf16=False,
         ),
         Row(
+            5,
+            _rate("AA-GAN's 3D conditional GAN, samples/s", "steady", 1.7, 3),
+            quick={
+                "images": 40, "side": 256, "base": 32, "batch": 4, "updates": 12, "warmup": 2, "parity_batch": 2,
+                "parity_steps": 10, "pairs": 3,
+            },
+            full={
+                "images": 200, "side": 256, "base": 128, "batch": 10, "updates": 24, "warmup": 3, "parity_batch": 4,
+                "parity_steps": 20, "pairs": 5,
+            },
+            arguments=_volumes,
+            check=parity.losses,
+        ),
+        Row(
             6,
             _rate("timm classifier at 64 px, img/s", "steady", 1.8, 4),
             quick=_GAN_QUICK | {"updates": 24},
@@ -233,4 +252,3 @@ ROWS = {
         ),
     )
 }  # fmt: skip
-LATER = {5: "the 3D conditional GAN"}

@@ -9,6 +9,7 @@ from derm_bench.training.seeding import stream
 from derm_bench_plugins.generators.aagan_losses import (
     conditional_penalty,
     content_loss,
+    direction_loss,
     discriminator_losses,
     gram,
     layers_of,
@@ -28,6 +29,17 @@ def test_content_is_half_the_sum_of_squares_of_a_pair_and_the_mean_over_pairs():
     assert content_loss(real, fake, [1]).item() == (9 + 1) / 2 / 2
     assert content_loss(real, fake, [0, 1]).item() == 7.5 + 2.5
     assert content_loss(real, fake, []).item() == 0
+
+
+def test_the_direction_loss_is_one_minus_the_cosine_where_there_truly_is_hair():
+    real, fake = torch.zeros(1, 3, 1, 1, 4), torch.full((1, 3, 1, 1, 4), 0.9)
+    x, y = [1, 0.5, 0.5], [0.5, 1, 0.5]
+    for place, (true, made) in enumerate(
+        [(x, x), (x, y), ([0, 0.5, 0.5], x)]
+    ):  # the same, at right angles, opposite
+        real[0, :, 0, 0, place], fake[0, :, 0, 0, place] = torch.tensor(true), torch.tensor(made)
+    assert direction_loss(real, fake).item() == pytest.approx((0 + 1 + 2) / 3, abs=1e-5)
+    assert direction_loss(0 * real, fake).item() == 0
 
 
 def test_a_gram_matrix_sums_products_of_channels_over_voxels():

@@ -15,6 +15,7 @@ from derm_bench_plugins.generators.hair_volume import (
     HairVolume,
     angle_error,
     front,
+    hairstyles,
     packed,
     training_pairs,
     unpacked,
@@ -93,6 +94,25 @@ def test_the_first_part_of_the_budget_is_adversarial_and_the_rest_is_not():
     _, logged = fitted(4, pretrain=0.5)
     adversarial = [logged[k, "loss_g"] == pytest.approx(logged[k, "adversarial"]) for k in (1, 2, 3, 4)]
     assert adversarial == [True, True, False, False]
+
+
+def test_a_loss_of_directions_is_added_with_its_weight():
+    _, plain = fitted(1)
+    _, more = fitted(1, direction_weight=3.0)
+    assert more[1, "loss_g"] == pytest.approx(plain[1, "loss_g"] + 3 * more[1, "direction"], rel=1e-4)
+
+
+def test_volumes_are_those_of_the_average_of_the_weights():
+    name = "generator.initial.0.shortcut.0.weight"
+    own, kept = (fitted(3, lr=1e-2, ema=decay)[0].state()[name] for decay in (0.0, 0.5))
+    seed_everything(0)
+    start = HairVolume(HairVolumeOptions(**TINY), Task(("a", "b"), 32)).state()[name]
+    assert (kept - own).norm() > 0 and (kept - start).norm() < (own - start).norm()
+
+
+def test_hairstyles_are_combed_unless_the_options_say_otherwise():
+    assert hairstyles(HairVolumeOptions(**TINY), 2, 0).combed
+    assert not hairstyles(HairVolumeOptions(**TINY, combed=False), 2, 0).combed
 
 
 def test_layers_of_the_losses_are_options():

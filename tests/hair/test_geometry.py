@@ -1,12 +1,14 @@
 """Heads, bald patches, strands and volumes: areas are exact, hair grows where it should, rotations carry over."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from derm_bench_plugins.hair.head import DEPTH, Head, bearing, bust_depth, cast, rotation, sphere
 from derm_bench_plugins.hair.patches import LIMITS, SEVERITIES, SHARES, draw_patches
 from derm_bench_plugins.hair.strands import Effort, grow
-from derm_bench_plugins.hair.styles import KINDS, draw_style
+from derm_bench_plugins.hair.styles import COMBED, KINDS, draw_hairstyle, draw_style
 from derm_bench_plugins.hair.volume import OCCUPIED, decode, volume_shape, voxelise
 
 SMALL = Effort(bundles=80, strands=3, points=20)
@@ -67,6 +69,34 @@ def test_strands_stay_out_of_the_head_and_hang_down(kind):
     assert (np.linalg.norm(local, axis=2) > 0.95).mean() > 0.97
     down = strands.points[:, -1, 1] - strands.points[:, 0, 1]
     assert (down > 0).mean() > 0.85
+
+
+def combed(comb, **more):
+    rng = np.random.default_rng(3)
+    style = replace(draw_style(rng, "straight"), comb=comb, length=0.3, sweep=0.0, **more)
+    return grow(Head(), style, rng, effort=SMALL).points
+
+
+def test_hair_is_combed_as_its_style_says():
+    way = {comb: combed(comb, gravity=2.0) for comb in ("back", "forward", "parting", "aside")}
+    early = {comb: (points[:, 8] - points[:, 0]).mean(axis=0) for comb, points in way.items()}
+    assert early["back"][2] > 0.02 > -0.02 > early["forward"][2]
+    root, move = way["parting"][:, 0, 0], way["parting"][:, 8, 0] - way["parting"][:, 0, 0]
+    assert (np.sign(move) == np.sign(root))[np.abs(root) > 0.08].mean() > 0.9
+    assert abs(early["aside"][0]) > 0.02
+
+
+def test_tied_hair_meets_at_the_tie_and_hangs_from_there():
+    points = combed("tied", tie=0.4, gravity=15.0)
+    tie = Head().outward(np.array([[0.0, -0.4, np.sqrt(1 - 0.16)]]))[0]
+    near = np.linalg.norm(points - tie, axis=2).min(axis=1)
+    loose = np.linalg.norm(combed("whorl", gravity=15.0) - tie, axis=2).min(axis=1)
+    assert np.median(near) < 0.5 * np.median(loose)
+
+
+def test_all_ways_to_comb_are_drawn():
+    rng = np.random.default_rng(0)
+    assert {draw_hairstyle(rng).comb for _ in range(60)} == set(COMBED)
 
 
 def test_curly_hair_turns_more_than_wavy_hair_and_wavy_more_than_straight():

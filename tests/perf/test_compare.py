@@ -179,16 +179,15 @@ def test_json_is_a_line_a_row_and_failed_parity_is_an_exit_code(measured, capsys
     assert {"row", "metric", "ours", "baseline", "ratio", "spread", "target", "parity"} <= set(printed[0])
 
 
-def test_rows_without_their_baseline_or_generator_are_left_out_with_a_line(measured, monkeypatch, capsys):
+def test_rows_without_their_baseline_are_left_out_with_a_line(measured, monkeypatch, capsys):
     import compare
 
     absent = replace(compare.ROWS[7], needs=("a_module_nobody_has",))
     monkeypatch.setitem(compare.ROWS, 7, absent)
-    assert measured({2: 2.0, 5: 1.0, 7: 1.0}, "--json") == 0
+    assert measured({2: 2.0, 7: 1.0}, "--json") == 0
     printed = capsys.readouterr()
     assert [json.loads(text)["row"] for text in printed.out.splitlines()] == [2]
     assert "row 7 is skipped: its baseline needs a_module_nobody_has" in printed.err
-    assert "row 5 is skipped" in printed.err
 
 
 @pytest.mark.slow
@@ -229,7 +228,7 @@ def test_a_row_measures_both_sides_and_their_memory(bench):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("number", [1, 2, 3, 6, 7, 8, 9, 10])
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7, 8, 9, 10])
 def test_every_row_runs_and_agrees_with_its_baseline(bench, number):
     from compare import left_out, measure
     from rows import ROWS

@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch.nn import functional as F
 
 from derm_bench.training.losses import between, critic_loss, gradient_penalty
 from derm_bench_plugins.generators.aagan_nets import VolumeDiscriminator, paired
+from derm_bench_plugins.generators.aagan_volume import vectors_of
+from derm_bench_plugins.hair.volume import OCCUPIED
 
 
 def discriminator_losses(
@@ -82,3 +85,12 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     """Return A [N,C,C], the products of the channels of features [N,C,...], summed over the voxels."""
     flat = features.flatten(2) if features.ndim > 2 else features.unsqueeze(2)
     return flat @ flat.transpose(1, 2)
+
+
+def direction_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Return the mean of 1 - cosine of the angle between the directions of volumes [N,3,D,H,W], over the voxels where
+    `real` has hair, as volumes are read when strands grow in them. It is not in the paper. Equation 4 alone counts the
+    direction of a voxel with the square of how likely it has hair."""
+    hair = (real.sum(dim=1) > OCCUPIED).float()
+    cosine = F.cosine_similarity(vectors_of(fake), 2 * real.float() - 1, dim=1)
+    return ((1 - cosine) * hair).sum() / hair.sum().clamp(min=1)

@@ -178,8 +178,9 @@ def hair_init(net: nn.Module, init: str = "normal") -> None:
     linear layer from a normal one, biases 0.
 
     With few channels the signal then fades from layer to layer. `he` starts convolutions from a normal distribution of
-    variance 2 / fan in instead (He et al. 2015), and the second one of a residual block at a fifth of that deviation,
-    so that the sums of the blocks do not grow.
+    variance 2 / fan in instead (He et al. 2015), the second one of a residual block at a fifth of that deviation, so
+    that the sums of the blocks do not grow, and the last one of an axis too, so that volumes start near 0, which most
+    of a volume is.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
@@ -195,3 +196,5 @@ def hair_init(net: nn.Module, init: str = "normal") -> None:
         for module in net.modules():
             if isinstance(module, Residual):
                 module.path.get_parameter("2.weight").mul_(0.2)
+            elif isinstance(module, Axis):
+                module.layers.get_parameter("4.weight").mul_(0.2)

@@ -23,7 +23,10 @@ VOXELS = 0.77  # a step at most, in voxels; the same as STEP in a box of 128
 COARSEST = 0.02  # longest step, so that strands stay smooth in coarse volumes
 SHORTEST = 0.3  # of the mean length
 THICK = 0.06  # of the hair of a lifted map, in sides of the box
-SURE = 0.95  # factor by which a surely known direction may be scaled, because of rounding
+LEAST = 0.15  # probability of hair that is told from none; less would be below OCCUPIED
+SHARP = (
+    0.01  # from a unit vector, within which a voxel states its direction as it is; rounding to bytes is less
+)
 STEEP = 2.0  # largest slope of the bust
 
 
@@ -58,20 +61,29 @@ def slopes(heights: torch.Tensor) -> torch.Tensor:
 
 def directions(volumes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the unit directions [N,3,...] of encoded volumes, 0 where there is no hair, and where there is hair, bool
-    [N,1,...]. A voxel has hair if its channels sum to at least half of what they do at the least (see `volume`).
+    [N,1,...]. A voxel has hair if its channels sum to at least half of what they do at the least (see `volume`)."""
+    occupied = volumes.float().sum(dim=1, keepdim=True) > OCCUPIED
+    return F.normalize(vectors_of(volumes), dim=1) * occupied, occupied
 
-    A direction t is encoded as v = (t + 1)/2, and a voxel without hair as 0. A network that is not sure of the hair
-    therefore gives w = p v with p < 1, which 2w - 1 would turn toward (-1, -1, -1). Since |t| = 1, the factor q = 1/p
-    is a root of 2 |w|^2 q^2 - 2 (sum w) q + 1 = 0, the smallest that is at least 1, up to rounding. For p = 1, q is 1.
+
+def vectors_of(volumes: torch.Tensor) -> torch.Tensor:
+    """Return the vectors [N,3,...] that encoded volumes stand for, whether there is hair or not, with a gradient.
+
+    A direction t is encoded as w = (t + 1)/2, and a voxel without hair as 0. A network that is not sure gives what it
+    expects, w = p (m + 1)/2: hair with probability p, in directions whose mean is m, which 2w - 1 would turn toward
+    (-1, -1, -1). The vectors 2qw - 1 with q = 1/p lie on a ray from there, which goes through the unit ball. Where
+    2w - 1 is a unit vector, q is 1. Elsewhere q is that of the far end of the ray in the ball, but at least 1 and at
+    most 1/LEAST. At its near end the vector would point toward the camera, to the left and up at once.
     """
     values = volumes.float()
     total = values.sum(dim=1, keepdim=True)
     squares = values.square().sum(dim=1, keepdim=True).clamp(min=1e-12)
-    root = (total.square() - 2 * squares).clamp(min=0).sqrt()
-    small, large = (total - root) / (2 * squares), (total + root) / (2 * squares)
-    scale = torch.where(small >= SURE, small, large)
-    occupied = total > OCCUPIED
-    return F.normalize(2 * scale * values - 1, dim=1) * occupied, occupied
+    # |2qw - 1| = 1, or 2 squares q^2 - 2 total q + 1 = 0; the closest point to the ball if the ray misses it
+    root = (total.square() - 2 * squares).clamp(min=1e-12).sqrt()
+    scale = ((total + root) / (2 * squares)).clamp(1, 1 / LEAST)
+    length = (2 * values - 1).norm(dim=1, keepdim=True)
+    scale = torch.where((length - 1).abs() < SHARP, 1.0, scale)
+    return 2 * scale * values - 1
 
 
 def surface_depth(occupied: torch.Tensor) -> torch.Tensor:

@@ -29,11 +29,13 @@ from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.seeding import child_seed
 from derm_bench_plugins.generators.aagan_losses import (
     content_loss,
+    direction_loss,
     discriminator_losses,
     layers_of,
     style_loss,
 )
 from derm_bench_plugins.generators.aagan_nets import VolumeDiscriminator, VolumeGenerator
+from derm_bench_plugins.generators.aagan_volume import vectors_of
 from derm_bench_plugins.hair.pairs import HairPairs
 from derm_bench_plugins.hair.volume import OCCUPIED
 
@@ -67,6 +69,8 @@ class HairVolume(ModulePlugin):
             )  # torch has no channels_last layout for a network with 3D convolutions
         adam_g = engine.adam(g, options.lr, options.betas)
         adam_d = engine.adam(d, options.lr_d, options.betas)
+        if options.ema:
+            self.generator = engine.average(g, options.ema, warm_up=True).net
         mix = engine.stream("mix")
         empty = Counter().to(run.device)
         engine.keep("empty", empty)
@@ -85,14 +89,16 @@ class HairVolume(ModulePlugin):
             content = content_loss(theirs, ours, options.content_layers)
             style = style_loss(theirs, ours, options.style_layers)
             adversarial = negative_score(ours[-1])
+            direction = direction_loss(target, fake)
             full = options.alpha * content + style_weight * style + options.adv_weight * adversarial
+            full = full + options.direction_weight * direction
             loss_g = adversarial if pretrain else full
             minimise(loss_g, adam_g)
 
             empty.add(~fake.detach().any())
             return {
                 **{"loss_d": loss_d, "loss_g": loss_g, "penalty": penalty},
-                **{"content": content, "style": style, "adversarial": adversarial},
+                **{"content": content, "style": style, "adversarial": adversarial, "direction": direction},
                 **{
                     name: s.float().mean()
                     for name, s in zip(("score_real", "score_fake"), scores, strict=True)
@@ -118,9 +124,7 @@ class HairVolume(ModulePlugin):
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
         """Return pictures uint8 [n,3,size,size] of maps and volumes of new hairstyles."""
-        made = HairPairs(
-            request.n, self.options.side, child_seed(request.seed, "hairstyles"), self.options.exact
-        )
+        made = hairstyles(self.options, request.n, request.seed)
         tiles = []
         for rows in torch.arange(request.n).split(MADE):
             maps, real = made.batch(rows)
@@ -151,7 +155,7 @@ def training_pairs(options: HairVolumeOptions, run: Run) -> ImageSet:
     """Return the pairs as the named data `maps` uint8 [n,4,S,S] and `volume` uint8 [n,3,D,S/8,S/8]; n is `pairs`, or
     fewer if the budget shows fewer. The images are small pictures of the maps."""
     count = min(options.pairs, run.budget * options.batch_size)
-    made = HairPairs(count, options.side, child_seed(run.seed, "hairstyles"), options.exact)
+    made = hairstyles(options, count, run.seed)
     chunks = [[packed(part) for part in made.batch(rows)] for rows in torch.arange(count).split(MADE)]
     maps, volumes = (torch.cat(part) for part in zip(*chunks, strict=True))
     names = tuple(f"hairstyle/{k:06d}" for k in range(count))
@@ -159,6 +163,12 @@ def training_pairs(options: HairVolumeOptions, run: Run) -> ImageSet:
     images = maps[:, :3, :: options.side // 8, :: options.side // 8].contiguous()
     labels = torch.zeros(count, dtype=torch.int64)
     return ImageSet(images, labels, ("hair",), names, groups, data={"maps": maps, "volume": volumes})
+
+
+def hairstyles(options: HairVolumeOptions, count: int, seed: int) -> HairPairs:
+    """Return the pairs of a seed, such as that of a run."""
+    seed = child_seed(seed, "hairstyles")
+    return HairPairs(count, options.side, seed, options.exact, combed=options.combed)
 
 
 def packed(values: torch.Tensor) -> torch.Tensor:
@@ -192,7 +202,7 @@ def angle_error(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """Return the mean angle in degrees between the directions of two volumes [N,3,...] where the second has hair. A
     voxel of the first without a direction counts as 90 degrees."""
     occupied = (real.sum(dim=1) > OCCUPIED).float()
-    cosine = F.cosine_similarity(2 * made.float() - 1, 2 * real.float() - 1, dim=1)
+    cosine = F.cosine_similarity(vectors_of(made), 2 * real.float() - 1, dim=1)
     cosine = cosine * (made.float().sum(dim=1) > OCCUPIED)
     angles = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
     return (angles * occupied).sum() / occupied.sum().clamp(min=1)

@@ -19,7 +19,7 @@ from derm_bench_plugins.hair.patches import SEVERITIES, draw_patches
 from derm_bench_plugins.hair.render import FINE, directions, trace
 from derm_bench_plugins.hair.scene import CLEARANCE, Look, photograph
 from derm_bench_plugins.hair.strands import Effort, grow
-from derm_bench_plugins.hair.styles import draw_style
+from derm_bench_plugins.hair.styles import draw_hairstyle, draw_style
 from derm_bench_plugins.hair.volume import volume_shape, voxelise
 
 if TYPE_CHECKING:
@@ -57,15 +57,23 @@ class HairPairs:
     """A sequence of `count` pairs for pictures of `side` (a multiple of 32), the same for equal `seed`.
 
     exact: take the true projected directions as maps, with a confidence of 1, instead of finding them in a picture.
+    combed: hair is also parted, combed back, forward or aside, or tied, instead of falling away from the whorl.
     device: where maps are extracted, and where batches are. Raises ValueError for another side, IndexError for an index
     out of range.
     """
 
     def __init__(
-        self, count: int, side: int, seed: int, exact: bool = False, device: torch.device | str = "cpu"
+        self,
+        count: int,
+        side: int,
+        seed: int,
+        exact: bool = False,
+        device: torch.device | str = "cpu",
+        combed: bool = False,
     ) -> None:
         volume_shape(side)
-        self.count, self.side, self.seed, self.exact = count, side, seed, exact
+        self.count, self.side, self.seed = count, side, seed
+        self.exact, self.combed = exact, combed
         self.device = torch.device(device)
 
     def __len__(self) -> int:
@@ -90,7 +98,7 @@ class HairPairs:
         """Return the head of a pair, its bald patches and its strands."""
         style_of, own = (np.random.default_rng([k, self.seed, index // 2]) for k in (12, 13))
         turn = np.random.default_rng([14, self.seed, index])
-        style = draw_style(style_of)
+        style = draw_hairstyle(style_of) if self.combed else draw_style(style_of)
         x, y = VIEWS[int(own.integers(len(VIEWS)))]
         turns = [turn.uniform(-most, most) for most in TURNS]
         pose = rotation(*turns) @ rotation(x, 0, 0) @ rotation(0, y, 0)

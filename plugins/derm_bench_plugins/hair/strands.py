@@ -1,7 +1,8 @@
 """Grows strands: guides from the scalp that bend under gravity and slide over the head, and bundles around them.
 
-A guide leaves its root between the normal and the flow of hair away from the whorl, and turns down. Each guide carries
-a helix, which the strands of its bundle share up to `frizz`: a photograph shows bundles, not single strands.
+A guide leaves its root between the normal and the flow of hair, which is away from the whorl unless it is combed
+otherwise, and turns down, or toward the tie first. Each guide carries a helix, which the strands of its bundle share up
+to `frizz`: a photograph shows bundles, not single strands.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from derm_bench_plugins.hair.styles import Style
 
 DOWN = np.array([0.0, 1.0, 0.0])
+TIED = 0.07  # distance from the tie, in sides of the box, at which a strand has reached it
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,7 @@ def _guides(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the guides' points, float64 [P,g,3], and the normals of the head beside them, [P,g,3]."""
     at, normal = head.outward(roots)
-    way = whorl(style)
-    away = roots - (roots @ way)[:, None] * way
-    away /= norms(away) + 1e-6
+    away = _combed(style, roots)
     side = np.cross(normal, away)
     flow = (
         np.cos(style.sweep) * away + np.sin(style.sweep) * side + 0.5 * DOWN + rng.normal(0, 0.1, away.shape)
@@ -93,7 +93,8 @@ def _guides(
     heading = flow / (norms(flow) + 1e-9) + style.lift * normal
     lengths = style.length * rng.uniform(0.8, 1.1, (len(roots), 1))
     step = lengths / (count - 1)
-    pull = style.gravity * step * DOWN
+    tie = head.outward(_tie(style)[None])[0] if style.comb == "tied" else None
+    loose = np.full((len(roots), 1), tie is None)
     axes, middle = np.array(head.axes), np.array(head.centre)
     clearance = 1 + 0.07 * rng.random((len(roots), 1)) ** 2 + 0.01
     points, normals = [at], [normal]
@@ -110,10 +111,40 @@ def _guides(
         at = at + push * local * axes
         # Hair that touches the head slides along it.
         into = np.minimum(_dot(heading, normal), 0)
-        heading = heading - (inside > 0) * into * normal + pull
+        heading = heading - (inside > 0) * into * normal
+        if tie is not None:
+            loose = loose | (norms(tie - at) < TIED)
+        aim = DOWN if tie is None else np.where(loose, DOWN, (tie - at) / (norms(tie - at) + 1e-9))
+        heading = heading + style.gravity * step * aim
         points.append(at)
         normals.append(normal)
     return np.stack(points), np.stack(normals)
+
+
+def _combed(style: Style, roots: np.ndarray) -> np.ndarray:
+    """Return the direction of the flow at roots [g,3] on the unit sphere, float64 [g,3], not yet along the head."""
+    match style.comb:
+        case "parting":
+            side = np.where(roots[:, :1] > np.sin(style.parting), 1.0, -1.0)
+            return np.asarray(side * np.array([1.0, 0.0, 0.0]) + np.array([0.0, 0.0, 0.2]))
+        case "back":
+            return np.broadcast_to(np.array([0.0, -0.2, 1.0]), roots.shape)
+        case "forward":
+            return np.broadcast_to(np.array([0.0, 0.0, -1.0]), roots.shape)
+        case "aside":
+            return np.broadcast_to(np.array([1.0 if style.parting < 0 else -1.0, 0.0, -0.2]), roots.shape)
+        case "tied":
+            toward = _tie(style) - roots
+            return np.asarray(toward / (norms(toward) + 1e-6) - 0.5 * DOWN)
+        case _:
+            way = whorl(style)
+            away = roots - (roots @ way)[:, None] * way
+            return np.asarray(away / (norms(away) + 1e-6))
+
+
+def _tie(style: Style) -> np.ndarray:
+    """Return the point of the unit sphere where hair is pulled together, float64 [3]: on the back of the head."""
+    return np.array([0.0, -style.tie, np.sqrt(1 - style.tie**2)])
 
 
 def _bundles(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,10 @@ HELIX = {
 # Share of the helix's second axis: 0 is a flat wave, 1 a round curl.
 ROUNDNESS = {"straight": 0.3, "wavy": 0.3, "curly": 0.8}
 
+# How hair is combed: away from the whorl, as it grows; to both sides of a parting; back, forward or to one side; or
+# pulled together at a tie.
+COMBED = ("whorl", "parting", "back", "forward", "aside", "tied")
+
 
 @dataclass(frozen=True)
 class Style:
@@ -24,7 +28,9 @@ class Style:
     kind: one of KINDS; length: in sides of the box; density: strands, as a share of a full head's; gravity: how
     strongly strands turn down, per length; lift: how far they stand off at the root, 0 lies flat; radius, period: of
     the helix; wisp: radius of a bundle of strands with one helix; frizz: how much strands of a bundle differ; parting:
-    position of the whorl, radians to the side of the crown; sweep: sideways turn of the flow from the whorl, radians.
+    position of the whorl or of the parting, radians to the side of the crown; sweep: sideways turn of the flow from
+    there, radians; comb: one of COMBED; tie: height of the tie on the back of the head, 1 at the crown and 0 at the
+    level of the eyes.
     """
 
     kind: str
@@ -38,6 +44,8 @@ class Style:
     frizz: float
     parting: float
     sweep: float
+    comb: str = "whorl"
+    tie: float = 0.5
 
 
 def draw_style(
@@ -59,3 +67,22 @@ def draw_style(
         parting=float(rng.normal(0, 0.25)),
         sweep=float(rng.normal(0, 0.35)),
     )
+
+
+def draw_hairstyle(rng: np.random.Generator) -> Style:
+    """Draw a style that is combed in any way. Hair that is combed against its fall, back or forward, is shorter and
+    stiffer, so that it stays; a whorl has any position, and a parting may lie at the side."""
+    style = draw_style(rng)
+    comb = COMBED[int(rng.integers(len(COMBED)))]
+    stiff, long = float(rng.uniform(1.5, 8.0)), float(rng.uniform(0.25, 0.6))
+    parting, tie = float(rng.normal(0, 0.5)), float(rng.uniform(0.0, 0.9))
+    sweep = float(rng.normal(0, 0.6))
+    match comb:
+        case "back" | "forward" | "aside":
+            return replace(style, comb=comb, gravity=stiff, length=min(style.length, 0.3), sweep=sweep)
+        case "tied":
+            return replace(style, comb=comb, length=long, lift=0.5 * style.lift, sweep=0.3 * sweep, tie=tie)
+        case "parting":
+            return replace(style, comb=comb, parting=parting, sweep=0.3 * sweep)
+        case _:
+            return replace(style, parting=parting, sweep=sweep)
