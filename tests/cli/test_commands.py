@@ -17,8 +17,8 @@ def test_the_module_is_the_command():
     assert done.returncode == 0 and done.stdout.startswith("derm-bench, version")
 
 
-def test_plugins_are_listed_as_the_contract_says(derm_bench):
-    rows = json.loads(derm_bench("plugins", "list", "--json").out)
+def test_plugins_are_listed_as_the_contract_says(in_process):
+    rows = json.loads(in_process("plugins", "list", "--json").out)
     assert all(set(row) == {"name", "kind", "distribution", "version", "status", "error"} for row in rows)
     found = {(row["kind"], row["name"]) for row in rows if row["status"] == "ok"}
     assert found >= {
@@ -35,12 +35,12 @@ def test_a_plugin_is_shown_with_its_options_and_defaults(in_process):
     assert in_process("plugins", "show", "dcgna").code == 2
 
 
-def test_third_parties_can_be_left_out(derm_bench):
-    assert "toy-mean" not in derm_bench("--no-plugins", "plugins", "list", "--json").out
+def test_third_parties_can_be_left_out(in_process):
+    assert "toy-mean" not in in_process("--no-plugins", "plugins", "list", "--json").out
 
 
-def test_the_schema_knows_all_installed_plugins(derm_bench):
-    text = derm_bench("schema").out
+def test_the_schema_knows_all_installed_plugins(in_process):
+    text = in_process("schema").out
     assert json.loads(text)["$schema"].startswith("https://json-schema.org/")
     assert "toy-centroid" in text and "z_dim" in text
 
@@ -116,7 +116,19 @@ SMALL = {"seeds": [0], "strategies": ["real-only"], "metrics": []}
 BF16_WINS = '{"images_per_second": {"fp32": 100, "bf16": 230}, "precision": "bf16"}'
 
 
-def test_the_probe_saves_a_profile_that_later_runs_use(in_process, unmeasured, tmp_path):
+# With small batches and no time for more than three rounds: the command itself takes ten seconds.
+SHORT_PROBE = "from derm_bench.training import probe; probe.BATCH, probe.SECONDS = 4, 0.0; probe.main()"
+
+
+def test_the_probe_saves_a_profile_that_later_runs_use(in_process, unmeasured, monkeypatch):
+    run = subprocess.run
+
+    def shorter(command, **how):
+        if (words := list(command))[1:3] == ["-m", "derm_bench.training.probe"]:
+            words[1:3] = ["-c", SHORT_PROBE]
+        return run(words, **how)
+
+    monkeypatch.setattr(precision.subprocess, "run", shorter)
     ran = in_process("doctor", "--probe")
     assert ran.code == 0, ran.err
     assert "probe on cpu: fp32" in ran.out

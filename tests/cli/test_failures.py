@@ -387,7 +387,7 @@ def test_a_full_disk_fails_rows_and_loses_nothing(write_matrix, tmp_path, toys):
     small = tmp_path / "small"
     small.mkdir()
     command = f"{sys.executable} -c 'from derm_bench.cli import main; main()'"
-    run = f"{command} run {matrix} --out {tmp_path}/out --store {small}/store"
+    run = f"{command} run {matrix} --out {tmp_path}/out --store {small}/store --executor inline"
     script = f"mount -t tmpfs -o size=3m none {small} && {run}; code=$?; ls {small}/store/objects; exit $code"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=os.environ, timeout=120

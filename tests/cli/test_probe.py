@@ -1,9 +1,13 @@
 """`derm-bench plan --probe` measures what has no record, and leaves nothing behind."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.conftest import toy_matrix
+
+from derm_bench.executors.inline import InlineExecutor
+from derm_bench.forecast import probe
 
 
 def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matrix, tmp_path):
@@ -14,7 +18,6 @@ def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matr
     ]
     strategies = [strategy for strategy in toy_matrix()["strategies"] if strategy["name"] != "flipped"]
     matrix = write_matrix(strategies=strategies, classifiers=classifiers, budget={"updates": 500}, seeds=[0])
-    (tmp_path / "cache").mkdir()
     before = sorted(tmp_path.iterdir())
     ran = derm_bench("plan", matrix, "--probe", "--json", env={"TMPDIR": str(tmp_path / "temporary")})
     assert ran.code == 0, ran.err
@@ -31,13 +34,23 @@ def test_what_has_no_record_is_probed_and_nothing_is_kept(derm_bench, write_matr
     assert list((tmp_path / "temporary").glob("derm-bench*")) == []
 
 
-def test_the_table_says_what_was_probed_and_what_could_not_be(derm_bench, write_matrix):
+@pytest.fixture
+def probed_here(monkeypatch):
+    """Probes run in this process, and start no worker."""
+
+    def make(options, settings):
+        return InlineExecutor(options, replace(settings, workers=None, timeout=None, memory=None))
+
+    monkeypatch.setattr(probe, "load_object", lambda place: make)
+
+
+def test_the_table_says_what_was_probed_and_what_could_not_be(in_process, write_matrix, probed_here):
     matrix = write_matrix(
         classifiers=[{"name": "toy-centroid", "trouble": "raise"}],
         strategies=[{"name": "real-only"}],
         seeds=[0],
     )
-    ran = derm_bench("plan", matrix, "--probe")
+    ran = in_process("plan", matrix, "--probe")
     assert ran.code == 0, ran.err
     rows = {line.split()[1]: line for line in ran.out.splitlines() if line.startswith("│")}
     assert "a probe" in rows["decode"] and "a guess" in rows["train"]

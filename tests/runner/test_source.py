@@ -116,24 +116,20 @@ from derm_bench.cli import main; main()
 """
 
 
-def test_a_plugin_that_is_edited_during_a_run_fails_its_stages_and_nothing_is_kept(write_matrix, tmp_path):
+def test_a_plugin_that_is_edited_during_a_run_fails_its_stages_and_nothing_is_kept(
+    in_process, write_matrix, tmp_path
+):
     shutil.copytree(TOYS, tmp_path / "toys")
     nets = tmp_path / "toys/toy_plugins/nets.py"
-    before = nets.read_text()
     paths = os.pathsep.join([str(tmp_path / "toys"), os.environ.get("PYTHONPATH", "")])
     matrix = write_matrix(seeds=[0], strategies=["real-only"])
-
-    def run(**more):
-        command = [sys.executable, "-c", WITHOUT_FIGURES + EDITING, "run", str(matrix), "--out", "out"]
-        env = os.environ | {"PYTHONPATH": paths} | more
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
-
-    ran = run(EDIT=str(nets))
+    command = [sys.executable, "-c", WITHOUT_FIGURES + EDITING, "run", str(matrix), "--out", "out"]
+    env = os.environ | {"PYTHONPATH": paths, "EDIT": str(nets)}
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 1, ran.stderr
     (row,) = read_csv(tmp_path / "out/results.csv")
     assert row["status"] == "failed"
     assert "the source of 'toy-centroid' changed while the run was going on" in row["error"]
     assert "start it again" in row["error"]
-    nets.write_text(before)
-    again = run()
-    assert again.returncode == 0, again.stderr
+    again = in_process("run", matrix, "--out", "out")  # with the source as it was
+    assert again.code == 0, again.err
