@@ -163,7 +163,7 @@ def _check_presets(spec: PluginSpec) -> None:
 
 def _check_choices(spec: PluginSpec) -> None:
     """Checks fields that have a fixed set of values (`phase`, `level`, ...)."""
-    for field, words in _choices(type(spec)).items():
+    for field, words in _choices(type(spec)).items():  # type: ignore[arg-type]  # a class can be hashed
         value = getattr(spec, field)
         if value not in words:
             raise UserError(f"{spec.name}: {field} is {value!r}", hint=did_you_mean(str(value), words))

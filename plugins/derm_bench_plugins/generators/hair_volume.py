@@ -54,7 +54,7 @@ class HairVolume(ModulePlugin):
 
     def __init__(self, options: HairVolumeOptions, task: Task) -> None:
         self.options, self.device, self.size = options, task.device, task.size
-        self.generator = VolumeGenerator(options.side, options.width, options.init).to(task.device)
+        self.generator: nn.Module = VolumeGenerator(options.side, options.width, options.init).to(task.device)
         self.discriminator = VolumeDiscriminator(options.side, options.width).to(task.device)
 
     def fit(self, train: ImageSet, run: Run) -> None:
