@@ -8,7 +8,7 @@ import pytest
 from derm_bench_plugins.hair.head import DEPTH, Head, bearing, bust_depth, cast, rotation, sphere
 from derm_bench_plugins.hair.patches import LIMITS, SEVERITIES, SHARES, draw_patches
 from derm_bench_plugins.hair.strands import Effort, grow
-from derm_bench_plugins.hair.styles import COMBED, KINDS, draw_hairstyle, draw_style
+from derm_bench_plugins.hair.styles import COMBED, KINDS, Comb, draw_hairstyle, draw_style
 from derm_bench_plugins.hair.volume import OCCUPIED, decode, volume_shape, voxelise
 
 SMALL = Effort(bundles=80, strands=3, points=20)
@@ -71,9 +71,9 @@ def test_strands_stay_out_of_the_head_and_hang_down(kind):
     assert (down > 0).mean() > 0.85
 
 
-def combed(comb, **more):
+def combed(way, tie=0.5, **more):
     rng = np.random.default_rng(3)
-    style = replace(draw_style(rng, "straight"), comb=comb, length=0.3, sweep=0.0, **more)
+    style = replace(draw_style(rng, "straight"), comb=Comb(way, tie), length=0.3, sweep=0.0, **more)
     return grow(Head(), style, rng, effort=SMALL).points
 
 
@@ -96,7 +96,7 @@ def test_tied_hair_meets_at_the_tie_and_hangs_from_there():
 
 def test_all_ways_to_comb_are_drawn():
     rng = np.random.default_rng(0)
-    assert {draw_hairstyle(rng).comb for _ in range(60)} == set(COMBED)
+    assert {draw_hairstyle(rng).comb.way for _ in range(60)} == set(COMBED)
 
 
 def test_curly_hair_turns_more_than_wavy_hair_and_wavy_more_than_straight():

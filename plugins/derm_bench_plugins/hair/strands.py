@@ -93,7 +93,7 @@ def _guides(
     heading = flow / (norms(flow) + 1e-9) + style.lift * normal
     lengths = style.length * rng.uniform(0.8, 1.1, (len(roots), 1))
     step = lengths / (count - 1)
-    tie = head.outward(_tie(style)[None])[0] if style.comb == "tied" else None
+    tie = head.outward(_tie(style)[None])[0] if style.comb.way == "tied" else None
     loose = np.full((len(roots), 1), tie is None)
     axes, middle = np.array(head.axes), np.array(head.centre)
     clearance = 1 + 0.07 * rng.random((len(roots), 1)) ** 2 + 0.01
@@ -123,7 +123,7 @@ def _guides(
 
 def _combed(style: Style, roots: np.ndarray) -> np.ndarray:
     """Return the direction of the flow at roots [g,3] on the unit sphere, float64 [g,3], not yet along the head."""
-    match style.comb:
+    match style.comb.way:
         case "parting":
             side = np.where(roots[:, :1] > np.sin(style.parting), 1.0, -1.0)
             return np.asarray(side * np.array([1.0, 0.0, 0.0]) + np.array([0.0, 0.0, 0.2]))
@@ -144,7 +144,7 @@ def _combed(style: Style, roots: np.ndarray) -> np.ndarray:
 
 def _tie(style: Style) -> np.ndarray:
     """Return the point of the unit sphere where hair is pulled together, float64 [3]: on the back of the head."""
-    return np.array([0.0, -style.tie, np.sqrt(1 - style.tie**2)])
+    return np.array([0.0, -style.comb.tie, np.sqrt(1 - style.comb.tie**2)])
 
 
 def _bundles(

@@ -22,6 +22,15 @@ COMBED = ("whorl", "parting", "back", "forward", "aside", "tied")
 
 
 @dataclass(frozen=True)
+class Comb:
+    """How hair is combed. way: one of COMBED; tie: height of the tie on the back of the head, 1 at the crown and 0 at
+    the level of the eyes."""
+
+    way: str = "whorl"
+    tie: float = 0.5
+
+
+@dataclass(frozen=True)
 class Style:
     """What the strands of a head have in common.
 
@@ -29,8 +38,7 @@ class Style:
     strongly strands turn down, per length; lift: how far they stand off at the root, 0 lies flat; radius, period: of
     the helix; wisp: radius of a bundle of strands with one helix; frizz: how much strands of a bundle differ; parting:
     position of the whorl or of the parting, radians to the side of the crown; sweep: sideways turn of the flow from
-    there, radians; comb: one of COMBED; tie: height of the tie on the back of the head, 1 at the crown and 0 at the
-    level of the eyes.
+    there, radians.
     """
 
     kind: str
@@ -44,8 +52,7 @@ class Style:
     frizz: float
     parting: float
     sweep: float
-    comb: str = "whorl"
-    tie: float = 0.5
+    comb: Comb = Comb()
 
 
 def draw_style(
@@ -73,15 +80,16 @@ def draw_hairstyle(rng: np.random.Generator) -> Style:
     """Draw a style that is combed in any way. Hair that is combed against its fall, back or forward, is shorter and
     stiffer, so that it stays; a whorl has any position, and a parting may lie at the side."""
     style = draw_style(rng)
-    comb = COMBED[int(rng.integers(len(COMBED)))]
+    way = COMBED[int(rng.integers(len(COMBED)))]
     stiff, long = float(rng.uniform(1.5, 8.0)), float(rng.uniform(0.25, 0.6))
     parting, tie = float(rng.normal(0, 0.5)), float(rng.uniform(0.0, 0.9))
     sweep = float(rng.normal(0, 0.6))
-    match comb:
+    comb = Comb(way, tie)
+    match way:
         case "back" | "forward" | "aside":
             return replace(style, comb=comb, gravity=stiff, length=min(style.length, 0.3), sweep=sweep)
         case "tied":
-            return replace(style, comb=comb, length=long, lift=0.5 * style.lift, sweep=0.3 * sweep, tie=tie)
+            return replace(style, comb=comb, length=long, lift=0.5 * style.lift, sweep=0.3 * sweep)
         case "parting":
             return replace(style, comb=comb, parting=parting, sweep=0.3 * sweep)
         case _:
