@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.interrupted import Interrupted, Killed
 from torch import nn
 
 from derm_bench.errors import UserError
@@ -149,26 +150,18 @@ def test_presets_are_valid_and_its_spec_creates_it(preset):
 def test_an_interrupted_fit_ends_bitwise_as_the_uninterrupted_one(tmp_path, die_at):
     def fit(folder=None, die_at=None):
         gan, kept = tiny(3), {}
-        run = StageRun(
+        run = Interrupted(
+            die_at=die_at,
             seed=3,
             budget=7,
             snapshots=Snapshots(every=3, save=lambda step, state: kept.update({step: state})),
             checkpointing=Checkpointing(folder=folder, seconds=0),
         )
-        if die_at:
-            write = run.checkpoint
-
-            def checkpoint(step, state):
-                write(step, state)
-                if step == die_at:
-                    raise KeyboardInterrupt
-
-            run.checkpoint = checkpoint
         gan.fit(train_set(), run)
         return gan, run, kept
 
     gan, run, kept = fit()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         fit(tmp_path, die_at)
     resumed, resumed_run, rest = fit(tmp_path)
     assert list(rest) == [step for step in kept if step > die_at]

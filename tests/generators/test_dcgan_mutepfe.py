@@ -3,11 +3,12 @@
 import pytest
 import torch
 from tests.generators.test_dcgan import shapes, train_set
+from tests.interrupted import Interrupted, Killed
 from torch import nn
 
 from derm_bench.specs import Task
 from derm_bench.training.seeding import stream
-from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
+from derm_bench.training.stage_run import Checkpointing, seed_everything
 from derm_bench_plugins.generators.dcgan_mutepfe import DcganMutepfe
 from derm_bench_plugins.generators.specs.dcgan_mutepfe import MutepfeOptions
 
@@ -49,27 +50,20 @@ def test_its_discriminator_becomes_a_classifier_by_another_last_layer():
 
 
 def test_sgd_trains_and_goes_on_after_an_interruption(tmp_path):
-    def fitted(optimizer, folder=None, die=False):
+    def fitted(optimizer, folder=None, die_at=None):
         seed_everything(0)
         gan = DcganMutepfe(
             MutepfeOptions(base=2, z_dim=4, batch_size=8, lr=0.01, optimizer=optimizer), Task(("mel",), 16)
         )
-        run = StageRun(seed=0, budget=4, checkpointing=Checkpointing(folder=folder, seconds=0))
-        if die:
-            write = run.checkpoint
-
-            def checkpoint(step, state):
-                write(step, state)
-                if step == 2:
-                    raise KeyboardInterrupt
-
-            run.checkpoint = checkpoint
+        run = Interrupted(
+            die_at=die_at, seed=0, budget=4, checkpointing=Checkpointing(folder=folder, seconds=0)
+        )
         gan.fit(train_set(), run)
         return gan.state()
 
     whole, adam = fitted("sgd"), fitted("adam")
     assert any(not torch.equal(whole[name], adam[name]) for name in whole)
-    with pytest.raises(KeyboardInterrupt):
-        fitted("sgd", tmp_path, die=True)
+    with pytest.raises(Killed):
+        fitted("sgd", tmp_path, die_at=2)
     resumed = fitted("sgd", tmp_path)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.interrupted import Interrupted, Killed
 from torch.nn import functional as F
 
 from derm_bench.images import ImageSet
@@ -193,25 +194,18 @@ def test_only_what_is_grown_is_trained_and_a_state_samples_at_its_own_stage():
 def test_a_fit_interrupted_while_it_grows_ends_as_the_uninterrupted_one(tmp_path, die_at):
     def fit(folder=None, die_at=None):
         gan = tiny()
-        run = StageRun(
+        run = Interrupted(
+            die_at=die_at,
             seed=0,
             budget=12,
             feed=FeedOptions(batch_size=8),
             checkpointing=Checkpointing(folder=folder, seconds=0),
         )
-        write = run.checkpoint
-
-        def checkpoint(step, state):
-            write(step, state)
-            if step == die_at:
-                raise KeyboardInterrupt
-
-        run.checkpoint = checkpoint
         gan.fit(train_set(), run)
         return gan.state(), run.history()
 
     whole = fit()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         fit(tmp_path, die_at)
     resumed = fit(tmp_path)
     assert all(torch.equal(whole[0][key], resumed[0][key]) for key in whole[0]) and whole[1] == resumed[1]

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from tests.interrupted import Interrupted, Killed
 
 from derm_bench.images import ImageSet
 from derm_bench.plugins import Plugins
@@ -248,20 +249,13 @@ def test_losses_and_penalties_of_bf16_are_those_of_float32_within_stated_bounds(
 
 def fitted(folder, die_at=None):
     gan = tiny(options=Stylegan2AdaOptions, ada_kimg=0.1, ada_every=2, ada_target=-1.0)
-    run = StageRun(
+    run = Interrupted(
+        die_at=die_at,
         seed=0,
         budget=6,
         feed=FeedOptions(batch_size=4),
         checkpointing=Checkpointing(folder=folder, seconds=0),
     )
-    write = run.checkpoint
-
-    def checkpoint(step, state):
-        write(step, state)
-        if step == die_at:
-            raise KeyboardInterrupt
-
-    run.checkpoint = checkpoint
     gan.fit(train_set(), run)
     return gan.state(), run.history()
 
@@ -269,7 +263,7 @@ def fitted(folder, die_at=None):
 def test_a_resumed_fit_ends_as_an_uninterrupted_one_with_p_of_ada(tmp_path):
     whole, curves = fitted(tmp_path / "whole")
     assert any(row.metric == "ada_p" and row.value > 0 for row in curves)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         fitted(tmp_path / "parts", die_at=3)
     resumed, again = fitted(tmp_path / "parts")
     assert curves == again

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.interrupted import Interrupted, Killed
 from torch import nn
 
 from derm_bench.errors import Diverged
@@ -20,10 +21,6 @@ from derm_bench.training.optim import make_optimizer, make_schedule
 from derm_bench.training.selection import Selection
 from derm_bench.training.stage_run import Checkpointing, StageRun, seed_everything
 from derm_bench_plugins.transforms import specs as transform_specs
-
-
-class Killed(Exception):
-    """Stands for SIGKILL: nothing of the run survives but its files."""
 
 
 def image_set(n=23, seed=0):
@@ -63,32 +60,18 @@ def augmentation():
     return [create(spec, spec.options(), Task(("dark", "bright"), 16)) for spec in chosen]
 
 
-class Interrupted(StageRun):
-    """Dies after the checkpoint of an update, as if killed in the middle of the next."""
-
-    def __init__(self, *, die_at, **options):
-        super().__init__(**options)
-        self.die_at = die_at
-
-    def checkpoint(self, step, state):
-        super().checkpoint(step, state)
-        if step == self.die_at:
-            raise Killed
-
-
 def classify(folder=None, die_at=None, classifier_options=None, budget=40):
     """Trains from scratch, or from what lies in `folder`."""
     seed_everything(7)
     net, train, val = network(), image_set(), image_set(14, seed=1)
     chosen = ClassifierOptions(lr=0.02, batch_size=6, schedule="cosine", **(classifier_options or {}))
-    kind = {"cls": Interrupted, "die_at": die_at} if die_at else {"cls": StageRun}
-    run = kind.pop("cls")(
+    run = Interrupted(
         seed=7,
         budget=budget,
         feed=FeedOptions(image_transforms=augmentation(), label_smoothing=0.1, balance="oversample"),
         selection=Selection(val=val),
         checkpointing=Checkpointing(folder, seconds=0),
-        **kind,
+        die_at=die_at,
     )
     fit_classifier(net, train, val, run, chosen, head=net[-1])
     return net, run
@@ -140,13 +123,12 @@ def plateau(folder=None, die_at=None, budget=200):
     chosen = ClassifierOptions(lr=0.5, schedule="plateau")
     optimizer = make_optimizer(chosen, net.parameters())
     schedule = make_schedule("plateau", optimizer, 0.5, budget)
-    kind = {"cls": Interrupted, "die_at": die_at} if die_at else {"cls": StageRun}
-    run = kind.pop("cls")(
+    run = Interrupted(
         seed=1,
         budget=budget,
         feed=FeedOptions(batch_size=8),
         checkpointing=Checkpointing(folder, seconds=0),
-        **kind,
+        die_at=die_at,
     )
     live = TrainingState(net=net, optimizer=optimizer, schedule=schedule)
     live.load(run.resume())
@@ -163,14 +145,13 @@ def plateau(folder=None, die_at=None, budget=200):
 
 def test_patience_spent_before_the_interruption_is_spent_after_it(tmp_path):
     def steps(die_at=None, folder=None):
-        kind = {"cls": Interrupted, "die_at": die_at} if die_at else {"cls": StageRun}
-        run = kind.pop("cls")(
+        run = Interrupted(
             seed=0,
             budget=40,
             feed=FeedOptions(batch_size=4),
             selection=Selection(val=image_set(), patience=2),
             checkpointing=Checkpointing(folder, seconds=0),
-            **kind,
+            die_at=die_at,
         )
         run.resume()
         seen = []
