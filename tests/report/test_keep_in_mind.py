@@ -142,3 +142,21 @@ def test_few_seeds_are_named_and_none_are_not_called_few(done, said):
     data = data_of(results)
     lines = [line for line in keep_in_mind(data) if "seed" in line.lower() and "interval" in line]
     assert (said is None) == (not lines) and all(said in line for line in lines)
+
+
+def test_what_is_said_of_several_data_sets_is_one_line():
+    data = data_of([row("real-only", seed, 0.5) for seed in range(5)])
+    data.manifest["datasets"] = {"plain": {}, "filtered": {}, "other": {}}
+    data.manifest["warnings"] = [
+        "plain: 3 images are blurred",
+        {"message": "filtered: few images of tone 6"},
+        "filtered: 3 images are blurred",
+        "other: 4 images are blurred",
+        "note: 3 images are blurred",
+    ]
+    assert keep_in_mind(data)[:4] == [
+        "plain, filtered: 3 images are blurred",
+        "filtered: few images of tone 6",
+        "other: 4 images are blurred",
+        "note: 3 images are blurred",  # no data set
+    ]

@@ -19,10 +19,11 @@ SAME_SHARE = 0.01
 
 def keep_in_mind(data: ReportData) -> list[str]:
     """The warnings of the manifest, then those that follow from the tables. Equal ones are merged."""
-    found = [
+    warnings = [
         str(entry.get("message", entry) if isinstance(entry, Mapping) else entry)
         for entry in data.manifest.get("warnings") or ()
     ]
+    found = _once(warnings, set(data.manifest.get("datasets") or ()))
     counts = [
         int(number(r["n_seeds"]) or 0)
         for r in data.summary
@@ -45,6 +46,18 @@ def keep_in_mind(data: ReportData) -> list[str]:
     if data.results and not data.baselines:
         found.append("No baseline: nothing is compared. Name one under `compare.baselines`.")
     return unique([*found, *one_class(data), *changed_shares(data), *disagreements(data)])
+
+
+def _once(warnings: Iterable[str], datasets: Collection[str]) -> list[str]:
+    """The warnings, those that say the same of several data sets as one that names them all, in place of the first."""
+    of: dict[tuple[str, bool], list[str]] = {}
+    for warning in warnings:
+        name, colon, said = warning.partition(": ")
+        if colon and name in datasets:
+            of.setdefault((said, True), []).append(name)
+        else:
+            of.setdefault((warning, False), [])
+    return [f"{', '.join(unique(names))}: {said}" if named else said for (said, named), names in of.items()]
 
 
 def _missing(data: ReportData, cells: Collection[str]) -> str:
