@@ -48,7 +48,6 @@ SPEC = GeneratorSpec(
     cost="derm_bench_plugins.generators.gan_cost:adversarial",
     parts=("generator", "discriminator"),
     realness=True,
-    bf16=True,
     preflight="derm_bench_plugins.generators.sizes:powers_of_two",
     conditional=True,
     presets={
