@@ -12,6 +12,7 @@ from derm_bench_plugins.generators.aagan_nets import (
     conv2,
     depth_of,
     paired,
+    signed,
 )
 
 
@@ -113,3 +114,18 @@ def test_weights_start_within_two_deviations_and_biases_at_zero():
         else:
             assert value.abs().max() <= 0.04
     assert g.x.layers[0].path[0].weight.std().item() == pytest.approx(0.0176, abs=5e-4)
+
+
+def test_directions_are_centred_where_there_is_hair():
+    maps = torch.zeros(1, 4, 1, 2)
+    maps[0, :, 0, 1] = torch.tensor([1.0, 0.25, 0.7, 0.4])
+    assert torch.equal(signed(maps)[0, :, 0, 1], torch.tensor([1.0, -0.5, 0.7, 0.4]))
+    assert not signed(maps)[0, :, 0, 0].any()
+
+
+def test_without_a_latent_the_axes_give_the_volume_that_g_starts_at():
+    net = VolumeGenerator(128, 0.03, "he")
+    mean = torch.rand(3, 12)
+    net.start_at(mean)
+    found = net.z(torch.zeros(1, 8, 16, 16))
+    assert torch.allclose(found[0], mean[2].view(-1, 1, 1).expand(-1, 16, 16))

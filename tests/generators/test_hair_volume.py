@@ -16,6 +16,7 @@ from derm_bench_plugins.generators.hair_volume import (
     angle_error,
     front,
     hairstyles,
+    minimise_within,
     packed,
     training_pairs,
     unpacked,
@@ -100,6 +101,31 @@ def test_a_loss_of_directions_is_added_with_its_weight():
     _, plain = fitted(1)
     _, more = fitted(1, direction_weight=3.0)
     assert more[1, "loss_g"] == pytest.approx(plain[1, "loss_g"] + 3 * more[1, "direction"], rel=1e-4)
+
+
+def test_rates_fall_along_half_a_cosine():
+    """The second of two updates has half of the rate, and so moves every weight half as far."""
+    name = "generator.initial.0.shortcut.0.weight"
+    only_volume = {"pairs": 2, "content_layers": (0,), "style_layers": ()}
+    one, two = (fitted(n, **only_volume)[0].state()[name] for n in (1, 2))
+    falling = fitted(2, **only_volume, schedule="cosine")[0].state()[name]
+    assert (falling - one).norm().item() == pytest.approx(0.5 * (two - one).norm().item(), rel=1e-3)
+
+
+def test_a_gradient_is_scaled_down_to_the_norm_asked_for():
+    def moved(most, slope):
+        weights = torch.nn.Parameter(torch.zeros(2))
+        minimise_within(most, (weights * slope).sum(), torch.optim.SGD([weights], lr=1.0))
+        return weights.detach().norm().item()
+
+    slope = torch.tensor([3.0, 4.0])
+    assert [moved(most, slope) for most in (0.0, 2.0, 9.0)] == pytest.approx([5.0, 2.0, 5.0], rel=1e-4)
+
+
+def test_g_starts_at_the_mean_volume_of_each_plane(pairs_made_once):
+    network, _ = fitted(1, start="mean", lr=1e-9)
+    bias = network.state()["generator.y.layers.4.bias"]
+    assert torch.allclose(bias, pairs_made_once.volumes[:2, 1].mean(dim=(0, 2, 3)), atol=2e-3)
 
 
 def test_volumes_are_those_of_the_average_of_the_weights():

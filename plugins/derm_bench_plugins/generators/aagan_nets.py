@@ -43,11 +43,14 @@ def depth_of(side: int) -> int:
 class VolumeGenerator(nn.Module):
     """Maps [N,4,S,S] in [0,1] -> volumes [N,3,3S/32,S/8,S/8], at least 0.
 
-    `width` multiplies the channels of the hidden 2D convolutions. `init` is as for `hair_init`.
+    `width` multiplies the channels of the hidden 2D convolutions. `init` is as for `hair_init`. If `centred`, the first
+    convolutions get directions from -1 to 1, and 0 without hair. As they are encoded, every direction is 0.5 and a
+    little more or less, and the outline of the hair outweighs what they state.
     """
 
-    def __init__(self, side: int, width: float = 1.0, init: str = "normal") -> None:
+    def __init__(self, side: int, width: float = 1.0, init: str = "normal", centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         c = widths(width)
         self.initial = nn.Sequential(
             Halving(MAPS, c(8), c(16)),
@@ -61,8 +64,15 @@ class VolumeGenerator(nn.Module):
 
     def latent(self, maps: torch.Tensor) -> torch.Tensor:
         """Return the output of the initial block, float32 [N,256 width,S/8,S/8]."""
-        latent: torch.Tensor = self.initial(maps)
+        latent: torch.Tensor = self.initial(signed(maps) if self.centred else maps)
         return latent
+
+    @torch.no_grad()
+    def start_at(self, mean: torch.Tensor) -> None:
+        """Set the last biases of the axes to `mean` [3,D], the mean of volumes in each plane of depth. Above 0, the
+        last ReLU of an axis passes a gradient at every voxel from the first update on; around 0, at a half of them."""
+        for axis, plane in zip((self.x, self.y, self.z), mean, strict=True):
+            axis.layers.get_parameter("4.bias").copy_(plane)
 
     def volume(self, latent: torch.Tensor) -> torch.Tensor:
         """Return the volumes [N,3,D,S/8,S/8] of latents, for example of mixed ones."""
@@ -117,6 +127,13 @@ class VolumeDiscriminator(nn.Module):
 def paired(volume: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
     """Return volumes [N,3,...] and conditions [N,1,...] as the four channels that D gets."""
     return torch.cat([volume, condition.to(volume.dtype)], dim=1)
+
+
+def signed(maps: torch.Tensor) -> torch.Tensor:
+    """Return maps [N,4,S,S] with the directions from -1 to 1, and 0 without hair."""
+    encoded, rest = maps.split([2, MAPS - 2], dim=1)
+    hair = encoded.sum(dim=1, keepdim=True) > 0
+    return torch.cat([(2 * encoded - 1) * hair, rest], dim=1)
 
 
 class Halving(nn.Module):

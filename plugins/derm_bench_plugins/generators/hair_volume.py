@@ -26,6 +26,7 @@ from derm_bench.images import ImageSet, Samples
 from derm_bench.training.engine import Engine, frozen, minimise
 from derm_bench.training.losses import negative_score
 from derm_bench.training.module_plugin import ModulePlugin
+from derm_bench.training.optim import make_schedule
 from derm_bench.training.seeding import child_seed
 from derm_bench_plugins.generators.aagan_losses import (
     content_loss,
@@ -40,6 +41,8 @@ from derm_bench_plugins.hair.pairs import HairPairs
 from derm_bench_plugins.hair.volume import OCCUPIED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from derm_bench.run import Batch, Run
     from derm_bench.specs import SampleRequest, Task
     from derm_bench_plugins.generators.specs.hair_volume import HairVolumeOptions
@@ -54,7 +57,9 @@ class HairVolume(ModulePlugin):
 
     def __init__(self, options: HairVolumeOptions, task: Task) -> None:
         self.options, self.device, self.size = options, task.device, task.size
-        self.generator: nn.Module = VolumeGenerator(options.side, options.width, options.init).to(task.device)
+        self.generator: nn.Module = VolumeGenerator(
+            options.side, options.width, options.init, options.centred
+        ).to(task.device)
         self.discriminator = VolumeDiscriminator(options.side, options.width).to(task.device)
 
     def fit(self, train: ImageSet, run: Run) -> None:
@@ -62,6 +67,9 @@ class HairVolume(ModulePlugin):
         volumes for 100 updates."""
         g, d, options = self.generator, self.discriminator, self.options
         style_weight = options.beta * (options.alpha if options.beta_is == "ratio" else 1.0)
+        pairs = self.pairs(run)
+        if options.start == "mean":
+            g.start_at(unpacked(pairs.data["volume"]).mean(dim=(0, 3, 4)))
         engine = Engine(run)
         for name, net in self.parts().items():
             engine.keep(
@@ -69,6 +77,10 @@ class HairVolume(ModulePlugin):
             )  # torch has no channels_last layout for a network with 3D convolutions
         adam_g = engine.adam(g, options.lr, options.betas)
         adam_d = engine.adam(d, options.lr_d, options.betas)
+        schedules = [
+            make_schedule(options.schedule, adam, lr, run.budget)
+            for adam, lr in ((adam_g, options.lr), (adam_d, options.lr_d))
+        ]
         if options.ema:
             self.generator = engine.average(g, options.ema, warm_up=True).net
         mix = engine.stream("mix")
@@ -93,7 +105,7 @@ class HairVolume(ModulePlugin):
             full = options.alpha * content + style_weight * style + options.adv_weight * adversarial
             full = full + options.direction_weight * direction
             loss_g = adversarial if pretrain else full
-            minimise(loss_g, adam_g)
+            minimise_within(options.clip, loss_g, adam_g)
 
             empty.add(~fake.detach().any())
             return {
@@ -106,7 +118,9 @@ class HairVolume(ModulePlugin):
                 "error": angle_error(fake.detach(), target),
             }
 
-        def after(batch: Batch, _: object) -> None:
+        def after(batch: Batch, logs: Mapping[str, torch.Tensor]) -> None:
+            for schedule in schedules:
+                schedule(batch.step, logs["loss_g"])
             if batch.step % LOOKED_AT == 0 and int(empty.count) >= EMPTY_FOR:
                 raise Diverged(
                     f"the volume of G is 0 everywhere for {EMPTY_FOR} updates before update {batch.step}: its last "
@@ -115,7 +129,7 @@ class HairVolume(ModulePlugin):
             run.snapshot(batch.step, self.state)
 
         before = lambda number: {"pretrain": number <= options.pretrain * run.budget}  # noqa: E731
-        engine.fit(step, self.pairs(run), options.batch_size, before=before, after=after)
+        engine.fit(step, pairs, options.batch_size, before=before, after=after)
 
     def pairs(self, run: Run) -> ImageSet:
         """Return the training pairs (see `training_pairs`)."""
@@ -179,6 +193,17 @@ def packed(values: torch.Tensor) -> torch.Tensor:
 def unpacked(values: torch.Tensor) -> torch.Tensor:
     """Return bytes as float32 in [0,1]."""
     return values.float() / 255
+
+
+def minimise_within(most: float, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Perform one update with a gradient whose norm is at most `most`, if that is above 0."""
+    if most == 0:
+        minimise(loss, optimizer)
+        return
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], most)
+    optimizer.step()
 
 
 class Counter(nn.Module):

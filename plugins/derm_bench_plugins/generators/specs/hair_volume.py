@@ -42,6 +42,24 @@ class HairVolumeOptions(GeneratorOptions):
     lr: LearningRate = Field(1e-4, description="learning rate of G's Adam")
     lr_d: LearningRate = Field(3e-4, description="learning rate of D's Adam (two time scales)")
     betas: Betas = Field((0.0, 0.9), description="betas of both Adams")
+    schedule: Literal["none", "cosine"] = Field(
+        "none",
+        description="how the learning rates of G and D fall: not at all as in Hair-GAN, or along half a cosine to 0",
+    )
+    clip: float = Field(
+        0.0,
+        ge=0,
+        description="largest norm of the gradient of G, which is scaled down to it; 0: any, as in the paper",
+    )
+    centred: bool = Field(
+        False,
+        description="G gets the two channels of direction from -1 to 1 and 0 without hair, instead of from 0 to 1",
+    )
+    start: Literal["zero", "mean"] = Field(
+        "zero",
+        description="initial biases of the last convolutions of the axes: 0, or the mean of the training volumes in "
+        "each plane of depth",
+    )
     penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty (lambda of equation 1)")
     alpha: float = Field(1e-2, ge=0, description="weight of the content loss in equation 3")
     beta: float = Field(
