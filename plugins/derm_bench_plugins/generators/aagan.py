@@ -165,8 +165,9 @@ class Aagan(ModulePlugin):
             photograph, volume, seeds(photograph, volume, own.maps[3], self.options.strands, draws)
         )
         points = kept_off(turn(points), photograph.bald)
+        origins = turn.back(points[:, points.shape[1] // 2])[:, :2]
         light = Light(toward=(float(draws.uniform(-0.5, 0.5)), float(draws.uniform(-0.9, -0.3)), -0.8))
-        return drawn(photograph, points.astype(np.float32), light, draws)
+        return drawn(photograph, points.astype(np.float32), origins, light)
 
     def volume(self, maps: torch.Tensor, others: torch.Tensor, weight: float) -> torch.Tensor:
         """Return the volume [3,D,S/8,S/8] of maps [4,S,S], with latents of `others` mixed in by `weight`."""

@@ -2,8 +2,9 @@
 
 Seeds lie on the hair that the photograph shows, on the surface of the volume. Strands never cover what it shows as
 bald, since a patch may be smaller than a voxel. They are drawn over the photograph without its hair; between them lies
-the dark hair underneath. Colours of strands are drawn from the hair of the photograph, and at the end mean and
-deviation of the new hair are made those of the old one (Reinhard et al. 2001).
+the darker hair underneath. A strand has the colour that the photograph has at its seed, and at the end mean and
+deviation of the new hair are made those of the old one (Reinhard et al. 2001). Small photographs are drawn larger and
+then reduced: at 64 pixels a line of half a pixel is as wide as a lock of hair.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, 
 from derm_bench_plugins.hair.head import DEPTH
 from derm_bench_plugins.hair.render import Light, paint
 
-PER_PIXEL = 0.9  # strands per pixel of hair
+FINEST = 256  # side below which photographs are drawn larger
+PER_PIXEL = 0.9  # strands per pixel of hair, or per strip of such a pixel if it is drawn larger
 BEYOND = 0.02  # by which strands may reach beyond the hair of the photograph, as a fraction of the side
-UNEVEN = 0.6  # of the deviation of the colour of hair, that of single strands
-UNDER = 0.55  # lightness of the hair underneath, relative to the hair
+LOCAL = 1 / 32  # deviation of the blur of the colours of hair, as a fraction of the side
+UNEVEN = 0.6  # share of what the colour at a seed differs from that around it, which a strand has
+UNDER = 0.75  # lightness of the hair underneath, relative to the hair
 GAIN = (0.6, 1.7)  # limits of the change of a deviation
 
 
@@ -37,6 +40,16 @@ class Turn:
         """Return points [...,3], turned."""
         return np.asarray((points - self.middle) @ self.matrix.T + self.middle)
 
+    @property
+    def back(self) -> Turn:
+        """The opposite turn."""
+        return Turn(self.matrix.T, self.middle)
+
+
+def enlargement(side: int) -> int:
+    """Return by what photographs of this side are larger when strands are drawn over them."""
+    return max(1, -(-FINEST // side))
+
 
 def seeds(
     photograph: Photograph, volume: torch.Tensor, depth: torch.Tensor, most: int, draws: np.random.Generator
@@ -47,8 +60,9 @@ def seeds(
     """
     side = len(photograph.hair)
     places = np.argwhere(photograph.hair)
-    count = min(most, max(1, round(PER_PIXEL * len(places))))
-    chosen = places[draws.permutation(len(places))[:count] if count <= len(places) else slice(None)]
+    count = min(most, max(1, round(PER_PIXEL * enlargement(side) * len(places))))
+    rounds = [draws.permutation(len(places)) for _ in range(-(-count // max(1, len(places))))]
+    chosen = places[np.concatenate([*rounds, np.zeros(0, int)])[:count]]
     at = (chosen + draws.random(chosen.shape)) / side
     _, occupied = directions(volume.unsqueeze(0))
     surface = surface_depth(occupied)[0].cpu().numpy()
@@ -84,23 +98,54 @@ def kept_off(points: np.ndarray, bald: np.ndarray) -> np.ndarray:
 
 
 def drawn(
-    photograph: Photograph, points: np.ndarray, light: Light, draws: np.random.Generator
+    photograph: Photograph,
+    points: np.ndarray,
+    origins: np.ndarray,
+    light: Light,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the picture float32 [s,s,3] of strands over the photograph without hair, and where it has hair, bool
-    [s,s]."""
+    [s,s]. The strands [n,P,3] have the colours of the photograph at `origins` [n,2], x and y in sides of the box."""
     if not len(points):
         return photograph.bare, np.zeros_like(photograph.hair)
-    _, cover = paint(points, np.ones((len(points), 3)), photograph.bare, light)
-    hair = closed(cover >= 0.25)
-    middle, deviation = photograph.lab.mean(axis=0), photograph.lab.std(axis=0)
-    under = to_rgb(middle * np.array([UNDER, 1, 1], np.float32))
-    soft = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), max(0.5, GAP * len(hair)))[..., None]
+    side = len(photograph.hair)
+    times = enlargement(side)
+    _, cover = paint(points, np.ones((len(points), 3)), larger(photograph.bare, times), light)
+    hair = closed(reduced(cover, times) >= 0.25)
+    around = colours(photograph)
+    under = to_rgb(around * np.array([UNDER, 1, 1], np.float32))
+    soft = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), max(0.5, GAP * side))[..., None]
     background = soft * under + (1 - soft) * photograph.bare
-    picks = photograph.lab[draws.integers(len(photograph.lab), size=len(points))]
-    picture, cover = paint(points, to_rgb(middle + UNEVEN * (picks - middle)), background, light)
-    matched = with_statistics(picture, hair, middle, deviation)
+    column, row = np.clip(((origins + 0.5) * side).astype(int), 0, side - 1).T
+    local = around[row, column]
+    albedo = to_rgb(local + UNEVEN * (to_lab(photograph.pixels)[row, column] - local))
+    large, opacity = paint(points, albedo, larger(background, times), light)
+    picture, cover = reduced(large, times), reduced(opacity, times)
+    matched = with_statistics(picture, hair, photograph.lab.mean(axis=0), photograph.lab.std(axis=0))
     weight = np.maximum(soft, cover[..., None])
     return np.asarray(weight * matched + (1 - weight) * picture, np.float32), hair
+
+
+def colours(photograph: Photograph) -> np.ndarray:
+    """Return the colour of the hair around each pixel in L*a*b*, float32 [s,s,3]; far from any, the mean of all."""
+    hair = photograph.hair.astype(np.float32)[..., None]
+    mean = photograph.lab.mean(axis=0)
+    spread = max(1.0, LOCAL * len(hair))
+    total, share = (
+        cv2.GaussianBlur(part, (0, 0), spread) for part in (hair * (to_lab(photograph.pixels) - mean), hair)
+    )
+    return np.asarray(mean + total / np.maximum(share, 1e-2)[..., None], np.float32)
+
+
+def larger(picture: np.ndarray, times: int) -> np.ndarray:
+    """Return a picture [s,s,3] enlarged to [times s,times s,3]."""
+    side = times * len(picture)
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def reduced(picture: np.ndarray, times: int) -> np.ndarray:
+    """Return the means of squares of times x times pixels of a picture [times s,times s,...]."""
+    side = len(picture) // times
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def with_statistics(
@@ -128,7 +173,7 @@ def warped(photograph: Photograph, volume: torch.Tensor, turn: Turn) -> tuple[np
     y, x = np.indices((side, side), dtype=np.float32)
     points = np.stack([(x + 0.5) / side - 0.5, (y + 0.5) / side - 0.5, smooth], axis=2)
     # The turn back, at the depth of the surface, says where a pixel comes from.
-    back = Turn(turn.matrix.T, turn.middle)(points)
+    back = turn.back(points)
     across, down = (((back[..., k] + 0.5) * side - 0.5).astype(np.float32) for k in (0, 1))
     hair = photograph.hair.astype(np.float32)
     moved = cv2.remap(photograph.pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
