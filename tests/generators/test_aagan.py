@@ -202,6 +202,24 @@ def test_a_drawing_has_the_colours_of_the_photograph_and_leaves_the_rest_alone()
     assert np.abs(picture[inner].mean(0) - seen.pixels[inner].mean(0)).max() < 0.06
 
 
+def test_a_strand_has_the_colour_of_the_photograph_at_its_seed_and_is_finer_than_a_pixel():
+    image = np.full((64, 64, 3), 200, np.uint8)
+    hair = np.zeros((64, 64), np.uint8)
+    hair[8:56, 8:56] = 255
+    image[8:56, 8:32], image[8:56, 32:56] = (40, 30, 20), (150, 110, 60)
+    image[8:56, 8:9] = 255  # what is behind, seen through the edge of the hair
+    seen = Photograph.of(image, hair)
+    height = np.linspace(-0.3, 0.3, 9)
+    x = np.linspace(-0.34, 0.34, 300)
+    points = np.zeros((300, 9, 3), np.float32)
+    points[..., 0], points[..., 1] = x[:, None], height
+    picture, found = drawn(seen, points, points[:, 4, :2], Light())
+    dark, light = picture[20:44, 9:28].mean(), picture[20:44, 36:55].mean()
+    assert found[20:44, 10:54].all() and light > dark + 0.15
+    alone, _ = drawn(seen, points[150:151], points[150:151, 4, :2], Light())
+    assert 0.002 < np.abs(alone[30] - seen.bare[30]).max() < 0.3  # a quarter of a pixel or less is covered
+
+
 def test_a_turn_turns_positions_and_directions_about_its_middle():
     turn = Turn(rotation(0, 0, 90), np.array([0.1, 0.0, 0.0]))
     points = np.array([[0.1, 0.0, 0.0], [0.2, 0.0, 0.3]])

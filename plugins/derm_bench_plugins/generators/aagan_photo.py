@@ -18,6 +18,7 @@ from derm_bench_plugins.hair.maps import growth, orientation
 
 LEAST = 0.01  # of the image; with less hair there is nothing to do
 BAY = 0.1  # radius of the disc that closes bays of the hair, as a fraction of the side
+AROUND = 0.03  # beyond the hair, that is taken out with it: single strands lie there
 GAP = 0.012  # radius of gaps between strands that count as hair, as a fraction of the side
 CLEAREST = 92  # percentile of the confidence above which places decide on the colour of hair
 NEAR = 1.6  # standard deviations of the colour of hair
@@ -43,7 +44,7 @@ class Photograph:
         marked = np.where(hair, 255, 0).astype(np.uint8)
         bare = pixels
         if hair.any() and not hair.all():
-            hole = cv2.dilate(marked, disc(max(1, round(0.015 * len(image)))))
+            hole = cv2.dilate(marked, disc(max(1, round(AROUND * len(image)))))
             bare = cv2.inpaint(image, hole, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255
         return cls(pixels, hair, scalp_of(hair), bare, to_lab(pixels)[hair])
 

@@ -18,11 +18,12 @@ import torch
 from derm_bench_plugins.generators.aagan_photo import GAP, Photograph, closed, disc, to_lab, to_rgb
 from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, surface_depth
 from derm_bench_plugins.hair.head import DEPTH
-from derm_bench_plugins.hair.render import Light, paint
+from derm_bench_plugins.hair.render import Light, halve, shade, trace
 
 FINEST = 256  # side below which photographs are drawn larger
 PER_PIXEL = 0.9  # strands per pixel of hair, or per strip of such a pixel if it is drawn larger
 BEYOND = 0.02  # by which strands may reach beyond the hair of the photograph, as a fraction of the side
+EDGE = 0.02  # width of the edge of hair, as a fraction of the side
 LOCAL = 1 / 32  # deviation of the blur of the colours of hair, as a fraction of the side
 UNEVEN = 0.6  # share of what the colour at a seed differs from that around it, which a strand has
 UNDER = 0.75  # lightness of the hair underneath, relative to the hair
@@ -109,31 +110,40 @@ def drawn(
         return photograph.bare, np.zeros_like(photograph.hair)
     side = len(photograph.hair)
     times = enlargement(side)
-    _, cover = paint(points, np.ones((len(points), 3)), larger(photograph.bare, times), light)
-    hair = closed(reduced(cover, times) >= 0.25)
-    around = colours(photograph)
+    traced = trace(points, times * side)
+    opacity = halve(traced.strand >= 0)
+    cover = reduced(opacity, times)
+    hair = closed(cover >= 0.25)
+    around, inner = colours(photograph)
     under = to_rgb(around * np.array([UNDER, 1, 1], np.float32))
-    soft = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), max(0.5, GAP * side))[..., None]
-    background = soft * under + (1 - soft) * photograph.bare
+    soft = cv2.GaussianBlur(shrunk(hair).astype(np.float32), (0, 0), max(0.5, GAP * side))[..., None]
+    background = larger(soft * under + (1 - soft) * photograph.bare, times)
     column, row = np.clip(((origins + 0.5) * side).astype(int), 0, side - 1).T
     local = around[row, column]
-    albedo = to_rgb(local + UNEVEN * (to_lab(photograph.pixels)[row, column] - local))
-    large, opacity = paint(points, albedo, larger(background, times), light)
-    picture, cover = reduced(large, times), reduced(opacity, times)
+    own = (to_lab(photograph.pixels)[row, column] - local) * inner[row, column, None]
+    strands_colour, _ = shade(traced, to_rgb(local + UNEVEN * own), light)
+    large = halve(strands_colour) + (1 - opacity)[..., None] * background
+    picture = reduced(np.clip(large, 0, 1), times)
     matched = with_statistics(picture, hair, photograph.lab.mean(axis=0), photograph.lab.std(axis=0))
     weight = np.maximum(soft, cover[..., None])
     return np.asarray(weight * matched + (1 - weight) * picture, np.float32), hair
 
 
-def colours(photograph: Photograph) -> np.ndarray:
-    """Return the colour of the hair around each pixel in L*a*b*, float32 [s,s,3]; far from any, the mean of all."""
-    hair = photograph.hair.astype(np.float32)[..., None]
-    mean = photograph.lab.mean(axis=0)
-    spread = max(1.0, LOCAL * len(hair))
-    total, share = (
-        cv2.GaussianBlur(part, (0, 0), spread) for part in (hair * (to_lab(photograph.pixels) - mean), hair)
-    )
-    return np.asarray(mean + total / np.maximum(share, 1e-2)[..., None], np.float32)
+def colours(photograph: Photograph) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colour of the hair around each pixel in L*a*b*, float32 [s,s,3], and which pixels of hair count, bool
+    [s,s]: not those at its edge, through which one sees what is behind. Far from any, the colour is the mean of all."""
+    inner = shrunk(photograph.hair)
+    lab, weight = to_lab(photograph.pixels), inner.astype(np.float32)[..., None]
+    mean = lab[inner].mean(axis=0)
+    spread = max(1.0, LOCAL * len(inner))
+    total, share = (cv2.GaussianBlur(part, (0, 0), spread) for part in (weight * (lab - mean), weight))
+    return np.asarray(mean + total / np.maximum(share, 1e-2)[..., None], np.float32), inner
+
+
+def shrunk(hair: np.ndarray) -> np.ndarray:
+    """Return hair, bool [s,s], without its edge; the same if nothing else is left."""
+    inner = cv2.erode(np.where(hair, 255, 0).astype(np.uint8), disc(max(1, round(EDGE * len(hair))))) > 0
+    return np.asarray(inner if inner.any() else hair)
 
 
 def larger(picture: np.ndarray, times: int) -> np.ndarray:
