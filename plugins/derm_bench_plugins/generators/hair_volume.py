@@ -15,7 +15,7 @@ front. `aagan` makes images from it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -69,7 +69,7 @@ class HairVolume(ModulePlugin):
         style_weight = options.beta * (options.alpha if options.beta_is == "ratio" else 1.0)
         pairs = self.pairs(run)
         if options.start == "mean":
-            g.start_at(unpacked(pairs.data["volume"]).mean(dim=(0, 3, 4)))
+            cast(VolumeGenerator, g).start_at(unpacked(pairs.data["volume"]).mean(dim=(0, 3, 4)))
         engine = Engine(run)
         for name, net in self.parts().items():
             engine.keep(
