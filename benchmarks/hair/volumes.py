@@ -1,6 +1,6 @@
 """Do the networks of AA-GAN learn the volume of hair? Fits them to made hairstyles and measures them on others.
 
-    python benchmarks/hair/volumes.py OUT [--preset small] [--updates 400] [--on validation] [--seconds 100]
+    python benchmarks/hair/volumes.py OUT [--preset small] [--updates 320] [--on validation] [--seconds 100]
 
 Measured is the angle in degrees between the direction of a volume and the true one, at the voxels that truly have hair,
 on pairs of hairstyles that no network has seen: 60 for validation, with which settings are chosen, or 100 for the test

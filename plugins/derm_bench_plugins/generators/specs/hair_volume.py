@@ -146,7 +146,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema": 0.9,
         "direction_weight": 5.0,
         "pairs": 2100,
-        "budget": {"updates": 400},
+        "budget": {"updates": 320},
     },
     "paper": {"side": 1024, "width": 1.0, "pairs": 2100, "budget": {"updates": 2000}},
 }  # fmt: skip
