@@ -19,7 +19,7 @@ from derm_bench.plan.params import names_of
 from derm_bench.plugins import Plugins
 
 # Increased when the meaning of a stage changes in a way that no source digest shows.
-PROTOCOL_VERSION = "3"
+PROTOCOL_VERSION = "4"
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False)
