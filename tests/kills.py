@@ -113,7 +113,10 @@ def under_fire(
         _one_round(start, place, kills, story, rng)
         story.problems += [f"{place.name}: {what}" for what in differences(wanted, contents(place))]
         story.problems += [f"{place.name}: {what}" for what in flaws(place / "store")]
-        print(f"{place.name}: {story.kills.total()} of {kills} kills, {len(story.problems)} problems", flush=True)
+        print(
+            f"{place.name}: {story.kills.total()} of {kills} kills, {len(story.problems)} problems",
+            flush=True,
+        )
     return story
 
 

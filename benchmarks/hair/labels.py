@@ -118,7 +118,7 @@ def graded(out: Path, count: int, size: int, updates: int) -> Any:
         feed = FeedOptions(32, image_transforms=(HFlip(FlipOptions(), task),))
         run = StageRun(seed=0, budget=updates, device="cpu", feed=feed)
         grader.fit(train, train.subset(range(64)), run)
-        save_file(grader.state(), file)
+        save_file({name: value.contiguous() for name, value in grader.state().items()}, file)
     grader.load_state(load_file(file))
     return grader
 
