@@ -71,16 +71,12 @@ class HairVolume(ModulePlugin):
         if options.start == "mean":
             cast(VolumeGenerator, g).start_at(unpacked(pairs.data["volume"]).mean(dim=(0, 3, 4)))
         engine = Engine(run)
-        for name, net in self.parts().items():
-            engine.keep(
-                name, net.train()
-            )  # torch has no channels_last layout for a network with 3D convolutions
+        for name, net in self.parts().items():  # not channels_last, which torch lacks for 3D convolutions
+            engine.keep(name, net.train())
         adam_g = engine.adam(g, options.lr, options.betas)
         adam_d = engine.adam(d, options.lr_d, options.betas)
-        schedules = [
-            make_schedule(options.schedule, adam, lr, run.budget)
-            for adam, lr in ((adam_g, options.lr), (adam_d, options.lr_d))
-        ]
+        rates = (adam_g, options.lr), (adam_d, options.lr_d)
+        schedules = [make_schedule(options.schedule, adam, lr, run.budget) for adam, lr in rates]
         if options.ema:
             self.generator = engine.average(g, options.ema, warm_up=True).net
         mix = engine.stream("mix")
@@ -103,18 +99,14 @@ class HairVolume(ModulePlugin):
             adversarial = negative_score(ours[-1])
             direction = direction_loss(target, fake)
             full = options.alpha * content + style_weight * style + options.adv_weight * adversarial
-            full = full + options.direction_weight * direction
-            loss_g = adversarial if pretrain else full
+            loss_g = adversarial if pretrain else full + options.direction_weight * direction
             minimise_within(options.clip, loss_g, adam_g)
 
             empty.add(~fake.detach().any())
             return {
                 **{"loss_d": loss_d, "loss_g": loss_g, "penalty": penalty},
                 **{"content": content, "style": style, "adversarial": adversarial, "direction": direction},
-                **{
-                    name: s.float().mean()
-                    for name, s in zip(("score_real", "score_fake"), scores, strict=True)
-                },
+                **dict(zip(("score_real", "score_fake"), (s.float().mean() for s in scores), strict=True)),
                 "error": angle_error(fake.detach(), target),
             }
 
