@@ -156,9 +156,9 @@ def test_a_failed_run_with_a_score_is_named(board, entry):
         ({"id": "another"}, "is the entry 'another', and its folder is another"),
         ({"by": "<b>me</b>"}, "markup"),
         ({"surprise": 1}, "surprise"),
-        ({"samples": [{"file": "../../x.png", "strategy": "gan", "generator": "", "class": "mel", "seed": 0}]},
+        ({"samples": [{"file": "../../x.webp", "strategy": "gan", "generator": "", "class": "mel", "seed": 0}]},
          "samples.0.file"),
-        ({"samples": []}, "does not list 'samples/000.png'"),
+        ({"samples": []}, "does not list 'samples/000.webp'"),
         ({"files": {}}, "has no digest of"),
     ],
 )  # fmt: skip
@@ -167,7 +167,7 @@ def test_an_altered_manifest_is_named(board, entry, changes, said):
     assert said in str(only_problem(board, entry))
 
 
-@pytest.mark.parametrize("name", ["results.csv", "fidelity.csv", "predictions.parquet", "samples/000.png"])
+@pytest.mark.parametrize("name", ["results.csv", "fidelity.csv", "predictions.parquet", "samples/000.webp"])
 def test_a_file_that_differs_from_its_digest_is_named(board, entry, name):
     with (entry / name).open("ab") as file:
         file.write(b"\n")
@@ -189,7 +189,7 @@ def test_files_that_no_entry_has_are_refused_and_never_opened(board, entry, tmp_
     assert not (tmp_path / "attacked").exists()
 
 
-@pytest.mark.parametrize("name", ["results.csv", "manifest.json", "samples/000.png", "samples"])
+@pytest.mark.parametrize("name", ["results.csv", "manifest.json", "samples/000.webp", "samples"])
 def test_links_are_refused(board, entry, tmp_path, name):
     target = tmp_path / "elsewhere"
     shutil.move(entry / name, target)
@@ -208,7 +208,7 @@ def test_a_link_in_place_of_an_entry_and_a_special_file_are_refused(board, entry
     assert "is not a regular file" in str(only_problem(board, entry))
 
 
-@pytest.mark.parametrize("name", ["results.csv", "manifest.json", "predictions.parquet", "samples/000.png"])
+@pytest.mark.parametrize("name", ["results.csv", "manifest.json", "predictions.parquet", "samples/000.webp"])
 def test_an_oversized_file_is_refused_before_it_is_read(board, entry, name):
     size = (entry / name).stat().st_size * 10_000
     os.truncate(entry / name, max(size, 600 * 2**20))  # a file with a hole takes no space

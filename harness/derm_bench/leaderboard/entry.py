@@ -53,7 +53,7 @@ class _Record(BaseModel):
 class SheetOf(_Record):
     """One sheet of samples of an entry: which generator, class and seed it shows."""
 
-    file: Annotated[str, StringConstraints(pattern=r"^[0-9]{3}\.png$")]
+    file: Annotated[str, StringConstraints(pattern=r"^[0-9]{3}\.webp$")]
     strategy: Label
     generator: Annotated[str, StringConstraints(max_length=255)]
     class_name: Label = Field(alias="class")

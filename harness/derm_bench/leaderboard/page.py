@@ -84,7 +84,7 @@ def _rows(board: Board, rows: Sequence[BoardRow]) -> Iterator[dict[str, Any]]:
             if sheet.strategy == row.strategy and left > 0:
                 content = read_bytes(row.rescored.entry.folder / SAMPLES / sheet.file, SAMPLE_BYTES)
                 left -= len(content) * 4 // 3
-                uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+                uri = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
                 sheets.append({"label": f"{sheet.class_name}, seed {sheet.seed}", "uri": uri})
         yield {
             "name": row.name,

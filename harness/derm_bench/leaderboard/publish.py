@@ -155,7 +155,7 @@ def _limit(path: str) -> int | None:
         return None
     if len(parts) == 3:
         return LIMITS.get(parts[2])
-    return SAMPLE_BYTES if len(parts) == 4 and parts[2] == SAMPLES and parts[3].endswith(".png") else None
+    return SAMPLE_BYTES if len(parts) == 4 and parts[2] == SAMPLES and parts[3].endswith(".webp") else None
 
 
 def _write_draft(git: Git, board: Board, draft: Path, there: Mapping[str, str]) -> None:
