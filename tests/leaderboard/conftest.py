@@ -53,9 +53,11 @@ def make_run(
     failed: tuple[str, ...] = (),
     rng: int = 1,
     changes: dict | None = None,
+    dropped: tuple[str, ...] = (),
+    clean: dict | None = None,
 ) -> Path:
-    """Write a run directory that `verify` agrees with. failed: names of cells that diverged. changes: of the
-    manifest."""
+    """Write a run directory that `verify` agrees with. failed: names of cells that diverged. changes: of the manifest.
+    dropped: images that no cell predicts; clean: what the matrix says about dropping images."""
     planned = {seed: make_split(seed) for seed in splits}
     cells, rows, tables = [], [], []
     random = np.random.default_rng(rng)
@@ -68,11 +70,13 @@ def make_run(
                 if cell.name in failed:
                     rows.append(row | {"status": "diverged", "error": "the loss is NaN"})
                     continue
-                predictions, scores = make_predictions(cell, planned[split_seed], gain, random)
+                predictions, scores = make_predictions(cell, planned[split_seed], gain, random, dropped)
                 tables.append(predictions)
                 rows.append(row | scores)
+    matrix = make_matrix(arms, seeds)
+    matrix["datasets"][0]["clean"] = clean or {}
     stages = RunStages(
-        make_matrix(arms, seeds),
+        matrix,
         cells=cells,
         splits=[SplitUse("moles", k, split.digest, CLASSES, True) for k, split in planned.items()],
     )
@@ -97,10 +101,10 @@ def make_row(cell: CellStages) -> dict:
     }  # fmt: skip
 
 
-def make_predictions(cell, split, gain, random):
+def make_predictions(cell, split, gain, random, dropped=()):
     parts = {}
     for part in ("val", "test"):
-        where = split.indices(part)
+        where = [k for k in split.indices(part) if split.ids[k] not in dropped]
         labels = np.array([CLASSES.index(split.labels[k]) for k in where])
         logits = random.normal(size=(len(labels), 3)) + gain * np.eye(3)[labels]
         parts[part] = where, labels, np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.conftest import read_csv
 from tests.leaderboard.conftest import CLASSES, make_run, make_split
 
+from derm_bench.leaderboard.add import add
 from derm_bench.leaderboard.build import build
 from derm_bench.leaderboard.task import read_board
 from derm_bench.leaderboard.verify import verify_board
@@ -169,3 +170,21 @@ def test_the_page_is_one_file_that_escapes_what_entries_say(made):
     assert "not results that were invented" in page
     text = (made / "README.md").read_text()
     assert "| rank | strategy |" in text and "moles-study" in text
+
+
+def test_images_that_cleaning_drops_are_no_part_of_the_task(run, plugins, tmp_path):
+    split = make_split()
+    dropped = (split.ids[split.indices("test")[0]], split.ids[split.indices("val")[0]])
+    cleaned = make_run(tmp_path / "cleaned", dropped=dropped, clean={"duplicates": "keep", "blurred": 40.0})
+    assert add(cleaned, tmp_path / "board", plugins).problems == []
+    assert build(tmp_path / "board").problems == []
+    board = read_board(tmp_path / "board")
+    assert board.task.set_aside == tuple(sorted(dropped))
+    assert f"**Test images**: {len(split.indices('test')) - 1} " in (tmp_path / "board/README.md").read_text()
+    (problem,) = add(run, tmp_path / "board", plugins).problems
+    assert "`set_aside` is" in problem and dropped[0] in problem, (
+        "a run that predicts them is of another task"
+    )
+    kept = make_run(tmp_path / "kept", dropped=dropped, clean={"duplicates": "keep", "blurred": None})
+    problems = add(kept, tmp_path / "new", plugins).problems
+    assert problems and all("have no prediction" in problem for problem in problems)

@@ -133,7 +133,7 @@ def _readme(board: Board, rows: Sequence[BoardRow]) -> Iterator[str]:
     task = board.task
     yield f"# {markdown_escape(task.name)}\n"
     yield "Built by `derm-bench leaderboard build`; edit nothing here by hand.\n"
-    tested = ", ".join(str(len(split.indices("test"))) for split in board.splits.values())
+    tested = ", ".join(str(board.tested(seed)) for seed in board.splits)
     facts = [
         ("Data", f"{task.dataset.name}, {task.dataset.size} px; {license_line(task)}"),
         ("Classes", ", ".join(task.classes)),

@@ -60,7 +60,7 @@ def _ours(package: str, name: str) -> str:
 
 def _facts(board: Board, rows: Sequence[BoardRow], found: Verified) -> list[tuple[str, str]]:
     task = board.task
-    tests = " / ".join(f"{len(split.indices('test')):,}" for split in board.splits.values())
+    tests = " / ".join(f"{board.tested(seed):,}" for seed in board.splits)
     complete = sum(row.status == COMPLETE for row in rows)
     return [
         ("Data", f"{task.dataset.name}, {task.dataset.size} px"),

@@ -235,7 +235,8 @@ def _part(
     place = (cell, part, TEST if part == "test" else "")
     everything, classes = checking.predictions, checking.board.task.classes
     found, images = everything.of(place, classes), everything.images(place)
-    wanted = {split.ids[k]: k for k in split.indices(part)}
+    aside = checking.board.set_aside
+    wanted = {split.ids[k]: k for k in split.indices(part) if split.ids[k] not in aside}
     if found is None or images is None:
         raise ValueError(f"has no predictions of the {part} images")
     if problem := _wrong_images(images, wanted, split, part):

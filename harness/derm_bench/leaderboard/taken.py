@@ -16,7 +16,7 @@ from derm_bench.errors import UserError, did_you_mean
 from derm_bench.leaderboard.rescore import TEST
 from derm_bench.leaderboard.task import Board, BoardData, BoardTask
 from derm_bench.rundir.directory import RunFiles
-from derm_bench.rundir.files import TABLE_BYTES, read_bytes
+from derm_bench.rundir.files import TABLE_BYTES, opened, read_bytes
 from derm_bench.rundir.planned import RunStages, SplitUse
 from derm_bench.rundir.schema import RESULTS
 from derm_bench.scoring import HIGHER_IS_BETTER, metric_names
@@ -59,6 +59,8 @@ class Taken:
         fraction = _fraction(files, dataset, asked, board)
         splits = dict(_splits(files.folder, uses))
         task = _task(files, dataset, fraction, uses, asked, board)
+        known = splits if board is None else {s: split for s, split in splits.items() if s in board.splits}
+        task = task.model_copy(update={"set_aside": _set_aside(files, dataset, known)})
         taken = cls(files, dataset, task, splits, [])
         if board is not None and (extra := sorted(set(splits) - set(board.splits))):
             taken.left_out.append(
@@ -163,6 +165,35 @@ def _task(
         raise UserError(
             f"the run gives no task of a board: {place}: {first['msg']}", file=files.folder
         ) from error
+
+
+def _set_aside(files: RunFiles, label: str, splits: Mapping[int, PlannedSplit]) -> tuple[str, ...]:
+    """The images of validation and test that no cell of a data set predicts, if the matrix lets images be dropped once
+    their pixels are known. Otherwise none: an image without a prediction is an error."""
+    entry = next(each for each in files.manifest["matrix"]["datasets"] if each["label"] == label)
+    clean = entry.get("clean", {})
+    drops = clean.get("duplicates") == "drop" or clean.get("blurred") or clean.get("unreadable")
+    if files.predictions is None or not drops:
+        return ()
+    frame = files.tables["results"]
+    cells = frame.loc[(frame["dataset"] == label) & (frame["status"] == "done"), "cell"]
+    predicted = _predicted(files.predictions, set(cells))
+    listed = {
+        split.ids[k] for split in splits.values() for part in ("val", "test") for k in split.indices(part)
+    }
+    return tuple(sorted(listed - predicted))
+
+
+def _predicted(path: Path, cells: set[str]) -> set[str]:
+    """The images that some of the cells predict."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with opened(path, TABLE_BYTES) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        table = pq.ParquetFile(file).read(columns=["cell", "image_id"])
+    table = table.filter(pc.is_in(table["cell"], pa.array(sorted(cells), pa.string())))
+    return set(pc.unique(table["image_id"]).to_pylist())
 
 
 def _without_paths(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class BoardData(_Record):
 
 
 class BoardTask(_Record):
-    """The content of board.yaml. `splits` has the digest of each split by its seed."""
+    """The content of board.yaml. `splits` has the digest of each split by its seed. `set_aside`: the ids of images of
+    validation and test that cleaning drops, or that cannot be read, and that no entry predicts; sorted."""
 
     board: Literal[1] = SCHEMA
     name: Label
@@ -56,6 +57,7 @@ class BoardTask(_Record):
     classes: tuple[Label, ...] = Field(min_length=2, max_length=200)
     train_fraction: float = Field(1.0, gt=0, le=1)
     splits: dict[int, Digest] = Field(min_length=1, max_length=MOST_SPLITS)
+    set_aside: tuple[Annotated[str, StringConstraints(max_length=4096)], ...] = ()
     protocol: Literal["fair"] = "fair"
     protocol_version: Label
     metric: Label = "balanced_accuracy"
@@ -79,7 +81,8 @@ class BoardTask(_Record):
         """What makes `other` another task, a sentence each; empty if entries may be on both boards. Names, texts about
         the licence, and how differences are judged are no part of the task."""
         found = []
-        for key in ("classes", "train_fraction", "splits", "protocol", "protocol_version", "metric"):
+        keys = ("classes", "train_fraction", "splits", "set_aside", "protocol", "protocol_version", "metric")
+        for key in keys:
             ours, theirs = getattr(self, key), getattr(other, key)
             if ours != theirs:
                 found.append(f"`{key}` is {_short(ours)} here and {_short(theirs)} there")
@@ -111,6 +114,16 @@ class Board:
     def images(self) -> int:
         """The images of validation and test of all splits together."""
         return sum(part in ("val", "test") for split in self.splits.values() for part in split.parts)
+
+    @cached_property
+    def set_aside(self) -> frozenset[str]:
+        """The images of validation and test that no entry predicts."""
+        return frozenset(self.task.set_aside)
+
+    def tested(self, seed: int) -> int:
+        """The number of test images of a split that entries are scored on."""
+        split = self.splits[seed]
+        return sum(split.ids[k] not in self.set_aside for k in split.indices("test"))
 
     @property
     def entries(self) -> Path:
