@@ -10,9 +10,10 @@ from PIL import Image
 from tests.conftest import read_csv
 from tests.leaderboard.conftest import CLASSES, make_run, make_split
 
+from derm_bench.errors import UserError
 from derm_bench.leaderboard.add import add
 from derm_bench.leaderboard.build import build
-from derm_bench.leaderboard.task import read_board
+from derm_bench.leaderboard.task import Board, read_board, write_board
 from derm_bench.leaderboard.verify import verify_board
 
 
@@ -180,7 +181,8 @@ def test_images_that_cleaning_drops_are_no_part_of_the_task(run, plugins, tmp_pa
     assert build(tmp_path / "board").problems == []
     board = read_board(tmp_path / "board")
     assert board.task.set_aside == tuple(sorted(dropped))
-    assert f"**Test images**: {len(split.indices('test')) - 1} " in (tmp_path / "board/README.md").read_text()
+    listed = len(split.indices("test"))
+    assert f"**Test images**: {listed - 1} of {listed} (" in (tmp_path / "board/README.md").read_text()
     (problem,) = add(run, tmp_path / "board", plugins).problems
     assert "`set_aside` is" in problem and dropped[0] in problem, (
         "a run that predicts them is of another task"
@@ -188,3 +190,11 @@ def test_images_that_cleaning_drops_are_no_part_of_the_task(run, plugins, tmp_pa
     kept = make_run(tmp_path / "kept", dropped=dropped, clean={"duplicates": "keep", "blurred": None})
     problems = add(kept, tmp_path / "new", plugins).problems
     assert problems and all("have no prediction" in problem for problem in problems)
+
+
+def test_a_board_that_could_not_be_read_again_is_refused_before_it_is_written(made, tmp_path):
+    board = read_board(made)
+    task = board.task.model_copy(update={"set_aside": tuple(f"{k:0100d}" for k in range(11_000))})
+    with pytest.raises(UserError, match="11,000 images of validation and test are set aside"):
+        write_board(Board(tmp_path / "long", task, board.splits))
+    assert not (tmp_path / "long").exists()

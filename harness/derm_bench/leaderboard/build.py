@@ -14,7 +14,15 @@ from derm_bench.leaderboard.problems import Verified
 from derm_bench.leaderboard.ranking import BoardRow, board_rows, costs_of, fidelity_of
 from derm_bench.leaderboard.task import Board, BoardTask, read_board
 from derm_bench.leaderboard.verify import verified
-from derm_bench.leaderboard.words import baseline_of, delta_of, license_line, mean_of, rank_of, runs_of
+from derm_bench.leaderboard.words import (
+    baseline_of,
+    delta_of,
+    license_line,
+    mean_of,
+    rank_of,
+    runs_of,
+    tests_of,
+)
 from derm_bench.report.tables import markdown_escape, markdown_table
 from derm_bench.rundir.files import write_json, write_text
 from derm_bench.rundir.frames import make_frame, write_csv
@@ -133,11 +141,11 @@ def _readme(board: Board, rows: Sequence[BoardRow]) -> Iterator[str]:
     task = board.task
     yield f"# {markdown_escape(task.name)}\n"
     yield "Built by `derm-bench leaderboard build`; edit nothing here by hand.\n"
-    tested = ", ".join(str(board.tested(seed)) for seed in board.splits)
+    aside = ", without those that board.yaml sets aside" if board.set_aside else ""
     facts = [
         ("Data", f"{task.dataset.name}, {task.dataset.size} px; {license_line(task)}"),
         ("Classes", ", ".join(task.classes)),
-        ("Test images", f"{tested} (split.csv)"),
+        ("Test images", f"{tests_of(board)} (split.csv{aside})"),
         ("Protocol", f"{task.protocol}, version {task.protocol_version}"),
         ("Primary metric", task.metric + ("" if task.higher_is_better else " (lower is better)")),
         ("Baseline", f"{task.baseline}, under the same classifier"),

@@ -18,7 +18,7 @@ from derm_bench.leaderboard.entry import SAMPLE_BYTES, SAMPLES
 from derm_bench.leaderboard.problems import Verified
 from derm_bench.leaderboard.ranking import COMPLETE, BoardRow, costs_of, fidelity_of
 from derm_bench.leaderboard.task import Board, BoardTask
-from derm_bench.leaderboard.words import delta_of, license_line, mean_of, rank_of, runs_of
+from derm_bench.leaderboard.words import delta_of, license_line, mean_of, rank_of, runs_of, tests_of
 from derm_bench.report.plots import metric_label
 from derm_bench.rundir.files import read_bytes
 from derm_bench.scoring import PER_CLASS, higher_is_better, metric_names
@@ -60,13 +60,12 @@ def _ours(package: str, name: str) -> str:
 
 def _facts(board: Board, rows: Sequence[BoardRow], found: Verified) -> list[tuple[str, str]]:
     task = board.task
-    tests = " / ".join(f"{board.tested(seed):,}" for seed in board.splits)
     complete = sum(row.status == COMPLETE for row in rows)
     return [
         ("Data", f"{task.dataset.name}, {task.dataset.size} px"),
         ("Licence", license_line(task).removeprefix("licence: ")),
         ("Classes", ", ".join(task.classes)),
-        ("Test images", tests),
+        ("Test images", tests_of(board)),
         ("Splits", ", ".join(f"seed {seed}: {digest[:12]}" for seed, digest in task.splits.items())),
         ("Protocol", f"{task.protocol}, version {task.protocol_version}"),
         ("Primary metric", task.metric),

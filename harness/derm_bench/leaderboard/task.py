@@ -151,9 +151,17 @@ def read_board(folder: Path) -> Board:
 
 
 def write_board(board: Board) -> None:
-    """Write board.yaml and split.csv into the folder of a board, and make the folder of its entries."""
+    """Write board.yaml and split.csv into the folder of a board, and make the folder of its entries. Raises
+    UserError if board.yaml would be too long to be read again."""
+    text = _yaml(board.task)
+    if (size := len(text.encode())) > BOARD_BYTES:
+        raise UserError(
+            f"{BOARD} would have {size:,} bytes, more than {BOARD_BYTES:,}: {len(board.task.set_aside):,} images of "
+            "validation and test are set aside",
+            hint="drop fewer images with `clean`, or leave them out of the data set",
+        )
     board.entries.mkdir(parents=True, exist_ok=True)
-    write_text(_yaml(board.task), board.folder / BOARD)
+    write_text(text, board.folder / BOARD)
     write_bytes(_splits_csv(board.splits), board.folder / SPLIT)
 
 

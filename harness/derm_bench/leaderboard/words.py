@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from derm_bench.leaderboard.ranking import BoardRow
-from derm_bench.leaderboard.task import BoardTask
+from derm_bench.leaderboard.task import Board, BoardTask
 from derm_bench.report.tables import difference, done_of_planned
 
 
@@ -43,6 +43,15 @@ def runs_of(row: BoardRow) -> str:
 def baseline_of(task: BoardTask) -> str:
     """The baseline in a sentence."""
     return f"{task.baseline} under the same classifier"
+
+
+def tests_of(board: Board) -> str:
+    """The number of test images of each split; `377 of 400` if some are set aside."""
+    found = []
+    for seed, split in board.splits.items():
+        scored, listed = board.tested(seed), len(split.indices("test"))
+        found.append(f"{scored:,}" if scored == listed else f"{scored:,} of {listed:,}")
+    return ", ".join(found)
 
 
 def license_line(task: BoardTask) -> str:
