@@ -128,9 +128,12 @@ class Aagan(ModulePlugin):
         before = bald_share(photograph.hair)
         made, picture, after, turned = "photograph", photograph.pixels, before, [0.0, 0.0, 0.0]
         if photograph.has_hair:
+            volumes: dict[float, torch.Tensor] = {}  # plans that differ by their angles share one
             for name, share, scale in plans(mixed, weight):
                 tried = [scale * angle for angle in angles]
-                candidate, hair = self._drawn(own, other, share, tried, draws)
+                if share not in volumes:
+                    volumes[share] = self.volume(own.maps, other.maps, share)
+                candidate, hair = self._drawn(own, volumes[share], tried, draws)
                 changed = bald_share(hair) if hair.any() else 1.0
                 if abs(changed - before) <= max(options.bald_change * before, SLACK):
                     made, picture, after, turned = name, candidate, changed, tried
@@ -152,12 +155,11 @@ class Aagan(ModulePlugin):
         return image, note
 
     def _drawn(
-        self, own: Seen, other: Seen, weight: float, angles: list[float], draws: np.random.Generator
+        self, own: Seen, volume: torch.Tensor, angles: list[float], draws: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the picture float32 [s,s,3] of the hair of `own`, mixed with `other` by `weight` and turned, and where
-        it has hair, bool [s,s]."""
+        """Return the picture float32 [s,s,3] of the hair of `own` in a volume [3,D,S/8,S/8], turned, and where it has
+        hair, bool [s,s]."""
         photograph = own.photograph
-        volume = self.volume(own.maps, other.maps, weight)
         turn = Turn(rotation(*angles), middle_of(photograph.hair))
         if self.options.render == "warp":
             return warped(photograph, volume, turn)
