@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import time
 from pathlib import Path
 
 import torch
@@ -75,13 +74,8 @@ class Moody(Centroid):
         path.write_bytes(b"mine")
 
     def be_overwrites_output(self, run):
-        """Rewrites another cell's curves, after making them writable. Waits for the other worker if there are none."""
-        for _ in range(20):
-            curves = sorted(store().glob("objects/*/*/history.csv"))
-            if curves:
-                break
-            time.sleep(0.1)
-        path = curves[0]
+        """Rewrites the curves of a cell that has finished, after making them writable."""
+        path = next(store().glob("objects/*/*/history.csv"))
         path.chmod(0o644)
         path.write_text("step,images,epoch,split,metric,value\n")
 
