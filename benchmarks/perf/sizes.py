@@ -17,8 +17,12 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         3: _GAN | {"updates": 400},
         # All variants of the step are recorded after 49 updates.
         4: {
-            "images": 256, "batch": 32, "updates": 128, "warmup": 64, "base": 16384, "parity_batch": 16,
+            "images": 256, "batch": 32, "updates": 96, "warmup": 64, "base": 16384, "parity_batch": 16,
             "parity_steps": 20, "pairs": 3,
+        },
+        5: {
+            "images": 60, "side": 256, "base": 256, "batch": 10, "updates": 60, "warmup": 20, "parity_batch": 4,
+            "parity_steps": 10, "pairs": 3,
         },
         6: _GAN | {"updates": 80},
         7: {"images": 1024, "features": 3000, "pairs": 3},
@@ -31,6 +35,7 @@ SIZES: Mapping[str, Mapping[int, Mapping[str, int]]] = {
         2: _TOY,
         3: _TOY,
         4: _TOY | {"base": 256},
+        5: _TOY | {"side": 128, "base": 16},
         6: _TOY,
         7: {"images": 16, "features": 40, "pairs": 1},
         9: {

@@ -174,6 +174,13 @@ def test_a_row_reports_its_pairs_and_that_its_sides_do_not_agree():
     assert "do not agree" in check.read_row(json.dumps(whole))["problem"]
 
 
+def test_rows_too_long_for_eight_minutes_run_only_if_they_are_named(tmp_path):
+    import check
+
+    steps = check.all_steps("cpu", tmp_path, toy=True)
+    assert {step.name for step in steps} - set(check.default_steps(steps)) == {"row4", "row5"}
+
+
 def test_tables_that_differ_beyond_times_are_named_with_the_first_difference(tmp_path):
     import same
 
@@ -199,7 +206,7 @@ def test_the_dry_run_walks_through_all_steps(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     steps = json.loads((tmp_path / "out/results.json").read_text())["steps"]
     assert [entry["step"] for entry in steps] == [
-        *("tests", "precision", "row2", "row3", "row1", "row6", "row7", "same", "row9")
+        *("precision", "row2", "row3", "row1", "row6", "row7", "same", "tests", "row9")
     ]
     for entry in steps:
         assert entry["status"] in ("ok", "skipped"), entry
