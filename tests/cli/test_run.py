@@ -261,6 +261,20 @@ def test_snapshots_are_sampled(in_process, write_matrix, tmp_path):
     assert "mean-balance__blue__snapshots__g0.png" in {p.name for p in (tmp_path / "out/samples").iterdir()}
 
 
+def test_a_split_without_validation_images_is_scored(in_process, write_matrix, tmp_path):
+    dataset = {"name": "toy-blobs", "size": 8, "images": 90, "split": {"val": 0}}
+    matrix = write_matrix(
+        dataset=dataset,
+        seeds=[0],
+        strategies=["real-only"],
+        classifiers=[{"name": "toy-centroid", "select": "last"}],
+    )
+    ran = in_process("run", matrix, "--out", "out")
+    assert ran.code == 0, ran.out + ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    assert float(row["balanced_accuracy"]) > 0
+
+
 def test_synthetic_alone_and_held_out(in_process, write_matrix, tmp_path):
     strategies = [
         {

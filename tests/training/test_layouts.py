@@ -45,6 +45,13 @@ def test_images_that_lie_as_they_are_consumed_are_not_copied():
     assert torch.equal(kept.rows.data, copied.rows.data)
 
 
+@pytest.mark.parametrize("size", [40, 32])
+def test_no_images_are_no_chunk_and_an_empty_batch(size):
+    kept = Pixels(both_layouts()[0].images[:0], "cpu", size, HALF, HALF)
+    assert list(kept.chunks(8)) == []
+    assert kept.gather_normalised(torch.arange(0)).shape == (0, 3, size, size)
+
+
 @pytest.mark.parametrize("size", [16, 33, 40, 64])
 def test_resized_images_and_masks(size):
     plain, laid = both_layouts()

@@ -94,11 +94,12 @@ class Pixels:
             torch.addcmul(self._shift, lines, self._scale, out=lines)
         else:
             lines = torch.addcmul(self._shift, self.rows.gather(index).flatten(2), self._scale)
-        return lines.view(len(lines), self.size, self.size, -1).permute(0, 3, 1, 2)
+        # The number of channels in so many words: for no images, -1 would be ambiguous.
+        return lines.view(len(lines), self.size, self.size, self.mean.shape[1]).permute(0, 3, 1, 2)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:
-        """Yield all images in order, normalised, `n` at a time."""
-        for index in torch.split(torch.arange(len(self)), n):
+        """Yield all images in order, normalised, `n` at a time; nothing if there are none."""
+        for index in torch.arange(len(self)).split(n) if len(self) else ():
             yield self.gather_normalised(index)
 
 
