@@ -85,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name, importable(Path(name)) as environment:
         steps = all_steps(device, Path(name) / "material", given.dry_run)
         wanted = [step for step in steps if step.name in (given.only or default_steps(steps))]
+        if wanted and wanted[0].name.startswith("row"):  # rows use the precision that the first step finds
+            wanted.insert(0, steps[0])
         try:
             run_all(wanted, given.limit, environment, keep, {"precision": "fp32"})
         except KeyboardInterrupt:
@@ -158,14 +160,14 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
     tests = sorted(str(p) for p in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in p.read_text())
     common = ["--device", device, "--precision", "fp32" if toy else "{precision}"]
     size = ["--size", "toy", "--pairs", "1"] if toy else ["--size", "gpu-check", "--pairs", "3"]
-    pairs = ["--seconds", "{seconds}", "--ahead", "--partly", "--json", "--folder", str(material)]
+    pairs = ["--seconds", "{seconds}", "--served", "--partly", "--json", "--folder", str(material)]
 
     def row(number: int) -> Step:
         title, limit, needs = ROWS[number]
         command = [python, str(PERF / "compare.py"), "--row", str(number), *common, *size, *pairs]
         return Step(f"row{number}", title, command, patience * limit, (*HARNESS, *needs), read_row)
 
-    pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *tests]
+    pytest = [python, "-m", "pytest", "-v", "-rfE", "-p", "no:cacheprovider", "-m", "gpu", *tests]
     probe = [python, "-c", PROBE, device.partition(":")[0], *(["toy"] if toy else [])]
     same = [python, str(HERE / "same.py"), str(HERE / "matrix.yaml"), *common]
     same += ["--preset", "toy"] if toy else []

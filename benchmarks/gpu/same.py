@@ -28,12 +28,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         places = [Path(name) / run for run in ("first", "second")]
         began = time.perf_counter()
-        running = [start(given, place) for place in places]
+        # The first one says here how far it is, for a check that runs out of time.
+        running = [start(given, place, heard=place == places[0]) for place in places]
         codes = [process.wait() for process in running]
         seconds = time.perf_counter() - began
         if any(codes):
-            logs = [(place / "log.txt").read_text()[-1000:] for place in places]
-            print(f"derm-bench run ended with exit codes {codes}:\n" + "\n".join(logs), file=sys.stderr)
+            said = (places[1] / "log.txt").read_text()[-1000:]
+            print(f"{said}\nderm-bench run ended with exit codes {codes}", file=sys.stderr)
             return 1
         first, second = (tables(place / "out") for place in places)
         different = differences(first, second)
@@ -44,15 +45,17 @@ def main() -> int:
     return 1 if different else 0
 
 
-def start(given: argparse.Namespace, place: Path) -> subprocess.Popen[bytes]:
-    """Start a run whose store and run directory are in `place`."""
+def start(given: argparse.Namespace, place: Path, heard: bool) -> subprocess.Popen[bytes]:
+    """Start a run whose store and run directory are in `place`. Its output goes to stderr if it is `heard`."""
     place.mkdir()
     command = [*DERM_BENCH, "run", str(given.matrix.absolute()), "--device", given.device]
     command += ["--set", f"numerics.precision={given.precision}"]
     command += ["--out", str(place / "out"), "--store", str(place / "store")]
     command += ["--preset", given.preset] if given.preset else []
     with (place / "log.txt").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, cwd=place)
+        return subprocess.Popen(
+            command, stdout=sys.stderr if heard else log, stderr=None if heard else log, cwd=place
+        )
 
 
 def tables(out: Path) -> dict[str, list[dict[str, str]]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from material import Material
-from pairs import Side, Waiting, run_side
+from pairs import Serving, Side, run_side
 from sizes import SIZES
 
 from derm_bench.executors.local import MALLOC, WAIT
@@ -34,10 +34,10 @@ class Bench:
 
     device: a torch device string. precision: precision of our side. careful: precision of our side in rows whose
     generator is not trained in bf16 by default, if it differs. size: `full`, `quick`, or one of `sizes.SIZES`.
-    folder: folder for all created files. ahead: whether the processes of a row are started and have imported everything
-    before the first one is measured. seconds: the time after which no pair of a row is started. partly: is called after
-    every pair with the line of the row so far. data: the folder of HAM10000 that row 8 reads; None for phantoms.
-    benchopt: an executable, if it is neither next to this Python nor on the path.
+    folder: folder for all created files. served: whether one process of each side, which has imported everything, makes
+    all runs of a row. seconds: the time after which no pair of a row is started. partly: is called after every pair
+    with the line of the row so far. data: the folder of HAM10000 that row 8 reads; None for phantoms. benchopt: an
+    executable, if it is neither next to this Python nor on the path.
     """
 
     folder: Path
@@ -48,10 +48,10 @@ class Bench:
     threads: int = THREADS
     benchopt: Path | None = None
     data: Path | None = None
-    ahead: bool = False
+    served: bool = False
     seconds: float = float("inf")
     partly: Callable[[dict[str, Any]], None] | None = None
-    _waiting: dict[str, list[Waiting]] = field(default_factory=dict)
+    _serving: dict[str, Serving] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.material = Material(self.folder)
@@ -83,23 +83,20 @@ class Bench:
         return self._run(f"baselines.row{row.number}", arguments)
 
     @contextlib.contextmanager
-    def started_ahead(self, row: Row, times: int) -> Iterator[None]:
-        """Within the block, `times` processes of each side of a row have been started and have imported everything, if
-        `ahead` is set and the sides of this row do their work themselves. Those that were not needed are ended."""
-        if self.ahead and row.itself:
+    def serving(self, row: Row) -> Iterator[None]:
+        """Within the block, one process of each side of a row has imported everything and serves all of its runs, if
+        `served` is set and the sides of this row do their work themselves."""
+        if self.served and row.itself:
             modules = [f"{side}.row{row.number}" for side in ("ours", "baselines")]
-            for module in modules:
-                self._waiting[module] = [Waiting(module, self._environment(module)) for _ in range(times)]
-        everyone = [process for processes in self._waiting.values() for process in processes]
+            self._serving |= {module: Serving(module, self._environment(module)) for module in modules}
         try:
-            for process in everyone:
+            for process in self._serving.values():
                 process.ready()
             yield
         finally:
-            for processes in self._waiting.values():
-                for process in processes:
-                    process.end()
-            self._waiting.clear()
+            for process in self._serving.values():
+                process.end()
+            self._serving.clear()
 
     def executable(self, name: str) -> Path | None:
         """Return the path of a program: the given one, or next to this Python, or on the path."""
@@ -129,8 +126,7 @@ class Bench:
         return environment
 
     def _run(self, module: str, arguments: Sequence[str]) -> Side:
-        waiting = self._waiting.get(module)
-        side = run_side(module, arguments, self._environment(module), waiting.pop() if waiting else None)
+        side = run_side(module, arguments, self._environment(module), self._serving.get(module))
         side.values["wall_seconds"] = side.seconds
         return side
 

@@ -2,7 +2,7 @@
 
     python benchmarks/perf/compare.py [--row N]... [--quick] [--json] [--guard FILE] [--save FILE]
 
-`--size gpu-check`, `--folder`, `--seconds`, `--ahead` and `--partly` are for benchmarks/gpu/check.sh.
+`--size gpu-check`, `--folder`, `--seconds`, `--served` and `--partly` are for benchmarks/gpu/check.sh.
 
 Exit codes: 0 for success; 1 if parity or a side failed, or if --guard found a ratio that fell by more than a quarter; 2
 for invalid flags.
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             given.size,
             benchopt=given.benchopt,
             data=given.data,
-            ahead=given.ahead,
+            served=given.served,
             seconds=given.seconds,
             partly=(lambda line: print(json.dumps(line), flush=True)) if given.partly else None,
         )
@@ -129,7 +129,7 @@ def measure(bench: Bench, row: Row, pairs: int | None = None) -> dict[str, Any]:
         longest = max(a.seconds + b.seconds for a, b in zip(ours, baseline, strict=True))
         return time.perf_counter() - began + (1 + checks) * longest <= bench.seconds
 
-    with bench.started_ahead(row, pairs + checks):
+    with bench.serving(row):
         ours, baseline = alternate(
             lambda: bench.ours(row, arguments), lambda: bench.baseline(row, arguments), pairs, after
         )
@@ -251,7 +251,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=float("inf"), help="start no further pair of a row after this time"
     )
     parser.add_argument(
-        "--ahead", action="store_true", help="start all processes of a row, with imports, before measuring"
+        "--served", action="store_true", help="one process of each side for all pairs of a row"
     )
     parser.add_argument(
         "--partly", action="store_true", help="print a line of JSON with the row so far after every pair"

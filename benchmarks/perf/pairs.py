@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -13,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from side import WAITS
+from serve import READY
 
 HERE = Path(__file__).parent
 SAMPLE_SECONDS = 0.25
@@ -88,59 +89,90 @@ def fallen(measured: dict[str, float], earlier: dict[str, float]) -> list[str]:
 
 
 def run_side(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], waiting: Waiting | None = None
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], serving: Serving | None = None
 ) -> Side:
-    """Run `python -m module arguments` in this folder, or give the arguments to a process that waits for them. The last
-    line of the output is JSON with the values.
+    """Run `python -m module arguments` in this folder, or give the arguments to a process that serves the module. The
+    last line of the output is JSON with the values.
 
     Raises SideFailed.
     """
+    if serving is not None:
+        return serving.run(arguments)
     began = time.perf_counter()
-    started = waiting or Waiting(module, environment, arguments)
-    with started.log as log:
-        process = started.process
+    with tempfile.TemporaryFile("w+") as log:
+        process = _started(["-m", module, *arguments], environment, log)
         with Watch(process.pid) as watch:
-            out, _ = process.communicate(json.dumps(list(arguments)) + "\n" if waiting else None)
-        seconds = time.perf_counter() - began
-        log.seek(0)
-        said = log.read()
-    lines = out.strip().splitlines()
-    if process.returncode or not lines:
-        raise SideFailed(
-            f"{module} ended with exit code {process.returncode}:\n{(out + said)[-2000:].strip()}"
-        )
-    return Side(json.loads(lines[-1]), seconds, watch.peak_mb)
+            out, _ = process.communicate()
+        return _side(module, process, out, log, began, watch)
 
 
-class Waiting:
-    """A process of a side. Without arguments it imports its modules and waits for its arguments, so that the imports
-    of several sides can be done at the same time and before any measurement."""
+class Serving:
+    """A process that has imported the module of a side, and runs its `main` once for every list of arguments
+    (`serve.py`), so that imports, the context of a GPU and the loading of its code are paid once for all pairs of a
+    row. The first pair is the slowest of them."""
 
-    def __init__(
-        self, module: str, environment: Mapping[str, str], arguments: Sequence[str] | None = None
-    ) -> None:
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by run_side or end)
-        waits = arguments is None
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *(arguments or [])],
-            cwd=HERE,
-            env=os.environ | environment | ({WAITS: "1"} if waits else {}),
-            stdin=subprocess.PIPE if waits else None,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
+    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+        self.module = module
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by end)
+        self.process = _started(["serve.py", module], environment, self.log, stdin=subprocess.PIPE)
 
     def ready(self) -> None:
-        """Return once all imports are done, or once the process has failed, which `run_side` reports."""
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
+        """Return once all imports are done, or once the process has failed, which `run` reports."""
+        self._output()
+
+    def run(self, arguments: Sequence[str]) -> Side:
+        """Run the side with these arguments. Raises SideFailed."""
+        began = time.perf_counter()
+        assert self.process.stdin is not None
+        with Watch(self.process.pid) as watch:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.write(json.dumps(list(arguments)) + "\n")
+                self.process.stdin.flush()
+            out = self._output()
+        return _side(self.module, self.process, out, self.log, began, watch)
 
     def end(self) -> None:
-        """End a process that is not needed."""
+        """End the process."""
         self.process.kill()
         self.process.communicate()
         self.log.close()
+
+    def _output(self) -> str:
+        """Return what the process prints before it is ready again, or before it ends; then it has an exit code."""
+        assert self.process.stdout is not None
+        lines: list[str] = []
+        for line in self.process.stdout:
+            if line.strip() == READY:
+                return "".join(lines)
+            lines.append(line)
+        self.process.wait()
+        return "".join(lines)
+
+
+def _started(
+    command: Sequence[str], environment: Mapping[str, str], log: IO[str], stdin: int | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=HERE,
+        env=os.environ | environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+
+
+def _side(
+    module: str, process: subprocess.Popen[str], out: str, log: IO[str], began: float, watch: Watch
+) -> Side:
+    seconds = time.perf_counter() - began
+    lines = out.strip().splitlines()
+    if process.returncode or not lines:
+        log.seek(0)
+        said = (out + log.read())[-2000:].strip()
+        raise SideFailed(f"{module} ended with exit code {process.returncode}:\n{said}")
+    return Side(json.loads(lines[-1]), seconds, watch.peak_mb)
 
 
 class Watch:

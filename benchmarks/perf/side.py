@@ -10,13 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-WAITS = "DERM_BENCH_SIDE_WAITS"
-"""Environment variable that makes a side import everything, print "ready", and read its flags from stdin as JSON."""
-
 
 def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
-    """Parse the flags of a side and set the number of torch threads. `extra` adds flags by name with defaults. Under
-    `WAITS`, the flags come from stdin, after everything has been imported."""
+    """Parse the flags of a side and set the number of torch threads. `extra` adds flags by name with defaults."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
@@ -35,33 +31,11 @@ def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
     for name, default in extra.items():
         kind = Path if default is None else type(default)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
-    given = parser.parse_args(_told() if os.environ.pop(WAITS, "") else None)
+    given = parser.parse_args()
     # A side that only starts other processes does not import torch, to save memory.
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(given.threads)
     return given
-
-
-def _told() -> list[str]:
-    """Say that everything is imported, and wait for the flags. An empty line means that the side is not needed."""
-    _touch_gpu()
-    print("ready", flush=True)
-    line = sys.stdin.readline()
-    if not line.strip():
-        raise SystemExit(0)
-    return list(json.loads(line))
-
-
-def _touch_gpu() -> None:
-    """Create the context of the first GPU and load the libraries of convolutions, which takes seconds in a fresh
-    process and would be measured otherwise."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return
-    for dtype in (torch.float32, torch.bfloat16):
-        x = torch.ones(2, 8, 16, 16, device="cuda:0", dtype=dtype, requires_grad=True)
-        torch.nn.functional.conv2d(x, torch.ones(8, 8, 3, 3, device="cuda:0", dtype=dtype)).sum().backward()
-    torch.cuda.synchronize()
 
 
 class Clock:

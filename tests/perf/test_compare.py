@@ -58,31 +58,40 @@ def test_no_pair_is_started_once_the_first_ones_suffice():
     assert seen == [(1, 1), (2, 2)] and len(ours) == len(baseline) == 2
 
 
-def test_a_side_that_waits_gets_its_flags_once_everything_is_imported(tmp_path, monkeypatch):
+def test_one_process_serves_all_runs_of_a_side(tmp_path, monkeypatch):
     import pairs
 
     (tmp_path / "slow_side.py").write_text(
-        "from side import arguments, report\n"
-        "given = arguments('', words='')\n"
-        "report(words=given.words, batch=given.batch)\n"
+        "import os\nfrom side import arguments, report\n"
+        "def main():\n"
+        "    given = arguments('', words='')\n"
+        "    report(words=given.words, batch=given.batch, process=os.getpid())\n"
+        "if __name__ == '__main__':\n    main()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    waiting = pairs.Waiting("slow_side", {})
-    waiting.ready()
-    side = pairs.run_side("slow_side", ["--words", "a b", "--batch", "7"], {}, waiting)
-    assert side.values == {"words": "a b", "batch": 7}
-    assert pairs.run_side("slow_side", ["--batch", "8"], {}).values == {"words": "", "batch": 8}
+    serving = pairs.Serving("slow_side", {})
+    serving.ready()
+    first = pairs.run_side("slow_side", ["--words", "a b", "--batch", "7"], {}, serving).values
+    second = pairs.run_side("slow_side", ["--batch", "8"], {}, serving).values
+    alone = pairs.run_side("slow_side", ["--batch", "9"], {}).values
+    serving.end()
+    assert [(side["words"], side["batch"]) for side in (first, second, alone)] == [
+        ("a b", 7),
+        ("", 8),
+        ("", 9),
+    ]
+    assert first["process"] == second["process"] != alone["process"]
 
 
-def test_a_side_that_fails_while_it_waits_says_why(tmp_path, monkeypatch):
+def test_a_serving_process_that_fails_says_why(tmp_path, monkeypatch):
     import pairs
 
     (tmp_path / "broken_side.py").write_text("raise SystemExit('no such module')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    waiting = pairs.Waiting("broken_side", {})
-    waiting.ready()
+    serving = pairs.Serving("broken_side", {})
+    serving.ready()
     with pytest.raises(pairs.SideFailed, match="no such module"):
-        pairs.run_side("broken_side", [], {}, waiting)
+        pairs.run_side("broken_side", [], {}, serving)
 
 
 @pytest.mark.parametrize("size", ["gpu-check", "toy"])
@@ -92,7 +101,7 @@ def test_other_sizes_cover_the_rows_of_the_gpu_check(bench, size):
 
     sized = replace(bench, size=size)
     there = {number for number in ROWS if not left_out(sized, number).startswith("it has no size")}
-    assert there == {1, 2, 3, 4, 6, 7, 9}
+    assert there == {1, 2, 3, 4, 5, 6, 7, 9}
     for number in there:
         assert set(sized.sizes(ROWS[number])) >= set(ROWS[number].quick)
 
