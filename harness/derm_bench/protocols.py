@@ -79,7 +79,8 @@ class SampleRequest:
     """One chunk of a sample: `n` images of the class index `label` (None for pooled classes), drawn with `seed`.
 
     `start` is the number of images in earlier chunks of the same sample, `total` the number in all chunks (None means
-    start + n).
+    start + n). Images after the first `total` are dropped. A generator that makes one image after the other may leave
+    them out (`needed`), if the images before them are the same without them.
     """
 
     label: int | None
@@ -87,6 +88,11 @@ class SampleRequest:
     seed: int
     start: int = 0
     total: int | None = None
+
+    @property
+    def needed(self) -> int:
+        """The number of images that are kept: `n`, or fewer if the sample ends before."""
+        return self.n if not self.total else min(self.n, max(0, self.total - self.start))
 
 
 # ------------------------------------------------------------------------------------- data sets

@@ -261,6 +261,15 @@ def test_snapshots_are_sampled(in_process, write_matrix, tmp_path):
     assert "mean-balance__blue__snapshots__g0.png" in {p.name for p in (tmp_path / "out/samples").iterdir()}
 
 
+def test_a_generator_may_leave_out_images_that_are_not_kept(in_process, write_matrix, tmp_path):
+    generator = {"name": "toy-mean", "budget": {"updates": 4}, "trouble": "needed"}
+    strategies = [{"name": "few", "generator": generator, "synthetic": {"per_class": 3}}]
+    ran = in_process("run", write_matrix(seeds=[0], strategies=strategies), "--out", "out")
+    assert ran.code == 0, ran.out + ran.err
+    (row,) = read_csv(tmp_path / "out/results.csv")
+    assert row["n_train_synthetic"] == "9"
+
+
 def test_a_split_without_validation_images_is_scored(in_process, write_matrix, tmp_path):
     dataset = {"name": "toy-blobs", "size": 8, "images": 90, "split": {"val": 0}}
     matrix = write_matrix(

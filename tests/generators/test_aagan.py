@@ -13,7 +13,7 @@ from derm_bench.specs import SampleRequest, Task
 from derm_bench.testing.runs import RecordedRun
 from derm_bench_plugins.generators.aagan import Aagan, middle_of, plans
 from derm_bench_plugins.generators.aagan_photo import Photograph, bald_share, closed, hair_mask, scalp_of
-from derm_bench_plugins.generators.aagan_render import Turn, drawn, kept_off, seeds, strands, warped
+from derm_bench_plugins.generators.aagan_render import Turn, drawn, hair_of, kept_off, seeds, strands, warped
 from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, lift, surface_depth
 from derm_bench_plugins.generators.hair_volume import HairVolume
 from derm_bench_plugins.generators.specs.aagan import AaganOptions, requires
@@ -216,6 +216,7 @@ def test_a_strand_has_the_colour_of_the_photograph_at_its_seed_and_is_finer_than
     picture, found = drawn(seen, points, points[:, 4, :2], Light())
     dark, light = picture[20:44, 9:28].mean(), picture[20:44, 36:55].mean()
     assert found[20:44, 10:54].all() and light > dark + 0.15
+    assert np.array_equal(hair_of(seen, points), found)
     alone, _ = drawn(seen, points[150:151], points[150:151, 4, :2], Light())
     assert 0.002 < np.abs(alone[30] - seen.bare[30]).max() < 0.3  # a quarter of a pixel or less is covered
 
@@ -253,6 +254,14 @@ def test_samples_name_the_photographs_that_they_come_from(options):
     assert set(drawn_.attributes["made"]) <= {"turned", "mixed", "own", "photograph"}
 
 
+def test_a_sample_that_ends_early_has_the_first_images_of_a_longer_one():
+    train = train_set()
+    whole = aagan().sample(SampleRequest(1, 3, 7), train)
+    early = aagan().sample(SampleRequest(1, 3, 7, total=2), train)
+    assert torch.equal(early.images, whole.images[:2]) and early.source_ids == whole.source_ids[:2]
+    assert early.attributes == {name: values[:2] for name, values in whole.attributes.items()}
+
+
 def test_the_bald_share_is_kept_and_the_change_can_be_forbidden():
     train = train_set()
     notes = aagan().sample(SampleRequest(1, 3, 7), train).attributes
@@ -262,8 +271,9 @@ def test_the_bald_share_is_kept_and_the_change_can_be_forbidden():
 
 def test_hair_that_always_changes_the_label_gives_the_photograph_itself(monkeypatch):
     made = aagan(mirror=False)
-    nothing = np.zeros((SIZE, SIZE), bool)
-    monkeypatch.setattr(made, "_drawn", lambda *_: (np.zeros((SIZE, SIZE, 3)), nothing))
+    monkeypatch.setattr(
+        "derm_bench_plugins.generators.aagan.hair_of", lambda *_: np.zeros((SIZE, SIZE), bool)
+    )
     train = train_set()
     got = made.sample(SampleRequest(0, 1, 0), train)
     row = train.ids.index(got.source_ids[0])

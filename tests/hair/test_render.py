@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derm_bench_plugins.hair.render import Light, directions, paint, shade, trace
+from derm_bench_plugins.hair.render import Light, covered, directions, paint, shade, trace
 
 PLAIN = Light(toward=(0, -1, 0), ambient=0.0, diffuse=1.0, gloss=0.0, occlusion=0.0)
 
@@ -26,6 +26,13 @@ def test_the_nearer_strand_hides_the_farther_one_whatever_their_order():
         picture, cover = paint(points, colours, ground, PLAIN)
         middle = picture[16, 8:24]
         assert cover[16, 16] == 1 and middle[:, 0].min() > 0.1 and middle[:, 2].max() == 0
+
+
+def test_where_strands_are_seen_is_what_is_traced_of_them():
+    draws = np.random.default_rng(0)
+    points = draws.uniform(-0.7, 0.7, (60, 5, 3)).astype(np.float32)  # some leave the picture
+    points[::7, 3:] = points[::7, 2:3]  # and some end early
+    assert np.array_equal(covered(points, 24), trace(points, 24).strand >= 0)
 
 
 def test_hair_behind_the_head_is_hidden_and_the_background_stays():

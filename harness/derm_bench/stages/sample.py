@@ -49,8 +49,9 @@ def sample(context: StageContext) -> dict[str, Any]:
     for start in range(0, params.n, CHUNK):
         seed = (params.seed + start // CHUNK) % 2**31
         seed_everything(seed)
-        drawn = generator.sample(SampleRequest(label, CHUNK, seed, start, params.n), train)
-        images.append(resize_images(_checked(drawn, CHUNK), params.size))
+        request = SampleRequest(label, CHUNK, seed, start, params.n)
+        drawn = generator.sample(request, train)
+        images.append(resize_images(_checked(drawn, request), params.size))
         sources += list(drawn.source_ids or ())
         for column, values in drawn.attributes.items():
             attributes.setdefault(column, []).extend(values)
@@ -104,21 +105,22 @@ def _refuse_held_out(context: StageContext, sources: Sequence[str]) -> None:
         )
 
 
-def _checked(drawn: Samples, n: int) -> torch.Tensor:
-    """Returns the images. Raises TypeError unless they are uint8 [n,3,S,S] and each attribute has one value per
-    image."""
+def _checked(drawn: Samples, request: SampleRequest) -> torch.Tensor:
+    """Returns the images. Raises TypeError unless they are uint8 [n,3,S,S] with the n that was asked for or needed, and
+    each attribute has one value per image."""
     images = drawn.images
     if (
         not isinstance(images, torch.Tensor)
         or images.dtype != torch.uint8
         or images.ndim != 4
-        or images.shape[:2] != (n, 3)
+        or len(images) not in (request.n, request.needed)
+        or images.shape[1] != 3
     ):
         shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
         raise TypeError(
-            f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{n}, 3, S, S]"
+            f"sample() returned {getattr(images, 'dtype', '')} {shape}, expected uint8 [{request.n}, 3, S, S]"
         )
-    wrong = {name: len(values) for name, values in drawn.attributes.items() if len(values) != n}
+    wrong = {name: len(values) for name, values in drawn.attributes.items() if len(values) != len(images)}
     if wrong:
-        raise TypeError(f"sample() returned {n} images, but attributes of other lengths: {wrong}")
+        raise TypeError(f"sample() returned {len(images)} images, but attributes of other lengths: {wrong}")
     return images

@@ -31,7 +31,7 @@ from derm_bench.training.module_plugin import ModulePlugin
 from derm_bench.training.resize import resize_images
 from derm_bench.training.seeding import child_seed
 from derm_bench_plugins.generators.aagan_photo import Photograph, bald_share
-from derm_bench_plugins.generators.aagan_render import Turn, drawn, kept_off, seeds, strands, warped
+from derm_bench_plugins.generators.aagan_render import Turn, drawn, hair_of, kept_off, seeds, strands, warped
 from derm_bench_plugins.generators.aagan_volume import lift
 from derm_bench_plugins.generators.draw_order import DrawOrder
 from derm_bench_plugins.hair.head import rotation
@@ -75,12 +75,13 @@ class Aagan(ModulePlugin):
 
     @torch.inference_mode()
     def sample(self, request: SampleRequest, train: ImageSet | None = None) -> Samples:
-        """Return one image for each photograph that is drawn. The source ids are these photographs."""
+        """Return one image for each photograph that is drawn, as many as are needed. The source ids are these
+        photographs."""
         if train is None:
             raise ValueError("aagan needs the training photographs to sample from, but got none")
-        rows = self.order.of_class(train, request)
+        rows = self.order.of_class(train, request)[: request.needed]
+        others = self._others(train, rows, np.random.default_rng(child_seed(request.seed, "others")))
         draws = np.random.default_rng(child_seed(request.seed, "aagan"))
-        others = self._others(train, rows, draws)
         seen = self._seen(train, torch.cat([rows, others]).unique())
         images, notes = [], []
         for row, other in zip(rows.tolist(), others.tolist(), strict=True):
@@ -133,9 +134,8 @@ class Aagan(ModulePlugin):
                 tried = [scale * angle for angle in angles]
                 if share not in volumes:
                     volumes[share] = self.volume(own.maps, other.maps, share)
-                candidate, hair = self._drawn(own, volumes[share], tried, draws)
-                changed = bald_share(hair) if hair.any() else 1.0
-                if abs(changed - before) <= max(options.bald_change * before, SLACK):
+                candidate, changed = self._drawn(own, volumes[share], tried, draws)
+                if candidate is not None:
                     made, picture, after, turned = name, candidate, changed, tried
                     mixed = mixed and share > 0
                     break
@@ -156,20 +156,29 @@ class Aagan(ModulePlugin):
 
     def _drawn(
         self, own: Seen, volume: torch.Tensor, angles: list[float], draws: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the picture float32 [s,s,3] of the hair of `own` in a volume [3,D,S/8,S/8], turned, and where it has
-        hair, bool [s,s]."""
+    ) -> tuple[np.ndarray | None, float]:
+        """Return the picture float32 [s,s,3] of the hair of `own` in a volume [3,D,S/8,S/8], turned, or None if it does
+        not keep the label; and its bald share."""
         photograph = own.photograph
         turn = Turn(rotation(*angles), middle_of(photograph.hair))
         if self.options.render == "warp":
-            return warped(photograph, volume, turn)
+            picture, hair = warped(photograph, volume, turn)
+            changed, kept = self._kept(photograph, hair)
+            return picture if kept else None, changed
         points = strands(
             photograph, volume, seeds(photograph, volume, own.maps[3], self.options.strands, draws)
         )
         points = kept_off(turn(points), photograph.bald)
         origins = turn.back(points[:, points.shape[1] // 2])[:, :2]
         light = Light(toward=(float(draws.uniform(-0.5, 0.5)), float(draws.uniform(-0.9, -0.3)), -0.8))
-        return drawn(photograph, points.astype(np.float32), origins, light)
+        points = points.astype(np.float32)
+        changed, kept = self._kept(photograph, hair_of(photograph, points))
+        return drawn(photograph, points, origins, light)[0] if kept else None, changed
+
+    def _kept(self, photograph: Photograph, hair: np.ndarray) -> tuple[float, bool]:
+        """Return the bald share of a head with hair there, bool [s,s], and whether it keeps the label."""
+        before, changed = bald_share(photograph.hair), bald_share(hair) if hair.any() else 1.0
+        return changed, abs(changed - before) <= max(self.options.bald_change * before, SLACK)
 
     def volume(self, maps: torch.Tensor, others: torch.Tensor, weight: float) -> torch.Tensor:
         """Return the volume [3,D,S/8,S/8] of maps [4,S,S], with latents of `others` mixed in by `weight`."""

@@ -18,7 +18,7 @@ import torch
 from derm_bench_plugins.generators.aagan_photo import GAP, Photograph, closed, disc, to_lab, to_rgb
 from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, surface_depth
 from derm_bench_plugins.hair.head import DEPTH
-from derm_bench_plugins.hair.render import Light, halve, shade, trace
+from derm_bench_plugins.hair.render import Light, covered, halve, shade, trace
 
 FINEST = 256  # side below which photographs are drawn larger
 PER_PIXEL = 0.9  # strands per pixel of hair, or per strip of such a pixel if it is drawn larger
@@ -96,6 +96,14 @@ def kept_off(points: np.ndarray, bald: np.ndarray) -> np.ndarray:
     before = np.where(over[:, middle::-1].any(1), over[:, middle::-1].argmax(1) - 1, middle)
     index = np.clip(np.arange(points.shape[1]), (middle - before)[:, None], (middle + after)[:, None])
     return np.asarray(np.take_along_axis(points, index[..., None], axis=1))
+
+
+def hair_of(photograph: Photograph, points: np.ndarray) -> np.ndarray:
+    """Return where the picture that `drawn` makes of strands [n,P,3] has hair, bool [s,s], without making it."""
+    if not len(points):
+        return np.zeros_like(photograph.hair)
+    times = enlargement(len(photograph.hair))
+    return closed(reduced(halve(covered(points, times * len(photograph.hair))), times) >= 0.25)
 
 
 def drawn(

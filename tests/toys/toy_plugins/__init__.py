@@ -57,6 +57,7 @@ class MeanOptions(GeneratorOptions):
         "full",
         "print",
         "wait",
+        "needed",
     ] = "none"
     batch_size: int = 8
     seconds: float = Field(0.0, ge=0, description="how long a fit sleeps, spread over its updates")

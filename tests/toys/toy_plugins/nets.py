@@ -32,8 +32,12 @@ class Mean(nn.Module):
         images = ((self.mean + noise).clamp(-1, 1) * 127.5 + 127.5).byte()
         if self.options.trouble == "dtype":
             images = images.float()
-        places = {"place": list(range(request.start, request.start + request.n))}
-        return Samples(images[:, :2] if self.options.trouble == "shape" else images, None, places)
+        if self.options.trouble == "shape":
+            images = images[:, :2]
+        if self.options.trouble == "needed":
+            images = images[: request.needed]
+        places = {"place": list(range(request.start, request.start + len(images)))}
+        return Samples(images, None, places)
 
     def parts(self):
         return {"net": self}
