@@ -13,13 +13,24 @@ from derm_bench.specs import SampleRequest, Task
 from derm_bench.testing.runs import RecordedRun
 from derm_bench_plugins.generators.aagan import Aagan, middle_of, plans
 from derm_bench_plugins.generators.aagan_photo import Photograph, bald_share, closed, hair_mask, scalp_of
-from derm_bench_plugins.generators.aagan_render import Turn, drawn, hair_of, kept_off, seeds, strands, warped
+from derm_bench_plugins.generators.aagan_render import (
+    Turn,
+    drawn,
+    hair_of,
+    kept_off,
+    reduced,
+    seeds,
+    shrunk,
+    strands,
+    warped,
+    with_light,
+)
 from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, lift, surface_depth
 from derm_bench_plugins.generators.hair_volume import HairVolume
 from derm_bench_plugins.generators.specs.aagan import AaganOptions, requires
 from derm_bench_plugins.generators.specs.hair_volume import HairVolumeOptions
 from derm_bench_plugins.hair.head import rotation
-from derm_bench_plugins.hair.render import Light
+from derm_bench_plugins.hair.render import Light, covered, halve
 
 SIZE = 64
 
@@ -217,8 +228,36 @@ def test_a_strand_has_the_colour_of_the_photograph_at_its_seed_and_is_finer_than
     dark, light = picture[20:44, 9:28].mean(), picture[20:44, 36:55].mean()
     assert found[20:44, 10:54].all() and light > dark + 0.15
     assert np.array_equal(hair_of(seen, points), found)
-    alone, _ = drawn(seen, points[150:151], points[150:151, 4, :2], Light())
-    assert 0.002 < np.abs(alone[30] - seen.bare[30]).max() < 0.3  # a quarter of a pixel or less is covered
+    alone = reduced(halve(covered(points[150:151], 4 * SIZE)), 4)
+    assert 0.05 < alone.max() <= 0.25  # a quarter of a pixel or less is covered
+
+
+def test_gaps_between_strands_are_hair_underneath_and_not_bald_patches():
+    seen = Photograph.of(*photo())
+    x = np.linspace(-0.3, 0.3, 300)
+    points = np.zeros((300, 9, 3), np.float32)
+    points[..., 0], points[..., 1] = x[:, None], np.linspace(-0.35, 0.3, 9)
+    parted = points[np.abs(x) > 0.08]  # none in the middle
+    picture, hair = drawn(seen, parted, parted[:, 4, :2], Light())
+    assert hair[20:40, 28:36].all() and bald_share(hair) < 0.02
+    assert np.array_equal(hair_of(seen, parted), hair)
+    skin, middle = seen.bare[20:40, 28:36].mean(), picture[20:40, 28:36].mean()
+    assert middle < seen.pixels[20:40, 28:36].mean() + 0.05 < skin
+    _, patchy = drawn(Photograph.of(*photo(patch=8)), parted, parted[:, 4, :2], Light())
+    assert not patchy[28:33, 30:35].any()  # what the photograph shows as bald stays so
+
+
+def test_lights_of_a_whole_region_are_those_of_the_photograph_and_strands_stay():
+    seen = Photograph.of(*photo())
+    inner = shrunk(seen.hair)
+    lit = seen.pixels.copy()
+    lit[20:40, 24:40] = np.clip(lit[20:40, 24:40] + 0.3, 0, 1)  # a bright square
+    made = with_light(lit, seen.hair, seen, inner)
+    for picture, low, high in ((lit, 0.25, 0.35), (made, 0.0, 0.12)):
+        brighter = picture[26:34, 28:36].mean() - seen.pixels[26:34, 28:36].mean()
+        assert low <= abs(brighter) <= high
+    assert made[26:34, 28:36].std() > 0.7 * seen.pixels[26:34, 28:36].std()
+    assert np.allclose(made[~seen.hair], lit[~seen.hair], atol=5e-3)
 
 
 def test_a_turn_turns_positions_and_directions_about_its_middle():

@@ -2,9 +2,10 @@
 
 Seeds lie on the hair that the photograph shows, on the surface of the volume. Strands never cover what it shows as
 bald, since a patch may be smaller than a voxel. They are drawn over the photograph without its hair; between them lies
-the darker hair underneath. A strand has the colour that the photograph has at its seed, and at the end mean and
-deviation of the new hair are made those of the old one (Reinhard et al. 2001). Small photographs are drawn larger and
-then reduced: at 64 pixels a line of half a pixel is as wide as a lock of hair.
+the darker hair underneath, so that a gap is no patch. A strand has the colour that the photograph has at its seed. At
+the end mean and deviation of the new hair are made those of the old one (Reinhard et al. 2001), and lights and shadows
+of whole regions those of the photograph. Small photographs are drawn larger and then reduced: at 64 pixels a line of
+half a pixel is as wide as a lock of hair.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ EDGE = 0.02  # width of the edge of hair, as a fraction of the side
 LOCAL = 1 / 32  # deviation of the blur of the colours of hair, as a fraction of the side
 UNEVEN = 0.6  # share of what the colour at a seed differs from that around it, which a strand has
 UNDER = 0.75  # lightness of the hair underneath, relative to the hair
+SHADED = 1 / 32  # deviation of the blur of lights and shadows, as a fraction of the side
+KEPT = 0.3  # share of the lights and shadows of the strands that a picture keeps
 GAIN = (0.6, 1.7)  # limits of the change of a deviation
 
 
@@ -81,8 +84,8 @@ def strands(photograph: Photograph, volume: torch.Tensor, points: np.ndarray) ->
     point of a strand is its seed. A strand ends where the photograph has no hair, since voxels are coarser than it."""
     grown = grow(Field.of(volume), torch.from_numpy(points).to(volume.device))
     marked = np.where(photograph.hair, 255, 0).astype(np.uint8)
-    around = cv2.dilate(marked, disc(max(1, round(BEYOND * len(marked)))))
-    return kept_off(grown.cpu().numpy(), around == 0)
+    reached = cv2.dilate(marked, disc(max(1, round(BEYOND * len(marked)))))
+    return kept_off(grown.cpu().numpy(), reached == 0)
 
 
 def kept_off(points: np.ndarray, bald: np.ndarray) -> np.ndarray:
@@ -103,7 +106,7 @@ def hair_of(photograph: Photograph, points: np.ndarray) -> np.ndarray:
     if not len(points):
         return np.zeros_like(photograph.hair)
     times = enlargement(len(photograph.hair))
-    return closed(reduced(halve(covered(points, times * len(photograph.hair))), times) >= 0.25)
+    return filled(photograph, reduced(halve(covered(points, times * len(photograph.hair))), times))
 
 
 def drawn(
@@ -121,31 +124,37 @@ def drawn(
     traced = trace(points, times * side)
     opacity = halve(traced.strand >= 0)
     cover = reduced(opacity, times)
-    hair = closed(cover >= 0.25)
-    around, inner = colours(photograph)
-    under = to_rgb(around * np.array([UNDER, 1, 1], np.float32))
+    hair = filled(photograph, cover)
+    near, inner = colours(photograph)
+    under = to_rgb(near * np.array([UNDER, 1, 1], np.float32))
     soft = cv2.GaussianBlur(shrunk(hair).astype(np.float32), (0, 0), max(0.5, GAP * side))[..., None]
     background = larger(soft * under + (1 - soft) * photograph.bare, times)
     column, row = np.clip(((origins + 0.5) * side).astype(int), 0, side - 1).T
-    local = around[row, column]
+    local = near[row, column]
     own = (to_lab(photograph.pixels)[row, column] - local) * inner[row, column, None]
     strands_colour, _ = shade(traced, to_rgb(local + UNEVEN * own), light)
     large = halve(strands_colour) + (1 - opacity)[..., None] * background
     picture = reduced(np.clip(large, 0, 1), times)
     matched = with_statistics(picture, hair, photograph.lab.mean(axis=0), photograph.lab.std(axis=0))
+    matched = with_light(matched, hair, photograph, inner)
     weight = np.maximum(soft, cover[..., None])
     return np.asarray(weight * matched + (1 - weight) * picture, np.float32), hair
+
+
+def filled(photograph: Photograph, cover: np.ndarray) -> np.ndarray:
+    """Return where a picture has hair, bool [s,s], from what share of each pixel strands cover, float32 [s,s].
+
+    Inside of the hair of the photograph there is hair underneath where strands leave a gap. Without it, gaps would be
+    bald patches, and a healthy head would not be one.
+    """
+    return np.asarray(closed(cover >= 0.25) | shrunk(photograph.hair))
 
 
 def colours(photograph: Photograph) -> tuple[np.ndarray, np.ndarray]:
     """Return the colour of the hair around each pixel in L*a*b*, float32 [s,s,3], and which pixels of hair count, bool
     [s,s]: not those at its edge, through which one sees what is behind. Far from any, the colour is the mean of all."""
     inner = shrunk(photograph.hair)
-    lab, weight = to_lab(photograph.pixels), inner.astype(np.float32)[..., None]
-    mean = lab[inner].mean(axis=0)
-    spread = max(1.0, LOCAL * len(inner))
-    total, share = (cv2.GaussianBlur(part, (0, 0), spread) for part in (weight * (lab - mean), weight))
-    return np.asarray(mean + total / np.maximum(share, 1e-2)[..., None], np.float32), inner
+    return around(to_lab(photograph.pixels), inner, max(1.0, LOCAL * len(inner))), inner
 
 
 def shrunk(hair: np.ndarray) -> np.ndarray:
@@ -176,6 +185,38 @@ def with_statistics(
     own = lab[where]
     gain = np.clip(deviation / np.maximum(own.std(axis=0), 1e-3), *GAIN)
     return to_rgb((lab - own.mean(axis=0)) * gain + mean)
+
+
+def with_light(
+    picture: np.ndarray, hair: np.ndarray, photograph: Photograph, inner: np.ndarray
+) -> np.ndarray:
+    """Return a picture [s,s,3] whose hair, bool [s,s], is as light as the photograph is there, but for what changes
+    from strand to strand, and varies as much within short distances. `inner`: the hair of the photograph that counts.
+
+    Lights and shadows of a whole region come from the direction of strands in depth, of which a volume says least. As
+    they were, they had edges like those of a patch.
+    """
+    if not hair.any():
+        return picture
+    lab, seen = to_lab(picture), to_lab(photograph.pixels)[..., 0]
+    wide = SHADED * len(hair)
+    own, light = around(lab[..., 0], hair, wide), around(seen, inner, wide)
+    fine, finest = lab[..., 0] - own, seen - light
+    gain = np.clip(finest[inner].std() / max(float(fine[hair].std()), 1e-3), *GAIN)
+    changed = light + KEPT * (own - light) + gain * fine
+    lab[..., 0] = np.where(hair, changed, lab[..., 0])
+    return to_rgb(lab)
+
+
+def around(values: np.ndarray, where: np.ndarray, deviation: float) -> np.ndarray:
+    """Return the mean of values [s,s] or [s,s,c] at pixels `where`, bool [s,s], around each pixel, weighted by a
+    Gaussian of this deviation in pixels. Far from any, it is the mean of all."""
+    weight = where.astype(np.float32)
+    weight = weight[..., None] if values.ndim == 3 else weight
+    mean = values[where].mean(axis=0)
+    total, share = (cv2.GaussianBlur(part, (0, 0), deviation) for part in (weight * (values - mean), weight))
+    total, share = total.reshape(values.shape), share.reshape(weight.shape)
+    return np.asarray(mean + total / np.maximum(share, 1e-2), np.float32)
 
 
 def warped(photograph: Photograph, volume: torch.Tensor, turn: Turn) -> tuple[np.ndarray, np.ndarray]:
