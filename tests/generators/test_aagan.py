@@ -25,7 +25,16 @@ from derm_bench_plugins.generators.aagan_render import (
     warped,
     with_light,
 )
-from derm_bench_plugins.generators.aagan_volume import Field, directions, grow, lift, surface_depth
+from derm_bench_plugins.generators.aagan_volume import (
+    Field,
+    cosines,
+    directions,
+    grow,
+    lengths,
+    lift,
+    surface_depth,
+    unit,
+)
 from derm_bench_plugins.generators.hair_volume import HairVolume
 from derm_bench_plugins.generators.specs.aagan import AaganOptions, requires
 from derm_bench_plugins.generators.specs.hair_volume import HairVolumeOptions
@@ -103,6 +112,22 @@ def test_directions_of_a_lifted_map_follow_a_slope():
     inner = vectors[0, :, :, 8, 8][:, hair[0, 0, :, 8, 8]]
     expected = torch.tensor([0.0, 1.0, 0.5]) / math.hypot(1, 0.5)
     assert torch.allclose(inner, expected[:, None].expand_as(inner), atol=0.02)
+
+
+def test_lengths_and_cosines_are_those_of_torch_and_have_a_gradient_where_a_vector_is_0():
+    torch.manual_seed(0)
+    ones, others = torch.randn(2, 4, 3, 5, 6)
+    ones[0, :, 0, 0] = 0
+    assert torch.allclose(unit(ones), torch.nn.functional.normalize(ones, dim=1), atol=1e-6)
+    assert torch.allclose(
+        cosines(ones, others), torch.nn.functional.cosine_similarity(ones, others, dim=1), atol=1e-6
+    )
+    ones.requires_grad_(True)
+    (slope,) = torch.autograd.grad(cosines(ones, others).sum() + lengths(ones).sum(), ones)
+    assert slope.isfinite().all()
+    (expected,) = torch.autograd.grad(ones.norm(dim=1).sum(), ones)
+    (found,) = torch.autograd.grad(lengths(ones).sum(), ones)
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_the_surface_is_the_first_voxel_with_hair_from_the_front():

@@ -18,11 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch.nn import functional as F
 
 from derm_bench.training.losses import between, critic_loss, gradient_penalty
 from derm_bench_plugins.generators.aagan_nets import VolumeDiscriminator, paired
-from derm_bench_plugins.generators.aagan_volume import vectors_of
+from derm_bench_plugins.generators.aagan_volume import cosines, vectors_of
 from derm_bench_plugins.hair.volume import OCCUPIED
 
 
@@ -92,5 +91,5 @@ def direction_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     `real` has hair, as volumes are read when strands grow in them. It is not in the paper. Equation 4 alone counts the
     direction of a voxel with the square of how likely it has hair."""
     hair = (real.sum(dim=1) > OCCUPIED).float()
-    cosine = F.cosine_similarity(vectors_of(fake), 2 * real.float() - 1, dim=1)
+    cosine = cosines(vectors_of(fake), 2 * real.float() - 1)
     return ((1 - cosine) * hair).sum() / hair.sum().clamp(min=1)

@@ -27,6 +27,7 @@ LEAST = 0.15  # probability of hair that is told from none; less would be below 
 SHARP = (
     0.01  # from a unit vector, within which a voxel states its direction as it is; rounding to bytes is less
 )
+SHORTEST_SQUARED = 1e-24  # of the length of a vector, below which it has none
 STEEP = 2.0  # largest slope of the bust
 
 
@@ -41,7 +42,7 @@ def lift(maps: torch.Tensor) -> torch.Tensor:
     found = F.avg_pool2d(bust, 8)
     depth = torch.where(found > 0, F.avg_pool2d(maps[:, 3:], 8) / found.clamp(min=1e-6), 0.5)
     slope = slopes(depth * DEPTH).clamp(-STEEP, STEEP)
-    tangent = F.normalize(torch.cat([flat, (flat * slope).sum(dim=1, keepdim=True)], dim=1), dim=1)
+    tangent = unit(torch.cat([flat, (flat * slope).sum(dim=1, keepdim=True)], dim=1))
     layers = 3 * maps.shape[-1] // 32
     surface = (depth * layers).long().clamp(0, layers - 1)
     place = torch.arange(layers, device=maps.device).view(1, -1, 1, 1)
@@ -63,7 +64,23 @@ def directions(volumes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the unit directions [N,3,...] of encoded volumes, 0 where there is no hair, and where there is hair, bool
     [N,1,...]. A voxel has hair if its channels sum to at least half of what they do at the least (see `volume`)."""
     occupied = volumes.float().sum(dim=1, keepdim=True) > OCCUPIED
-    return F.normalize(vectors_of(volumes), dim=1) * occupied, occupied
+    return unit(vectors_of(volumes)) * occupied, occupied
+
+
+def lengths(vectors: torch.Tensor) -> torch.Tensor:
+    """Return the lengths [N,1,...] of vectors [N,3,...], with a gradient, 0 at 0. On the CPU `torch.linalg.vector_norm`
+    takes 30 times as long along an axis that is not the last."""
+    return vectors.square().sum(dim=1, keepdim=True).clamp(min=SHORTEST_SQUARED).sqrt()
+
+
+def unit(vectors: torch.Tensor) -> torch.Tensor:
+    """Return vectors [N,3,...] with length 1; 0 stays 0."""
+    return vectors / lengths(vectors)
+
+
+def cosines(ones: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Return the cosine [N,...] of the angle between vectors [N,3,...]; 0 where one is 0."""
+    return (unit(ones) * unit(others)).sum(dim=1)
 
 
 def vectors_of(volumes: torch.Tensor) -> torch.Tensor:
@@ -81,7 +98,7 @@ def vectors_of(volumes: torch.Tensor) -> torch.Tensor:
     # |2qw - 1| = 1, or 2 squares q^2 - 2 total q + 1 = 0; the closest point to the ball if the ray misses it
     root = (total.square() - 2 * squares).clamp(min=1e-12).sqrt()
     scale = ((total + root) / (2 * squares)).clamp(1, 1 / LEAST)
-    length = (2 * values - 1).norm(dim=1, keepdim=True)
+    length = lengths(2 * values - 1)
     scale = torch.where((length - 1).abs() < SHARP, 1.0, scale)
     return 2 * scale * values - 1
 
@@ -117,7 +134,7 @@ class Field:
         grid = points * torch.tensor([2.0, 2.0, 2.0 / DEPTH], device=points.device)
         found = F.grid_sample(self.vectors, grid.view(1, 1, 1, -1, 3), align_corners=False)
         found = found.view(4, -1).T
-        return F.normalize(found[:, :3], dim=1), found[:, 3]
+        return unit(found[:, :3]), found[:, 3]
 
 
 def grow(field: Field, seeds: torch.Tensor) -> torch.Tensor:
@@ -147,7 +164,7 @@ def walk(field: Field, seeds: torch.Tensor, steps: int, sign: float) -> torch.Te
         turned, share = field.at(at)
         turned = sign * turned
         cosine = (turned * heading).sum(dim=1)
-        averaged = F.normalize(turned + heading, dim=1)
+        averaged = unit(turned + heading)
         heading = torch.where((cosine < math.cos(math.radians(60))).unsqueeze(1), averaged, turned)
         alive = alive & (share >= 0.5) & (cosine >= math.cos(math.radians(150)))
     return torch.stack(points, dim=1)

@@ -36,7 +36,7 @@ from derm_bench_plugins.generators.aagan_losses import (
     style_loss,
 )
 from derm_bench_plugins.generators.aagan_nets import VolumeDiscriminator, VolumeGenerator
-from derm_bench_plugins.generators.aagan_volume import vectors_of
+from derm_bench_plugins.generators.aagan_volume import cosines, vectors_of
 from derm_bench_plugins.hair.pairs import HairPairs
 from derm_bench_plugins.hair.volume import OCCUPIED
 
@@ -219,7 +219,7 @@ def angle_error(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """Return the mean angle in degrees between the directions of two volumes [N,3,...] where the second has hair. A
     voxel of the first without a direction counts as 90 degrees."""
     occupied = (real.sum(dim=1) > OCCUPIED).float()
-    cosine = F.cosine_similarity(vectors_of(made), 2 * real.float() - 1, dim=1)
+    cosine = cosines(vectors_of(made), 2 * real.float() - 1)
     cosine = cosine * (made.float().sum(dim=1) > OCCUPIED)
     angles = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
     return (angles * occupied).sum() / occupied.sum().clamp(min=1)
