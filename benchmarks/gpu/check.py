@@ -36,9 +36,9 @@ HARNESS = (
 ROWS: Mapping[int, tuple[str, float, tuple[str, ...]]] = {
     2: ("row 2: DCGAN-64 from memory, img/s", 60, ()),
     3: ("row 3: WGAN-GP at 64 px, critic img/s", 60, ()),
-    1: ("row 1: DCGAN-64 from JPEG files, img/s", 80, ()),
-    6: ("row 6: timm classifier at 64 px, img/s", 80, ("timm",)),
-    7: ("row 7: Inception features, img/s", 90, ("torch_fidelity",)),
+    1: ("row 1: DCGAN-64 from JPEG files, img/s", 60, ()),
+    6: ("row 6: timm classifier at 64 px, img/s", 60, ("timm",)),
+    7: ("row 7: Inception features, img/s", 60, ("torch_fidelity",)),
     4: ("row 4: StyleGAN2 at 64 px, s/kimg", 150, ()),
     5: ("row 5: AA-GAN's 3D conditional GAN, samples/s", 150, ()),
     9: ("row 9: a whole matrix, s", 240, ("torch_fidelity", "timm")),
@@ -175,8 +175,8 @@ def all_steps(device: str, material: Path, toy: bool) -> list[Step]:
     return [
         Step("precision", "the probe of precisions", probe, patience * 40, HARNESS, read_precision),
         *(row(number) for number in ROWS if number != 9),
-        Step("same", "a matrix twice: the same numbers", same, patience * 90, (*HARNESS, "timm"), read_same),
-        Step("tests", "pytest -m gpu", pytest, patience * 120, testing, read_tests),
+        Step("same", "a matrix twice: the same numbers", same, patience * 120, (*HARNESS, "timm"), read_same),
+        Step("tests", "pytest -m gpu", pytest, patience * 180, testing, read_tests),
         row(9),
     ]
 
