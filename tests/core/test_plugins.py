@@ -118,6 +118,21 @@ def test_what_a_broken_plugin_registered_is_taken_back(install):
     plugins.hook.derm_bench_run_finish(matrix="m", out=None, statuses={})
 
 
+def test_a_signal_while_a_plugin_is_loaded_ends_the_command_and_breaks_no_plugin(install):
+    """pydantic turns a KeyboardInterrupt that comes while it builds options into an error of its own."""
+    install(
+        "in-the-middle",
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.05)\n"
+        "except KeyboardInterrupt as error:\n"
+        "    raise ValueError('options cannot be built') from error\n",
+    )
+    with pytest.raises(KeyboardInterrupt):
+        Plugins()
+
+
 def test_an_unknown_plugin_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'dcgan'"):
         Plugins().get("generator", "dcgna")

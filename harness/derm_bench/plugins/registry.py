@@ -21,6 +21,7 @@ import pluggy
 
 from derm_bench import hookspecs
 from derm_bench.errors import UserError, did_you_mean
+from derm_bench.interrupts import held_back
 from derm_bench.markers import PROJECT
 from derm_bench.plugins.checks import check_module, specs_of, trackers_of
 from derm_bench.plugins.culprit import line_in, place_of
@@ -281,7 +282,15 @@ class Plugins:
             )
 
     def _load(self, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> None:
-        """Imports and registers an entry point and checks its specs. A failure is undone and listed in `broken`."""
+        """Imports and registers an entry point and checks its specs. A failure is undone and listed in `broken`.
+
+        A signal that ends the command waits until this is done: pydantic turns the exception of one that comes while it
+        builds options into an error of its own, with which the plugin would be broken.
+        """
+        with held_back():
+            self._load_whole(point, distribution, version)
+
+    def _load_whole(self, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> None:
         name = f"{distribution}:{point.name}"
         stage: Literal["import", "register", "specs"] = "import"
         try:
