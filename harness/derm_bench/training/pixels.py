@@ -94,7 +94,7 @@ class Pixels:
             torch.addcmul(self._shift, lines, self._scale, out=lines)
         else:
             lines = torch.addcmul(self._shift, self.rows.gather(index).flatten(2), self._scale)
-        # The number of channels in so many words: for no images, -1 would be ambiguous.
+        # The number of channels is stated, as -1 is ambiguous if there are no images.
         return lines.view(len(lines), self.size, self.size, self.mean.shape[1]).permute(0, 3, 1, 2)
 
     def chunks(self, n: int) -> Iterator[torch.Tensor]:

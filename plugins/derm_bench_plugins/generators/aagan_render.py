@@ -201,8 +201,8 @@ def with_light(
     lab, seen = to_lab(picture), to_lab(photograph.pixels)[..., 0]
     wide = SHADED * len(hair)
     own, light = around(lab[..., 0], hair, wide), around(seen, inner, wide)
-    fine, finest = lab[..., 0] - own, seen - light
-    gain = np.clip(finest[inner].std() / max(float(fine[hair].std()), 1e-3), *GAIN)
+    fine, theirs = lab[..., 0] - own, seen - light
+    gain = np.clip(theirs[inner].std() / max(float(fine[hair].std()), 1e-3), *GAIN)
     changed = light + KEPT * (own - light) + gain * fine
     lab[..., 0] = np.where(hair, changed, lab[..., 0])
     return to_rgb(lab)

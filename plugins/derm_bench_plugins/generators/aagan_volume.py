@@ -69,7 +69,7 @@ def directions(volumes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def lengths(vectors: torch.Tensor) -> torch.Tensor:
     """Return the lengths [N,1,...] of vectors [N,3,...], with a gradient, 0 at 0. On the CPU `torch.linalg.vector_norm`
-    takes 30 times as long along an axis that is not the last."""
+    takes 60 times as long along this axis, and 3 times on busy cores."""
     return vectors.square().sum(dim=1, keepdim=True).clamp(min=SHORTEST_SQUARED).sqrt()
 
 
