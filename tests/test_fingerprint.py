@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -155,6 +156,23 @@ def test_many_at_once_agree(files):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: file_digests(files), range(16)))
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("slow_after", [0, 300, 10_000])
+def test_files_that_are_slow_to_come_are_read_several_at_a_time(many, monkeypatch, slow_after):
+    threads, began, digest = set(), iter(range(10_000)), fingerprint._digest
+
+    def slow(place: str) -> str:
+        if next(began) >= slow_after:
+            time.sleep(0.002)
+        threads.add(threading.get_ident())
+        return digest(place)
+
+    monkeypatch.setattr(fingerprint, "_digest", slow)
+    monkeypatch.setattr(fingerprint, "_SLOW_SECONDS", 1e-3)
+    found = file_digests(many)
+    assert found == {name: hashlib.sha256(name.encode()).hexdigest() for name in many}
+    assert (len(threads) > 1) == (slow_after < len(many))
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The header of a JPEG is the same from its segments as from Pillow; other files are read by Pillow."""
 
+import io
+
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from derm_bench import image_header
-from derm_bench.image_header import read_header
+from derm_bench.image_header import jpeg_start, read_header
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8))
 
@@ -41,3 +44,28 @@ def test_a_cut_or_false_jpeg_has_no_header_or_that_of_its_start(tmp_path):
         assert found is None or found[:3] == ("JPEG", 50, 37)
     path.write_bytes(b"\xff\xd8" + b"\xff\xdb\x00\x00" * 50)
     assert read_header(path) is None
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+ADOBE = [segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([transform])) for transform in (0, 1)]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("extra", [b"", *ADOBE, segment(0xE1, b"Exif\0\0")])
+@pytest.mark.parametrize("jfif", [True, False])
+def test_colours_are_those_that_libjpeg_finds_or_left_to_it(mode, extra, jfif):
+    file = io.BytesIO()
+    NOISE.convert(mode).save(file, "JPEG")
+    data = file.getvalue()
+    if data[2:4] == b"\xff\xe0":
+        end = 4 + int.from_bytes(data[4:6], "big")
+        data = data[: end if jfif else 2] + extra + data[end:]
+    else:
+        data = data[:2] + extra + data[2:]
+    start = jpeg_start(data, len(data))
+    assert start.colours in (simplejpeg.decode_jpeg_header(data)[2], None)
+    assert (start.colours is None) == (mode == "CMYK" or (mode == "RGB" and not jfif))
+    assert start.tagged == (bool(extra) or mode == "CMYK")

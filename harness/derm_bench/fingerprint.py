@@ -28,8 +28,10 @@ UNREADABLE = "unreadable"
 # A file changed more recently may change again within one tick of the clock and keep its times, so it is not cached.
 SETTLED_SECONDS = 2.0
 
-# Number of files that one task of the pool hashes, and the size in bytes up to which a file is read whole.
+# Number of files that one task of the pool hashes, the seconds per file from which there is a pool, and the size in
+# bytes up to which a file is read whole.
 _AT_ONCE = 128
+_SLOW_SECONDS = 4e-5
 _WHOLE_BYTES = 2**22
 # Sets with at least so many files have a row of their own, and so many sets are kept.
 _SET, _SETS = 256, 32
@@ -86,10 +88,7 @@ def _one_by_one(places: Sequence[str], files: Sequence[_Status | None], largest:
     same = {place: file for place, file in zip(places, files, strict=True) if place not in known}
     if same:
         once = {file: place for place, file in same.items() if file is not None}
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            # Each task gets many files: starting a task takes nearly as long as hashing a file.
-            parts = pool.map(lambda some: list(map(_digest, some)), _chunks(list(once.values()), _AT_ONCE))
-            digests = dict(zip(once, itertools.chain.from_iterable(parts), strict=True))
+        digests = dict(zip(once, _digests(list(once.values())), strict=True))
         fresh = {place: digests[file] if file else UNREADABLE for place, file in same.items()}
         known |= fresh
         rows = list(_settled(fresh, stamps))
@@ -185,6 +184,24 @@ def _stamp(status: _Status) -> _Stamp:
     _, _, inode, size, changed, moved = status
     signed = inode if inode < 2**63 else inode - 2**64  # as the integers of SQLite are
     return signed, size, changed, moved
+
+
+def _digests(places: Sequence[str]) -> list[str]:
+    """The digests of the contents, on one thread until a part of the files takes long: threads that open small files
+    which are in memory mostly wait for Python's lock, and take twice as long as one thread."""
+    found: list[str] = []
+    for part in _chunks(places, _AT_ONCE):
+        began = time.perf_counter()
+        found += map(_digest, part)
+        if time.perf_counter() - began > _SLOW_SECONDS * len(part):
+            break
+    rest = places[len(found) :]
+    if rest:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            # Each task gets many files: starting a task takes nearly as long as hashing a file.
+            parts = pool.map(lambda some: list(map(_digest, some)), _chunks(rest, _AT_ONCE))
+            found += itertools.chain.from_iterable(parts)
+    return found
 
 
 def _digest(place: str) -> str:
@@ -288,6 +305,6 @@ def _remember(database: sqlite3.Connection, rows: Iterable[_Row]) -> None:
         database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
-def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
+def _chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -31,10 +31,14 @@ class ImageHeader(NamedTuple):
 
 
 class JpegStart(NamedTuple):
-    """What lies before the pixels of a JPEG: its header, and the number of bytes up to them."""
+    """What lies before the pixels of a JPEG: its header, the number of bytes up to them, and whether they hold segments
+    of applications other than JFIF, such as EXIF, XMP and colour profiles. `colours` is "YCbCr" or "Gray" if the
+    segments settle it as libjpeg reads them, else None."""
 
     header: ImageHeader
     length: int
+    tagged: bool
+    colours: Literal["YCbCr", "Gray"] | None
 
 
 def read_header(path: Path) -> ImageHeader | None:
@@ -68,7 +72,7 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
     begin within `start`, the first bytes of the file."""
     if not start.startswith(b"\xff\xd8"):
         return None
-    place, tables, sides = 2, dict[int, int](), None
+    place, tables, sides, components, jfif, tagged = 2, dict[int, int](), None, 0, False, False
     while place + 4 <= len(start) and start[place] == 0xFF:
         marker = start[place + 1]
         if marker == 0xFF or marker in _WITHOUT_LENGTH:
@@ -76,16 +80,27 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
             continue
         if marker == 0xDA:  # the pixels begin
             quality = tables[min(tables)] if tables else None
-            return None if sides is None else JpegStart(ImageHeader("JPEG", *sides, size, quality), place)
-        length = int.from_bytes(start[place + 2 : place + 4])
-        body = start[place + 4 : place + 2 + length]
-        if length < 2 or len(body) < length - 2 or (marker == 0xE2 and body.startswith(b"MPF\0")):
+            if sides is None:
+                return None
+            colours: Literal["YCbCr", "Gray"] | None = None
+            if components == 1 or (components == 3 and jfif):
+                colours = "Gray" if components == 1 else "YCbCr"
+            return JpegStart(ImageHeader("JPEG", *sides, size, quality), place, tagged, colours)
+        inner, end = place + 4, place + 2 + (start[place + 2] << 8 | start[place + 3])
+        if end < inner or end > len(start):
             return None
         if marker == 0xDB:
-            tables.update(_sums(body))
+            tables.update(_sums(start[inner:end]))
         elif marker in _FRAMES:
-            sides = int.from_bytes(body[3:5]), int.from_bytes(body[1:3])
-        place += 2 + length
+            sides = int.from_bytes(start[inner + 3 : inner + 5]), int.from_bytes(start[inner + 1 : inner + 3])
+            components = start[inner + 5] if end > inner + 5 else 0
+        elif marker == 0xE0:
+            jfif = jfif or (end - inner >= 14 and start.startswith(b"JFIF\0", inner))
+        elif 0xE0 < marker <= 0xEF:
+            tagged = True
+            if marker == 0xE2 and start.startswith(b"MPF\0", inner, end):
+                return None
+        place = end
     return None
 
 

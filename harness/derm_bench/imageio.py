@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -230,11 +230,13 @@ def _plain_jpeg(content: _Content, max_pixels: int, at_least: int | None) -> _Pi
     start = jpeg_start(data, content.size) if data else None
     if data is None or start is None:
         return None
-    try:
-        height, width, colours = simplejpeg.decode_jpeg_header(data)[:3]
-    except ValueError:
-        return None
-    metadata = data[: start.length]
+    width, height, colours = start.header.width, start.header.height, start.colours
+    if colours is None:
+        try:
+            colours = simplejpeg.decode_jpeg_header(data)[2]
+        except ValueError:
+            return None
+    metadata = data[: start.length] if start.tagged else b""
     if (
         colours not in ("YCbCr", "Gray")
         or any(mark in metadata for mark in _MAY_TURN)
@@ -283,7 +285,7 @@ def _plain_grey(content: _Content, max_pixels: int) -> np.ndarray | None:
         raise UnreadableImage(_reason(error)) from error
 
 
-def _refuse_warned(data: bytes, error: ValueError, how: dict[str, object]) -> None:
+def _refuse_warned(data: bytes, error: ValueError, how: Mapping[str, object]) -> None:
     """Raises UnreadableImage if libjpeg can decode the data but warns about it, as `error` says.
 
     Pillow would pass over the warning. Data that libjpeg cannot decode at all are left to Pillow.

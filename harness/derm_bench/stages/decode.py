@@ -172,7 +172,7 @@ class RowFile:
         self._shape: tuple[int, ...] = (0, 0, 3)
 
     def __enter__(self) -> RowFile:
-        self._file = self.path.open("wb")
+        self._file = self.path.open("wb", buffering=2**20)
         return self
 
     def add(self, row: np.ndarray) -> None:
