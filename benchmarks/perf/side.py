@@ -39,18 +39,24 @@ def arguments(doc: str | None, **extra: Any) -> argparse.Namespace:
 
 
 class Clock:
-    """Measures the seconds since its creation and since the end of the warm-up."""
+    """Measures the seconds from its creation, and from the end of the warm-up, to the end of the last update. What a
+    fit does after it, such as new statistics of BatchNorm, is not measured."""
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.began = self.warm = now(device)
+        self.end: float | None = None
 
     def warmed_up(self) -> None:
         self.warm = now(self.device)
 
+    def ended(self) -> None:
+        """Stop after the last update. Without it, `rates` stops."""
+        self.end = now(self.device)
+
     def rates(self, images: int, images_after_warmup: int) -> dict[str, float]:
         """Return images per second: `rate` from the first byte read to the last update, `steady` after the warm-up."""
-        end = now(self.device)
+        end = now(self.device) if self.end is None else self.end
         return {"rate": images / (end - self.began), "steady": images_after_warmup / (end - self.warm)}
 
 

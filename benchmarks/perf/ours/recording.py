@@ -19,7 +19,7 @@ from derm_bench.training.stage_run import StageRun
 
 
 class ClockedRun(StageRun):
-    """A StageRun that notifies `clock` after `warmup` updates."""
+    """A StageRun that notifies `clock` after `warmup` updates and after the last one."""
 
     def __init__(self, clock: Clock, warmup: int, **settings: Any) -> None:
         super().__init__(**settings)
@@ -30,6 +30,7 @@ class ClockedRun(StageRun):
             if batch.step == self.warmup + 1:
                 self.clock.warmed_up()
             yield batch
+        self.clock.ended()
 
 
 class RecordedRun(StageRun):
