@@ -15,6 +15,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 """The formats of images that are read, as Pillow names them."""
 START = 2**16
 """Bytes of a file that `read_header` looks at first; the header of nearly every JPEG lies in them."""
+Colours = Literal["YCbCr", "Gray"]
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -38,7 +39,7 @@ class JpegStart(NamedTuple):
     header: ImageHeader
     length: int
     tagged: bool
-    colours: Literal["YCbCr", "Gray"] | None
+    colours: Colours | None
 
 
 def read_header(path: Path) -> ImageHeader | None:
@@ -82,10 +83,8 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
             quality = tables[min(tables)] if tables else None
             if sides is None:
                 return None
-            colours: Literal["YCbCr", "Gray"] | None = None
-            if components == 1 or (components == 3 and jfif):
-                colours = "Gray" if components == 1 else "YCbCr"
-            return JpegStart(ImageHeader("JPEG", *sides, size, quality), place, tagged, colours)
+            header = ImageHeader("JPEG", *sides, size, quality)
+            return JpegStart(header, place, tagged, _colours(components, jfif))
         inner, end = place + 4, place + 2 + (start[place + 2] << 8 | start[place + 3])
         if end < inner or end > len(start):
             return None
@@ -102,6 +101,13 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
                 return None
         place = end
     return None
+
+
+def _colours(components: int, jfif: bool) -> Colours | None:
+    """The colours of a JPEG as libjpeg reads them; None if they depend on more than the number of components."""
+    if components == 1:
+        return "Gray"
+    return "YCbCr" if components == 3 and jfif else None
 
 
 @functools.lru_cache(maxsize=256)
