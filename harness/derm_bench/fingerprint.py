@@ -188,7 +188,7 @@ def _stamp(status: _Status) -> _Stamp:
 
 def _digests(places: Sequence[str]) -> list[str]:
     """The digests of the contents, on one thread until a part of the files takes long: threads that open small files
-    which are in memory mostly wait for Python's lock, and take twice as long as one thread."""
+    which are in memory mostly wait for Python's lock, and take longer than one thread."""
     found: list[str] = []
     for part in _chunks(places, _AT_ONCE):
         began = time.perf_counter()
