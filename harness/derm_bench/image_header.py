@@ -16,6 +16,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 START = 2**16
 """Bytes of a file that `read_header` looks at first; the header of nearly every JPEG lies in them."""
 Colours = Literal["YCbCr", "Gray"]
+_SCAN, _SHORT = b"\xff\xda", 2**11
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -71,6 +72,19 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
     """What lies before the pixels of a JPEG of `size` bytes, from its segments (ISO 10918-1, annex B), with the header
     as Pillow reads it, in half of the time. None for other files, several images in one file, and pixels that do not
     begin within `start`, the first bytes of the file."""
+    # Up to their pixels, the images of a set are often equal, so that they are looked up. A scan that begins within
+    # another segment, such as the one of a thumbnail, leaves nothing to be found before it.
+    scan = start.find(_SCAN, 2, _SHORT)
+    found = _before_pixels(start[: scan + 4]) if scan > 0 else None
+    found = found or _segments(start)
+    if found is None:
+        return None
+    (codec, width, height, _, quality), *others = found
+    return JpegStart(ImageHeader(codec, width, height, size, quality), *others)
+
+
+def _segments(start: bytes) -> JpegStart | None:
+    """What `jpeg_start` returns, of a file of 0 bytes."""
     if not start.startswith(b"\xff\xd8"):
         return None
     place, tables, sides, components, jfif, tagged = 2, dict[int, int](), None, 0, False, False
@@ -83,7 +97,7 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
             quality = tables[min(tables)] if tables else None
             if sides is None:
                 return None
-            header = ImageHeader("JPEG", *sides, size, quality)
+            header = ImageHeader("JPEG", *sides, 0, quality)
             return JpegStart(header, place, tagged, _colours(components, jfif))
         inner, end = place + 4, place + 2 + (start[place + 2] << 8 | start[place + 3])
         if end < inner or end > len(start):
@@ -101,6 +115,9 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
                 return None
         place = end
     return None
+
+
+_before_pixels = functools.lru_cache(maxsize=256)(_segments)
 
 
 def _colours(components: int, jfif: bool) -> Colours | None:

@@ -309,7 +309,7 @@ def _refuse_damaged_jpeg(data: bytes) -> None:
 
 def _scale(side: int, at_least: int | None) -> int:
     """The largest of 1, 2, 4 and 8 by which `side` can be divided so that `at_least` pixels remain, as in Pillow."""
-    return max(scale for scale in (1, 2, 4, 8) if scale == 1 or (at_least and side // scale >= at_least))
+    return next((scale for scale in (8, 4, 2) if at_least and side // scale >= at_least), 1)
 
 
 def _load(content: _Content, max_pixels: int, at_least: int | None, background: int = WHITE) -> _Pixels:

@@ -46,14 +46,45 @@ R = TypeVar("R")
 
 class Item(NamedTuple):
     """A decoded image: `pixels` [S,S,3], `mask` [S,S,1] or None, the digest of the pixels, what was done besides
-    decoding, the header of the file, and the sharpness."""
+    decoding, and the header of the file."""
 
     pixels: np.ndarray
     mask: np.ndarray | None
     digest: str
     notes: tuple[str, ...] = ()
     header: ImageHeader | None = None
-    sharpness: float = 0.0
+
+
+class Chunk(NamedTuple):
+    """Images that were decoded together. For each readable one: its position in the list, its row of `pixels`
+    [n,S,S,3], the SHA-256 of the pixels, the sharpness, the header of its file, and its notes. `masks` [m,S,S,1] are
+    those that there are. `unreadable` are the positions and the reasons of the others."""
+
+    positions: list[int]
+    pixels: np.ndarray
+    masks: np.ndarray
+    digests: list[str]
+    sharpness: list[float]
+    headers: list[ImageHeader | None]
+    notes: list[tuple[str, ...]]
+    unreadable: list[tuple[int, str]]
+
+    @classmethod
+    def of(cls, start: int, size: int, read: Iterable[Item | Unreadable]) -> Chunk:
+        """The images from position `start`, at the stored `size`."""
+        found = list(enumerate(read, start))
+        items = [item for _, item in found if isinstance(item, Item)]
+        pixels = _rows([item.pixels for item in items], (size, size, 3))
+        return cls(
+            positions=[position for position, item in found if isinstance(item, Item)],
+            pixels=pixels,
+            masks=_rows([item.mask for item in items if item.mask is not None], (size, size, 1)),
+            digests=[item.digest for item in items],
+            sharpness=sharpness(pixels).tolist(),
+            headers=[item.header for item in items],
+            notes=[item.notes for item in items],
+            unreadable=[(position, item.reason) for position, item in found if isinstance(item, Unreadable)],
+        )
 
 
 class Kept:
@@ -67,13 +98,14 @@ class Kept:
         self.headers: list[ImageHeader | None] = []
         self.noted: dict[str, list[int]] = defaultdict(list)
 
-    def add(self, position: int, item: Item) -> None:
-        self.positions.append(position)
-        self.digests.append(item.digest)
-        self.sharpness.append(item.sharpness)
-        self.headers.append(item.header)
-        for note in item.notes:
-            self.noted[note].append(position)
+    def add(self, chunk: Chunk) -> None:
+        self.positions += chunk.positions
+        self.digests += chunk.digests
+        self.sharpness += chunk.sharpness
+        self.headers += chunk.headers
+        for position, notes in zip(chunk.positions, chunk.notes, strict=True):
+            for note in notes:
+                self.noted[note].append(position)
 
     def notes(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The notes, sorted, with the number of images and the ids of the first ones."""
@@ -112,14 +144,11 @@ def decode(context: StageContext) -> dict[str, Any]:
     kept = Kept()
     unreadable: list[tuple[str, str]] = []
     with RowFile(context.out / "images.npy") as images, RowFile(context.out / "masks.npy") as masks:
-        for position, item in enumerate(_read(context, unchanged, steps, ids)):
-            if isinstance(item, Unreadable):
-                unreadable.append((ids[position], item.reason))
-                continue
-            images.add(item.pixels)
-            if item.mask is not None:
-                masks.add(item.mask)
-            kept.add(position, item)
+        for chunk in _read(context, unchanged, steps, ids):
+            images.add(chunk.pixels)
+            masks.add(chunk.masks)
+            kept.add(chunk)
+            unreadable += [(ids[position], reason) for position, reason in chunk.unreadable]
     unchanged.finish(lambda: dataset.fingerprint(options))
     _refuse_too_many(unreadable, len(ids), params.unreadable)
     _refuse_emptied([image.label for image in listed], kept.positions, unreadable)
@@ -165,22 +194,26 @@ def opened(context: StageContext) -> tuple[Dataset, Steps]:
 
 
 class RowFile:
-    """An .npy file of uint8 rows of one shape. Rows are written one by one, so not all images are in memory at once."""
+    """An .npy file of uint8 rows of one shape. Rows are written as they come, so not all images are in memory at
+    once."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
         self._shape: tuple[int, ...] = (0, 0, 3)
 
     def __enter__(self) -> RowFile:
-        self._file = self.path.open("wb", buffering=2**20)
+        self._file = self.path.open("wb")
         return self
 
-    def add(self, row: np.ndarray) -> None:
+    def add(self, rows: np.ndarray) -> None:
+        """Append rows uint8 [n,...]."""
+        if not len(rows):
+            return
         if not self.count:
-            self._shape = row.shape
+            self._shape = rows.shape[1:]
             self._header()
-        self._file.write(np.ascontiguousarray(row).data)
-        self.count += 1
+        self._file.write(np.ascontiguousarray(rows).data)
+        self.count += len(rows)
 
     def __exit__(self, *_: object) -> None:
         with self._file:
@@ -197,17 +230,22 @@ class RowFile:
 def sharpness(images: np.ndarray) -> np.ndarray:
     """Variance of the Laplacian of the grey image (0..255): float64 [N] from uint8 [N,S,S,3]. Low for blurred
     images."""
-    three = images[..., 0].astype(np.int16)  # three times the grey
-    three += images[..., 1]
-    three += images[..., 2]
+    wide = images.astype(np.int16)
+    three = wide[..., 0] + wide[..., 1]  # three times the grey
+    three += wide[..., 2]
     laplacian = three[:, :-2, 1:-1] + three[:, 2:, 1:-1]
     laplacian += three[:, 1:-1, :-2]
     laplacian += three[:, 1:-1, 2:]
     laplacian -= 4 * three[:, 1:-1, 1:-1]
     values = laplacian.reshape(len(images), -1).astype(np.float64)
-    squares = np.einsum("ij,ij->i", values, values) / max(1, values.shape[1])
+    squares = np.vecdot(values, values) / max(1, values.shape[1])
     variances: np.ndarray = (squares - values.mean(axis=1) ** 2) / 9
     return variances
+
+
+def _rows(images: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Images of this shape as rows uint8 [n,*shape]."""
+    return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
 def _before_resize(step: Step) -> bool:
@@ -233,23 +271,20 @@ def _codes(labels: Sequence[str]) -> list[int]:
 
 def _read(
     context: StageContext, images: Unchanged, steps: Steps, ids: Sequence[str]
-) -> Iterator[Item | Unreadable]:
+) -> Iterator[Chunk]:
     """All images in order, decoded on all threads of the worker."""
     params = context.params
     size = max(1, min(CHUNK, CHUNK_BYTES // (3 * params.size**2)))
 
-    def work(chunk: Sequence[str]) -> list[Item | Unreadable]:
-        items = list(_fitted(images.read(chunk), params.size, params.resize, steps))
-        readable = [item for item in items if isinstance(item, Item)]
-        values = iter(sharpness(np.stack([item.pixels for item in readable])).tolist() if readable else ())
-        return [item._replace(sharpness=next(values)) if isinstance(item, Item) else item for item in items]
+    def work(start: int) -> Chunk:
+        raws = images.read(ids[start : start + size])
+        return Chunk.of(start, params.size, _fitted(raws, params.size, params.resize, steps))
 
     threads = context.machine.threads
     with damage_is_an_error(), _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
-        chunks = (ids[start : start + size] for start in range(0, len(ids), size))
-        for done, items in enumerate(_in_order(pool, work, chunks, 2 * threads), start=1):
+        for done, chunk in enumerate(_in_order(pool, work, range(0, len(ids), size), 2 * threads), start=1):
             context.report({"done": min(done * size, len(ids)), "total": len(ids)})
-            yield from items
+            yield chunk
 
 
 def _in_order(
