@@ -236,12 +236,10 @@ def _plain_jpeg(content: _Content, max_pixels: int, at_least: int | None) -> _Pi
             colours = simplejpeg.decode_jpeg_header(data)[2]
         except ValueError:
             return None
+    if colours not in ("YCbCr", "Gray") or width * height > max_pixels:
+        return None
     metadata = data[: start.length] if start.tagged else b""
-    if (
-        colours not in ("YCbCr", "Gray")
-        or any(mark in metadata for mark in _MAY_TURN)
-        or width * height > max_pixels
-    ):
+    if metadata and any(mark in metadata for mark in _MAY_TURN):
         return None
     profile = None
     if _HAS_PROFILE in metadata:
@@ -309,7 +307,10 @@ def _refuse_damaged_jpeg(data: bytes) -> None:
 
 def _scale(side: int, at_least: int | None) -> int:
     """The largest of 1, 2, 4 and 8 by which `side` can be divided so that `at_least` pixels remain, as in Pillow."""
-    return next((scale for scale in (8, 4, 2) if at_least and side // scale >= at_least), 1)
+    for scale in (8, 4, 2):
+        if at_least and side // scale >= at_least:
+            return scale
+    return 1
 
 
 def _load(content: _Content, max_pixels: int, at_least: int | None, background: int = WHITE) -> _Pixels:

@@ -71,8 +71,8 @@ def fit_squares(images: Sequence[np.ndarray], size: int, how: Resize) -> list[np
         for start in range(0, len(places), together):
             some = places[start : start + together]
             small = _shrunk(np.stack([seen[k] for k in some]), _target(shape, size, how))
-            for place, pixels in zip(some, small, strict=True):
-                squares[place] = _padded(pixels, size)
+            for place, pixels in zip(some, _padded(small, size), strict=True):
+                squares[place] = pixels
     return squares
 
 
@@ -82,15 +82,16 @@ def fit_mask(mask: np.ndarray, size: int, how: Resize) -> np.ndarray:
     rows, columns = (
         _nearest(old, new) for old, new in zip(view.shape, _target(view.shape, size, how), strict=True)
     )
-    return _padded(view[rows[:, None], columns], size)
+    return _padded(view[None, rows[:, None], columns], size)[0]
 
 
 def _view(array: np.ndarray, how: Resize) -> np.ndarray:
     """The part of an image that is shown."""
     if how != "center-crop":
         return array
-    side = min(array.shape[:2])
-    top, left = ((length - side) // 2 for length in array.shape[:2])
+    height, width = array.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
     return array[top : top + side, left : left + side]
 
 
@@ -102,14 +103,14 @@ def _target(shape: Sequence[int], size: int, how: Resize) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _padded(array: np.ndarray, size: int) -> np.ndarray:
-    """A resized image with black borders that make it a square."""
-    height, width = array.shape[:2]
+def _padded(arrays: np.ndarray, size: int) -> np.ndarray:
+    """Resized images [N,h,w,...] with black borders that make them squares."""
+    n, height, width = arrays.shape[:3]
     if (height, width) == (size, size):
-        return array
-    canvas = np.zeros((size, size, *array.shape[2:]), np.uint8)
+        return arrays
+    canvas = np.zeros((n, size, size, *arrays.shape[3:]), np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
-    canvas[top : top + height, left : left + width] = array
+    canvas[:, top : top + height, left : left + width] = arrays
     return canvas
 
 
