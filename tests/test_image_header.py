@@ -69,3 +69,30 @@ def test_colours_are_those_that_libjpeg_finds_or_left_to_it(mode, extra, jfif):
     assert start.colours in (simplejpeg.decode_jpeg_header(data)[2], None)
     assert (start.colours is None) == (mode == "CMYK" or (mode == "RGB" and not jfif))
     assert start.tagged == (bool(extra) or mode == "CMYK")
+
+
+def test_files_that_are_equal_up_to_their_pixels_keep_their_own_sizes():
+    files = []
+    for grey in (40, 200):
+        file = io.BytesIO()
+        image = Image.fromarray(np.full((37, 50, 3), grey, np.uint8))
+        image.paste(NOISE.crop((0, 0, grey // 8, 20)))
+        image.save(file, "JPEG")
+        files.append(file.getvalue())
+    first, second = (jpeg_start(data, len(data)) for data in files)
+    assert files[0][: first.length] == files[1][: second.length], "they are looked up"
+    assert [one.header.bytes for one in (first, second)] == list(map(len, files))
+    assert first._replace(header=None) == second._replace(header=None)
+
+
+@pytest.mark.parametrize("before", [0, 3000])
+def test_a_thumbnail_in_the_metadata_is_not_taken_for_the_pixels(before):
+    file, small = io.BytesIO(), io.BytesIO()
+    NOISE.save(file, "JPEG")
+    NOISE.resize((8, 8)).save(small, "JPEG")
+    data = file.getvalue()
+    plain = jpeg_start(data, len(data))
+    exif = segment(0xE1, b"Exif\0\0" + bytes(before) + small.getvalue())
+    for place in (2, plain.length):
+        found = jpeg_start(data[:place] + exif + data[place:], len(data))
+        assert found == plain._replace(length=plain.length + len(exif), tagged=True)

@@ -79,8 +79,8 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
     found = found or _segments(start)
     if found is None:
         return None
-    (codec, width, height, _, quality), *others = found
-    return JpegStart(ImageHeader(codec, width, height, size, quality), *others)
+    (codec, width, height, _, quality), length, tagged, colours = found
+    return JpegStart(ImageHeader(codec, width, height, size, quality), length, tagged, colours)
 
 
 def _segments(start: bytes) -> JpegStart | None:

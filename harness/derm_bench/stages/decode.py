@@ -272,9 +272,7 @@ def _codes(labels: Sequence[str]) -> list[int]:
     return [names.get(label, -1) for label in labels]
 
 
-def _read(
-    context: StageContext, images: Unchanged, steps: Steps, ids: Sequence[str]
-) -> Iterator[Chunk]:
+def _read(context: StageContext, images: Unchanged, steps: Steps, ids: Sequence[str]) -> Iterator[Chunk]:
     """All images in order, decoded on all threads of the worker."""
     params = context.params
     size = max(1, min(CHUNK, CHUNK_BYTES // (3 * params.size**2)))
