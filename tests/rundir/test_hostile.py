@@ -33,13 +33,20 @@ AT = {
 LONG = {"at": AT | {"strategy": "x" * 300}, "key": KEY, "health": KEY, "pictures": []}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run directory, of which each test gets a copy."""
+    place = tmp_path_factory.mktemp("whole") / "run"
+    return write_run(place, fractions=(1.0,), classifiers=("net",), seeds=(0,), predictions=True)
+
+
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(whole, tmp_path, monkeypatch):
     """A folder with an untrusted run directory (`run`), a store (`store`) and files that must not be touched
     (`victim`)."""
     tmp_path = tmp_path / "world"
     monkeypatch.setenv("DERM_BENCH_STORE", str(tmp_path / "store"))
-    run = write_run(tmp_path / "run", fractions=(1.0,), classifiers=("net",), seeds=(0,), predictions=True)
+    run = shutil.copytree(whole, tmp_path / "run")
     change(run, lambda manifest: manifest.update(plan={"stages": STAGES, "statuses": {}}))
     store = tmp_path / "store"
     for name in ("objects", "records", "data", "staging", "running"):
