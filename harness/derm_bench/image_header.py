@@ -72,8 +72,8 @@ def jpeg_start(start: bytes, size: int) -> JpegStart | None:
     """What lies before the pixels of a JPEG of `size` bytes, from its segments (ISO 10918-1, annex B), with the header
     as Pillow reads it, in half of the time. None for other files, several images in one file, and pixels that do not
     begin within `start`, the first bytes of the file."""
-    # Up to their pixels, the images of a set are often equal, so that they are looked up. A scan that begins within
-    # another segment, such as the one of a thumbnail, leaves nothing to be found before it.
+    # The images of a set often have the same bytes before their pixels, so that these are parsed once. If the mark
+    # lies within another segment, as in a thumbnail, they cannot be parsed, and the segments are gone through.
     scan = start.find(_SCAN, 2, _SHORT)
     found = _before_pixels(start[: scan + 4]) if scan > 0 else None
     found = found or _segments(start)
