@@ -21,7 +21,8 @@ from derm_bench.plugins import Plugins
 from derm_bench.yamlio import load_yaml
 
 BUILT_INS = Plugins(builtins_only=True)
-VALIDATOR = jsonschema.Draft202012Validator(json_schema(BUILT_INS))
+SCHEMA = json_schema(BUILT_INS)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 SHIPPED = [
     path for path in sorted((ROOT / "benchmarks").rglob("*.yaml")) if "strategies:" in path.read_text()
 ]
@@ -171,11 +172,10 @@ def properties(schema: Any, path: tuple[str, ...] = ()):
 
 
 def test_every_key_has_a_description():
-    schema = json_schema(BUILT_INS)
-    found = list(properties(schema))
+    found = list(properties(SCHEMA))
     assert len(found) > 500
     assert [path for path, inner in found if not inner.get("description")] == []
-    assert [name for name, inner in schema["$defs"].items() if not inner.get("description")] == []
+    assert [name for name, inner in SCHEMA["$defs"].items() if not inner.get("description")] == []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_every_key_has_a_description():
     ],
 )
 def test_one_key_has_a_schema_of_its_own(key, contains):
-    part = key_schema(json_schema(BUILT_INS), key)
+    part = key_schema(SCHEMA, key)
     jsonschema.Draft202012Validator.check_schema(part)
     text = json.dumps(part)
     assert contains in text and '"analysis"' not in text
@@ -198,7 +198,7 @@ def test_one_key_has_a_schema_of_its_own(key, contains):
 
 
 def test_the_schema_of_a_key_accepts_its_values():
-    validator = jsonschema.Draft202012Validator(key_schema(json_schema(BUILT_INS), "datasets"))
+    validator = jsonschema.Draft202012Validator(key_schema(SCHEMA, "datasets"))
     assert validator.is_valid(EXAMPLE["datasets"])
     assert not validator.is_valid([{"name": "ham10000", "rot": "x"}])
 
@@ -209,7 +209,7 @@ def test_the_schema_of_a_key_accepts_its_values():
 )
 def test_a_key_that_does_not_exist_is_refused_with_the_nearest(key, near):
     with pytest.raises(UserError) as refused:
-        key_schema(json_schema(BUILT_INS), key)
+        key_schema(SCHEMA, key)
     assert f"'{near}'" in refused.value.hint
 
 
