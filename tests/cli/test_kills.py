@@ -9,7 +9,7 @@ from derm_bench.store import Store
 
 def test_two_kills_change_nothing(tmp_path):
     """A worker's, then the parent's, unless the machine is so slow that no worker is there yet."""
-    story = under_fire(tmp_path, kills=2, seed=24, code=MAIN_WITHOUT_FIGURES, flags=("--workers", "1"))
+    story = under_fire(tmp_path, kills=2, seed=24, code=MAIN_WITHOUT_FIGURES)
     assert story.problems == []
     assert story.kills.total() == 2
 
